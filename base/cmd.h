@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A command is a table: its options, and the words of its usage, man page and completions, all from
+ * the same rows. Every program of berth understands --help, --help=man, --help=bash|zsh|fish (how the
+ * build makes the pages), --version, -q, -v and --json where its table has it.
+ */
+#ifndef BERTH_CMD_H
+#define BERTH_CMD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+enum opt_kind {
+	OPT_FLAG,  /* bool: set true */
+	OPT_TEXT,  /* const char *: the argument (points into argv) */
+	OPT_U32,   /* uint32_t: a whole number */
+	OPT_U64,
+	OPT_SIZE,  /* uint64_t: bytes, as text_parse_size reads them */
+	OPT_COUNT, /* int: how often it was given */
+	OPT_ENUM,  /* int: index of the argument in `choices` */
+};
+
+struct opt {
+	const char *name;           /* long name without dashes */
+	char letter;                /* 0: none */
+	enum opt_kind kind;
+	const char *arg;            /* how usage calls the argument; NULL for flags */
+	size_t offset;              /* of the member in the options struct */
+	const char *help;           /* one sentence for usage and man page */
+	const char *const *choices; /* OPT_ENUM: NULL-terminated */
+	uint64_t min, max;          /* numbers: the allowed range when max != 0 */
+};
+
+struct example {
+	const char *line;
+	const char *says;
+};
+
+struct cmd {
+	const char *name;        /* "plan" */
+	const char *summary;     /* one line, no full stop */
+	const char *operands;    /* "MODEL.gguf", "" */
+	const char *description; /* paragraphs separated by an empty line */
+	const struct opt *opts;
+	size_t n_opts;
+	const char *exits;       /* lines "0  it fits"; NULL: the common text */
+	const struct example *examples; /* ends with a NULL line */
+	const char *see_also;    /* "berth-plan(1), berth-launch(1)"; may be NULL */
+};
+
+/* Result of cmd_parse. */
+enum cmd_go {
+	CMD_RUN,   /* go on; operands are in argv[*first .. argc-1] */
+	CMD_DONE,  /* --help or --version was printed: exit 0 */
+	CMD_USAGE, /* one sentence was printed on stderr: exit EXIT_USAGE */
+};
+
+/*
+ * Parse argv into `into` (the options struct, already holding the defaults). Options and operands may
+ * mix; "--" ends options. An unknown option names the nearest one.
+ */
+enum cmd_go cmd_parse(const struct cmd *c, int argc, char **argv, void *into, int *first);
+
+/* A usage error found after parsing ("give one MODEL"). Prints, returns EXIT_USAGE. */
+int cmd_usage_error(const struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* The version of berth, e.g. "0.1.0". */
+extern const char *const berth_version;
+
+#endif

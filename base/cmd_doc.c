@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+/* A command's table as usage text, man page and shell completions. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cmd.h"
+#include "base/cmd_priv.h"
+#include "base/text.h"
+
+/* Options that every command has; cmd.c handles them by name. */
+static const struct opt common[] = {
+	{ .name = "help", .letter = 'h', .help = "Show this text and exit." },
+	{ .name = "version", .help = "Show the version and exit." },
+};
+
+#define N_COMMON (sizeof(common) / sizeof(common[0]))
+
+static const char common_exits[] =
+	"0  the answer is yes, or the action is done\n"
+	"1  the answer is no, or a named thing is absent\n"
+	"2  usage error\n"
+	"3  cannot tell: facts are missing\n"
+	"4  bad input\n"
+	"5  the environment refuses: permission, driver, missing program\n"
+	"6  a device was lost or changed\n"
+	"7  something landed elsewhere than planned\n"
+	"8  the engine failed\n";
+
+static const struct opt *opt_at(const struct cmd *c, size_t i)
+{
+	if (i < c->n_opts)
+		return &c->opts[i];
+	return i < c->n_opts + N_COMMON ? &common[i - c->n_opts] : NULL;
+}
+
+/* "-c, --ctx TOKENS" */
+static void opt_words(struct text *t, const struct opt *o)
+{
+	if (o->letter)
+		text_add(t, "-%c, ", o->letter);
+	text_add(t, "--%s", o->name);
+	if (o->arg)
+		text_add(t, " %s", o->arg);
+}
+
+/* Words wrapped at `width`, later lines indented. The cursor stands at `at`. */
+static void wrap(FILE *to, const char *s, int at, int indent, int width)
+{
+	while (*s) {
+		size_t word = strcspn(s, " \n");
+
+		if (at + (int)word > width && at > indent) {
+			fprintf(to, "\n%*s", indent, "");
+			at = indent;
+		}
+		fwrite(s, 1, word, to);
+		at += (int)word;
+		s += word;
+		if (s[0] == '\n' && s[1] == '\n') {
+			fprintf(to, "\n\n%*s", indent, "");
+			at = indent;
+			s += 2;
+			continue;
+		}
+		if (*s && s[1]) {
+			fputc(' ', to);
+			at++;
+		}
+		if (*s)
+			s++;
+	}
+	fputc('\n', to);
+}
+
+static void lines(FILE *to, const char *s, const char *before)
+{
+	while (*s) {
+		size_t n = strcspn(s, "\n");
+
+		fprintf(to, "%s%.*s\n", before, (int)n, s);
+		s += n + (s[n] == '\n');
+	}
+}
+
+void cmd_help(const struct cmd *c, FILE *to)
+{
+	const struct opt *o;
+	char words[96];
+	struct text t;
+
+	fprintf(to, "usage: berth %s [OPTION...] %s\n\n", c->name, c->operands);
+	wrap(to, c->description, 0, 0, 96);
+	fprintf(to, "\noptions:\n");
+	for (size_t i = 0; (o = opt_at(c, i)); i++) {
+		text_init(&t, words, sizeof(words));
+		opt_words(&t, o);
+		fprintf(to, "  %-28s", words);
+		if (t.len > 27)
+			fprintf(to, "\n%30s", "");
+		wrap(to, o->help, 30, 30, 96);
+	}
+	fprintf(to, "\nexit status:\n");
+	lines(to, c->exits ? c->exits : common_exits, "  ");
+	for (const struct example *x = c->examples; x && x->line; x++)
+		fprintf(to, "%s  %s\n      %s\n", x == c->examples ? "\nexamples:\n" : "", x->line, x->says);
+}
+
+/* --- man page --- */
+
+/* Text for roff: a backslash, a leading dot or quote and a hyphen all mean something there. */
+static void roff(FILE *to, const char *s)
+{
+	bool start = true;
+
+	for (; *s; s++) {
+		if (start && (*s == '.' || *s == '\''))
+			fputs("\\&", to);
+		start = *s == '\n';
+		if (*s == '\\')
+			fputs("\\e", to);
+		else if (*s == '-')
+			fputs("\\-", to);
+		else if (s[0] == '\n' && s[1] == '\n')
+			fputs("\n.PP", to);
+		else
+			fputc(*s, to);
+	}
+}
+
+static void man_option(FILE *to, const struct opt *o)
+{
+	fputs(".TP\n", to);
+	if (o->letter)
+		fprintf(to, ".BR \\-%c \", \" \\-\\-", o->letter);
+	else
+		fputs(".BR \\-\\-", to);
+	roff(to, o->name);
+	if (o->arg)
+		fprintf(to, " \" \" \\fI%s\\fR", o->arg);
+	fputc('\n', to);
+	roff(to, o->help);
+	fputc('\n', to);
+}
+
+static void man(const struct cmd *c, FILE *to)
+{
+	const struct opt *o;
+	char upper[32];
+	size_t n = 0;
+
+	for (; c->name[n] && n < sizeof(upper) - 1; n++)
+		upper[n] = (char)toupper((unsigned char)c->name[n]);
+	upper[n] = '\0';
+	fprintf(to, ".TH BERTH\\-%s 1 \"\" \"berth %s\" \"berth manual\"\n", upper, berth_version);
+	fprintf(to, ".SH NAME\nberth\\-%s \\- ", c->name);
+	roff(to, c->summary);
+	fprintf(to, "\n.SH SYNOPSIS\n.B berth %s\n[\\fIOPTION\\fR...] ", c->name);
+	roff(to, c->operands);
+	fputs("\n.SH DESCRIPTION\n", to);
+	roff(to, c->description);
+	fputs("\n.SH OPTIONS\n", to);
+	for (size_t i = 0; (o = opt_at(c, i)); i++)
+		man_option(to, o);
+	fputs(".SH EXIT STATUS\n.nf\n", to);
+	roff(to, c->exits ? c->exits : common_exits);
+	fputs(".fi\n", to);
+	for (const struct example *x = c->examples; x && x->line; x++) {
+		fputs(x == c->examples ? ".SH EXAMPLES\n.TP\n.B " : ".TP\n.B ", to);
+		roff(to, x->line);
+		fputc('\n', to);
+		roff(to, x->says);
+		fputc('\n', to);
+	}
+	if (c->see_also)
+		fprintf(to, ".SH SEE ALSO\n%s\n", c->see_also);
+}
+
+/* --- completions --- */
+
+static void bash(const struct cmd *c, FILE *to)
+{
+	const struct opt *o;
+
+	fprintf(to, "_berth_%s() {\n\tcase \"${COMP_WORDS[COMP_CWORD-1]}\" in\n", c->name);
+	for (size_t i = 0; i < c->n_opts; i++) {
+		if (c->opts[i].kind != OPT_ENUM)
+			continue;
+		fprintf(to, "\t--%s) COMPREPLY=($(compgen -W \"", c->opts[i].name);
+		for (int k = 0; c->opts[i].choices[k]; k++)
+			fprintf(to, "%s%s", k ? " " : "", c->opts[i].choices[k]);
+		fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\")); return ;;\n", to);
+	}
+	fputs("\tesac\n\tcase \"${COMP_WORDS[COMP_CWORD]}\" in\n\t-*) COMPREPLY=($(compgen -W \"", to);
+	for (size_t i = 0; (o = opt_at(c, i)); i++)
+		fprintf(to, "%s--%s", i ? " " : "", o->name);
+	fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n"
+	      "\t*) COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n\tesac\n}\n", to);
+}
+
+/* A help sentence inside single quotes of zsh or fish, brackets and colons being zsh's own. */
+static void quoted(FILE *to, const char *s)
+{
+	for (; *s; s++) {
+		if (*s == '\'')
+			fputs("'\\''", to);
+		else if (*s == '[' || *s == ']' || *s == ':')
+			fputc(' ', to);
+		else
+			fputc(*s, to);
+	}
+}
+
+static void zsh(const struct cmd *c, FILE *to)
+{
+	const struct opt *o;
+
+	fprintf(to, "_berth_%s() {\n\t_arguments", c->name);
+	for (size_t i = 0; (o = opt_at(c, i)); i++) {
+		fprintf(to, " \\\n\t\t'--%s%s[", o->name, o->arg ? "=" : "");
+		quoted(to, o->help);
+		fputc(']', to);
+		if (o->arg) {
+			fprintf(to, ":%s:", o->arg);
+			for (int k = 0; o->kind == OPT_ENUM && o->choices[k]; k++)
+				fprintf(to, "%s%s", k ? " " : "(", o->choices[k]);
+			if (o->kind == OPT_ENUM)
+				fputc(')', to);
+		}
+		fputc('\'', to);
+	}
+	fputs(" \\\n\t\t'*:file:_files'\n}\n", to);
+}
+
+static void fish(const struct cmd *c, FILE *to)
+{
+	const struct opt *o;
+
+	for (size_t i = 0; (o = opt_at(c, i)); i++) {
+		fprintf(to, "complete -c berth -n '__fish_seen_subcommand_from %s' -l %s", c->name, o->name);
+		if (o->letter)
+			fprintf(to, " -s %c", o->letter);
+		if (o->arg)
+			fputs(" -r", to);
+		for (int k = 0; o->kind == OPT_ENUM && o->choices[k]; k++)
+			fprintf(to, "%s%s", k ? " " : " -a '", o->choices[k]);
+		fputs(o->kind == OPT_ENUM ? "' -d '" : " -d '", to);
+		quoted(to, o->help);
+		fputs("'\n", to);
+	}
+}
+
+int cmd_doc(const struct cmd *c, const char *how, FILE *to)
+{
+	static const struct {
+		const char *how;
+		void (*print)(const struct cmd *c, FILE *to);
+	} docs[] = { { "man", man }, { "bash", bash }, { "zsh", zsh }, { "fish", fish } };
+
+	for (size_t i = 0; i < sizeof(docs) / sizeof(docs[0]); i++) {
+		if (strcmp(docs[i].how, how) == 0) {
+			docs[i].print(c, to);
+			return 0;
+		}
+	}
+	return -EINVAL;
+}

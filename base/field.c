@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/field.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+static const void *member(const struct field *row, const void *obj)
+{
+	return (const char *)obj + row->offset;
+}
+
+static uint64_t u_value(const struct field *row, const void *obj)
+{
+	uint64_t v64;
+	uint32_t v32;
+
+	if (row->kind == FIELD_U32) {
+		memcpy(&v32, member(row, obj), sizeof(v32));
+		return v32;
+	}
+	memcpy(&v64, member(row, obj), sizeof(v64));
+	return v64;
+}
+
+static void put_unsigned(json_t *o, const struct field *row, uint64_t v)
+{
+	char hex[24];
+
+	if (row->unit != UNIT_HEX) {
+		json_put_int(o, row->key, v > INT64_MAX ? INT64_MAX : (int64_t)v);
+		return;
+	}
+	snprintf(hex, sizeof(hex), "0x%04" PRIx64, v);
+	json_put_text(o, row->key, hex);
+}
+
+void fields_to_json(json_t *o, const struct field *rows, size_t n, const void *obj)
+{
+	for (const struct field *r = rows; r < rows + n; r++) {
+		const char *text = member(r, obj);
+
+		switch (r->kind) {
+		case FIELD_FACT:
+			json_put_fact(o, r->key, member(r, obj));
+			break;
+		case FIELD_FACT_TEXT:
+			json_put_fact_text(o, r->key, member(r, obj));
+			break;
+		case FIELD_TEXT:
+			if (*text)
+				json_put_text(o, r->key, text);
+			else
+				json_object_set_new(o, r->key, json_null());
+			break;
+		case FIELD_BOOL:
+			json_put_bool(o, r->key, *(const bool *)member(r, obj));
+			break;
+		case FIELD_I64:
+			json_put_int(o, r->key, (int64_t)u_value(r, obj));
+			break;
+		case FIELD_U32:
+		case FIELD_U64:
+			put_unsigned(o, r, u_value(r, obj));
+			break;
+		}
+	}
+}
+
+void fields_from_json(const json_t *o, const struct field *rows, size_t n, void *obj)
+{
+	for (const struct field *r = rows; r < rows + n; r++) {
+		void *at = (char *)obj + r->offset;
+
+		if (r->kind == FIELD_FACT)
+			*(struct fact *)at = json_get_fact(o, r->key);
+		else if (r->kind == FIELD_FACT_TEXT)
+			*(struct fact_text *)at = json_get_fact_text(o, r->key);
+	}
+}
+
+static void number_text(struct text *t, enum unit unit, int64_t v)
+{
+	char size[TEXT_SIZE_MAX];
+
+	switch (unit) {
+	case UNIT_BYTES:
+		text_add(t, "%s", v < 0 ? text_size_signed(size, v) : text_size(size, (uint64_t)v));
+		break;
+	case UNIT_MW:
+		text_add(t, "%.1f W", (double)v / 1000);
+		break;
+	case UNIT_MC:
+		text_add(t, "%.0f C", (double)v / 1000);
+		break;
+	case UNIT_MHZ:
+		text_add(t, "%" PRId64 " MHz", v);
+		break;
+	case UNIT_HEX:
+		text_add(t, "0x%04" PRIx64, (uint64_t)v);
+		break;
+	case UNIT_NONE:
+		text_add(t, "%" PRId64, v);
+		break;
+	}
+}
+
+static void unknown_text(struct text *t, enum why why)
+{
+	text_add(t, "unknown (%s)", why_name(why));
+}
+
+void field_text(struct text *t, const struct field *row, const void *obj)
+{
+	const void *at = member(row, obj);
+	const struct fact *f = at;
+	const struct fact_text *ft = at;
+
+	switch (row->kind) {
+	case FIELD_FACT:
+		if (fact_known(f))
+			number_text(t, row->unit, f->v);
+		else
+			unknown_text(t, f->why);
+		break;
+	case FIELD_FACT_TEXT:
+		if (fact_text_known(ft))
+			text_add(t, "%s", ft->v);
+		else
+			unknown_text(t, ft->why);
+		break;
+	case FIELD_TEXT:
+		text_add(t, "%s", (const char *)at);
+		break;
+	case FIELD_BOOL:
+		text_add(t, "%s", *(const bool *)at ? "yes" : "no");
+		break;
+	case FIELD_U32:
+	case FIELD_U64:
+	case FIELD_I64:
+		number_text(t, row->unit, (int64_t)u_value(row, obj));
+		break;
+	}
+}

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+/* SHA-256 by libmd, for naming plans and model headers. */
+#ifndef BERTH_HASH_H
+#define BERTH_HASH_H
+
+#include <stddef.h>
+
+/* Lower-case hex of the digest of n bytes. */
+void hash_sha256(const void *bytes, size_t n, char hex[65]);
+
+#endif

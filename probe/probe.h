@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What GPUs and accelerators a machine has. The contract of probe/: other folders include this header
+ * and no other.
+ *
+ * probe_collect() reads a live or captured machine through its root descriptor and never wakes a
+ * sleeping device. Every number is a fact: it says who told us, or why nobody could. All structs are
+ * plain values: copy by assignment; only the report itself is freed, by probe_free().
+ */
+#ifndef BERTH_PROBE_H
+#define BERTH_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/fact.h"
+#include "base/json.h"
+#include "base/machine.h"
+#include "base/text.h"
+
+#define PROBE_GPUS_MAX  64
+#define PROBE_BARS      7 /* six BARs and the expansion ROM */
+#define PROBE_NODES_MAX 4
+
+struct bar {
+	uint64_t address; /* bus address as the host sees it; 0 = unassigned */
+	uint64_t size_bytes; /* 0: no such BAR */
+	bool io;          /* I/O ports, not memory */
+	bool is_64bit;
+	bool prefetchable;
+	bool unassigned;  /* implemented, but firmware and kernel found no room */
+};
+
+/* Power state, from power/runtime_status of the function and of every bridge above it. */
+enum awake { AWAKE_UNKNOWN, AWAKE_YES, AWAKE_NO };
+
+struct gpu {
+	char pci[24];             /* "0000:c1:00.0"; domains may have 8 digits */
+	uint32_t vendor, device, subvendor, subdevice, class, revision;
+	struct fact_text vendor_name, device_name; /* pci.ids */
+	struct fact_text name;    /* the best name for people: NVML's, else the device name */
+	struct fact_text uuid;    /* "GPU-..."; NVIDIA only today */
+	struct fact_text driver;  /* "amdgpu"; unknown with WHY_NO_DRIVER when none is bound */
+	struct fact_text driver_version;
+	enum awake awake;
+	struct fact boot_vga;     /* 1: the firmware's display */
+	struct bar bars[PROBE_BARS];
+	struct fact numa_node;    /* unknown when the kernel says -1 */
+	struct fact_text cpus;    /* "0-7,16-23": the CPUs near it */
+	struct fact iommu_group;
+	struct fact_text drm_card, drm_render; /* "/dev/dri/card0" */
+	struct fact vram_total, vram_used, vram_free; /* bytes on the card */
+	struct fact gtt_total, gtt_used;              /* host memory it may map (amdgpu), bytes */
+	struct fact power_mw;     /* now, milliwatts */
+	struct fact power_cap_mw;
+	struct fact temp_mc;      /* thousandths of a degree Celsius */
+	struct fact busy_percent;
+};
+
+/* The device of last resort. */
+struct cpu {
+	struct fact_text name; /* "AMD Ryzen 9 7950X" */
+	struct fact cores;     /* physical cores we may use */
+	struct fact threads;   /* logical CPUs we may use */
+	struct fact packages;
+	struct fact numa_nodes;
+	struct fact ram_total, ram_available; /* bytes; MemAvailable */
+	struct fact_text cpuset; /* one logical CPU per physical core, "0-7": where launch pins */
+};
+
+struct report {
+	struct fact_text host;   /* the host name; "machine" in a captured folder */
+	struct fact_text kernel; /* "6.12.4" */
+	struct cpu cpu;
+	uint32_t n_gpus;
+	struct gpu gpus[PROBE_GPUS_MAX]; /* in PCI address order */
+	uint32_t n_left_out;     /* display functions beyond PROBE_GPUS_MAX: never silent */
+};
+
+struct probe_opts {
+	bool wake;        /* reads that wake a sleeping device are allowed */
+	bool no_nvml;     /* do not start the NVML child (tests, and callers that need no memory facts) */
+};
+
+/*
+ * Collect everything. A missing source leaves facts unknown and is no error; what is an error is a
+ * machine that cannot be read at all. *r is one allocation, freed by probe_free().
+ */
+int probe_collect(const struct machine *m, const struct probe_opts *o, struct report **r,
+		  struct err *e);
+void probe_free(struct report *r);
+
+/* "berth.probe/1". The caller owns it. */
+json_t *probe_to_json(const struct report *r);
+
+/* "0000:c1:00.0  AMD Radeon RX 7900 XTX", for one-line mentions. */
+void gpu_title(struct text *t, const struct gpu *g);
+
+/*
+ * Whether a driver that a compute engine can use is bound: by the table of drivers (amdgpu, nvidia,
+ * i915, xe, nouveau, ...). Display-only functions (ast, bochs, cirrus) are not.
+ */
+bool gpu_can_compute(const struct gpu *g);
+
+/*
+ * Select GPUs by "ADDR|UUID|NAME[,...]": a PCI address (the domain may be left out), a UUID or its
+ * beginning of at least 8 characters, or a part of the name that only one GPU has. Fills index[] (at
+ * most PROBE_GPUS_MAX) in the order given. Returns the count, or -ENODEV / -EINVAL with *e naming what
+ * matched nothing or too much, and what there is.
+ */
+int probe_select(const struct report *r, const char *selector, uint32_t *index, struct err *e);
+
+#endif

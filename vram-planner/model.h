@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Facts of a model, read from the header of a GGUF file: metadata and the tensor table, no data. The
+ * file is hostile: every count and offset is checked before it is used, and a truncated or absurd
+ * header is -EBADMSG with one sentence. Reading never allocates more than the file could justify.
+ */
+#ifndef BERTH_MODEL_H
+#define BERTH_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* Where a tensor goes (llama.cpp's loader, v0.5.0). */
+enum tensor_class {
+	TENSOR_INPUT,  /* always host: token_embd and its like */
+	TENSOR_LAYER,  /* with its layer */
+	TENSOR_OUTPUT, /* with the output unit */
+	TENSOR_FIRST,  /* with layer 0, though it has no block number */
+	TENSOR_EVERY,  /* a copy on every device that holds a layer: rope_freqs */
+};
+
+struct tensor {
+	const char *name;  /* not NUL-terminated; points into the mapped header */
+	uint32_t name_len;
+	uint32_t type;     /* ggml type id */
+	uint32_t n_dims;
+	uint64_t ne[4];
+	uint64_t offset;   /* in the data part */
+	uint64_t bytes;    /* as stored */
+	int32_t layer;     /* block number, -1: none */
+};
+
+struct model; /* opaque: owns the mapping and the tables */
+
+/* Open and read the header. 0; -EBADMSG not a sound GGUF; -ENOENT, -EACCES, -EISDIR... */
+int model_open(struct model **m, const char *path, struct err *e);
+
+/* The same from bytes in memory (they must outlive the model); `size` is all there is. */
+int model_from_bytes(struct model **m, const void *bytes, uint64_t size, struct err *e);
+void model_close(struct model *m);
+
+const char *model_path(const struct model *m);   /* "" when from bytes */
+const char *model_arch(const struct model *m);   /* "llama" */
+const char *model_name(const struct model *m);   /* general.name, else the file's name; cleaned */
+uint64_t model_size_bytes(const struct model *m);   /* of the file as it is */
+uint64_t model_header_bytes(const struct model *m); /* up to the tensor data */
+void model_header_sha256(const struct model *m, char hex[65]);
+
+/*
+ * Bytes the file must have for all tensors; more than model_size_bytes() means truncated data. A
+ * header-only file can be planned, not launched.
+ */
+uint64_t model_expected_bytes(const struct model *m);
+
+uint32_t model_n_tensors(const struct model *m);
+const struct tensor *model_tensor(const struct model *m, uint32_t i);
+const struct tensor *model_find_tensor(const struct model *m, const char *name);
+
+/* Integer metadata "<arch>.<key>" (or the whole key when it has the arch already). false: absent. */
+bool model_u64(const struct model *m, const char *key, uint64_t *v);
+
+/* Element i of an integer or bool array, or the scalar itself for every i. false: absent or short. */
+bool model_u64_at(const struct model *m, const char *key, uint32_t i, uint64_t *v);
+bool model_has_array(const struct model *m, const char *key, uint64_t *n);
+
+/* Size in bytes of n weights of a ggml type (n a multiple of its block); false: unknown type. */
+bool quant_bytes(uint32_t type, uint64_t n, uint64_t *bytes);
+const char *quant_name(uint32_t type); /* "q4_K"; NULL: unknown */
+bool quant_from_name(const char *name, uint32_t *type);
+
+#endif

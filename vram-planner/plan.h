@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The planner: pure functions from a model's facts, the devices' facts and the wishes to a plan. No
+ * clock, no file, no environment. The rules are those of the engine version that `plan_engine` names.
+ */
+#ifndef BERTH_PLAN_H
+#define BERTH_PLAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/planfile.h"
+#include "base/text.h"
+#include "probe/probe.h"
+#include "vram-planner/model.h"
+
+/* What the user wants; zero or empty means: the planner's choice. */
+struct wish {
+	uint32_t n_ctx;       /* 0: the smaller of the model's own and WISH_CTX_DEFAULT */
+	uint32_t n_ubatch;    /* 0: 512 */
+	uint32_t n_seq_max;   /* 0: 1 */
+	char type_k[12], type_v[12]; /* "": f16 */
+	enum accept accept;
+	struct fact margin_bytes;    /* per device; unknown: the default of the design */
+	/* Layers per device by hand (units: repeating layers + output), when n_split is not 0. */
+	uint32_t split[PLAN_DEVICES_MAX];
+	uint32_t n_split;
+};
+
+#define WISH_CTX_DEFAULT 8192
+
+/* A device that may be used. Made from probe's facts, or written by hand for what-if questions. */
+struct place {
+	char pci[24], uuid[64], name[120], backend[16], engine_name[32];
+	struct fact total_bytes, free_bytes;
+};
+
+struct host_place {
+	struct fact free_bytes; /* MemAvailable */
+};
+
+extern const char *const plan_engine; /* "llama.cpp v0.5.0" */
+
+/* The devices of a report that the engine can use, in the order they are filled (most free first). */
+uint32_t places_from_report(const struct report *r, const uint32_t *chosen, uint32_t n_chosen,
+			    struct place *places, struct host_place *host);
+
+/*
+ * Decide. Always fills *p, whatever the verdict; an unknown architecture is VERDICT_UNKNOWN with the
+ * architecture's name in decided_by. Returns 0, or -EBADMSG with *e when the header contradicts itself
+ * (a key the family needs is missing or absurd).
+ */
+int plan_make(struct plan *p, const struct model *m, const struct place *places, uint32_t n_places,
+	      const struct host_place *host, const struct wish *w, struct err *e);
+
+/* The plan in words: the verdict and why in the first line, then one line a device. */
+void plan_explain(struct text *t, const struct plan *p);
+
+#endif
