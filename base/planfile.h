@@ -95,7 +95,10 @@ struct plan {
 
 const char *verdict_name(enum verdict v); /* "fits" */
 const char *accept_name(enum accept a);   /* "gpu" */
-extern const char *const accept_choices[]; /* for cmd's OPT_ENUM, in enum order, NULL-terminated */
+
+/* The same names in enum order, NULL-terminated (accept_choices is for cmd's OPT_ENUM). */
+extern const char *const verdict_names[];
+extern const char *const accept_choices[];
 
 /*
  * The exit code a script gets: 0 when the verdict is within `accept`. fits: any; spills: spill when

@@ -1,0 +1,279 @@
+# berth: one non-recursive Makefile. Each folder's module.mk names its sources, libraries and programs.
+#
+#   make            build what the installed libraries allow
+#   make deps       install what is missing, fetch the engine
+#   make demo       deps, build, and the whole job on a small generated model (MODEL=x.gguf: on yours)
+#   make check      deps and tests
+#   make install    DESTDIR= PREFIX=/usr/local
+#   make bench      timings, as ratios against peers in the same run
+#   make fuzz       every fuzz target, FUZZ_SECONDS=20 each
+#   make ci         what CI runs: check, sanitizers, fuzzing
+#   make nightly    what does not fit into CI
+#   make format     clang-format over our C
+#
+# V=1 shows commands; STRICT=1 makes a missing library, a warning and an unlisted skip an error;
+# SAN=asan|tsan|cov builds into its own folder; CC=clang works as well as gcc.
+
+MAKEFLAGS += --no-builtin-rules
+.SUFFIXES:
+.DELETE_ON_ERROR:
+
+VERSION := 0.1.0
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+AR       ?= ar
+PKGCONF  ?= pkg-config
+PREFIX   ?= /usr/local
+BUILD    ?= build$(SAN:%=-%)
+# The engine is fetched once, whatever is built with it.
+ENGINE_BUILD ?= build
+FUZZ_SECONDS ?= 20
+
+Q := $(if $(V),,@)
+say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
+
+MODULES := base probe vram-planner core launch tui bar-forward kmod
+
+# --- flags -------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wundef \
+	-Wpointer-arith -Wwrite-strings
+SAN_FLAGS.asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+SAN_FLAGS.tsan := -fsanitize=thread -fno-omit-frame-pointer
+SAN_FLAGS.cov  := --coverage
+SAN_FLAGS.fuzz := -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=undefined \
+	-fno-omit-frame-pointer
+ifneq ($(filter-out asan tsan cov fuzz,$(SAN)),)
+$(error SAN=$(SAN) is unknown: asan, tsan, cov or fuzz)
+endif
+SAN_FLAGS := $(SAN_FLAGS.$(SAN))
+
+OPT    ?= -O2 -g
+HARDEN := $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE)
+CFLAGS ?=
+CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CFLAGS_ALL = -std=c17 $(OPT) $(WARN) $(if $(STRICT),-Werror) $(HARDEN) $(SAN_FLAGS) $(CFLAGS)
+LDFLAGS_ALL = $(if $(SAN),,-pie -Wl,-z,relro,-z,now) -Wl,--as-needed $(SAN_FLAGS) $(LDFLAGS)
+
+# --- modules -----------------------------------------------------------------------------------
+
+include $(foreach m,$(MODULES),$(wildcard $(m)/module.mk))
+-include $(ENGINE_BUILD)/engine/engine.mk
+
+uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
+closure = $(1) $(call uniq,$(foreach u,$($(1).uses),$(call closure,$(u))))
+pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
+
+# Goals that build nothing here need no library.
+NO_BUILD := deps demo check clean format ci nightly help fuzz
+ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
+ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs)))
+HAVE_PKGS := $(shell for p in $(ALL_PKGS); do $(PKGCONF) --exists $$p 2>/dev/null && echo $$p; done)
+ifneq ($(filter-out $(HAVE_PKGS),$(base.pkgs)),)
+$(error berth needs $(filter-out $(HAVE_PKGS),$(base.pkgs)) and $(PKGCONF): run 'make deps')
+endif
+endif
+
+missing_of = $(strip $(filter-out $(HAVE_PKGS),$(call pkgs_of,$(1))) \
+	$(if $(and $(filter 1,$(foreach p,$($(1).programs),$($(1).$(p).engine))),$(if $(ENGINE_VERSION),,1)),engine))
+define judge
+ifneq ($$(call missing_of,$(1)),)
+SKIPPED += $(1)
+$(1).missing := $$(call missing_of,$(1))
+endif
+endef
+ifdef ALL_PKGS
+$(foreach m,$(MODULES),$(eval $(call judge,$(m))))
+# One line each, so that a part is never missing in silence.
+ifneq ($(SKIPPED),)
+$(foreach m,$(SKIPPED),$(if $(STRICT),$(error $(m) cannot be built: no $($(m).missing); run 'make deps'),\
+	$(info berth: $(m) is skipped: no $($(m).missing); 'make deps' installs it)))
+endif
+BUILT := $(filter-out $(SKIPPED),$(MODULES))
+PKG_CFLAGS := $(shell $(PKGCONF) --cflags $(HAVE_PKGS))
+$(foreach p,$(HAVE_PKGS),$(eval LIBS.$(p) := $(shell $(PKGCONF) --libs $(p))))
+endif
+
+# The flags stamp: another compiler or another flag rebuilds what it touches, and nothing else does.
+FLAGS_NOW := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(PKG_CFLAGS) $(ENGINE_VERSION)
+FLAGS_FILE := $(BUILD)/flags
+ifdef ALL_PKGS
+ifneq ($(FLAGS_NOW),$(file <$(FLAGS_FILE)))
+$(shell mkdir -p $(BUILD))
+$(file >$(FLAGS_FILE),$(FLAGS_NOW))
+endif
+endif
+
+obj = $(addprefix $(BUILD)/obj/,$(patsubst %.c,%.o,$(1)))
+lib = $(BUILD)/lib-static/lib$(1).a
+libs_of = $(foreach m,$(call closure,$(1)),$(if $($(m).lib),$(call lib,$(m))))
+ldlibs_of = $(foreach p,$(call pkgs_of,$(1)),$(LIBS.$(p)))
+
+.PHONY: all
+all: programs docs
+
+define module_rules
+$(if $($(1).lib),$(call lib,$(1)): $(call obj,$(addprefix $(1)/,$($(1).lib))))
+$(foreach p,$($(1).programs),$(call program_rules,$(1),$(p)))
+endef
+
+define program_rules
+PROGRAMS += $(BUILD)/libexec/berth/$(2)
+$(BUILD)/libexec/berth/$(2): $(call obj,$(addprefix $(1)/,$($(1).$(2).src))) $(call libs_of,$(1)) $(FLAGS_FILE) \
+	$(if $($(1).$(2).engine),$(ENGINE_BUILD)/engine/engine.mk | $(BUILD)/lib/berth)
+	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS_ALL) $$(LDFLAGS_ALL) -o $$@ $$(filter %.o %.a,$$^) \
+		$(call ldlibs_of,$(1)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
+$(if $($(1).$(2).engine),$(call obj,$(addprefix $(1)/,$($(1).$(2).src))): EXTRA := $(ENGINE_CFLAGS) -DENGINE_VERSION='"$(ENGINE_VERSION)"')
+endef
+comma := ,
+
+PROGRAMS :=
+$(foreach m,$(BUILT),$(eval $(call module_rules,$(m))))
+
+$(BUILD)/obj/%.o: %.c $(FLAGS_FILE)
+	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
+
+$(BUILD)/lib-static/%.a:
+	$(call say,AR,$@)mkdir -p $(@D) && rm -f $@ && $(AR) rcsD $@ $^
+
+# The front is the one program outside libexec.
+FRONT := $(BUILD)/bin/berth
+$(FRONT): $(call obj,base/main.c) $(call lib,base) $(FLAGS_FILE)
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^)
+
+# The programs find the engine at ../../lib/berth, in the build tree and installed.
+$(BUILD)/lib/berth: $(ENGINE_BUILD)/engine/engine.mk
+	$(Q)mkdir -p $(@D) && ln -sfn $(abspath $(ENGINE_BUILD))/engine/lib $@
+
+.PHONY: programs
+programs: $(if $(ALL_PKGS),$(FRONT)) $(PROGRAMS)
+
+# --- documents made from the command tables --------------------------------------------------------
+
+COMMANDS := $(notdir $(filter-out %/core,$(PROGRAMS)))
+SCHEMAS  := $(patsubst docs/schema/%,$(BUILD)/share/berth/schema/%,$(wildcard docs/schema/*.json))
+MAN      := $(addprefix $(BUILD)/share/man/man1/,berth.1 $(addsuffix .1,$(addprefix berth-,$(COMMANDS))))
+COMPLETE := $(addprefix $(BUILD)/share/,bash-completion/completions/berth zsh/site-functions/_berth \
+	fish/vendor_completions.d/berth.fish)
+
+.PHONY: docs
+docs: $(SCHEMAS) $(if $(ALL_PKGS),$(MAN) $(COMPLETE))
+
+$(BUILD)/share/berth/schema/%: docs/schema/%
+	$(Q)mkdir -p $(@D) && cp $< $@
+$(BUILD)/share/man/man1/berth.1: $(FRONT)
+	$(call say,MAN,$@)mkdir -p $(@D) && $(FRONT) --help=man >$@
+$(BUILD)/share/man/man1/berth-%.1: $(BUILD)/libexec/berth/%
+	$(call say,MAN,$@)mkdir -p $(@D) && $< --help=man >$@
+$(BUILD)/share/bash-completion/completions/berth: $(FRONT) $(PROGRAMS)
+	$(call say,GEN,$@)mkdir -p $(@D) && $(FRONT) completion bash >$@
+$(BUILD)/share/zsh/site-functions/_berth: $(FRONT) $(PROGRAMS)
+	$(call say,GEN,$@)mkdir -p $(@D) && $(FRONT) completion zsh >$@
+$(BUILD)/share/fish/vendor_completions.d/berth.fish: $(FRONT) $(PROGRAMS)
+	$(call say,GEN,$@)mkdir -p $(@D) && $(FRONT) completion fish >$@
+
+# --- setting up, demo, install ----------------------------------------------------------------------
+
+.PHONY: deps demo demo-run install clean format help
+deps:
+	$(Q)sh base/deps/packages.sh build
+	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
+
+demo: deps
+	$(Q)$(MAKE) --no-print-directory demo-run
+
+demo-run: programs docs $(BUILD)/tests/modelgen/modelgen
+	$(Q)BUILD=$(BUILD) sh tests/demo.sh "$(MODEL)"
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/berth $(DESTDIR)$(PREFIX)/lib/berth \
+		$(DESTDIR)$(PREFIX)/share/doc/berth
+	install -m 755 $(FRONT) $(DESTDIR)$(PREFIX)/bin/
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/libexec/berth/
+	$(if $(wildcard $(BUILD)/lib/berth),cp -L $(BUILD)/lib/berth/* $(DESTDIR)$(PREFIX)/lib/berth/)
+	cp -R $(BUILD)/share/. $(DESTDIR)$(PREFIX)/share/
+	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/berth/
+
+clean:
+	rm -rf $(wildcard build build-*)
+
+format:
+	clang-format -i $(wildcard $(addsuffix /*.[ch],$(MODULES)) tests/*/*.[ch])
+
+help:
+	@sed -n '2,16s/^# \{0,1\}//p' Makefile
+
+# --- tests -------------------------------------------------------------------------------------------
+
+UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.c))
+FUZZ := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
+FAKES := $(patsubst tests/fake/prog_%.c,$(BUILD)/tests/fake/prog_%,$(wildcard tests/fake/prog_*.c)) \
+	$(patsubst tests/fake/lib_%.c,$(BUILD)/tests/fake/lib_%.so,$(wildcard tests/fake/lib_*.c))
+BENCH_PROGS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
+TEST_LIBS = $(foreach m,$(BUILT),$(if $($(m).lib),$(call lib,$(m))))
+TEST_LDLIBS = $(foreach p,$(HAVE_PKGS),$(LIBS.$(p)))
+test_link = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
+	-Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(TEST_LDLIBS)
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link) -lcmocka -lpthread
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link)
+$(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link) -fsanitize=fuzzer
+$(BUILD)/tests/fake/prog_%: $(BUILD)/obj/tests/fake/prog_%.o $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link)
+# A fake library is loaded by programs built with or without a sanitizer: it carries none itself.
+$(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link) $(ENGINE_LIBS) -Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib
+$(call obj,$(wildcard tests/bench/*.c)): EXTRA := $(ENGINE_CFLAGS)
+MODELGEN_SRC := $(wildcard tests/modelgen/*.c)
+$(BUILD)/tests/modelgen/modelgen: $(call obj,$(MODELGEN_SRC)) $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link) -lm
+# Model headers and measured truth: ours, kept packed.
+$(BUILD)/tests/models/.unpacked: $(wildcard tests/models/*.tar.xz)
+	$(Q)mkdir -p $(@D)/headers $(@D)/truth && \
+		tar -xJf tests/models/headers-dev.tar.xz --strip-components=1 -C $(@D)/headers && \
+		tar -xJf tests/models/truth-dev.tar.xz --strip-components=1 -C $(@D)/truth && touch $@
+
+.PHONY: check check-run test-programs fuzz fuzz-run bench ci nightly
+.SECONDARY:
+test-programs: $(UNIT) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(BUILD)/tests/modelgen/modelgen \
+	$(BUILD)/tests/models/.unpacked
+
+check:
+	$(Q)sh base/deps/packages.sh build test
+	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
+	$(Q)$(MAKE) --no-print-directory check-run
+
+check-run: all test-programs
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) SAN=$(SAN) CC=$(CC) sh tests/run.sh $(TESTS)
+
+fuzz:
+	$(Q)sh base/deps/packages.sh build fuzz
+	$(Q)$(MAKE) --no-print-directory SAN=fuzz CC=clang fuzz-run
+
+fuzz-run: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
+	$(Q)BUILD=$(BUILD) SECONDS_EACH=$(FUZZ_SECONDS) sh tests/fuzz.sh $(FUZZ)
+
+bench:
+	$(Q)sh base/deps/packages.sh build bench
+	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
+	$(Q)$(MAKE) --no-print-directory bench-run
+.PHONY: bench-run
+bench-run: all $(BENCH_PROGS) $(BUILD)/tests/models/.unpacked $(BUILD)/tests/modelgen/modelgen
+	$(Q)BUILD=$(BUILD) sh tests/bench.sh
+
+ci:
+	$(Q)sh tests/ci.sh
+
+nightly:
+	$(Q)$(MAKE) --no-print-directory FUZZ_SECONDS=600 fuzz
+	$(Q)$(MAKE) --no-print-directory CC=clang BUILD=build-clang STRICT=1 check
+	$(Q)$(MAKE) --no-print-directory SAN=tsan check
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -1,0 +1,2 @@
+# Holds no program yet: see README.md.
+bar-forward.uses := probe base

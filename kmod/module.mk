@@ -1,0 +1,2 @@
+# Holds no module yet: see README.md.
+kmod.uses :=
