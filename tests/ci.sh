@@ -1,0 +1,28 @@
+#!/bin/sh
+# What CI runs on a clean checkout: check first, then sanitizers, then fuzzing. Prints the minutes of each
+# stage and stops at the first that fails.
+set -u
+: "${MAKE:=make}"
+stages=
+
+stage() {
+	name=$1
+	shift
+	start=$(date +%s)
+	echo "=== $name"
+	"$@"
+	rc=$?
+	took=$(($(date +%s) - start))
+	stages="$stages$(printf '%-10s %3d.%d min' "$name" $((took / 60)) $((took % 60 / 6)))
+"
+	if [ "$rc" -ne 0 ]; then
+		printf '%s' "$stages"
+		echo "stage $name failed"
+		exit 1
+	fi
+}
+
+stage check "$MAKE" --no-print-directory STRICT=1 check
+stage asan "$MAKE" --no-print-directory STRICT=1 SAN=asan check
+stage fuzz "$MAKE" --no-print-directory fuzz
+printf '%s' "$stages"
