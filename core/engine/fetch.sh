@@ -25,7 +25,7 @@ build=${build%/}
 engine=$build/engine
 tab=$(printf '\t')
 
-stage='' tmp='' child=''
+stage='' tmp='' running=''
 
 note() { echo "engine: $*" >&2; }
 
@@ -35,7 +35,11 @@ die() {
 }
 
 cleanup() {
-	[ -z "$child" ] || kill "$child" 2>/dev/null || :
+	if [ -n "$running" ]; then
+		set +u	# $! is unset until there is a child
+		kill $! 2>/dev/null || :
+		wait $! || :	# or it would still be writing into what we remove
+	fi
 	[ -z "$tmp" ] || rm -rf "$tmp"
 	[ -n "$stage" ] || return 0
 	# Interrupted between the two renames of install(): the engine we had is still good.
@@ -182,20 +186,21 @@ npm_reason() {
 }
 
 download() {
-	command -v npm >/dev/null || sh "$here/../../base/deps/packages.sh" npm ||
+	command -v npm >/dev/null || sh "$here/../../base/deps/packages.sh" npm || :
+	command -v npm >/dev/null ||
 		die "$package $version cannot be fetched without npm; install it and run: make deps"
 	tmp=$(mktemp -d "$cache/tmp.XXXXXX")
 	note "fetching $package $version ($(((bytes + 999999) / 1000000)) MB)"
 	# Its own cache folder: nothing is left in ~/.npm, and HOME need not be writable. In the
 	# background, because a shell answers a signal during wait but not during a command.
 	rc=0
+	running=yes
 	(cd "$tmp" && exec npm pack --ignore-scripts --loglevel=error --cache="$tmp/npm" \
 		--update-notifier=false --fetch-retries=2 --fetch-retry-mintimeout=1000 \
 		--fetch-retry-maxtimeout=5000 "$package@$version" \
 		</dev/null >"$tmp/out" 2>"$tmp/err") &
-	child=$!
-	wait "$child" || rc=$?
-	child=
+	wait $! || rc=$?
+	running=
 	if [ "$rc" != 0 ]; then
 		npm_reason
 		die "cannot fetch $package $version: ${reason%.}." \
@@ -251,7 +256,7 @@ unpack_headers() {
 	(
 		# Nobody's own git settings.
 		export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
-		git clone -q --bare "$un/$dir" "$un/git" &&
+		git -c init.defaultBranch=main clone -q --bare "$un/$dir" "$un/git" &&
 			git -C "$un/git" archive "$take" include ggml/include LICENSE >"$un/tree.tar" &&
 			tar -xf "$un/tree.tar" -C "$un/tree" --no-same-owner
 	) || die "cannot take the headers of commit $take out of $cache/$file"
