@@ -147,8 +147,9 @@ int machine_link(const struct machine *m, const char *path, char *buf, size_t si
 		return fd;
 	ssize_t n = readlinkat(fd, "", buf, size);
 
+	/* With an empty path the kernel says ENOENT of what is there but no link. */
 	if (n < 0)
-		return -errno;
+		return errno == ENOENT ? -EINVAL : -errno;
 	if ((size_t)n == size)
 		return -EFBIG;
 	buf[n] = '\0';

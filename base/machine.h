@@ -43,11 +43,11 @@ int machine_read_i64(const struct machine *m, const char *path, int64_t *v);
 
 /*
  * The last component of a link's target ("../../drivers/amdgpu" -> "amdgpu").
- * Returns 0 or a negative errno; -ENOENT when there is no link.
+ * Returns 0 or a negative errno; -ENOENT when nothing is there, -EBADMSG when it is no link.
  */
 int machine_link_name(const struct machine *m, const char *path, char *buf, size_t size);
 
-/* The link's target as it stands. */
+/* The link's target as it stands. -EINVAL: it is there, but no link. */
 int machine_link(const struct machine *m, const char *path, char *buf, size_t size);
 
 bool machine_exists(const struct machine *m, const char *path);

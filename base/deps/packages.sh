@@ -182,7 +182,7 @@ install_apt() {
 		apt "$@" && return 0
 	}
 	reason=$(grep -m 1 '^E: ' "$tmp/log") || reason=$(tail -n 1 "$tmp/log")
-	die "apt-get could not install $missing: ${reason#E: }${trouble:+; apt-get update said: $trouble}"
+	die "could not install ($command): ${reason#E: }${trouble:+; apt-get update said: $trouble}"
 }
 
 # ---- the order of things

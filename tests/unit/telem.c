@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/telem.h"
+#include "tests/unit/harness.h"
+
+static int setup(void **state)
+{
+	char *dir = strdup("/tmp/berth-telem-XXXXXX");
+
+	if (!mkdtemp(dir))
+		return -1;
+	setenv("BERTH_RUNTIME_DIR", dir, 1);
+	*state = dir;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "rm -rf %s", (char *)*state);
+	free(*state);
+	return system(line);
+}
+
+static void path_of(void **state, const char *name, char path[128])
+{
+	snprintf(path, 128, "%s/%s", (char *)*state, name);
+}
+
+static void what_is_written_is_read(void **state)
+{
+	struct telem_writer w;
+	struct telem_page page;
+	enum telem_life life;
+	char path[128];
+	struct stat st;
+
+	path_of(state, "a.telem", path);
+	assert_int_equal(telem_create(&w, path, TELEM_RUN, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777 & ~0640, 0);
+	telem_begin(&w);
+	strcpy(w.page->run.model, "tiny");
+	w.page->run.state = TELEM_GENERATING;
+	w.page->run.n_devices = 1;
+	w.page->run.devices[0].measured.kv = TELEM_UNKNOWN;
+	telem_end(&w);
+	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+	assert_int_equal(life, TELEM_ALIVE);
+	assert_string_equal(page.run.model, "tiny");
+	assert_true(page.run.devices[0].measured.kv == TELEM_UNKNOWN);
+	telem_remove(&w);
+	assert_int_equal(access(path, F_OK), -1);
+}
+
+static void mid_write_is_busy(void **state)
+{
+	struct telem_writer w;
+	struct telem_page page;
+	enum telem_life life;
+	struct err e = { 0 };
+	char path[128];
+
+	path_of(state, "b.telem", path);
+	assert_int_equal(telem_create(&w, path, TELEM_RUN, NULL), 0);
+	telem_begin(&w);
+	assert_int_equal(telem_read(path, &page, &life, &e), -EBUSY);
+	assert_int_equal(life, TELEM_ALIVE);
+	telem_end(&w);
+	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+	telem_remove(&w);
+}
+
+static void dead_writer_is_seen(void **state)
+{
+	struct telem_page page;
+	enum telem_life life;
+	char path[128];
+	pid_t pid;
+
+	path_of(state, "c.telem", path);
+	pid = fork();
+	if (pid == 0) {
+		struct telem_writer w;
+
+		_exit(telem_create(&w, path, TELEM_RUN, NULL) ? 1 : 0);
+	}
+	int status;
+
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+	assert_int_equal(life, TELEM_DEAD);
+}
+
+static void another_boot_or_start_is_dead(void **state)
+{
+	struct telem_writer w;
+	struct telem_page page;
+	enum telem_life life;
+	char path[128];
+
+	path_of(state, "d.telem", path);
+	assert_int_equal(telem_create(&w, path, TELEM_RUN, NULL), 0);
+	w.page->header.boot_id[3] ^= 1;
+	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+	assert_int_equal(life, TELEM_DEAD);
+	w.page->header.boot_id[3] ^= 1;
+	w.page->header.writer_start++;
+	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+	assert_int_equal(life, TELEM_DEAD);
+	w.page->header.writer_start--;
+	w.page->header.heartbeat_ns -= TELEM_STALE_NS + 1;
+	if ((int64_t)w.page->header.heartbeat_ns > 0) { /* a machine just booted has no such past */
+		assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+		assert_int_equal(life, TELEM_STALE);
+	}
+	telem_remove(&w);
+}
+
+static void garbage_is_refused(void **state)
+{
+	struct telem_page page, good = { .header = { .magic = TELEM_MAGIC,
+						     .version = TELEM_VERSION,
+						     .kind = TELEM_RUN,
+						     .size = sizeof(good) } };
+	enum telem_life life;
+	struct err e = { 0 };
+	char path[128];
+
+	path_of(state, "e.telem", path);
+	int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+
+	assert_int_equal(write(fd, "not a page", 10), 10);
+	assert_int_equal(telem_read(path, &page, &life, &e), -EBADMSG);
+	assert_int_equal(ftruncate(fd, sizeof(page)), 0);
+	assert_int_equal(telem_read(path, &page, &life, &e), -EBADMSG);
+	close(fd);
+	page = good;
+	assert_int_equal(telem_check(&page, sizeof(page), &e), 0);
+	assert_int_equal(telem_check(&page, sizeof(page) - 1, &e), -EBADMSG);
+	page.header.version = 9;
+	assert_int_equal(telem_check(&page, sizeof(page), &e), -EBADMSG);
+	assert_non_null(strstr(e.text, "version 9"));
+}
+
+static void hostile_numbers_are_clamped(void **state)
+{
+	struct telem_page page;
+
+	(void)state;
+	memset(&page, 0xff, sizeof(page));
+	page.header = (struct telem_header){
+		.magic = TELEM_MAGIC, .version = TELEM_VERSION, .kind = TELEM_RUN, .size = sizeof(page)
+	};
+	assert_int_equal(telem_check(&page, sizeof(page), NULL), 0);
+	assert_int_equal(page.run.n_devices, TELEM_DEVICES_MAX);
+	assert_int_equal(page.run.state, TELEM_FAILED);
+	assert_int_equal(strnlen(page.run.model, sizeof(page.run.model)), sizeof(page.run.model) - 1);
+	assert_true(page.run.ring_next < TELEM_RING);
+}
+
+static void rate_over_a_window(void **state)
+{
+	struct telem_page page = { 0 };
+	struct telem_writer w = { .page = &page };
+	const uint64_t s = UINT64_C(1000000000);
+
+	(void)state;
+	assert_true(telem_rate(&page.run, 10 * s, 2 * s) < 0);
+	for (uint64_t i = 1; i <= 100; i++) /* ten tokens a second, a sample each 100 ms */
+		telem_sample(&w, i * s / 10, i);
+	assert_float_equal(telem_rate(&page.run, 10 * s, 2 * s), 10.0, 0.01);
+	assert_true(telem_rate(&page.run, 100 * s, 2 * s) < 0); /* nothing within the window */
+}
+
+/* A reader beside a busy writer never sees a torn page. */
+static atomic_bool stop;
+
+static void *write_pairs(void *arg)
+{
+	struct telem_writer *w = arg;
+
+	for (uint64_t i = 1; !atomic_load(&stop); i++) {
+		telem_begin(w);
+		w->page->run.prompt_tokens = i;
+		w->page->run.devices[TELEM_DEVICES_MAX - 1].measured.other = i;
+		w->page->run.ring[TELEM_RING - 1].generated_tokens = i;
+		telem_end(w);
+		usleep(20);
+	}
+	return NULL;
+}
+
+static void no_torn_page(void **state)
+{
+	struct telem_writer w;
+	struct telem_page page;
+	enum telem_life life;
+	char path[128];
+	pthread_t thread;
+	int good = 0;
+
+	path_of(state, "f.telem", path);
+	assert_int_equal(telem_create(&w, path, TELEM_RUN, NULL), 0);
+	assert_int_equal(pthread_create(&thread, NULL, write_pairs, &w), 0);
+	for (int i = 0; i < 2000; i++) {
+		if (telem_read(path, &page, &life, NULL))
+			continue;
+		good++;
+		assert_int_equal(page.run.prompt_tokens, page.run.devices[TELEM_DEVICES_MAX - 1].measured.other);
+		assert_int_equal(page.run.prompt_tokens, page.run.ring[TELEM_RING - 1].generated_tokens);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
+	assert_true(good > 1000);
+	telem_remove(&w);
+}
+
+static void lists_pages_only(void **state)
+{
+	char **paths, path[128];
+	struct telem_writer w;
+
+	path_of(state, "z.telem", path);
+	assert_int_equal(telem_create(&w, path, TELEM_RUN, NULL), 0);
+	int n = telem_list(&paths);
+
+	assert_true(n >= 1);
+	bool found = false;
+
+	for (int i = 0; i < n; i++)
+		found = found || strcmp(paths[i], path) == 0;
+	assert_true(found);
+	telem_list_free(paths);
+	telem_remove(&w);
+	assert_int_equal(telem_dir(path, sizeof(path), NULL), 0);
+	assert_string_equal(path, *state);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_written_is_read),       cmocka_unit_test(mid_write_is_busy),
+		cmocka_unit_test(dead_writer_is_seen),           cmocka_unit_test(another_boot_or_start_is_dead),
+		cmocka_unit_test(garbage_is_refused),            cmocka_unit_test(hostile_numbers_are_clamped),
+		cmocka_unit_test(rate_over_a_window),            cmocka_unit_test(no_torn_page),
+		cmocka_unit_test(lists_pages_only),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
