@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: MIT */
+/* libllama and ggml. No other file knows them. */
+#include <ctype.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <ggml-backend.h>
+#include <ggml-cpu.h>
+#include <llama.h>
+
+#include "base/text.h"
+#include "core/backends.h"
+#include "core/engine.h"
+
+#ifndef ENGINE_VERSION
+#error "ENGINE_VERSION names the engine whose headers these are; the Makefile gives it"
+#endif
+
+struct engine {
+	pthread_mutex_t lock; /* of log: the engine logs from its worker threads too */
+	struct enginelog log;
+	int echo;
+	bool log_was_error;
+	struct llama_model *model;
+	struct llama_context *context;
+	struct llama_sampler *sampler;
+	struct ggml_threadpool *pool;
+	void (*pool_free)(struct ggml_threadpool *);
+};
+
+static void on_log(enum ggml_log_level level, const char *text, void *arg)
+{
+	struct engine *g = arg;
+
+	pthread_mutex_lock(&g->lock);
+	/* CONT goes on with the level before it */
+	if (level != GGML_LOG_LEVEL_CONT)
+		g->log_was_error = level == GGML_LOG_LEVEL_ERROR;
+	enginelog_feed(&g->log, g->log_was_error, text);
+	pthread_mutex_unlock(&g->lock);
+	if (g->echo > (level == GGML_LOG_LEVEL_DEBUG))
+		fputs(text, stderr);
+}
+
+const char *engine_version(void)
+{
+	return llama_version();
+}
+
+/* The struct layouts change without a new SONAME: other headers than the library's would corrupt. */
+static enum failure check_version(struct err *e)
+{
+	const char *have = llama_version();
+	const char *want = ENGINE_VERSION;
+
+	if (strcmp(have[0] == 'v' ? have + 1 : have, want[0] == 'v' ? want + 1 : want) == 0)
+		return FAILURE_NONE;
+	err_set(e, -ENOEXEC,
+		"built for engine %s, but the library says %s; run `make deps` and rebuild", want,
+		have);
+	return FAILURE_VERSION;
+}
+
+static enum failure load_backends(struct engine *g, const char *dir, const char *const *names,
+				  uint32_t n, struct err *e)
+{
+	const char *all[BACKEND_FILES_MAX];
+	bool every = n == 0;
+	char path[4096];
+
+	if (backend_cpu_file(dir, path, sizeof(path), e))
+		return FAILURE_LOAD;
+	if (!ggml_backend_load(path)) {
+		err_set(e, -ENOEXEC, "the engine's CPU backend does not load: %s",
+			g->log.last_error);
+		return FAILURE_LOAD;
+	}
+	if (every) {
+		names = all;
+		n = (uint32_t)backend_list(dir, all);
+	}
+	for (uint32_t i = 0; n != ENGINE_NO_BACKENDS && i < n; i++) {
+		int rc = backend_file(dir, names[i], path, sizeof(path), e);
+
+		if (rc)
+			return rc == -EINVAL ? FAILURE_PLAN : FAILURE_DEVICE;
+		if (!ggml_backend_load(path) && !every) {
+			err_set(e, -ENODEV, "the engine's %s backend does not load: %s", names[i],
+				g->log.last_error);
+			return FAILURE_DEVICE;
+		}
+	}
+	return FAILURE_NONE;
+}
+
+enum failure engine_open(struct engine **out, const char *lib_dir, const char *const *backends,
+			 uint32_t n, int echo, struct err *e)
+{
+	enum failure f = check_version(e);
+	struct engine *g;
+
+	*out = NULL;
+	if (f)
+		return f;
+	g = calloc(1, sizeof(*g));
+	if (!g) {
+		err_set(e, -ENOMEM, "out of memory");
+		return FAILURE_OOM;
+	}
+	pthread_mutex_init(&g->lock, NULL);
+	enginelog_init(&g->log);
+	g->echo = echo;
+	llama_log_set(on_log, g);
+	llama_backend_init();
+	f = load_backends(g, lib_dir, backends, n, e);
+	if (f) {
+		engine_close(g);
+		return f;
+	}
+	*out = g;
+	return FAILURE_NONE;
+}
+
+void engine_close(struct engine *g)
+{
+	if (!g)
+		return;
+	if (g->sampler)
+		llama_sampler_free(g->sampler);
+	if (g->context)
+		llama_free(g->context);
+	if (g->pool)
+		g->pool_free(g->pool);
+	if (g->model)
+		llama_model_free(g->model);
+	llama_backend_free();
+	llama_log_set(NULL, NULL);
+	pthread_mutex_destroy(&g->lock);
+	free(g);
+}
+
+static const char *type_name(enum ggml_backend_dev_type t)
+{
+	static const char *const names[] = {
+		[GGML_BACKEND_DEVICE_TYPE_CPU] = "cpu",
+		[GGML_BACKEND_DEVICE_TYPE_GPU] = "gpu",
+		[GGML_BACKEND_DEVICE_TYPE_IGPU] = "igpu",
+		[GGML_BACKEND_DEVICE_TYPE_ACCEL] = "accel",
+		[GGML_BACKEND_DEVICE_TYPE_META] = "meta",
+	};
+
+	return (unsigned)t < sizeof(names) / sizeof(names[0]) ? names[t] : "other";
+}
+
+uint32_t engine_devices(const struct engine *g, struct engine_device devices[CORE_DEVICES_MAX])
+{
+	uint32_t n = 0;
+
+	(void)g; /* the registry is the process's */
+	for (size_t i = 0; i < ggml_backend_dev_count() && n < CORE_DEVICES_MAX; i++) {
+		struct engine_device *d = &devices[n++];
+		struct ggml_backend_dev_props p;
+		ggml_backend_dev_t dev = ggml_backend_dev_get(i);
+
+		memset(d, 0, sizeof(*d));
+		ggml_backend_dev_get_props(dev, &p);
+		text_copy(d->name, sizeof(d->name), p.name);
+		text_copy(d->description, sizeof(d->description),
+			  p.description ? p.description : "");
+		text_copy(d->backend, sizeof(d->backend),
+			  ggml_backend_reg_name(ggml_backend_dev_backend_reg(dev)));
+		for (char *c = d->backend; *c; c++)
+			*c = (char)tolower((unsigned char)*c);
+		text_clean(d->name);
+		text_clean(d->description);
+		device_pci(d->pci, p.device_id ? p.device_id : "");
+		text_copy(d->type, sizeof(d->type), type_name(p.type));
+		d->total_bytes = p.memory_total;
+		d->free_bytes = p.memory_free;
+	}
+	return n;
+}
+
+uint64_t engine_free_bytes(const struct engine *g, uint32_t device)
+{
+	size_t free_bytes = 0, total = 0;
+
+	(void)g;
+	ggml_backend_dev_memory(ggml_backend_dev_get(device), &free_bytes, &total);
+	return free_bytes;
+}
+
+static enum failure failed(const struct engine *g, enum failure f, const char *what, struct err *e)
+{
+	const char *why = g->log.error[0] ? g->log.error : "it gave no reason";
+
+	err_set(e, -EIO, "%s: %s", what, why);
+	return g->log.no_memory ? FAILURE_OOM : f;
+}
+
+struct progress {
+	const struct engine_load *how;
+	bool stopped;
+};
+
+static bool on_progress(float part, void *arg)
+{
+	struct progress *p = arg;
+
+	if (p->how->progress && !p->how->progress(p->how->arg, part))
+		p->stopped = true;
+	return !p->stopped;
+}
+
+static enum failure load_model(struct engine *g, const struct engine_load *how, bool *stopped,
+			       struct err *e)
+{
+	struct llama_model_params mp = llama_model_default_params();
+	const struct plan *plan = how->plan;
+	ggml_backend_dev_t list[PLAN_DEVICES_MAX + 1] = { NULL };
+	/* the engine reads as many as llama_max_devices(), a constant 16 in this version */
+	float split[64] = { 0 };
+	struct progress p = { how, false };
+
+	for (uint32_t i = 0; i < plan->n_devices; i++) {
+		list[i] = ggml_backend_dev_get(how->index[i]);
+		split[i] = (float)plan->devices[i].layers;
+	}
+	mp.devices = list;
+	mp.tensor_split = split;
+	mp.split_mode = LLAMA_SPLIT_MODE_LAYER;
+	mp.n_gpu_layers = (int32_t)plan->flags.n_gpu_layers;
+	mp.load_mode = LLAMA_LOAD_MODE_MMAP;
+	mp.progress_callback = on_progress;
+	mp.progress_callback_user_data = &p;
+	g->model = llama_model_load_from_file(plan->model_path, mp);
+	*stopped = p.stopped;
+	if (g->model || p.stopped)
+		return FAILURE_NONE;
+	return failed(g, FAILURE_LOAD, "the engine could not load the model", e);
+}
+
+/* GGML_TYPE_COUNT when the engine knows no such type. */
+static enum ggml_type type_of(const char *name)
+{
+	for (int t = 0; t < GGML_TYPE_COUNT; t++) {
+		const char *n = ggml_type_name((enum ggml_type)t);
+
+		if (n && strcmp(n, name) == 0)
+			return (enum ggml_type)t;
+	}
+	return GGML_TYPE_COUNT;
+}
+
+/*
+ * Without a pool of its own this build of the engine starts its threads anew for every token, and
+ * they spin while they wait; on a machine that has other work that costs most of the speed.
+ */
+static void make_pool(struct engine *g, uint32_t threads)
+{
+	struct ggml_threadpool_params tp = { .n_threads = (int)threads };
+	ggml_backend_dev_t cpu = ggml_backend_dev_by_type(GGML_BACKEND_DEVICE_TYPE_CPU);
+	ggml_backend_reg_t reg = ggml_backend_dev_backend_reg(cpu);
+	struct ggml_threadpool *(*make)(struct ggml_threadpool_params *);
+
+	*(void **)&make = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_new");
+	*(void **)&g->pool_free = ggml_backend_reg_get_proc_address(reg, "ggml_threadpool_free");
+	if (!make || !g->pool_free)
+		return;
+	tp.prio = GGML_SCHED_PRIO_NORMAL;
+	g->pool = make(&tp);
+	if (g->pool)
+		llama_attach_threadpool(g->context, g->pool, g->pool);
+}
+
+static enum failure make_context(struct engine *g, const struct engine_load *how, struct err *e)
+{
+	struct llama_context_params cp = llama_context_default_params();
+	const struct plan_flags *f = &how->plan->flags;
+
+	cp.n_ctx = f->n_ctx;
+	cp.n_batch = f->n_batch;
+	cp.n_ubatch = f->n_ubatch;
+	cp.n_seq_max = f->n_seq_max;
+	cp.n_outputs_max = f->n_seq_max;
+	cp.n_threads = (int32_t)how->threads;
+	cp.n_threads_batch = (int32_t)how->threads;
+	cp.type_k = type_of(f->type_k);
+	cp.type_v = type_of(f->type_v);
+	if (cp.type_k == GGML_TYPE_COUNT || cp.type_v == GGML_TYPE_COUNT) {
+		err_set(e, -EINVAL, "the engine knows no cache type \"%s\"",
+			cp.type_k == GGML_TYPE_COUNT ? f->type_k : f->type_v);
+		return FAILURE_PLAN;
+	}
+	cp.flash_attn_type = f->flash_attn ? LLAMA_FLASH_ATTN_TYPE_ENABLED
+					   : LLAMA_FLASH_ATTN_TYPE_DISABLED;
+	cp.kv_unified = f->kv_unified;
+	g->context = llama_init_from_model(g->model, cp);
+	if (!g->context)
+		return failed(g, FAILURE_CONTEXT, "the engine could not make a context", e);
+	make_pool(g, how->threads);
+	return FAILURE_NONE;
+}
+
+enum failure engine_load(struct engine *g, const struct engine_load *how, bool *stopped,
+			 struct err *e)
+{
+	enum failure f = load_model(g, how, stopped, e);
+
+	return f || *stopped ? f : make_context(g, how, e);
+}
+
+const struct enginelog *engine_log(const struct engine *g)
+{
+	return &g->log;
+}
+
+uint32_t engine_n_ctx(const struct engine *g)
+{
+	return llama_n_ctx_seq(g->context);
+}
+
+long engine_tokenize(const struct engine *g, const char *text, int32_t **tokens, struct err *e)
+{
+	const struct llama_vocab *vocab = llama_model_get_vocab(g->model);
+	size_t length = strlen(text);
+	int32_t n;
+
+	*tokens = NULL;
+	if (length > INT32_MAX / 2)
+		return err_set(e, -E2BIG, "the prompt has %zu bytes, too many", length);
+	/* the answer to "how many" is negative */
+	n = -llama_tokenize(vocab, text, (int32_t)length, NULL, 0, true, true);
+	if (n <= 0)
+		return 0;
+	*tokens = calloc((size_t)n, sizeof(**tokens));
+	if (!*tokens)
+		return err_set(e, -ENOMEM, "out of memory");
+	return llama_tokenize(vocab, text, (int32_t)length, *tokens, n, true, true);
+}
+
+void engine_sampler(struct engine *g, double temperature, uint32_t seed)
+{
+	g->sampler = llama_sampler_chain_init(llama_sampler_chain_default_params());
+	if (temperature <= 0) {
+		llama_sampler_chain_add(g->sampler, llama_sampler_init_greedy());
+		return;
+	}
+	llama_sampler_chain_add(g->sampler, llama_sampler_init_temp((float)temperature));
+	llama_sampler_chain_add(g->sampler, llama_sampler_init_dist(seed));
+}
+
+enum failure engine_decode(struct engine *g, int32_t *tokens, uint32_t n, struct err *e)
+{
+	int32_t rc = llama_decode(g->context, llama_batch_get_one(tokens, (int32_t)n));
+
+	if (rc == 0)
+		return FAILURE_NONE;
+	if (rc == 1) {
+		err_set(e, -ENOSPC, "the context of %u tokens is full", engine_n_ctx(g));
+		return FAILURE_CONTEXT;
+	}
+	return failed(g, FAILURE_DECODE, "the engine failed while computing", e);
+}
+
+int32_t engine_sample(struct engine *g)
+{
+	return llama_sampler_sample(g->sampler, g->context, -1);
+}
+
+bool engine_is_end(const struct engine *g, int32_t token)
+{
+	return llama_vocab_is_eog(llama_model_get_vocab(g->model), token);
+}
+
+size_t engine_piece(const struct engine *g, int32_t token, char *buf, size_t size)
+{
+	int32_t n = llama_token_to_piece(llama_model_get_vocab(g->model), token, buf, (int32_t)size,
+					 0, false);
+
+	return n > 0 ? (size_t)n : 0;
+}

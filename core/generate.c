@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/own.h"
+#include "core/generate.h"
+#include "core/utf8.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+static bool must_stop(const struct generate *g, struct outcome *o)
+{
+	control_poll(g->control, 0);
+	if (g->control->stop)
+		o->stop = "stopped";
+	return g->control->stop;
+}
+
+/* The prompt, in batches. o->stop is set when it was not computed to its end. */
+static enum failure read_prompt(const struct generate *g, int32_t *tokens, uint32_t n,
+				struct outcome *o, struct err *e)
+{
+	uint64_t start = now_ns();
+
+	for (uint32_t done = 0; done < n;) {
+		uint32_t part = n - done < g->batch ? n - done : g->batch;
+		enum failure f;
+
+		if (must_stop(g, o))
+			return FAILURE_NONE;
+		f = engine_decode(g->engine, tokens + done, part, e);
+		if (f)
+			return f;
+		done += part;
+		o->prompt_tokens = done;
+		o->prompt_ns = now_ns() - start;
+		page_count(g->page, o, done);
+	}
+	return FAILURE_NONE;
+}
+
+/* false: nobody reads us any more. */
+static bool put(const struct generate *g, struct utf8 *u, const char *bytes, size_t n)
+{
+	char out[256 + 4];
+	size_t k = utf8_pass(u, bytes, n, out);
+
+	return fwrite(out, 1, k, g->out) == k && fflush(g->out) == 0;
+}
+
+static enum failure write_tokens(const struct generate *g, uint32_t used, struct outcome *o,
+				 struct err *e)
+{
+	uint64_t start = now_ns();
+	uint32_t n_ctx = engine_n_ctx(g->engine);
+	struct utf8 u = { .n_held = 0 };
+
+	while (!must_stop(g, o)) {
+		int32_t token = engine_sample(g->engine);
+		char piece[256];
+		enum failure f;
+
+		if (engine_is_end(g->engine, token)) {
+			o->stop = "eog";
+			break;
+		}
+		o->generated_tokens++;
+		o->generated_ns = now_ns() - start;
+		page_count(g->page, o, used);
+		if (!put(g, &u, piece, engine_piece(g->engine, token, piece, sizeof(piece)))) {
+			o->stop = "closed";
+			break;
+		}
+		if (g->max_tokens && o->generated_tokens >= g->max_tokens) {
+			o->stop = "length";
+			break;
+		}
+		if (used >= n_ctx) {
+			o->stop = "context";
+			break;
+		}
+		f = engine_decode(g->engine, &token, 1, e);
+		if (f)
+			return f;
+		used++;
+	}
+	put(g, &u, NULL, 0);
+	return FAILURE_NONE;
+}
+
+enum failure generate_run(const struct generate *g, struct outcome *o, struct err *e)
+{
+	own_free int32_t *tokens = NULL;
+	uint32_t n_ctx = engine_n_ctx(g->engine);
+	long n = engine_tokenize(g->engine, g->prompt, &tokens, e);
+	enum failure f;
+
+	o->stop = "";
+	if (n < 0)
+		return FAILURE_OOM;
+	if (n == 0) {
+		err_set(e, -EINVAL,
+			"the prompt is empty, and this model has no token to begin with");
+		return FAILURE_CONTEXT;
+	}
+	if (n > n_ctx) {
+		err_set(e, -E2BIG,
+			"the prompt has %ld tokens and the context holds %u; give -c a larger number",
+			n, n_ctx);
+		return FAILURE_CONTEXT;
+	}
+	f = read_prompt(g, tokens, (uint32_t)n, o, e);
+	if (f || o->stop[0])
+		return f;
+	return write_tokens(g, (uint32_t)n, o, e);
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The core: carries out one plan with the engine, as a child of `berth launch` or by itself.
+ * docs/formats.md has the protocol on --control-fd.
+ */
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cmd.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/text.h"
+#include "core/control.h"
+#include "core/engine.h"
+#include "core/generate.h"
+#include "core/page.h"
+
+#define THREADS_MAX 512 /* the engine's own limit (GGML_MAX_N_THREADS) */
+
+struct options {
+	const char *plan, *prompt, *telemetry, *temperature;
+	uint32_t max_tokens, seed, control_fd;
+	bool list_devices, json;
+	int quiet, verbose;
+};
+
+#define ROW(member) offsetof(struct options, member)
+
+/* clang-format off */
+static const struct opt opts[] = {
+	{ .name = "plan", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(plan),
+	  .help = "The plan to carry out, as `berth plan --json` writes it." },
+	{ .name = "prompt", .kind = OPT_TEXT, .arg = "TEXT", .offset = ROW(prompt),
+	  .help = "Generate from this text; without it, load, tell the placement and stop." },
+	{ .name = "tokens", .letter = 'n', .kind = OPT_U32, .arg = "N", .offset = ROW(max_tokens),
+	  .help = "Generate at most N tokens; 0 goes on until the context is full." },
+	{ .name = "seed", .kind = OPT_U32, .arg = "N", .offset = ROW(seed),
+	  .help = "Seed of the draw." },
+	{ .name = "temp", .kind = OPT_TEXT, .arg = "X", .offset = ROW(temperature),
+	  .help = "Temperature of the draw, 0 to 100; 0 always takes the likeliest token." },
+	{ .name = "telemetry", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(telemetry),
+	  .help = "Keep a telemetry page there." },
+	{ .name = "control-fd", .kind = OPT_U32, .arg = "N", .offset = ROW(control_fd), .min = 3, .max = 1023,
+	  .help = "Report to, and take orders from, the supervisor at this descriptor." },
+	{ .name = "list-devices", .kind = OPT_FLAG, .offset = ROW(list_devices),
+	  .help = "List the engine's devices with their PCI addresses, and stop." },
+	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
+	  .help = "With --list-devices: as JSON." },
+	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "Say less." },
+	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose),
+	  .help = "Show the engine's own log; twice: all of it." },
+};
+
+static const struct cmd command = {
+	.name = "core",
+	.summary = "run a model exactly as a plan says",
+	.operands = "",
+	.description = "The inference core of berth, one process for one plan. berth launch starts it; by hand it is "
+		       "good for finding out what the engine does.",
+	.opts = opts,
+	.n_opts = sizeof(opts) / sizeof(opts[0]),
+	.exits = "0  done, or stopped as asked\n4  the plan cannot be read or carried out\n"
+		 "6  a device of the plan is not there\n8  the engine failed",
+	.see_also = "berth-launch(1), berth-plan(1)",
+};
+/* clang-format on */
+
+struct run {
+	struct options o;
+	struct log log;
+	struct plan plan;
+	char lib_dir[PATH_MAX];
+	double temperature;
+	FILE *out;
+	struct control control;
+	struct page page;
+	struct engine *engine;
+	struct engine_device devices[CORE_DEVICES_MAX];
+	uint32_t n_devices;
+	uint32_t index[PLAN_DEVICES_MAX];
+	uint64_t free_before[PLAN_DEVICES_MAX];
+	struct account account;
+	uint32_t threads;
+	struct outcome outcome;
+};
+
+/* The engine's libraries are at ../../lib/berth from this program, in the build tree and installed. */
+static int find_lib_dir(char dir[PATH_MAX], struct err *e)
+{
+	char exe[PATH_MAX], path[PATH_MAX + 32];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n < 0)
+		return err_set(e, -errno, "/proc/self/exe cannot be read: %s", strerror(errno));
+	exe[n] = 0;
+	*strrchr(exe, '/') = 0;
+	snprintf(path, sizeof(path), "%s/../../lib/berth", exe);
+	if (!realpath(path, dir))
+		return err_set(e, -errno, "the engine is not at %s; run `make deps`", path);
+	return 0;
+}
+
+/*
+ * Libraries of the engine and drivers may print on descriptor 1. Ours is another: what they print goes
+ * to stderr, and only tokens reach the reader.
+ */
+static FILE *claim_stdout(void)
+{
+	int fd = dup(STDOUT_FILENO);
+
+	if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return NULL;
+	return fdopen(fd, "w");
+}
+
+/* Everything with a relative path happens before chdir: libraries search the current directory. */
+static int prepare(struct run *r, struct err *e)
+{
+	char model[PATH_MAX];
+	int rc = find_lib_dir(r->lib_dir, e);
+
+	if (rc)
+		return rc;
+	setenv("GGML_NO_BACKTRACE", "1", 1); /* ggml would start a debugger when it aborts */
+	r->out = claim_stdout();
+	if (!r->out)
+		return err_set(e, -errno, "standard output cannot be used: %s", strerror(errno));
+	if (r->o.plan) {
+		rc = plan_read(&r->plan, r->o.plan, e);
+		if (rc == 0)
+			rc = plan_runnable(&r->plan, e);
+		if (rc)
+			return rc;
+		if (!realpath(r->plan.model_path, model))
+			return err_set(e, -errno, "the plan's model %s: %s", r->plan.model_path,
+				       strerror(errno));
+		if (!text_copy(r->plan.model_path, sizeof(r->plan.model_path), model))
+			return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s",
+				       model);
+	}
+	rc = page_open(&r->page, r->o.telemetry, &r->plan, e);
+	if (rc)
+		return rc;
+	return chdir("/") ? -errno : 0;
+}
+
+static uint32_t count_threads(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+
+	return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : (uint32_t)n;
+}
+
+/* The backends this plan needs; a device without a name of its backend needs all (returns 0). */
+static uint32_t backends_of(const struct plan *p, const char *names[PLAN_DEVICES_MAX])
+{
+	uint32_t n = 0;
+
+	for (uint32_t d = 0; d < p->n_devices; d++) {
+		const char *name = p->devices[d].backend;
+		uint32_t i = 0;
+
+		if (name[0] == 0)
+			return 0;
+		while (i < n && strcmp(names[i], name) != 0)
+			i++;
+		if (i == n)
+			names[n++] = name;
+	}
+	return n;
+}
+
+static enum failure open_engine(struct run *r, struct err *e)
+{
+	const char *names[PLAN_DEVICES_MAX] = { NULL };
+	uint32_t n = r->o.plan ? backends_of(&r->plan, names) : 0;
+	enum failure f;
+
+	/* a plan for the CPU loads no GPU driver: nothing is woken, nothing can be lost */
+	if (r->o.plan && r->plan.n_devices == 0)
+		n = ENGINE_NO_BACKENDS;
+	f = engine_open(&r->engine, r->lib_dir, names, n, r->o.verbose, e);
+
+	if (f)
+		return f;
+	r->n_devices = engine_devices(r->engine, r->devices);
+	return FAILURE_NONE;
+}
+
+static void print_devices(const struct run *r)
+{
+	if (r->o.json) {
+		json_t *o = devices_to_json(engine_version(), r->devices, r->n_devices);
+
+		json_print(o, r->out);
+		json_decref(o);
+		return;
+	}
+	for (uint32_t i = 0; i < r->n_devices; i++) {
+		const struct engine_device *d = &r->devices[i];
+		char total[TEXT_SIZE_MAX], free_bytes[TEXT_SIZE_MAX];
+
+		fprintf(r->out, "%-10s %-14s %-7s %-5s %10s free of %s  %s\n", d->name,
+			d->pci[0] ? d->pci : "no address", d->backend, d->type,
+			text_size(free_bytes, d->free_bytes), text_size(total, d->total_bytes),
+			d->description);
+	}
+}
+
+static bool on_progress(void *arg, float part)
+{
+	struct run *r = arg;
+
+	(void)part;
+	page_beat(&r->page);
+	control_poll(&r->control, 0);
+	return !r->control.stop;
+}
+
+static enum failure load(struct run *r, struct err *e)
+{
+	struct engine_load how = { &r->plan, r->index, r->threads, on_progress, r };
+	enum failure f;
+	bool stopped;
+
+	if (device_match(&r->plan, r->devices, r->n_devices, r->index, e))
+		return FAILURE_DEVICE;
+	for (uint32_t i = 0; i < r->plan.n_devices; i++)
+		r->free_before[i] = engine_free_bytes(r->engine, r->index[i]);
+	f = engine_load(r->engine, &how, &stopped, e);
+	if (f || stopped)
+		return f;
+	account_make(&r->account, engine_log(r->engine), r->devices, r->index, r->plan.n_devices);
+	for (uint32_t i = 0; i < r->plan.n_devices; i++) {
+		struct account_device *d = &r->account.devices[i];
+
+		/* a device without an address is software: its free memory is the host's */
+		if (d->pci[0])
+			d->bytes.other = account_other(&d->bytes, r->free_before[i],
+						       engine_free_bytes(r->engine, r->index[i]));
+	}
+	return FAILURE_NONE;
+}
+
+/* Wait until the supervisor has compared the placement with the plan. */
+static void wait_for_go(struct run *r)
+{
+	while (!r->control.go && !r->control.stop) {
+		control_poll(&r->control, 1000);
+		page_beat(&r->page);
+	}
+}
+
+static enum failure carry_out(struct run *r, struct err *e)
+{
+	struct generate g = {
+		.engine = NULL,
+		.control = &r->control,
+		.page = &r->page,
+		.out = r->out,
+		.prompt = r->o.prompt,
+		.max_tokens = r->o.max_tokens,
+		.batch = r->plan.flags.n_ubatch,
+	};
+	enum failure f = open_engine(r, e);
+
+	if (f)
+		return f;
+	control_send(&r->control, event_loading(engine_version()));
+	f = load(r, e);
+	if (f)
+		return f;
+	r->outcome.stop = "stopped";
+	if (r->control.stop)
+		return FAILURE_NONE;
+	page_account(&r->page, &r->account, engine_n_ctx(r->engine));
+	control_send(&r->control, event_ready(&r->account, engine_log(r->engine),
+					      engine_n_ctx(r->engine), r->threads));
+	wait_for_go(r);
+	if (r->control.stop)
+		return FAILURE_NONE;
+	if (r->control.fd >= 0)
+		page_verified(&r->page);
+	page_state(&r->page, TELEM_READY);
+	if (!r->o.prompt) {
+		r->outcome.stop = "ready";
+		return FAILURE_NONE;
+	}
+	page_state(&r->page, TELEM_GENERATING);
+	engine_sampler(r->engine, r->temperature, r->o.seed);
+	g.engine = r->engine;
+	return generate_run(&g, &r->outcome, e);
+}
+
+static double rate(uint64_t tokens, uint64_t ns)
+{
+	return ns ? (double)tokens * 1e9 / (double)ns : 0;
+}
+
+static void print_summary(const struct run *r)
+{
+	const struct outcome *o = &r->outcome;
+
+	log_detail(&r->log, "%llu prompt tokens at %.1f/s, %llu tokens at %.1f/s on %u threads; %s",
+		   (unsigned long long)o->prompt_tokens, rate(o->prompt_tokens, o->prompt_ns),
+		   (unsigned long long)o->generated_tokens,
+		   rate(o->generated_tokens, o->generated_ns), r->threads, o->stop);
+	for (uint32_t i = 0; i < r->account.n_devices; i++) {
+		const struct account_device *d = &r->account.devices[i];
+		char w[TEXT_SIZE_MAX], k[TEXT_SIZE_MAX], c[TEXT_SIZE_MAX];
+
+		log_detail(&r->log, "%s %s: %u layers, weights %s, KV %s, compute %s", d->name,
+			   d->pci, d->layers, text_size(w, d->bytes.weights),
+			   text_size(k, d->bytes.kv), text_size(c, d->bytes.compute));
+	}
+}
+
+static int finish(struct run *r, enum failure f, const struct err *e)
+{
+	page_state(&r->page, f ? TELEM_FAILED : TELEM_STOPPED);
+	if (f) {
+		control_send(&r->control, event_failed(f, e->text));
+		if (r->control.fd < 0)
+			err_report("core", e->rc, e);
+		return failure_exit(f);
+	}
+	control_send(&r->control, event_done(&r->outcome));
+	print_summary(r);
+	return EXIT_YES;
+}
+
+static int parse_temperature(struct run *r)
+{
+	char *end;
+
+	r->temperature = strtod(r->o.temperature, &end);
+	/* the negated form refuses NaN too */
+	if (end == r->o.temperature || *end || !(r->temperature >= 0 && r->temperature <= 100))
+		return cmd_usage_error(&command, "--temp %s is not a number from 0 to 100",
+				       r->o.temperature);
+	return 0;
+}
+
+static int run(struct run *r, struct err *e)
+{
+	int rc = control_init(&r->control, r->o.control_fd ? (int)r->o.control_fd : -1, e);
+
+	if (rc == 0)
+		rc = prepare(r, e);
+	if (rc) {
+		control_send(&r->control, event_failed(FAILURE_PLAN, e->text));
+		return r->control.fd >= 0 ? (int)err_exit(rc) : (int)err_report("core", rc, e);
+	}
+	r->threads = count_threads();
+	if (!r->o.list_devices)
+		return finish(r, carry_out(r, e), e);
+	enum failure f = open_engine(r, e);
+	if (f)
+		return finish(r, f, e);
+	print_devices(r);
+	return EXIT_YES;
+}
+
+int main(int argc, char **argv)
+{
+	own_free struct run *r = calloc(1, sizeof(*r));
+	struct err e = { 0 };
+	int first, rc;
+
+	if (!r)
+		return EXIT_ENV;
+	r->o = (struct options) { .max_tokens = 256, .seed = 42, .temperature = "0.8" };
+	switch (cmd_parse(&command, argc, argv, &r->o, &first)) {
+	case CMD_DONE:
+		return EXIT_YES;
+	case CMD_USAGE:
+		return EXIT_USAGE;
+	case CMD_RUN:
+		break;
+	}
+	if (first < argc)
+		return cmd_usage_error(&command, "%s is not expected: the model is in the plan",
+				       argv[first]);
+	if (!r->o.plan == !r->o.list_devices)
+		return cmd_usage_error(&command, "give --plan FILE or --list-devices");
+	rc = parse_temperature(r);
+	if (rc)
+		return rc;
+	log_init(&r->log, "berth core", r->o.quiet, r->o.verbose);
+	rc = run(r, &e);
+	engine_close(r->engine);
+	page_close(&r->page);
+	control_fini(&r->control);
+	if (r->out && fclose(r->out) != 0 && rc == EXIT_YES && r->o.list_devices)
+		rc = EXIT_ENV;
+	return rc;
+}
