@@ -84,6 +84,7 @@ detected() {
 		pc:*) ! pkg-config --exists "${one#*:}" 2>/dev/null || return 0 ;;
 		inc:*) [ ! -e "/usr/include/${one#*:}" ] || return 0 ;;
 		lib:*) ! ldconfig -p 2>/dev/null | grep -q "^$tab${one#*:} " || return 0 ;;
+		py:*) ! python3 -c "import ${one#*:}" 2>/dev/null || return 0 ;;
 		file:*)
 			for f in ${one#*:}; do
 				[ ! -e "$f" ] || return 0

@@ -111,7 +111,9 @@ make_tools() {
 		old-fail)
 			printf 'npm ERR! code E404\nnpm ERR! 404 Not Found - GET x\nnpm ERR! 404\n' >&2
 			exit 1 ;;
-		corrupt) tr a b <"$dir/npm/\$file" >"\$file" ;;
+		corrupt) # as long as the real one
+			head -c -1 "$dir/npm/\$file" >"\$file"
+			printf X >>"\$file" ;;
 		truncated) head -c 100 "$dir/npm/\$file" >"\$file" ;;
 		hang)
 			head -c 100 "$dir/npm/\$file" >"\$file"
@@ -475,7 +477,7 @@ test_packages() {
 
 	touch "$dir/apt-fails"
 	run "$toy" toy
-	[ $rc = 5 ] && said "could not install berth-toy: no berth-toy today"
+	[ $rc = 5 ] && said "recommends berth-toy): no berth-toy today"
 	result "a failed installation says why" $?
 	rm "$dir/apt-fails"
 
