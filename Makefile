@@ -65,18 +65,19 @@ include $(foreach m,$(MODULES),$(wildcard $(m)/module.mk))
 uniq = $(if $(1),$(firstword $(1)) $(call uniq,$(filter-out $(firstword $(1)),$(1))))
 closure = $(1) $(call uniq,$(foreach u,$($(1).uses),$(call closure,$(u))))
 pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
+program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 
 # Goals that build nothing here need no library.
 NO_BUILD := deps demo check clean format ci nightly help fuzz
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
-ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs)))
+ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))))
 HAVE_PKGS := $(shell for p in $(ALL_PKGS); do $(PKGCONF) --exists $$p 2>/dev/null && echo $$p; done)
 ifneq ($(filter-out $(HAVE_PKGS),$(base.pkgs)),)
 $(error berth needs $(filter-out $(HAVE_PKGS),$(base.pkgs)) and $(PKGCONF): run 'make deps')
 endif
 endif
 
-missing_of = $(strip $(filter-out $(HAVE_PKGS),$(call pkgs_of,$(1))) \
+missing_of = $(strip $(filter-out $(HAVE_PKGS),$(call pkgs_of,$(1)) $(call program_pkgs,$(1))) \
 	$(if $(and $(filter 1,$(foreach p,$($(1).programs),$($(1).$(p).engine))),$(if $(ENGINE_VERSION),,1)),engine))
 define judge
 ifneq ($$(call missing_of,$(1)),)
@@ -109,7 +110,7 @@ endif
 obj = $(addprefix $(BUILD)/obj/,$(patsubst %.c,%.o,$(1)))
 lib = $(BUILD)/lib-static/lib$(1).a
 libs_of = $(foreach m,$(call closure,$(1)),$(if $($(m).lib),$(call lib,$(m))))
-ldlibs_of = $(foreach p,$(call pkgs_of,$(1)),$(LIBS.$(p)))
+ldlibs_of = $(foreach p,$(call pkgs_of,$(1)) $($(1).$(2).pkgs),$(LIBS.$(p)))
 
 .PHONY: all
 all: programs docs
@@ -124,7 +125,7 @@ PROGRAMS += $(BUILD)/libexec/berth/$(2)
 $(BUILD)/libexec/berth/$(2): $(call obj,$(addprefix $(1)/,$($(1).$(2).src))) $(call libs_of,$(1)) $(FLAGS_FILE) \
 	$(if $($(1).$(2).engine),$(ENGINE_BUILD)/engine/engine.mk | $(BUILD)/lib/berth)
 	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS_ALL) $$(LDFLAGS_ALL) -o $$@ $$(filter %.o %.a,$$^) \
-		$(call ldlibs_of,$(1)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
+		$(call ldlibs_of,$(1),$(2)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
 $(if $($(1).$(2).engine),$(call obj,$(addprefix $(1)/,$($(1).$(2).src))): EXTRA := $(ENGINE_CFLAGS) -DENGINE_VERSION='"$(ENGINE_VERSION)"')
 endef
 comma := ,
