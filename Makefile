@@ -146,7 +146,7 @@ $(FRONT): $(call obj,base/main.c) $(call lib,base) $(FLAGS_FILE)
 
 # The programs find the engine at ../../lib/berth, in the build tree and installed.
 $(BUILD)/lib/berth: $(ENGINE_BUILD)/engine/engine.mk
-	$(Q)mkdir -p $(@D) && ln -sfn $(abspath $(ENGINE_BUILD))/engine/lib $@
+	$(Q)mkdir -p $(@D) && ln -sfn $(abspath $(ENGINE_LIBDIR)) $@
 
 .PHONY: programs
 programs: $(if $(ALL_PKGS),$(FRONT)) $(PROGRAMS)
@@ -196,6 +196,8 @@ install: all
 	$(if $(wildcard $(BUILD)/lib/berth),cp -L $(BUILD)/lib/berth/* $(DESTDIR)$(PREFIX)/lib/berth/)
 	cp -R $(BUILD)/share/. $(DESTDIR)$(PREFIX)/share/
 	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/berth/
+	$(if $(wildcard $(ENGINE_BUILD)/engine/licenses),cp -R $(ENGINE_BUILD)/engine/licenses \
+		$(DESTDIR)$(PREFIX)/share/doc/berth/)
 
 clean:
 	rm -rf $(wildcard build build-*)
