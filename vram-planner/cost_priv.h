@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The arithmetic of a placement: what the engine would allocate on each device, from the tensor table
+ * and the cache rules of the model's family. Weights and caches are exact to the byte against measured
+ * truth (tests/unit/planner_truth.c); the compute buffer is a prediction on the safe side.
+ */
+#ifndef BERTH_COST_PRIV_H
+#define BERTH_COST_PRIV_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/planfile.h"
+#include "vram-planner/model.h"
+#include "vram-planner/plan.h"
+
+#define LAYERS_MAX 512 /* LLAMA_MAX_LAYERS: the engine refuses more */
+
+/* --- backends --- */
+
+struct backend {
+	const char *name;        /* as in the plan file */
+	uint32_t alignment;      /* of every tensor in a buffer, bytes */
+	bool pads_rows;          /* quantized rows are padded to 512 weights at the tensor's end */
+	bool stages_kv;          /* flash attention makes f16 copies of a layer's quantized cache */
+	bool copies_inputs;      /* asynchronous with events: several devices run as a pipeline */
+	bool offloads_ops;       /* prompt batches of host layers are computed on the device */
+	uint64_t overhead_bytes; /* driver context and run-time pools, outside the engine's account */
+	const char *source;
+};
+
+const struct backend *backend_find(const char *name); /* NULL: unknown */
+
+/* --- families --- */
+
+enum window {
+	WINDOW_NONE,   /* every layer sees the whole context, whatever the header says */
+	WINDOW_IF_KEY, /* sliding only when attention.sliding_window is there and not 0 */
+	WINDOW_ALWAYS, /* sliding; `window` is the default of the size, 0: the key is needed */
+	WINDOW_FIXED,  /* sliding by `window` tokens unless the key says 0 */
+};
+
+struct family {
+	const char *arch;
+	enum window kind;
+	uint32_t window;      /* tokens */
+	uint32_t period;      /* of the pattern: the last of each `period` layers sees everything */
+	uint32_t only_layers; /* sliding only in models of exactly so many layers; 0: any */
+	bool nextn;           /* may carry trailing prediction layers, which the engine leaves out */
+	uint32_t live_rows;   /* rows of n_embd that live beside the usual four at the peak */
+	const char *source;   /* where the rule is from, and which measured models hold it to it */
+};
+
+const struct family *family_find(const char *arch); /* NULL: no verified rules */
+const struct family *family_at(uint32_t i);         /* NULL after the last */
+
+/* --- what the header says --- */
+
+struct shape {
+	const struct family *family;
+	uint32_t n_layer; /* repeating layers, with the trailing prediction layers */
+	uint32_t n_run;   /* of them computed, and holding a cache */
+	uint32_t n_embd, n_vocab, n_head, n_ctx_train;
+	uint32_t n_ff;   /* the widest inner row of a token: dense, or all its experts together */
+	uint32_t n_ff_exp; /* inner width of one expert */
+	uint32_t n_used; /* experts a token goes through; 0: dense */
+	uint32_t head_k, head_v;
+	uint32_t window; /* tokens; 0: no layer slides */
+	uint32_t n_head_kv[LAYERS_MAX];
+	bool slides[LAYERS_MAX];
+	bool tied; /* the output shares token_embd */
+};
+
+/*
+ * Read the shape. 0; -EBADMSG with *e when the header contradicts itself; -ENOTSUP with *e when it is
+ * sound but outside the verified rules (unknown architecture, one shard of many, a tensor without a
+ * known place).
+ */
+int shape_read(struct shape *s, const struct model *m, struct err *e);
+
+/* --- what is asked --- */
+
+struct ask {
+	uint32_t n_ctx, n_ubatch, n_seq; /* as the engine has padded them: ask_settle */
+	uint32_t n_outputs;              /* logits kept of a batch */
+	uint32_t type_k, type_v;
+	bool unified, flash_attn, cache_on_host, swa_full;
+	bool pipeline; /* the engine may run several devices as a pipeline (no tensor overrides) */
+};
+
+/*
+ * Round n_ctx and n_ubatch as the engine does. 0, or -ERANGE with *e when the context cannot be
+ * divided.
+ */
+int ask_settle(struct ask *a, struct err *e);
+uint32_t ask_cells(const struct ask *a);                               /* of a full layer, per stream */
+uint32_t ask_cells_sliding(const struct ask *a, const struct shape *s); /* of a sliding layer */
+
+/* --- what it costs --- */
+
+/* Running sums for one backend's rules, so that any run of layers is one subtraction. */
+struct tally {
+	const struct backend *backend;
+	uint64_t weights[LAYERS_MAX + 2]; /* of units before i; unit n_layer is the output */
+	uint64_t kv[LAYERS_MAX + 2];
+	uint64_t every; /* copied to each device that owns a layer */
+	uint64_t input; /* the input class (host only) */
+	uint64_t tied;  /* the output's own copy of token_embd: on a device, not on the host */
+};
+
+struct costs {
+	const struct model *model;
+	const struct shape *shape;
+	struct ask ask;
+	uint32_t n_tallies;
+	struct tally tallies[8];
+	uint64_t largest[LAYERS_MAX + 2]; /* the largest matrix among units before i */
+};
+
+/* One device's run of units, [first, first + units). */
+struct berthing {
+	const struct backend *backend;
+	uint32_t first, units;
+};
+
+/* Prepare for backends[0..n): the distinct rows and the host's. -EOVERFLOW when sums overflow. */
+int costs_prepare(struct costs *c, const struct model *m, const struct shape *s, const struct ask *a,
+		  const struct backend *const *backends, uint32_t n, struct err *e);
+
+/*
+ * Weights, cache and compute of device `which` of n. Units not on a device are on the host; they are
+ * the first n_host ones.
+ */
+void costs_device(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t which,
+		  uint32_t n_host, struct plan_buffers *out);
+
+/* The host's part, with n devices in use. */
+void costs_host(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host,
+		struct plan_buffers *out);
+
+/*
+ * The engine's own rule: from n_gpu_layers and tensor_split to units per device, in single precision
+ * as llama.cpp computes it.
+ */
+void split_units(uint32_t n_layer, uint32_t n_gpu_layers, const float *split, uint32_t n, uint32_t *units);
+
+/* --- what the engine would abort on --- */
+
+/* The reason in words, or NULL. */
+const char *refusal_find(const struct shape *s, const struct ask *a);
+
+#endif
