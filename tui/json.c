@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* The snapshot for programs: "berth.top/1", as docs/schema/top.json says. */
+#include <stdlib.h>
+
+#include "tui/view.h"
+
+/* jansson fails only when memory is gone; an answer with keys missing would be a lie. */
+static void put(json_t *o, const char *key, json_t *v)
+{
+	if (json_object_set_new(o, key, v))
+		abort();
+}
+
+static void append(json_t *list, json_t *v)
+{
+	if (json_array_append_new(list, v))
+		abort();
+}
+
+static struct fact bytes_fact(uint64_t bytes)
+{
+	if (bytes == TELEM_UNKNOWN)
+		return fact_unknown(WHY_NOT_EXPORTED);
+	if (bytes > INT64_MAX)
+		return fact_unknown(WHY_GARBLED);
+	return fact_of((int64_t)bytes, SRC_ENGINE);
+}
+
+static void put_bytes(json_t *o, const char *key, uint64_t bytes)
+{
+	struct fact f = bytes_fact(bytes);
+
+	json_put_fact(o, key, &f);
+}
+
+/* A count that a hostile page may have made larger than JSON's integers. */
+static void put_count(json_t *o, const char *key, uint64_t n)
+{
+	json_put_int(o, key, n > INT64_MAX ? INT64_MAX : (int64_t)n);
+}
+
+static void put_rate(json_t *o, const char *key, double v, const char *why_key, const char *why)
+{
+	if (v >= 0) {
+		put(o, key, json_real(v));
+		return;
+	}
+	put(o, key, json_null());
+	json_put_text(o, why_key, why);
+}
+
+static json_t *held_json(const struct held *h)
+{
+	json_t *o = json_object();
+
+	put_bytes(o, "weights_bytes", h->weights);
+	put_bytes(o, "kv_bytes", h->kv);
+	put_bytes(o, "compute_bytes", h->compute);
+	json_put_fact(o, "other_bytes", &h->other);
+	return o;
+}
+
+static json_t *gpu_json(const struct snapshot *s, const struct gpu *g)
+{
+	struct held held = judge_held(s, g->pci, &g->vram_used);
+	json_t *o = json_object();
+
+	json_put_text(o, "pci", g->pci);
+	json_put_fact_text(o, "name", &g->name);
+	json_put_fact_text(o, "driver", &g->driver);
+	json_put_text(o, "state", device_state_name(judge_gpu(g)));
+	json_put_fact(o, "vram_total_bytes", &g->vram_total);
+	json_put_fact(o, "vram_used_bytes", &g->vram_used);
+	put(o, "held", held_json(&held));
+	json_put_fact(o, "power_mw", &g->power_mw);
+	json_put_fact(o, "power_cap_mw", &g->power_cap_mw);
+	json_put_fact(o, "temp_mc", &g->temp_mc);
+	json_put_fact(o, "busy_percent", &g->busy_percent);
+	return o;
+}
+
+static json_t *cpu_json(const struct snapshot *s)
+{
+	struct fact used = judge_ram_used(&s->report->cpu);
+	struct held held = judge_held(s, NULL, &used);
+	json_t *o = json_object();
+
+	json_put_fact_text(o, "name", &s->report->cpu.name);
+	json_put_fact(o, "ram_total_bytes", &s->report->cpu.ram_total);
+	json_put_fact(o, "ram_used_bytes", &used);
+	put(o, "held", held_json(&held));
+	return o;
+}
+
+static json_t *telem_bytes_json(const struct telem_bytes *b)
+{
+	json_t *o = json_object();
+
+	put_bytes(o, "weights_bytes", b->weights);
+	put_bytes(o, "kv_bytes", b->kv);
+	put_bytes(o, "compute_bytes", b->compute);
+	put_bytes(o, "other_bytes", b->other);
+	return o;
+}
+
+static json_t *run_devices_json(const struct telem_run *run)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < run->n_devices && i < TELEM_DEVICES_MAX; i++) {
+		const struct telem_device *d = &run->devices[i];
+		json_t *o = json_object();
+
+		json_put_text(o, "pci", d->pci);
+		json_put_text(o, "name", d->name);
+		put(o, "planned", telem_bytes_json(&d->planned));
+		put(o, "measured", telem_bytes_json(&d->measured));
+		json_put_int(o, "layers_asked", d->layers_asked);
+		json_put_int(o, "layers_verified", d->layers_verified);
+		append(list, o);
+	}
+	return list;
+}
+
+static void put_rates(json_t *o, const struct run_seen *r, uint64_t now_ns)
+{
+	const struct telem_run *run = &r->page.run;
+	double percent, measured, planned;
+
+	put_rate(o, "prompt_tokens_per_s", judge_prompt_rate(run), "prompt_tokens_per_s_why",
+		 "no prompt was read yet");
+	put_rate(o, "generated_tokens_per_s_now", judge_rate_now(r, now_ns),
+		 "generated_tokens_per_s_now_why", "not generating for the last two seconds");
+	put_rate(o, "generated_tokens_per_s_average", judge_average_rate(run),
+		 "generated_tokens_per_s_average_why", "nothing was generated yet");
+	if (judge_drift(run, &percent, &measured, &planned)) {
+		put(o, "drift_percent", json_real(percent));
+	} else {
+		put(o, "drift_percent", json_null());
+		json_put_text(o, "drift_percent_why", "nothing to compare");
+	}
+}
+
+static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
+{
+	const struct telem_run *run = &r->page.run;
+	json_t *o = json_object();
+
+	json_put_text(o, "page", r->file);
+	json_put_text(o, "model", run->model);
+	json_put_text(o, "plan_id", run->plan_id);
+	json_put_int(o, "pid", r->page.header.writer_pid);
+	json_put_text(o, "state", run_state_name(judge_run(r)));
+	json_put_bool(o, "writer_alive", r->life != TELEM_DEAD);
+	json_put_bool(o, "verified", judge_verified(run));
+	json_put_int(o, "ctx_tokens", run->ctx_tokens);
+	json_put_int(o, "ctx_used_tokens", run->ctx_used_tokens);
+	json_put_int(o, "sequences", run->n_seq);
+	json_put_int(o, "queue", run->queue);
+	put_count(o, "prompt_tokens", run->prompt_tokens);
+	put_count(o, "generated_tokens", run->generated_tokens);
+	put_rates(o, r, now_ns);
+	put(o, "devices", run_devices_json(run));
+	return o;
+}
+
+static json_t *devices_json(const struct snapshot *s)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; s->report && i < s->report->n_gpus; i++)
+		append(list, gpu_json(s, &s->report->gpus[i]));
+	return list;
+}
+
+json_t *snapshot_to_json(const struct snapshot *s)
+{
+	json_t *o = json_answer("berth.top/1");
+	json_t *runs = json_array();
+	json_t *notes = json_array();
+
+	if (s->report)
+		json_put_fact_text(o, "host", &s->report->host);
+	json_put_bool(o, "captured", s->captured);
+	json_put_int(o, "devices_left_out", s->report ? s->report->n_left_out : 0);
+	put(o, "devices", devices_json(s));
+	put(o, "cpu", s->report ? cpu_json(s) : json_null());
+	if (s->device_error[0])
+		json_put_text(o, "device_error", s->device_error);
+	for (uint32_t i = 0; i < s->n_runs; i++) {
+		json_t *note;
+
+		if (!s->runs[i].rc) {
+			append(runs, run_json(&s->runs[i], s->now_ns));
+			continue;
+		}
+		note = json_object();
+		json_put_text(note, "page", s->runs[i].file);
+		json_put_text(note, "note", s->runs[i].note);
+		append(notes, note);
+	}
+	put(o, "runs", runs);
+	put(o, "notes", notes);
+	json_put_int(o, "runs_left_out", s->n_runs_left_out);
+	return o;
+}

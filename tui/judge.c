@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* What the facts of a snapshot mean: states, shares of memory, rates, drift. */
+#include <strings.h>
+#include <string.h>
+
+#include "tui/view.h"
+
+enum device_state judge_gpu(const struct gpu *g)
+{
+	if (g->awake == AWAKE_NO)
+		return DEVICE_ASLEEP;
+	if (fact_text_known(&g->driver))
+		return DEVICE_OK;
+	return g->driver.why == WHY_NO_DRIVER ? DEVICE_NO_DRIVER : DEVICE_UNKNOWN;
+}
+
+const char *device_state_name(enum device_state s)
+{
+	static const char *const names[] = {
+		[DEVICE_OK] = "ok",
+		[DEVICE_ASLEEP] = "ASLEEP",
+		[DEVICE_NO_DRIVER] = "no driver",
+		[DEVICE_UNKNOWN] = "unknown",
+	};
+
+	return names[s];
+}
+
+enum run_state judge_run(const struct run_seen *r)
+{
+	static const enum run_state states[TELEM_STATE_COUNT] = {
+		[TELEM_STARTING] = RUN_STARTING,     [TELEM_READY] = RUN_READY,
+		[TELEM_GENERATING] = RUN_GENERATING, [TELEM_STOPPED] = RUN_STOPPED,
+		[TELEM_FAILED] = RUN_FAILED,
+	};
+	uint32_t state = r->page.run.state;
+	bool ended = state == TELEM_STOPPED || state == TELEM_FAILED;
+
+	if (state >= TELEM_STATE_COUNT)
+		return RUN_FAILED;
+	if (!ended && r->life == TELEM_DEAD)
+		return RUN_LOST;
+	if (!ended && r->life == TELEM_STALE)
+		return RUN_STALLED;
+	return states[state];
+}
+
+const char *run_state_name(enum run_state s)
+{
+	static const char *const names[] = {
+		[RUN_STARTING] = "starting",
+		[RUN_READY] = "ready",
+		[RUN_GENERATING] = "generating",
+		[RUN_STOPPED] = "stopped",
+		[RUN_FAILED] = "FAILED",
+		[RUN_STALLED] = "STALLED",
+		[RUN_LOST] = "LOST",
+	};
+
+	return names[s];
+}
+
+bool judge_run_lives(const struct run_seen *r)
+{
+	enum run_state s = judge_run(r);
+
+	return r->rc == 0 && s != RUN_LOST && s != RUN_STOPPED && s != RUN_FAILED;
+}
+
+static uint32_t devices_of(const struct telem_run *run)
+{
+	return run->n_devices < TELEM_DEVICES_MAX ? run->n_devices : TELEM_DEVICES_MAX;
+}
+
+/* The engine calls host memory "CPU"; software GPUs have no address either, but are no host row. */
+static bool is_on(const struct telem_device *d, const char *pci)
+{
+	if (pci)
+		return strcasecmp(d->pci, pci) == 0;
+	return !d->pci[0] && strncmp(d->name, "CPU", 3) == 0;
+}
+
+static void add_known(uint64_t *sum, uint64_t bytes)
+{
+	if (bytes == TELEM_UNKNOWN)
+		return;
+	if (__builtin_add_overflow(*sum, bytes, sum))
+		*sum = UINT64_MAX;
+}
+
+struct held judge_held(const struct snapshot *s, const char *pci, const struct fact *used)
+{
+	struct held h = { .other = *used };
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < s->n_runs; i++) {
+		const struct telem_run *run = &s->runs[i].page.run;
+
+		if (!judge_run_lives(&s->runs[i]))
+			continue;
+		for (uint32_t k = 0; k < devices_of(run); k++) {
+			const struct telem_device *d = &run->devices[k];
+
+			if (!is_on(d, pci))
+				continue;
+			add_known(&h.weights, d->measured.weights);
+			add_known(&h.kv, d->measured.kv);
+			add_known(&h.compute, d->measured.compute);
+		}
+	}
+	add_known(&sum, h.weights);
+	add_known(&sum, h.kv);
+	add_known(&sum, h.compute);
+	if (fact_known(used))
+		h.other.v = used->v > 0 && (uint64_t)used->v > sum ? used->v - (int64_t)sum : 0;
+	return h;
+}
+
+struct fact judge_ram_used(const struct cpu *c)
+{
+	if (!fact_known(&c->ram_total))
+		return c->ram_total;
+	if (!fact_known(&c->ram_available))
+		return c->ram_available;
+	if (c->ram_available.v < 0 || c->ram_available.v > c->ram_total.v)
+		return fact_unknown(WHY_GARBLED);
+	return fact_of(c->ram_total.v - c->ram_available.v, c->ram_available.src);
+}
+
+bool judge_verified(const struct telem_run *run)
+{
+	if (run->verified != 1)
+		return false;
+	for (uint32_t i = 0; i < devices_of(run); i++)
+		if (run->devices[i].layers_asked != run->devices[i].layers_verified)
+			return false;
+	return true;
+}
+
+static double rate(uint64_t tokens, uint64_t ns)
+{
+	return ns && tokens ? (double)tokens * 1e9 / (double)ns : -1;
+}
+
+double judge_prompt_rate(const struct telem_run *run)
+{
+	return rate(run->prompt_tokens, run->prompt_ns);
+}
+
+double judge_average_rate(const struct telem_run *run)
+{
+	return rate(run->generated_tokens, run->generated_ns);
+}
+
+double judge_rate_now(const struct run_seen *r, uint64_t now_ns)
+{
+	if (judge_run(r) != RUN_GENERATING)
+		return -1;
+	return telem_rate(&r->page.run, now_ns, SNAP_RATE_WINDOW_NS);
+}
+
+bool judge_drift(const struct telem_run *run, double *percent, double *measured, double *planned)
+{
+	*measured = *planned = 0;
+	for (uint32_t i = 0; i < devices_of(run); i++) {
+		const struct telem_bytes *m = &run->devices[i].measured;
+		const struct telem_bytes *p = &run->devices[i].planned;
+		const uint64_t pairs[][2] = {
+			{ m->weights, p->weights },
+			{ m->kv, p->kv },
+			{ m->compute, p->compute },
+		};
+
+		for (int k = 0; k < 3; k++) {
+			if (pairs[k][0] == TELEM_UNKNOWN || pairs[k][1] == TELEM_UNKNOWN)
+				continue;
+			*measured += (double)pairs[k][0];
+			*planned += (double)pairs[k][1];
+		}
+	}
+	if (*planned <= 0)
+		return false;
+	*percent = (*measured - *planned) / *planned * 100;
+	return true;
+}

@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: MIT */
+/* berth top: devices and runs, live. */
+#include <langinfo.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "base/cmd.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "tui/watch.h"
+
+struct options {
+	bool once, json;
+	const char *interval, *machine;
+	int quiet, verbose;
+};
+
+/* clang-format off */
+static const struct opt opts[] = {
+	{ .name = "once", .kind = OPT_FLAG, .offset = offsetof(struct options, once),
+	  .help = "Print one frame as text and leave." },
+	{ .name = "interval", .letter = 'i', .kind = OPT_TEXT, .arg = "SECONDS",
+	  .offset = offsetof(struct options, interval),
+	  .help = "Look every SECONDS, from 0.1 to 60 (default 1); devices at most every 2 s." },
+	{ .name = "machine", .kind = OPT_TEXT, .arg = "DIR", .offset = offsetof(struct options, machine),
+	  .help = "Show the devices of a captured machine." },
+	{ .name = "json", .kind = OPT_FLAG, .offset = offsetof(struct options, json),
+	  .help = "Print JSON (berth.top/1): one object with --once, else one a line each interval." },
+	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = offsetof(struct options, quiet),
+	  .help = "No notes on stderr." },
+	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT,
+	  .offset = offsetof(struct options, verbose), .help = "More notes on stderr." },
+};
+
+static const struct example examples[] = {
+	{ "berth top", "watch this machine; 'q' leaves, '?' shows the keys" },
+	{ "berth top --once", "one frame, for a script or a bug report" },
+	{ "berth top --once --json", "the same facts for programs" },
+	{ NULL, NULL },
+};
+
+static const struct cmd command = {
+	.name = "top",
+	.summary = "watch devices and runs: memory by purpose, tokens per second, power",
+	.operands = "",
+	.description =
+		"Shows every GPU and the CPU with what holds its memory (W weights, K kv cache, C compute, "
+		"O other), its power, temperature and state, and every run with its state, the placement "
+		"that was verified, its context and its speed. What is unknown is shown as '-' or by its "
+		"reason. Sleeping GPUs are never woken.\n\n"
+		"When stdout is no terminal, one frame is printed as with --once. With TERM=dumb, an unknown "
+		"TERM or no keyboard, a frame is printed each interval without moving the cursor. NO_COLOR is "
+		"respected; the width is that of the terminal, else COLUMNS, else 80.\n\n"
+		"With --machine the devices are those of the folder, and runs are shown only when "
+		"BERTH_RUNTIME_DIR names a folder with their pages.",
+	.opts = opts,
+	.n_opts = sizeof(opts) / sizeof(opts[0]),
+	.exits = "0  a frame was shown, or the monitor was left\n"
+		 "2  an unknown option or a bad value\n"
+		 "4  the captured machine cannot be read\n"
+		 "5  the machine cannot be read",
+	.examples = examples,
+	.see_also = "berth-probe(1), berth-launch(1)",
+};
+/* clang-format on */
+
+/* All that a frame needs; the snapshot is too large for the stack of a function. */
+struct top {
+	struct options o;
+	struct log log;
+	struct machine machine;
+	struct source src;
+	bool utf8;
+};
+
+/* "0.5" to 500. Digits with at most one point, so that no locale and no exponent interferes. */
+static int parse_interval(const char *s, uint32_t *ms)
+{
+	uint64_t v = 0, scale = 1000;
+	bool point = false, digit = false;
+
+	for (; *s; s++) {
+		if (*s == '.' && !point) {
+			point = true;
+			continue;
+		}
+		if (*s < '0' || *s > '9')
+			return -EINVAL;
+		digit = true;
+		if (point && scale == 1)
+			continue; /* beyond milliseconds */
+		if (point)
+			scale /= 10;
+		v = v * 10 + (uint64_t)(*s - '0');
+		if (v > INTERVAL_MAX_MS)
+			return -ERANGE;
+	}
+	v *= scale;
+	if (!digit || v < INTERVAL_MIN_MS || v > INTERVAL_MAX_MS)
+		return -ERANGE;
+	*ms = (uint32_t)v;
+	return 0;
+}
+
+static int collect(void *ctx, struct report **r, struct err *e)
+{
+	const struct probe_opts o = { .wake = false };
+
+	return probe_collect(ctx, &o, r, e);
+}
+
+static bool is_set(const char *name)
+{
+	const char *v = getenv(name);
+
+	return v && *v;
+}
+
+static uint32_t text_columns(void)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size;
+	uint64_t n;
+
+	if (columns && !text_parse_u64(columns, &n) && n > 0)
+		return n < VIEW_COLS_MAX ? (uint32_t)n : VIEW_COLS_MAX;
+	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+		return size.ws_col;
+	return 80;
+}
+
+static int print_text(const struct top *t)
+{
+	char buf[4 * VIEW_COLS_MAX + 1];
+	struct view v;
+
+	view_init(&v, text_columns(), t->utf8);
+	view_make(&v, t->src.snap);
+	for (uint32_t i = 0; i < v.n_rows; i++)
+		puts(view_text(&v, i, buf));
+	view_fini(&v);
+	return fflush(stdout) || ferror(stdout) ? -EIO : 0;
+}
+
+static int print_frame(const struct top *t)
+{
+	json_t *o;
+	int rc;
+
+	if (!t->o.json)
+		return print_text(t);
+	o = snapshot_to_json(t->src.snap);
+	rc = t->o.once ? json_print(o, stdout) : json_print_line(o, stdout);
+	json_decref(o);
+	return rc;
+}
+
+/* One reading of the devices in place: for a single frame, and for a folder that never changes. */
+static int collect_now(struct top *t, struct err *e)
+{
+	int rc = collect(&t->machine, &t->src.hold, e);
+
+	t->src.snap->report = t->src.hold;
+	return rc;
+}
+
+static int once(struct top *t, struct err *e)
+{
+	int rc = collect_now(t, e);
+
+	if (rc)
+		return rc;
+	t->src.snap->interval_ms = 0;
+	source_next(&t->src);
+	rc = print_frame(t);
+	return rc ? err_set(e, rc, "cannot write the frame") : 0;
+}
+
+/* A frame each interval, until a signal ends it. No cursor moves: for screen readers and pipes. */
+static int lines(struct top *t, struct err *e)
+{
+	struct pollfd fd = { .fd = t->src.signals, .events = POLLIN };
+
+	for (;;) {
+		struct signalfd_siginfo info;
+		int rc;
+
+		source_next(&t->src);
+		rc = print_frame(t);
+		if (rc)
+			return err_set(e, rc, "cannot write the frame");
+		if (poll(&fd, 1, (int)t->src.snap->interval_ms) > 0 &&
+		    read(fd.fd, &info, sizeof(info)) > 0 && info.ssi_signo != SIGWINCH)
+			return 0;
+		if (!t->o.json)
+			putchar('\n');
+	}
+}
+
+static int on_screen(struct top *t, struct err *e)
+{
+	const char *term = getenv("TERM");
+	struct screen *screen = NULL;
+
+	if (!t->o.json && term && *term && strcmp(term, "dumb") && isatty(STDIN_FILENO))
+		screen = screen_open(!is_set("NO_COLOR"));
+	if (!screen) {
+		log_detail(&t->log, "this terminal cannot be drawn on: printing frames");
+		return lines(t, e);
+	}
+	watch(screen, &t->src, t->utf8);
+	screen_close(screen);
+	return 0;
+}
+
+/* Signals come as data, so that the terminal is always given back in order. */
+static int open_signals(struct err *e)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGWINCH);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? err_set(e, -errno, "cannot watch signals: %s", strerror(errno)) : fd;
+}
+
+static int live(struct top *t, struct err *e)
+{
+	bool left = false;
+	int rc = open_signals(e);
+
+	if (rc < 0)
+		return rc;
+	t->src.signals = rc;
+	if (t->machine.live)
+		rc = sampler_start(&t->src.sampler, collect, &t->machine, SAMPLE_DEVICES_MS, e);
+	else
+		rc = collect_now(t, e);
+	if (!rc)
+		rc = on_screen(t, e);
+	if (t->src.sampler)
+		left = !sampler_stop(t->src.sampler);
+	close(t->src.signals);
+	if (left)
+		_exit(rc ? err_report(command.name, rc, e)
+			 : EXIT_YES); /* a driver holds the thread */
+	return rc;
+}
+
+static int run(struct top *t, struct err *e)
+{
+	int rc = machine_open(&t->machine, t->o.machine, e);
+
+	if (rc)
+		return rc;
+	t->src.snap->captured = !t->machine.live;
+	if (t->o.machine)
+		t->src.run_dir = is_set("BERTH_RUNTIME_DIR") ? getenv("BERTH_RUNTIME_DIR") : "";
+	if (t->o.once || (!t->o.json && !isatty(STDOUT_FILENO)))
+		rc = once(t, e);
+	else
+		rc = live(t, e);
+	probe_free(t->src.hold);
+	machine_close(&t->machine);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct top t = { .o.interval = "1" };
+	struct err e = { 0 };
+	int first, rc;
+
+	setlocale(LC_CTYPE, "");
+	switch (cmd_parse(&command, argc, argv, &t.o, &first)) {
+	case CMD_DONE:
+		return EXIT_YES;
+	case CMD_USAGE:
+		return EXIT_USAGE;
+	case CMD_RUN:
+		break;
+	}
+	if (first < argc)
+		return cmd_usage_error(&command, "'%s' is one word too many", argv[first]);
+	own_free struct snapshot *snap = calloc(1, sizeof(*snap));
+
+	if (!snap)
+		return err_report(command.name, err_set(&e, -ENOMEM, "out of memory"), &e);
+	t.src.snap = snap;
+	if (parse_interval(t.o.interval, &snap->interval_ms))
+		return cmd_usage_error(&command, "--interval wants 0.1 to 60 seconds, not '%s'",
+				       t.o.interval);
+	log_init(&t.log, "berth top", t.o.quiet, t.o.verbose);
+	t.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	rc = run(&t, &e);
+	return rc ? (int)err_report(command.name, rc, &e) : EXIT_YES;
+}

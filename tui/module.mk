@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: MIT
+# The monitor. Everything but what touches a terminal is in the library, for tests.
+tui.uses     := probe base
+tui.lib      := canvas.c judge.c view.c view_devices.c view_runs.c json.c sample.c
+tui.pkgs     := ncursesw
+tui.programs := top
+tui.top.src  := main.c watch.c draw.c

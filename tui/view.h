@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What `berth top` shows: a snapshot (the facts of one moment) becomes a view (rows of cells), by pure
+ * functions. Who gathers snapshots is sample.h, who paints views is draw.c.
+ *
+ * Unknown is shown as "-" or by its reason, never as zero. Foreign names cannot move the cursor or
+ * break a column: control characters, marks without width and broken UTF-8 become '?'.
+ */
+#ifndef BERTH_TUI_VIEW_H
+#define BERTH_TUI_VIEW_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/json.h"
+#include "base/telem.h"
+#include "probe/probe.h"
+
+/* --- the snapshot --- */
+
+#define SNAP_RUNS_MAX 64
+
+/* A telemetry page as it was found. */
+struct run_seen {
+	char file[96]; /* its name, without the folder */
+	int rc;        /* of telem_read; the page is sound when 0 */
+	enum telem_life life;
+	struct telem_page page;
+	char note[200]; /* when rc: one sentence */
+};
+
+struct snapshot {
+	const struct report *report; /* NULL: not read yet, or `device_error` says why not */
+	char device_error[200];
+	bool captured;          /* the devices are those of a machine folder */
+	uint64_t device_age_ms; /* how old the report is */
+	uint64_t now_ns;        /* CLOCK_BOOTTIME, the clock of the pages */
+	char clock[24];         /* "12:34:56", local time */
+	uint32_t interval_ms;
+	bool paused;
+	uint32_t n_runs;
+	uint32_t n_runs_left_out; /* pages beyond SNAP_RUNS_MAX */
+	struct run_seen runs[SNAP_RUNS_MAX];
+};
+
+#define SNAP_RATE_WINDOW_NS UINT64_C(2000000000) /* "now" is the last two seconds */
+#define SNAP_DEVICE_OLD_MS  6000                 /* three missed readings: the header says so */
+
+/* --- the view --- */
+
+enum attr {
+	ATTR_PLAIN,
+	ATTR_TITLE,
+	ATTR_HEAD, /* column titles */
+	ATTR_DIM,
+	ATTR_OK,
+	ATTR_WARN,
+	ATTR_BAD,
+	ATTR_WEIGHTS,
+	ATTR_KV,
+	ATTR_COMPUTE,
+	ATTR_OTHER,
+	ATTR_COUNT
+};
+
+struct cell {
+	uint32_t ch;  /* code point; 0: the right half of a wide character */
+	uint8_t attr; /* enum attr */
+};
+
+#define VIEW_COLS_MAX 400
+
+/* Rows of `cols` cells each; a row has no more, and unused cells are spaces. */
+struct view {
+	uint32_t cols;
+	bool utf8; /* other characters than ASCII may be shown */
+	uint32_t n_rows, room;
+	struct cell *cells;
+};
+
+/* cols is held to 1..VIEW_COLS_MAX. Needs view_fini(). */
+void view_init(struct view *v, uint32_t cols, bool utf8);
+void view_fini(struct view *v);
+const struct cell *view_row(const struct view *v, uint32_t row);
+
+/* Empty the view and fill it from a snapshot. Row 0 is the header, which does not scroll. */
+void view_make(struct view *v, const struct snapshot *s);
+
+/* A key of the monitor, for the help and the last line. */
+struct key_help {
+	const char *label; /* "q" */
+	const char *name;  /* "quit": the last line; NULL: only in the help */
+	const char *help;  /* "Leave the monitor." */
+};
+
+void view_make_help(struct view *v, const struct key_help *keys, uint32_t n);
+
+/* One row: the keys, and how many rows are above and below the screen. */
+void view_make_footer(struct view *v, const struct key_help *keys, uint32_t n, uint32_t above,
+		      uint32_t below);
+
+/* A row as text: UTF-8 (or ASCII), without trailing spaces. buf has 4 * VIEW_COLS_MAX + 1 bytes. */
+const char *view_text(const struct view *v, uint32_t row, char *buf);
+
+/* --- judgements: pure, shared by the text and the JSON --- */
+
+/* Bytes held by runs on a device, and the rest of what is used. */
+struct held {
+	uint64_t weights, kv, compute;
+	struct fact other; /* used minus the three; unknown when used is */
+};
+
+enum device_state { DEVICE_OK, DEVICE_ASLEEP, DEVICE_NO_DRIVER, DEVICE_UNKNOWN };
+
+enum device_state judge_gpu(const struct gpu *g);
+const char *device_state_name(enum device_state s); /* "ok", "ASLEEP", ... */
+
+/* Memory of a GPU, or of the host when pci is NULL (the engine's "CPU" devices). */
+struct held judge_held(const struct snapshot *s, const char *pci, const struct fact *used);
+
+struct fact judge_ram_used(const struct cpu *c);
+
+enum run_state {
+	RUN_STARTING,
+	RUN_READY,
+	RUN_GENERATING,
+	RUN_STOPPED,
+	RUN_FAILED,
+	RUN_STALLED, /* the process lives, but gives no sign of life */
+	RUN_LOST,    /* the process is gone without a word */
+};
+
+enum run_state judge_run(const struct run_seen *r);
+const char *run_state_name(enum run_state s); /* "generating", "LOST" */
+bool judge_run_lives(const struct run_seen *r);
+
+/* The placement was compared by the run, and no device of the page contradicts that. */
+bool judge_verified(const struct telem_run *run);
+
+/* Tokens per second; -1: unknown. */
+double judge_prompt_rate(const struct telem_run *run);
+double judge_average_rate(const struct telem_run *run);
+double judge_rate_now(const struct run_seen *r, uint64_t now_ns);
+
+/*
+ * (measured - planned) / planned in percent over weights, kv and compute of all devices, where both
+ * are known. false: nothing to compare.
+ */
+bool judge_drift(const struct telem_run *run, double *percent, double *measured, double *planned);
+
+/* --- the same snapshot for programs: "berth.top/1"; the caller owns it --- */
+
+json_t *snapshot_to_json(const struct snapshot *s);
+
+#endif
