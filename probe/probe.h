@@ -43,6 +43,7 @@ struct gpu {
 	struct fact_text uuid;    /* "GPU-..."; NVIDIA only today */
 	struct fact_text driver;  /* "amdgpu"; unknown with WHY_NO_DRIVER when none is bound */
 	struct fact_text driver_version;
+	char driver_note[96];     /* why no driver is bound, or what a bound one means; may be empty */
 	enum awake awake;
 	struct fact boot_vga;     /* 1: the firmware's display */
 	struct bar bars[PROBE_BARS];

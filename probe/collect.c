@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The order of discovery, which this file alone knows: the machine, the bus, hwloc, then only what the
+ * GPUs found call for. A machine without GPUs opens neither pci.ids nor DRM nor NVML.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/text.h"
+#include "probe/probe_priv.h"
+
+struct collect {
+	struct source s;
+	const struct want *w;
+	struct run *run;
+};
+
+/* A captured answer; what is there but no JSON is ignored with a note. */
+static json_t *answer(struct collect *c, const char *name)
+{
+	struct err e = { 0 };
+	json_t *o = answer_read(c->s.m, name, &e);
+	struct run *run = c->run;
+
+	if (e.rc && run->n_notes < ARRAY_LEN(run->notes))
+		snprintf(run->notes[run->n_notes++], sizeof(run->notes[0]), "%.150s; its facts are unknown",
+			 e.text);
+	return o;
+}
+
+static void record(struct collect *c, const char *name, json_t *o)
+{
+	if (c->s.rec)
+		record_answer(c->s.rec, name, o);
+	json_decref(o);
+}
+
+static void ask_topo(struct collect *c)
+{
+	struct run *run = c->run;
+	struct cpu *cpu = &run->scan.cpu;
+	const struct cpu told = *cpu;
+
+	if (c->s.m->live) {
+		topo_ask(&run->scan, &run->topo);
+	} else {
+		json_t *o = answer(c, "hwloc");
+
+		if (o)
+			topo_view_from_json(&run->topo, o);
+		json_decref(o);
+	}
+	if (run->topo.asked) {
+		record(c, "hwloc", topo_view_to_json(&run->topo));
+		*cpu = run->topo.cpu;
+		cpu->ram_total = told.ram_total;
+		cpu->ram_available = told.ram_available;
+	}
+	host_cpuinfo(&c->s, cpu);
+}
+
+static void ask_pci(struct collect *c)
+{
+	struct run *run = c->run;
+	bool list = c->w->check || c->s.rec;
+	json_t *o = c->s.m->live ? NULL : answer(c, "pci");
+
+	if (o)
+		pci_view_from_json(&run->pci, o);
+	else if (c->s.m->live && list)
+		pci_ask_list(&run->scan, c->w->wake, &run->pci);
+	else if (run->scan.n_gpus)
+		pci_ask_names(&run->scan, &run->pci);
+	json_decref(o);
+	if (run->pci.asked)
+		record(c, "pci", pci_view_to_json(&run->pci));
+}
+
+static void ask_drm(struct collect *c)
+{
+	struct run *run = c->run;
+	bool any = c->w->check || c->s.rec;
+
+	for (uint32_t i = 0; i < run->scan.n_gpus; i++)
+		any |= fact_text_known(&run->scan.gpus[i].driver);
+	if (!any)
+		return;
+	if (c->s.m->live) {
+		drm_ask(&run->drm);
+	} else {
+		json_t *o = answer(c, "drm");
+
+		if (o)
+			drm_view_from_json(&run->drm, o);
+		json_decref(o);
+	}
+	if (run->drm.asked)
+		record(c, "drm", drm_view_to_json(&run->drm));
+}
+
+/* The addresses NVIDIA's own driver holds, and whether all of them are awake: its library opens all. */
+static uint32_t nvml_devices(const struct run *run, char (*pci)[24], bool *awake)
+{
+	uint32_t n = 0;
+
+	*awake = true;
+	for (uint32_t i = 0; i < run->scan.n_gpus; i++) {
+		const struct gpu *g = &run->scan.gpus[i];
+		const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+
+		if (!d || !d->nvml)
+			continue;
+		memcpy(pci[n++], g->pci, sizeof(g->pci));
+		*awake &= g->awake == AWAKE_YES;
+	}
+	return n;
+}
+
+static void refuse_nvml(struct nvml_view *v, enum why why)
+{
+	*v = (struct nvml_view){ .why = why, .driver_version = fact_text_unknown(why) };
+}
+
+static void ask_nvml(struct collect *c)
+{
+	char pci[PROBE_GPUS_MAX][24];
+	struct nvml_view *v = &c->run->nvml;
+	bool awake;
+	uint32_t n = nvml_devices(c->run, pci, &awake);
+
+	if (!n)
+		return;
+	if (!c->s.m->live) {
+		uint32_t notes = c->run->n_notes;
+		json_t *o = answer(c, "nvml");
+
+		refuse_nvml(v, c->run->n_notes > notes ? WHY_GARBLED : WHY_NONE);
+		if (o)
+			nvml_view_from_json(v, o);
+		json_decref(o);
+	} else if (c->w->no_nvml) {
+		refuse_nvml(v, WHY_NONE);
+	} else if (!awake && !c->w->wake) {
+		refuse_nvml(v, WHY_ASLEEP);
+	} else if (!machine_exists(c->s.m, "proc/driver/nvidia")) {
+		refuse_nvml(v, WHY_NO_DRIVER);
+	} else {
+		nvml_ask((const char(*)[24])pci, n, NVML_TIMEOUT_MS, v);
+	}
+	if (c->s.rec)
+		nvml_view_scrub(v);
+	record(c, "nvml", nvml_view_to_json(v));
+}
+
+static struct cpu cpu_unknown(void)
+{
+	const struct fact no = fact_unknown(WHY_NO_LIBRARY);
+	const struct fact_text no_text = fact_text_unknown(WHY_NO_LIBRARY);
+
+	return (struct cpu){ .name = no_text, .cores = no, .threads = no, .packages = no,
+			     .numa_nodes = no, .cpuset = no_text };
+}
+
+/* A folder that tells nothing about a machine is not one. */
+static int check_readable(const struct collect *c, int scan_rc, struct err *e)
+{
+	const struct report *r = &c->run->scan;
+	const struct machine *m = c->s.m;
+
+	if (scan_rc && scan_rc != -ENOENT && scan_rc != -ENOTDIR)
+		return err_set(e, m->live ? -EACCES : -EBADMSG,
+			       "cannot list the PCI functions in %s%ssys/bus/pci/devices: %s", m->path,
+			       m->live ? "" : "/", strerror(-scan_rc));
+	if (r->n_gpus || !scan_rc || fact_known(&r->cpu.ram_total) || fact_text_known(&r->cpu.name))
+		return 0;
+	if (m->live)
+		return err_set(e, -EACCES, "neither /sys/bus/pci nor /proc/meminfo can be read; "
+					   "are /sys and /proc mounted?");
+	return err_set(e, -EBADMSG,
+		       "%s holds neither sys/bus/pci/devices nor proc/meminfo, so it is not a captured "
+		       "machine; make one with 'berth probe --capture'", m->path);
+}
+
+static int collect(struct collect *c, struct err *e)
+{
+	struct report *r = &c->run->scan;
+
+	r->cpu = cpu_unknown();
+	if (!c->s.m->live)
+		c->s.errors = answer(c, "errors");
+	host_read(&c->s, r);
+	int scan_rc = sysfs_scan(&c->s, r);
+
+	for (uint32_t i = 0; i < r->n_gpus; i++)
+		hwmon_read(&c->s, &r->gpus[i], c->w->wake);
+	ask_topo(c);
+	int rc = check_readable(c, scan_rc, e);
+
+	if (rc)
+		return rc;
+	ask_pci(c);
+	ask_drm(c);
+	ask_nvml(c);
+	run_merge(c->run);
+	return 0;
+}
+
+int run_collect(const struct machine *m, const struct want *w, struct run **out, struct err *e)
+{
+	own_free struct run *run = calloc(1, sizeof(*run));
+	struct collect c = { .s = { .m = m, .rec = w->rec }, .w = w, .run = run };
+
+	*out = NULL;
+	if (!run)
+		return err_set(e, -ENOMEM, "out of memory");
+	int rc = collect(&c, e);
+
+	json_decref(c.s.errors);
+	if (!rc)
+		*out = take_ptr(&run);
+	return rc;
+}
+
+int probe_collect(const struct machine *m, const struct probe_opts *o, struct report **r, struct err *e)
+{
+	const struct want w = { .wake = o && o->wake, .no_nvml = o && o->no_nvml };
+	own_free struct run *run = NULL;
+	int rc = run_collect(m, &w, &run, e);
+
+	*r = NULL;
+	if (rc)
+		return rc;
+	*r = malloc(sizeof(**r));
+	if (!*r)
+		return err_set(e, -ENOMEM, "out of memory");
+	**r = run->merged;
+	return 0;
+}

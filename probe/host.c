@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/* The machine itself: its name, kernel, RAM and, where hwloc could not tell, its CPU. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "base/text.h"
+#include "probe/probe_priv.h"
+
+/* Thousands of logical CPUs make a long /proc/cpuinfo; more than this is not read. */
+#define CPUINFO_MAX (4u << 20)
+#define MEMINFO_MAX 16384
+
+static struct fact_text text_file(const struct source *s, const char *path)
+{
+	char buf[128];
+	long n = src_read(s, path, buf, sizeof(buf));
+
+	if (n < 0)
+		return fact_text_unknown(why_of((int)n));
+	return buf[0] ? fact_text_of(buf, SRC_PROC) : fact_text_unknown(WHY_GARBLED);
+}
+
+/* The name says whose machine it is, so a capture stores another one. */
+static struct fact_text host_name(const struct source *s)
+{
+	static const char path[] = "proc/sys/kernel/hostname";
+	const struct source quiet = { .m = s->m, .errors = s->errors };
+	struct fact_text name = text_file(&quiet, path);
+
+	if (!s->rec || !fact_text_known(&name))
+		return name;
+	record_file(s->rec, path, "machine");
+	return fact_text_of("machine", SRC_PROC);
+}
+
+/* A number of a cgroup file; "max" is no limit. */
+static bool limit_file(const struct machine *m, const char *dir, const char *file, uint64_t *v)
+{
+	char path[PATH_SIZE];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, file) >= sizeof(path))
+		return false;
+	return machine_read_u64(m, path, v) == 0;
+}
+
+/* Page cache that nobody is using counts as used in memory.current, but gives way when asked. */
+static uint64_t reclaimable(const struct machine *m, const char *dir)
+{
+	char path[PATH_SIZE], buf[MEMINFO_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/memory.stat", dir) >= sizeof(path))
+		return 0;
+	if (machine_read(m, path, buf, sizeof(buf)) < 0)
+		return 0;
+	const char *at = strstr(buf, "\ninactive_file ");
+
+	return at ? strtoull(at + strlen("\ninactive_file "), NULL, 10) : 0;
+}
+
+static void apply_limit(const struct machine *m, const char *dir, struct report *r)
+{
+	uint64_t max, used;
+
+	if (!limit_file(m, dir, "memory.max", &max) || !limit_file(m, dir, "memory.current", &used))
+		return;
+	uint64_t gives_way = reclaimable(m, dir);
+
+	used -= gives_way < used ? gives_way : used;
+	uint64_t left = max > used ? max - used : 0;
+
+	if (fact_known(&r->cpu.ram_total) && max < (uint64_t)r->cpu.ram_total.v)
+		r->cpu.ram_total.v = (int64_t)max;
+	if (fact_known(&r->cpu.ram_available) && left < (uint64_t)r->cpu.ram_available.v)
+		r->cpu.ram_available.v = (int64_t)left;
+}
+
+/*
+ * A container may use less than the machine has: the smallest memory.max on the way from our cgroup
+ * (version 2) to the root decides.
+ */
+static void apply_cgroup(const struct machine *m, struct report *r)
+{
+	static const char root[] = "sys/fs/cgroup";
+	char list[2048], dir[PATH_SIZE];
+
+	if (machine_read(m, "proc/self/cgroup", list, sizeof(list)) < 0)
+		return;
+	const char *own = strncmp(list, "0::/", 4) == 0 ? list + 3 : strstr(list, "\n0::/");
+
+	if (!own)
+		return;
+	own += *own == '\n' ? 4 : 0;
+	int n = snprintf(dir, sizeof(dir), "%s%.*s", root, (int)strcspn(own, "\n"), own);
+
+	if (n < 0 || (size_t)n >= sizeof(dir))
+		return;
+	while (strlen(dir) > strlen(root)) {
+		apply_limit(m, dir, r);
+		*strrchr(dir, '/') = '\0';
+	}
+	apply_limit(m, root, r);
+}
+
+/* What a capture stores is what we may use, so that it replays to the same numbers. */
+static void record_meminfo(const struct source *s, const char *path, const struct cpu *c)
+{
+	char buf[160];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	if (fact_known(&c->ram_total))
+		text_add(&t, "MemTotal: %lld kB\n", (long long)c->ram_total.v / 1024);
+	if (fact_known(&c->ram_available))
+		text_add(&t, "MemAvailable: %lld kB", (long long)c->ram_available.v / 1024);
+	record_file(s->rec, path, text_trim(buf));
+}
+
+static void read_memory(const struct source *s, struct report *r)
+{
+	static const char path[] = "proc/meminfo";
+	const struct source quiet = { .m = s->m, .errors = s->errors };
+	struct cpu *c = &r->cpu;
+	char buf[MEMINFO_MAX];
+	long n = src_read(&quiet, path, buf, sizeof(buf));
+
+	if (n < 0) {
+		c->ram_total = c->ram_available = fact_unknown(why_of((int)n));
+		if (s->rec && n != -ENOENT)
+			record_error(s->rec, path, (int)n);
+		return;
+	}
+	parse_meminfo(buf, &c->ram_total, &c->ram_available);
+	if (s->m->live)
+		apply_cgroup(s->m, r);
+	/* Whole KiB, as the file counts. */
+	c->ram_total.v &= ~INT64_C(1023);
+	c->ram_available.v &= ~INT64_C(1023);
+	if (s->rec && (fact_known(&c->ram_total) || fact_known(&c->ram_available)))
+		record_meminfo(s, path, c);
+	else if (s->rec)
+		record_file(s->rec, path, buf);
+}
+
+void host_read(const struct source *s, struct report *r)
+{
+	r->host = host_name(s);
+	r->kernel = text_file(s, "proc/sys/kernel/osrelease");
+	read_memory(s, r);
+}
+
+/* Arm boards print a serial number into it: only these lines are kept in a capture. */
+static const char *const cpuinfo_keys[] = { "processor", "model name", "Model", "cpu model",
+					    "physical id", "core id", NULL };
+
+void host_cpuinfo(const struct source *s, struct cpu *c)
+{
+	static const char path[] = "proc/cpuinfo";
+	bool all = fact_text_known(&c->name) && fact_known(&c->cores) && fact_known(&c->threads);
+
+	if (all && !s->rec)
+		return;
+	own_free char *buf = malloc(CPUINFO_MAX);
+	struct cpu told = { .name = fact_text_unknown(WHY_NOT_EXPORTED),
+			    .cores = fact_unknown(WHY_NOT_EXPORTED),
+			    .threads = fact_unknown(WHY_NOT_EXPORTED),
+			    .packages = fact_unknown(WHY_NOT_EXPORTED) };
+
+	if (!buf)
+		return;
+	long n = machine_read(s->m, path, buf, CPUINFO_MAX);
+
+	if (n < 0) {
+		if (!fact_text_known(&c->name))
+			c->name = fact_text_unknown(why_of((int)n));
+		return;
+	}
+	keep_lines(buf, cpuinfo_keys);
+	if (s->rec)
+		record_file(s->rec, path, text_trim(buf));
+	parse_cpuinfo(buf, &told);
+	if (!fact_text_known(&c->name))
+		c->name = told.name;
+	if (!fact_known(&c->threads))
+		c->threads = told.threads;
+	if (!fact_known(&c->cores))
+		c->cores = told.cores;
+	if (!fact_known(&c->packages))
+		c->packages = told.packages;
+}

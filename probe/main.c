@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cmd.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "probe/probe_priv.h"
+#include "probe/render_priv.h"
+
+struct options {
+	bool json, check, wake;
+	const char *machine, *capture, *device;
+	int quiet, verbose;
+};
+
+/* clang-format off */
+static const struct opt opts[] = {
+	{ "json", 0, OPT_FLAG, NULL, offsetof(struct options, json),
+	  "Print one JSON object, berth.probe/1.", NULL, 0, 0 },
+	{ "device", 'd', OPT_TEXT, "SEL", offsetof(struct options, device),
+	  "Show only these GPUs: ADDR, UUID or a part of the name, separated by commas.", NULL, 0, 0 },
+	{ "machine", 'm', OPT_TEXT, "DIR", offsetof(struct options, machine),
+	  "Read a captured machine instead of this one.", NULL, 0, 0 },
+	{ "capture", 0, OPT_TEXT, "DIR", offsetof(struct options, capture),
+	  "Write what the probe reads to a new folder, without host name, UUIDs and serial numbers.",
+	  NULL, 0, 0 },
+	{ "check", 0, OPT_FLAG, NULL, offsetof(struct options, check),
+	  "Print every disagreement between the scan and libpciaccess, libdrm and hwloc.", NULL, 0, 0 },
+	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, wake),
+	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
+	{ "quiet", 'q', OPT_COUNT, NULL, offsetof(struct options, quiet),
+	  "Print no notes.", NULL, 0, 0 },
+	{ "verbose", 'v', OPT_COUNT, NULL, offsetof(struct options, verbose),
+	  "Print more notes: who was asked and who could not tell.", NULL, 0, 0 },
+};
+
+static const struct example examples[] = {
+	{ "berth probe", "Show the GPUs, and the CPU with its memory." },
+	{ "berth probe --json | jq '.gpus[].vram_free_bytes'", "Free memory of each GPU, for a script." },
+	{ "berth probe --capture report", "Write a folder to attach to a bug report." },
+	{ "berth probe --machine report", "See what another machine saw." },
+	{ NULL, NULL },
+};
+
+static const struct cmd command = {
+	.name = "probe",
+	.summary = "show the GPUs and accelerators of this machine",
+	.operands = "",
+	.description =
+		"Lists every display and accelerator function of the PCI bus (classes 03xx, 0b40 and 1200): "
+		"ids and names, the driver or why there is none, BARs, NUMA node, CPUs and IOMMU group, DRM "
+		"nodes, memory and sensors, and the CPU as the device of last resort. Each number says who "
+		"told it, or why nobody could.\n\n"
+		"A sleeping GPU is left asleep: what only waking it would tell is unknown (asleep). "
+		"--wake allows it.\n\n"
+		"Memory and sensors of NVIDIA's driver come from its library libnvidia-ml.so.1, asked in a "
+		"child process that is killed when it does not answer within two seconds. The environment "
+		"variable BERTH_NVML names another library to ask.\n\n"
+		"With --capture, the machine's host name, the UUIDs of its GPUs and the serial numbers of its "
+		"files are replaced or left out; with --json, what is printed is what the captured folder "
+		"will show.",
+	.opts = opts,
+	.n_opts = ARRAY_LEN(opts),
+	.exits = "0  the machine was shown, even with no GPU; with --check: no disagreement\n"
+		 "1  --device names no GPU; with --check: disagreements were printed\n"
+		 "2  wrong usage\n"
+		 "3  --check: the captured machine holds no library's answers to compare\n"
+		 "4  the machine folder is none, or the capture's folder is not empty\n"
+		 "5  this machine's /sys and /proc cannot be read, or the capture cannot be written",
+	.examples = examples,
+	.see_also = "berth-plan(1), berth-launch(1), berth-top(1)",
+};
+/* clang-format on */
+
+static int keep_selected(struct report *r, const char *selector, struct err *e)
+{
+	uint32_t index[PROBE_GPUS_MAX];
+	int n = probe_select(r, selector, index, e);
+
+	if (n < 0)
+		return n;
+	own_free struct gpu *kept = calloc((size_t)n, sizeof(*kept));
+
+	if (!kept)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (int i = 0; i < n; i++)
+		kept[i] = r->gpus[index[i]];
+	memcpy(r->gpus, kept, (size_t)n * sizeof(*kept));
+	r->n_gpus = (uint32_t)n;
+	return 0;
+}
+
+static int print_json(json_t *o, struct err *e)
+{
+	int rc = json_print(o, stdout);
+
+	json_decref(o);
+	return rc ? err_set(e, -ENOSPC, "cannot write to standard output") : 0;
+}
+
+static int show(const struct options *o, struct run *run, struct err *e)
+{
+	struct report *r = &run->merged;
+	int rc = o->device ? keep_selected(r, o->device, e) : 0;
+
+	if (rc)
+		return rc;
+	if (o->json)
+		return print_json(probe_to_json(r), e);
+	render_report(stdout, r, !o->device);
+	return fflush(stdout) || ferror(stdout) ? err_set(e, -ENOSPC, "cannot write to standard output") : 0;
+}
+
+/* Returns an exit code, or a negative errno. */
+static int check(const struct options *o, const struct run *run, const struct log *log, struct err *e)
+{
+	bool compared = run->pci.listed || run->drm.asked || run->topo.asked;
+	struct check c;
+	json_t *text;
+	size_t i;
+	int rc = 0;
+
+	run_check(run, &c);
+	bool agree = json_array_size(c.disagreements) == 0;
+
+	if (o->json) {
+		json_t *answer = json_answer("berth.probe.check/1");
+
+		json_object_set(answer, "disagreements", c.disagreements);
+		json_object_set(answer, "notes", c.notes);
+		json_put_int(answer, "functions", run->scan.n_gpus);
+		json_put_bool(answer, "compared", compared);
+		rc = print_json(answer, e);
+	} else {
+		json_array_foreach(c.notes, i, text)
+			log_note(log, "%s", json_string_value(text));
+		json_array_foreach(c.disagreements, i, text)
+			printf("%s\n", json_string_value(text));
+		if (compared)
+			printf("%u functions, %zu disagreements\n", run->scan.n_gpus,
+			       json_array_size(c.disagreements));
+	}
+	json_decref(c.disagreements);
+	json_decref(c.notes);
+	if (rc)
+		return rc;
+	if (!compared && !o->json)
+		log_warn(log, "nothing to compare: the folder has no answers/; capture it anew");
+	return !agree ? EXIT_NO : compared ? EXIT_YES : EXIT_UNKNOWN;
+}
+
+static void tell_sources(const struct log *log, const struct run *run)
+{
+	uint32_t named = 0;
+
+	for (uint32_t i = 0; i < run->pci.n; i++)
+		named += fact_text_known(&run->pci.fns[i].device_name);
+	for (uint32_t i = 0; i < run->n_notes; i++)
+		log_warn(log, "%s", run->notes[i]);
+	if (!run->scan.n_gpus)
+		log_detail(log, "no GPU: pci.ids, libdrm and NVML were not asked");
+	log_detail(log, "hwloc: %s", run->topo.asked ? "told the CPU's cores and nodes" : "not asked");
+	if (run->pci.asked)
+		log_detail(log, "libpciaccess: %u of %u functions have a name", named, run->pci.n);
+	if (run->drm.asked)
+		log_detail(log, "libdrm: %s", run->drm.no_nodes ? "no /dev/dri here" : "asked for nodes");
+	if (run->nvml.asked || run->nvml.why)
+		log_detail(log, "NVML: %s, %u devices answered",
+			   run->nvml.why && !run->nvml.n ? why_name(run->nvml.why) : "asked", run->nvml.n);
+}
+
+static int answer(const struct options *o, struct run *run, struct record **rec, const struct log *log,
+		  struct err *e)
+{
+	int rc;
+
+	tell_sources(log, run);
+	if (*rec) {
+		rc = record_finish(rec, e);
+		if (rc)
+			return rc;
+		log_note(log, "captured %u functions in %s", run->scan.n_gpus, o->capture);
+		if (!o->json)
+			return EXIT_YES;
+	}
+	return o->check ? check(o, run, log, e) : show(o, run, e);
+}
+
+static int probe(const struct options *o, const struct log *log, struct err *e)
+{
+	struct want want = { .wake = o->wake, .check = o->check };
+	own_free struct run *run = NULL;
+	struct machine m;
+	int rc = machine_open(&m, o->machine, e);
+
+	if (rc)
+		return rc;
+	if (o->capture)
+		rc = record_begin(&want.rec, o->capture, e);
+	if (!rc)
+		rc = run_collect(&m, &want, &run, e);
+	if (!rc)
+		rc = answer(o, run, &want.rec, log, e);
+	record_drop(want.rec);
+	machine_close(&m);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct err e = { 0 };
+	struct log log;
+	int first;
+	enum cmd_go go = cmd_parse(&command, argc, argv, &o, &first);
+
+	if (go != CMD_RUN)
+		return go == CMD_DONE ? EXIT_YES : EXIT_USAGE;
+	if (first < argc)
+		return cmd_usage_error(&command, "'%s' is one word too many: probe takes only options",
+				       argv[first]);
+	if (o.check && (o.capture || o.device))
+		return cmd_usage_error(&command, "--check compares the whole machine; leave out %s",
+				       o.capture ? "--capture" : "--device");
+	if (o.capture && o.device)
+		return cmd_usage_error(&command, "--capture keeps the whole machine; leave out --device");
+	log_init(&log, "berth probe", o.quiet, o.verbose);
+	int rc = probe(&o, &log, &e);
+
+	return rc < 0 ? (int)err_report("probe", rc, &e) : rc;
+}

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: MIT */
+/* Text of the kernel into values. Pure; every byte may be hostile. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "probe/probe_priv.h"
+
+/* include/linux/ioport.h; the `resource` file shows these bits. */
+#define RES_IO       UINT64_C(0x00000100)
+#define RES_MEM      UINT64_C(0x00000200)
+#define RES_PREFETCH UINT64_C(0x00002000)
+#define RES_MEM_64   UINT64_C(0x00100000)
+#define RES_UNSET    UINT64_C(0x20000000)
+
+bool bar_size_ok(uint64_t size)
+{
+	return size && size <= UINT64_C(1) << 62;
+}
+
+static bool hex(const char **s, uint64_t *v)
+{
+	char *end;
+
+	while (**s == ' ')
+		++*s;
+	if (**s != '0')
+		return false;
+	errno = 0;
+	*v = strtoull(*s, &end, 16);
+	if (errno || end == *s)
+		return false;
+	*s = end;
+	return true;
+}
+
+static struct bar parse_bar(const char *line)
+{
+	uint64_t start, end, flags;
+
+	if (!hex(&line, &start) || !hex(&line, &end) || !hex(&line, &flags))
+		return (struct bar){ 0 };
+	if (*line != '\n' && *line != '\0')
+		return (struct bar){ 0 };
+	if (end < start || !(flags & (RES_IO | RES_MEM)))
+		return (struct bar){ 0 };
+	/* end - start + 1 wraps to 0 for the whole 64-bit space, which bar_size_ok refuses. */
+	uint64_t size = end - start + 1;
+
+	if (!bar_size_ok(size))
+		return (struct bar){ 0 };
+	/* The kernel keeps the size of a BAR without room as 0 .. size-1, with UNSET on newer ones. */
+	bool unassigned = (flags & RES_UNSET) || start == 0;
+
+	return (struct bar){
+		.address = unassigned ? 0 : start,
+		.size_bytes = size,
+		.io = flags & RES_IO,
+		.is_64bit = flags & RES_MEM_64,
+		.prefetchable = flags & RES_PREFETCH,
+		.unassigned = unassigned,
+	};
+}
+
+void parse_resource(const char *text, struct bar bars[PROBE_BARS])
+{
+	for (int i = 0; i < PROBE_BARS; i++) {
+		bars[i] = text ? parse_bar(text) : (struct bar){ 0 };
+		text = text ? strchr(text, '\n') : NULL;
+		text = text ? text + 1 : NULL;
+	}
+}
+
+/* drivers/base/power/sysfs.c: the words of runtime_status. */
+static const struct {
+	const char *word;
+	enum awake awake;
+} statuses[] = {
+	{ "active", AWAKE_YES },
+	{ "unsupported", AWAKE_YES }, /* runtime PM is off for it: it never sleeps */
+	{ "suspended", AWAKE_NO },
+	{ "suspending", AWAKE_NO },
+	{ "resuming", AWAKE_NO }, /* not usable yet; whoever wakes it is not us */
+};
+
+enum awake parse_runtime_status(const char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(statuses); i++)
+		if (strcmp(text, statuses[i].word) == 0)
+			return statuses[i].awake;
+	return AWAKE_UNKNOWN;
+}
+
+/* The value of "Key:   123 kB" in bytes. */
+static struct fact kib_line(const char *line, size_t key_len)
+{
+	char *end;
+
+	line += key_len;
+	line += strspn(line, " \t");
+	errno = 0;
+	unsigned long long kib = strtoull(line, &end, 10);
+
+	if (*line < '0' || *line > '9' || errno || strncmp(end, " kB", 3) != 0)
+		return fact_unknown(WHY_GARBLED);
+	if (end[3] != '\n' && end[3] != '\0')
+		return fact_unknown(WHY_GARBLED);
+	if (kib > (uint64_t)INT64_MAX / 1024)
+		return fact_unknown(WHY_GARBLED);
+	return fact_of((int64_t)(kib * 1024), SRC_PROC);
+}
+
+static const char *next_line(const char *line)
+{
+	line = strchr(line, '\n');
+	return line && line[1] ? line + 1 : NULL;
+}
+
+void parse_meminfo(const char *text, struct fact *total, struct fact *available)
+{
+	*total = *available = fact_unknown(WHY_NOT_EXPORTED);
+	for (const char *l = text; l; l = next_line(l)) {
+		if (strncmp(l, "MemTotal:", 9) == 0)
+			*total = kib_line(l, 9);
+		else if (strncmp(l, "MemAvailable:", 13) == 0)
+			*available = kib_line(l, 13);
+	}
+	/* More available than there is: one of them is wrong, and we cannot tell which. */
+	if (fact_known(total) && fact_known(available) && available->v > total->v)
+		*total = *available = fact_unknown(WHY_GARBLED);
+}
+
+/* Whether the line is "key<blanks>: value"; the value, up to its newline, is copied. */
+static bool cpu_line(const char *line, const char *key, char *value, size_t size)
+{
+	size_t n = strlen(key);
+
+	if (strncmp(line, key, n) != 0)
+		return false;
+	line += n + strspn(line + n, " \t");
+	if (*line++ != ':')
+		return false;
+	line += strspn(line, " \t");
+	size_t len = strcspn(line, "\n");
+
+	if (len >= size)
+		len = size - 1;
+	memcpy(value, line, len);
+	value[len] = '\0';
+	text_trim(value);
+	return true;
+}
+
+#define CORES_MAX CPUS_MAX
+
+struct core_list {
+	uint64_t ids[CORES_MAX]; /* package << 32 | core */
+	uint32_t n;
+};
+
+static bool add_id(struct core_list *l, uint64_t id)
+{
+	/* From the end: cpuinfo lists siblings next to each other or one round of cores apart. */
+	for (uint32_t i = l->n; i-- > 0;)
+		if (l->ids[i] == id)
+			return true;
+	if (l->n == CORES_MAX)
+		return false;
+	l->ids[l->n++] = id;
+	return true;
+}
+
+static bool id_of(const char *value, uint64_t *id)
+{
+	return text_parse_u64(value, id) == 0 && *id <= UINT32_MAX;
+}
+
+/* x86 says "model name", most Arm boards only say what the board is. */
+static bool is_name(const char *line, char *value, size_t size)
+{
+	return cpu_line(line, "model name", value, size) || cpu_line(line, "Model", value, size) ||
+	       cpu_line(line, "cpu model", value, size);
+}
+
+void parse_cpuinfo(const char *text, struct cpu *c)
+{
+	struct core_list *cores = calloc(2, sizeof(*cores)), *packages = cores + 1;
+	uint64_t threads = 0, package = 0, core;
+	bool whole = cores, has_cores = false;
+	char v[128];
+
+	for (const char *l = text; l && cores; l = next_line(l)) {
+		if (cpu_line(l, "processor", v, sizeof(v))) {
+			threads++;
+		} else if (!fact_text_known(&c->name) && is_name(l, v, sizeof(v)) && v[0]) {
+			c->name = fact_text_of(v, SRC_PROC);
+		} else if (cpu_line(l, "physical id", v, sizeof(v))) {
+			whole = id_of(v, &package) && add_id(packages, package) && whole;
+		} else if (cpu_line(l, "core id", v, sizeof(v))) {
+			has_cores = true;
+			whole = id_of(v, &core) && add_id(cores, package << 32 | core) && whole;
+		}
+	}
+	if (threads && threads <= CPUS_MAX)
+		c->threads = fact_of((int64_t)threads, SRC_PROC);
+	if (whole && has_cores && cores->n <= threads) {
+		c->cores = fact_of(cores->n, SRC_PROC);
+		if (packages->n)
+			c->packages = fact_of(packages->n, SRC_PROC);
+	}
+	free(cores);
+}
+
+static bool is_kept(const char *line, size_t len, const char *const *keys)
+{
+	size_t n = 0;
+
+	while (n < len && line[n] != ':')
+		n++;
+	while (n && (line[n - 1] == ' ' || line[n - 1] == '\t'))
+		n--;
+	for (; *keys; keys++)
+		if (strlen(*keys) == n && memcmp(*keys, line, n) == 0)
+			return true;
+	return false;
+}
+
+void keep_lines(char *text, const char *const *keys)
+{
+	char *to = text;
+
+	for (const char *l = text; *l;) {
+		size_t len = strcspn(l, "\n");
+		size_t whole = len + (l[len] == '\n');
+
+		if (is_kept(l, len, keys)) {
+			memmove(to, l, whole);
+			to += whole;
+		}
+		l += whole;
+	}
+	*to = '\0';
+}

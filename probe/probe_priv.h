@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Inside probe/: where files are read from, what each library answered, and how the answers become
+ * one report. collect.c alone knows the order.
+ */
+#ifndef BERTH_PROBE_PRIV_H
+#define BERTH_PROBE_PRIV_H
+
+#include "base/field.h"
+#include "probe/probe.h"
+
+#define PATH_SIZE 512 /* of paths below a machine's root */
+#define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
+
+/* --- pure parsers (parse.c, addr.c, cpulist.c): any bytes in, values out --------------------------- */
+
+/* "0000:c1:00.0"; the domain has 4 to 8 digits. False for everything else. */
+bool addr_ok(const char *s);
+
+/* Order by domain, bus, device and function, which is not the order of the bytes once domains differ. */
+int addr_compare(const char *a, const char *b);
+
+/* The text of `resource`: bars[] is filled, lines that make no sense leave their BAR absent. */
+void parse_resource(const char *text, struct bar bars[PROBE_BARS]);
+
+/* One line of power/runtime_status. */
+enum awake parse_runtime_status(const char *text);
+
+/* MemTotal and MemAvailable of /proc/meminfo, bytes. */
+void parse_meminfo(const char *text, struct fact *total, struct fact *available);
+
+/* What hwloc tells better: the model's name, logical CPUs, cores and packages of /proc/cpuinfo. */
+void parse_cpuinfo(const char *text, struct cpu *c);
+
+/*
+ * Keep the lines whose key (before a colon) is in keys[] (ends with NULL). In place: what a capture
+ * stores of files that also hold serial numbers.
+ */
+void keep_lines(char *text, const char *const *keys);
+
+#define CPUS_MAX 8192
+
+struct cpuset {
+	uint8_t bits[CPUS_MAX / 8];
+};
+
+/* "0-7,16-23", "0-62:2". 0, or -EINVAL / -ERANGE. */
+int cpulist_parse(const char *list, struct cpuset *set);
+
+/*
+ * The shortest true text that fits: plain ranges, else with strides ("0-126:2"). False when neither
+ * fits; buf is then empty.
+ */
+bool cpulist_text(const struct cpuset *set, char *buf, size_t size);
+
+/* --- a source of files (source.c), and its recorder (capture.c) ------------------------------------ */
+
+struct record;
+
+struct source {
+	const struct machine *m;
+	struct record *rec; /* NULL: nothing is captured */
+	json_t *errors;     /* a captured machine's answers/errors.json: path -> name of the errno; or NULL */
+};
+
+/* As machine_read and its sisters; every answer is recorded when there is a recorder. */
+long src_read(const struct source *s, const char *path, char *buf, size_t size);
+int src_read_u64(const struct source *s, const char *path, uint64_t *v);
+int src_read_i64(const struct source *s, const char *path, int64_t *v);
+int src_link(const struct source *s, const char *path, char *buf, size_t size);
+int src_link_name(const struct source *s, const char *path, char *buf, size_t size);
+bool src_exists(const struct source *s, const char *path); /* a folder */
+
+/* Why a fact is unknown after this errno of a read. */
+enum why why_of(int rc);
+
+/*
+ * Begin to write a machine folder at `dir`, which must not exist or be empty. It appears complete, by
+ * rename, in record_finish; record_drop (NULL is fine) removes what was written and frees.
+ */
+int record_begin(struct record **rec, const char *dir, struct err *e);
+int record_finish(struct record **rec, struct err *e);
+void record_drop(struct record *rec);
+
+/* What was read. Failures are kept and reported by record_finish. */
+void record_file(struct record *rec, const char *path, const char *text);
+void record_link(struct record *rec, const char *path, const char *target);
+void record_dir(struct record *rec, const char *path);
+void record_error(struct record *rec, const char *path, int rc);
+void record_answer(struct record *rec, const char *name, const json_t *o);
+
+/* --- what each library said ----------------------------------------------------------------------- */
+
+struct pci_fn {
+	char pci[24];
+	uint32_t vendor, device, subvendor, subdevice, class, revision;
+	bool bars_known; /* reading them takes the config space: only of an awake device, and on demand */
+	struct bar bars[PROBE_BARS];
+	struct fact_text vendor_name, device_name;
+};
+
+/* `asked` false in each: nobody asked, or the captured folder holds no answer. */
+struct pci_view {
+	bool asked;
+	bool listed; /* fns[] is every display function libpciaccess sees; else only names were asked */
+	uint32_t n;
+	struct pci_fn fns[PROBE_GPUS_MAX];
+};
+
+struct drm_fn {
+	char pci[24];
+	struct fact_text card, render;
+};
+
+struct drm_view {
+	bool asked;
+	bool no_nodes; /* no /dev/dri here, as in most containers */
+	uint32_t n;
+	struct drm_fn fns[PROBE_GPUS_MAX];
+};
+
+struct topo_fn {
+	char pci[24];
+	struct fact numa_node; /* whose CPUs cover the device's local ones */
+};
+
+struct topo_view {
+	bool asked;
+	struct cpu cpu; /* without RAM */
+	uint32_t n;
+	struct topo_fn fns[PROBE_GPUS_MAX];
+};
+
+struct nvml_fn {
+	char pci[24];
+	struct fact_text uuid, name;
+	struct fact vram_total, vram_used, vram_free;
+	struct fact power_mw, power_cap_mw, temp_mc, busy_percent;
+};
+
+struct nvml_view {
+	bool asked;
+	enum why why; /* of everything, while n is 0 or a function is not in fns[] */
+	struct fact_text driver_version;
+	uint32_t n;
+	struct nvml_fn fns[PROBE_GPUS_MAX];
+};
+
+struct run {
+	struct report scan;   /* the files' own view */
+	struct report merged; /* with what the libraries added */
+	struct pci_view pci;
+	struct drm_view drm;
+	struct topo_view topo;
+	struct nvml_view nvml;
+	uint32_t n_notes; /* answers of a captured machine that were ignored, for stderr */
+	char notes[4][200];
+};
+
+/* --- the sources ----------------------------------------------------------------------------------- */
+
+struct want {
+	bool wake;
+	bool no_nvml;
+	bool check; /* also list by libpciaccess, with the BARs of devices that are awake */
+	struct record *rec;
+};
+
+/* Read everything. *out is one allocation; free() it. */
+int run_collect(const struct machine *m, const struct want *w, struct run **out, struct err *e);
+
+/* The display and accelerator classes: 03xx, 0b40, 1200. */
+bool class_is_ours(uint32_t class);
+
+void host_read(const struct source *s, struct report *r); /* names, kernel, RAM */
+void host_cpuinfo(const struct source *s, struct cpu *c); /* fills only what is unknown */
+
+/* 0, or the negative errno of listing the bus; -ENOENT: there is no PCI bus. */
+int sysfs_scan(const struct source *s, struct report *r);
+
+/* The folder of a function, "sys/devices/pci0000:00/0000:00:02.0". */
+void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size);
+
+/* Memory (never wakes) and sensors (only when awake, or with wake). */
+void hwmon_read(const struct source *s, struct gpu *g, bool wake);
+
+/* libpciaccess. Names only, from pci.ids, for the gpus of r. */
+void pci_ask_names(const struct report *r, struct pci_view *v);
+void pci_ask_list(const struct report *r, bool wake, struct pci_view *v);
+
+void drm_ask(struct drm_view *v);                           /* libdrm */
+void topo_ask(const struct report *r, struct topo_view *v); /* hwloc */
+
+#define NVML_TIMEOUT_MS 2000
+
+/*
+ * Ask NVIDIA's library about these addresses, in a child of ours that is killed after timeout_ms.
+ * $BERTH_NVML names another library.
+ */
+void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_view *v);
+
+/* --- answers/ of a captured machine ----------------------------------------------------------------- */
+
+json_t *pci_view_to_json(const struct pci_view *v);
+json_t *drm_view_to_json(const struct drm_view *v);
+json_t *topo_view_to_json(const struct topo_view *v);
+json_t *nvml_view_to_json(const struct nvml_view *v);
+void pci_view_from_json(struct pci_view *v, const json_t *o);
+void drm_view_from_json(struct drm_view *v, const json_t *o);
+void topo_view_from_json(struct topo_view *v, const json_t *o);
+void nvml_view_from_json(struct nvml_view *v, const json_t *o);
+
+/*
+ * answers/NAME.json, which the caller drops. NULL when it is absent, or is no JSON object: then *e says
+ * so, else it is untouched.
+ */
+json_t *answer_read(const struct machine *m, const char *name, struct err *e);
+
+/* Replace every UUID by "GPU-00000000-0000-0000-0000-00000000000N". */
+void nvml_view_scrub(struct nvml_view *v);
+
+/* --- merging, checking, printing --------------------------------------------------------------------- */
+
+/* Pure: scan and views in, run->merged out. */
+void run_merge(struct run *run);
+
+struct check {
+	json_t *disagreements; /* arrays of texts */
+	json_t *notes;
+};
+
+/* Pure: every disagreement between the scan and the libraries. The caller drops both arrays. */
+void run_check(const struct run *run, struct check *c);
+
+struct driver {
+	const char *name;
+	bool compute;
+	bool nvml;          /* facts come from NVIDIA's library */
+	bool vram_sysfs;    /* mem_info_* files */
+	const char *busy;   /* file of the device's folder; NULL: none */
+	const char *power[2]; /* hwmon files in microwatts, first that reads */
+	const char *power_cap;
+	const char *temp;   /* hwmon file in thousandths of a degree */
+	const char *note;   /* what being bound to it means, when that is not plain; may be NULL */
+};
+
+/* The row of a driver, or NULL. */
+const struct driver *driver_find(const char *name);
+/* Kernel modules that could drive a vendor's devices; ends with NULL. Never NULL itself. */
+const char *const *driver_modules(uint32_t vendor);
+/* "AMD"; NULL for a vendor without a row. */
+const char *vendor_short(uint32_t vendor);
+
+/* Rows of struct gpu, struct cpu and struct report: the text, the JSON and the answers use them. */
+extern const struct field gpu_fields[];
+extern const size_t n_gpu_fields;
+extern const struct field cpu_fields[];
+extern const size_t n_cpu_fields;
+extern const size_t n_cpu_topo_fields; /* the first rows: without RAM */
+
+json_t *bars_to_json(const struct bar bars[PROBE_BARS]);
+void bars_from_json(struct bar bars[PROBE_BARS], const json_t *a);
+/* A size a BAR can have: at most 2^62, so that sums and JSON integers hold it. */
+bool bar_size_ok(uint64_t size);
+
+const char *class_name(uint32_t class); /* "VGA", "3D", "display", "accelerator", "co-processor" */
+const char *awake_name(enum awake a);   /* "yes", "no", "unknown" */
+
+#endif

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The text of `berth probe`. */
+#ifndef BERTH_PROBE_RENDER_PRIV_H
+#define BERTH_PROBE_RENDER_PRIV_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "probe/probe.h"
+
+/* whole: with the CPU, and a sentence when there is no GPU; else only the GPUs of r. */
+void render_report(FILE *to, const struct report *r, bool whole);
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading through a machine's root, with every answer recorded when a capture is being made. */
+#include <string.h>
+
+#include "base/text.h"
+#include "probe/probe_priv.h"
+
+/* Errnos that a file of sysfs answers with; a captured machine keeps them by name. */
+static const struct {
+	const char *name;
+	int rc;
+} errnos[] = {
+	{ "EACCES", -EACCES }, { "EPERM", -EPERM },   { "EIO", -EIO },       { "ENODEV", -ENODEV },
+	{ "EINVAL", -EINVAL }, { "EBUSY", -EBUSY },   { "ENXIO", -ENXIO },   { "EAGAIN", -EAGAIN },
+	{ "EFBIG", -EFBIG },   { "ENODATA", -ENODATA }, { "EBADMSG", -EBADMSG },
+};
+
+/* The errno a captured machine remembers for a path, else rc. */
+static long remembered(const struct source *s, const char *path, long rc)
+{
+	const char *name = json_string_value(json_object_get(s->errors, path));
+
+	for (size_t i = 0; name && rc == -ENOENT && i < ARRAY_LEN(errnos); i++)
+		if (strcmp(errnos[i].name, name) == 0)
+			return errnos[i].rc;
+	return rc;
+}
+
+static void record_failure(const struct source *s, const char *path, long rc)
+{
+	if (s->rec && rc != -ENOENT && rc != -ENOTDIR)
+		record_error(s->rec, path, (int)rc);
+}
+
+long src_read(const struct source *s, const char *path, char *buf, size_t size)
+{
+	long n = remembered(s, path, machine_read(s->m, path, buf, size));
+
+	if (n < 0)
+		record_failure(s, path, n);
+	else if (s->rec)
+		record_file(s->rec, path, buf);
+	return n;
+}
+
+int src_read_u64(const struct source *s, const char *path, uint64_t *v)
+{
+	char buf[64];
+	long n = src_read(s, path, buf, sizeof(buf));
+
+	if (n < 0)
+		return (int)n;
+	return text_parse_u64(buf, v) ? -EBADMSG : 0;
+}
+
+int src_read_i64(const struct source *s, const char *path, int64_t *v)
+{
+	char buf[64];
+	uint64_t u;
+	long n = src_read(s, path, buf, sizeof(buf));
+
+	if (n < 0)
+		return (int)n;
+	bool minus = buf[0] == '-';
+
+	if (text_parse_u64(buf + minus, &u) || u > INT64_MAX)
+		return -EBADMSG;
+	*v = minus ? -(int64_t)u : (int64_t)u;
+	return 0;
+}
+
+int src_link(const struct source *s, const char *path, char *buf, size_t size)
+{
+	int rc = (int)remembered(s, path, machine_link(s->m, path, buf, size));
+
+	if (rc)
+		record_failure(s, path, rc);
+	else if (s->rec)
+		record_link(s->rec, path, buf);
+	return rc;
+}
+
+int src_link_name(const struct source *s, const char *path, char *buf, size_t size)
+{
+	char target[PATH_SIZE];
+	int rc = src_link(s, path, target, sizeof(target));
+
+	if (rc)
+		return rc;
+	const char *slash = strrchr(target, '/');
+	const char *name = slash ? slash + 1 : target;
+
+	return *name && text_copy(buf, size, name) ? 0 : -EBADMSG;
+}
+
+bool src_exists(const struct source *s, const char *path)
+{
+	bool there = machine_exists(s->m, path);
+
+	if (there && s->rec)
+		record_dir(s->rec, path);
+	return there;
+}
+
+enum why why_of(int rc)
+{
+	switch (rc) {
+	case -ENOENT:
+	case -ENOTDIR:
+	case -ENODATA:
+		return WHY_NOT_EXPORTED;
+	case -EACCES:
+	case -EPERM:
+		return WHY_NEEDS_ROOT;
+	default:
+		return WHY_GARBLED;
+	}
+}

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory and sensors that drivers export as files. amdgpu's mem_info_* are counters in the driver and
+ * wake nothing; everything else is read only from a device that is awake.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "probe/probe_priv.h"
+
+struct ask {
+	const struct source *s;
+	const char *dir; /* the folder of the file */
+	bool amdgpu;
+};
+
+/* A count that cannot be negative, divided; unknown with the reason of the errno. */
+static struct fact read_number(const struct ask *a, const char *name, int64_t divide, enum src src)
+{
+	char path[PATH_SIZE];
+	uint64_t v;
+	int rc = -EFBIG;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", a->dir, name) < sizeof(path))
+		rc = src_read_u64(a->s, path, &v);
+	/* Newer amdgpu refuses so, instead of waking, when the device fell asleep since we looked. */
+	if (rc == -EPERM && a->amdgpu)
+		return fact_unknown(WHY_ASLEEP);
+	if (rc)
+		return fact_unknown(why_of(rc));
+	return v <= INT64_MAX ? fact_of((int64_t)v / divide, src) : fact_unknown(WHY_GARBLED);
+}
+
+/* used above total, or a total of no honest card: wrong numbers are no numbers. */
+static void check_pair(struct fact *total, struct fact *used)
+{
+	if (fact_known(total) && fact_known(used) && used->v > total->v)
+		*total = *used = fact_unknown(WHY_GARBLED);
+}
+
+static void read_memory(const struct source *s, struct gpu *g, const char *dir)
+{
+	const struct ask a = { .s = s, .dir = dir };
+
+	g->vram_total = read_number(&a, "mem_info_vram_total", 1, SRC_SYSFS);
+	g->vram_used = read_number(&a, "mem_info_vram_used", 1, SRC_SYSFS);
+	g->gtt_total = read_number(&a, "mem_info_gtt_total", 1, SRC_SYSFS);
+	g->gtt_used = read_number(&a, "mem_info_gtt_used", 1, SRC_SYSFS);
+	check_pair(&g->vram_total, &g->vram_used);
+	check_pair(&g->gtt_total, &g->gtt_used);
+	if (fact_known(&g->vram_total) && fact_known(&g->vram_used))
+		g->vram_free = fact_of(g->vram_total.v - g->vram_used.v, SRC_SYSFS);
+	else
+		g->vram_free = fact_unknown(fact_known(&g->vram_total) ? g->vram_used.why :
+									 g->vram_total.why);
+}
+
+static void all_unknown(struct gpu *g, enum why why)
+{
+	g->vram_total = g->vram_used = g->vram_free = fact_unknown(why);
+	g->gtt_total = g->gtt_used = fact_unknown(why);
+	g->power_mw = g->power_cap_mw = g->temp_mc = g->busy_percent = fact_unknown(why);
+}
+
+/* hwmonN: the first folder in hwmon/. */
+static bool hwmon_dir(const struct source *s, const char *dir, char *out, size_t size)
+{
+	own_free char **names = NULL;
+	char parent[PATH_SIZE];
+
+	if ((size_t)snprintf(parent, sizeof(parent), "%s/hwmon", dir) >= sizeof(parent))
+		return false;
+	if (machine_list(s->m, parent, &names) < 1)
+		return false;
+	return (size_t)snprintf(out, size, "%s/%s", parent, names[0]) < size;
+}
+
+static void read_sensors(const struct source *s, struct gpu *g, const struct driver *d, const char *dir)
+{
+	const struct ask device = { .s = s, .dir = dir, .amdgpu = d->vram_sysfs };
+	char hwmon[PATH_SIZE];
+
+	if (d->busy)
+		g->busy_percent = read_number(&device, d->busy, 1, SRC_SYSFS);
+	if (fact_known(&g->busy_percent) && g->busy_percent.v > 100)
+		g->busy_percent = fact_unknown(WHY_GARBLED);
+	if (!hwmon_dir(s, dir, hwmon, sizeof(hwmon)))
+		return;
+	const struct ask a = { .s = s, .dir = hwmon, .amdgpu = d->vram_sysfs };
+
+	/* hwmon counts power in microwatts. APUs and newer cards have only one of the two files. */
+	for (int i = 0; i < 2 && d->power[i] && !fact_known(&g->power_mw); i++)
+		g->power_mw = read_number(&a, d->power[i], 1000, SRC_HWMON);
+	if (d->power_cap)
+		g->power_cap_mw = read_number(&a, d->power_cap, 1000, SRC_HWMON);
+	if (d->temp)
+		g->temp_mc = read_number(&a, d->temp, 1, SRC_HWMON);
+}
+
+static void sensors_unknown(struct gpu *g, const struct driver *d)
+{
+	struct fact asleep = fact_unknown(WHY_ASLEEP);
+
+	if (d->busy)
+		g->busy_percent = asleep;
+	if (d->power[0])
+		g->power_mw = asleep;
+	if (d->power_cap)
+		g->power_cap_mw = asleep;
+	if (d->temp)
+		g->temp_mc = asleep;
+}
+
+/* Intel's integrated GPUs sit on bus 0 and work in the machine's RAM. */
+static bool is_integrated_intel(const struct gpu *g)
+{
+	return g->vendor == 0x8086 && strcmp(g->pci, "0000:00:02.0") == 0;
+}
+
+void hwmon_read(const struct source *s, struct gpu *g, bool wake)
+{
+	const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+	char dir[PATH_SIZE];
+
+	all_unknown(g, fact_text_known(&g->driver) ? WHY_NOT_EXPORTED : g->driver.why);
+	if (is_integrated_intel(g))
+		g->vram_total = g->vram_used = g->vram_free = fact_unknown(WHY_NOT_APPLICABLE);
+	if (!d)
+		return;
+	sysfs_dir(s, g->pci, dir, sizeof(dir));
+	if (d->vram_sysfs)
+		read_memory(s, g, dir);
+	if (g->awake == AWAKE_YES || wake)
+		read_sensors(s, g, d, dir);
+	else
+		sensors_unknown(g, d);
+}
