@@ -63,6 +63,7 @@ static const struct cmd command = {
 	.opts = opts,
 	.n_opts = sizeof(opts) / sizeof(opts[0]),
 	.exits = "0  a frame was shown, or the monitor was left\n"
+		 "1  the folder given with --machine is not there\n"
 		 "2  an unknown option or a bad value\n"
 		 "4  the captured machine cannot be read\n"
 		 "5  the machine cannot be read",

@@ -97,7 +97,7 @@ static void write_average_rate(struct pen *p, const void *row)
 
 /* clang-format off */
 static const struct column columns[] = {
-	{ "RUN",        12, 24, 48, 9, false, write_model },
+	{ "RUN",         8, 24, 48, 9, false, write_model },
 	{ "STATE",      10, 10, 10, 8, false, write_state },
 	{ "LAYERS",     12, 12, 12, 7, false, write_verified },
 	{ "CONTEXT",    11, 18, 22, 3, true,  write_context },

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes a telemetry page as a run would: prog_telem_writer PATH SECONDS [beat|silent|midwrite|stopped|
+ * loading|hostile]. It prints "ready" once the page is there, and keeps generating 10 tokens every
+ * 100 ms (beat) until SECONDS are over or a signal ends it; the page stays.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/telem.h"
+
+#define MIB (UINT64_C(1) << 20)
+
+static void put_device(struct telem_device *d, const char *name, uint32_t layers, uint64_t weights)
+{
+	snprintf(d->name, sizeof(d->name), "%s", name);
+	d->planned = (struct telem_bytes) { weights, 64 * MIB, 32 * MIB, TELEM_UNKNOWN };
+	d->measured = (struct telem_bytes) { weights, 64 * MIB, 32 * MIB, 16 * MIB };
+	d->layers_asked = layers;
+	d->layers_verified = layers;
+}
+
+static void fill(struct telem_run *run, bool loading)
+{
+	uint64_t now = telem_now_ns();
+
+	snprintf(run->model, sizeof(run->model), "fake-7b q8_0");
+	snprintf(run->plan_id, sizeof(run->plan_id), "0123456789abcdef");
+	run->state = loading ? TELEM_STARTING : TELEM_GENERATING;
+	run->verified = !loading;
+	run->n_seq = 1;
+	run->ctx_tokens = 2048;
+	run->ctx_used_tokens = 512;
+	run->started_ns = now;
+	run->ready_ns = loading ? 0 : now;
+	run->prompt_tokens = 1000;
+	run->prompt_ns = 1000000000;
+	run->generated_tokens = 500;
+	run->generated_ns = 10000000000;
+	run->n_devices = 2;
+	put_device(&run->devices[0], "CPU", 5, 256 * MIB);
+	put_device(&run->devices[1], "Vulkan0", 4, 128 * MIB);
+}
+
+/* Every count absurd, every text without an end and full of commands. */
+static void fill_hostile(struct telem_run *run)
+{
+	memset(run, 0xfe, sizeof(*run));
+	memcpy(run->model, "\033[2J\033]0;owned\a\n", 15);
+	run->state = 0x7fffffff;
+}
+
+static void generate(struct telem_writer *w, int tenths)
+{
+	struct telem_run *run = &w->page->run;
+
+	for (int i = 0; i < tenths; i++) {
+		telem_begin(w);
+		run->generated_tokens += 10;
+		run->generated_ns += 100000000;
+		run->ctx_used_tokens += 10;
+		telem_sample(w, telem_now_ns(), run->generated_tokens);
+		telem_end(w);
+		nanosleep(&(struct timespec) { .tv_nsec = 100000000 }, NULL);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	const char *how = argc > 3 ? argv[3] : "beat";
+	struct telem_writer w;
+	struct err e;
+	int seconds;
+
+	if (argc < 3) {
+		fprintf(stderr, "usage: prog_telem_writer PATH SECONDS [HOW]\n");
+		return 2;
+	}
+	seconds = atoi(argv[2]);
+	if (telem_create(&w, argv[1], TELEM_RUN, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		return 5;
+	}
+	telem_begin(&w);
+	if (strcmp(how, "hostile"))
+		fill(&w.page->run, !strcmp(how, "loading"));
+	else
+		fill_hostile(&w.page->run);
+	if (!strcmp(how, "stopped"))
+		w.page->run.state = TELEM_STOPPED;
+	if (strcmp(how, "midwrite"))
+		telem_end(&w);
+	puts("ready");
+	fflush(stdout);
+	if (!strcmp(how, "beat"))
+		generate(&w, seconds * 10);
+	else
+		nanosleep(&(struct timespec) { .tv_sec = seconds }, NULL);
+	telem_close(&w);
+	return 0;
+}
