@@ -271,7 +271,7 @@ static uint64_t mask_bytes(const struct costs *c)
 
 	if (c->shape->window)
 		cells += ask_cells_sliding(&c->ask, c->shape);
-	return 2 * cells * pad(c->ask.n_ubatch, streams(&c->ask)) / streams(&c->ask);
+	return 2 * cells * pad(c->ask.n_ubatch, streams(&c->ask));
 }
 
 /* The layer graph: inner rows and residuals, or the combining of many narrow experts. */
@@ -286,25 +286,52 @@ static uint64_t layer_bytes(const struct costs *c)
 	return row_bytes(&c->ask, 3 * (uint64_t)s->n_ff + rows * s->n_embd + SLACK_FLOATS) + SLACK_BYTES;
 }
 
-/* Flash attention over a quantized cache: f16 copies of one layer's K and V, and the rotations. */
-static uint64_t staging_bytes(const struct costs *c, const struct backend *b)
+/* The rotations that go with a quantized cache, f32 matrices. */
+static uint64_t rotation_bytes(const struct costs *c)
 {
 	const struct shape *s = c->shape;
-	uint64_t most = 0, rotations = 0;
+	uint64_t sum = 0;
 
 	if (quant_is_blocked(c->ask.type_k))
-		rotations += 4 * (uint64_t)s->head_k * s->head_k;
+		sum += 4 * (uint64_t)s->head_k * s->head_k;
 	if (quant_is_blocked(c->ask.type_v))
-		rotations += 4 * (uint64_t)s->head_v * s->head_v;
-	if (!rotations || !b->stages_kv)
-		return rotations;
+		sum += 4 * (uint64_t)s->head_v * s->head_v;
+	return sum;
+}
+
+/* Flash attention over a quantized cache works on f16 copies of a whole layer's K and V. */
+static uint64_t staged_bytes(const struct costs *c, const struct backend *b)
+{
+	const struct shape *s = c->shape;
+	uint64_t most = 0;
+
+	if (!b->stages_kv)
+		return 0;
 	for (uint32_t i = 0; i < s->n_run; i++) {
 		uint64_t cells = s->slides[i] ? ask_cells_sliding(&c->ask, s) : ask_cells(&c->ask);
-		uint64_t width = s->head_k + s->head_v;
+		uint64_t rows = 2 * cells * streams(&c->ask) * s->n_head_kv[i], sum = 0;
 
-		most = max_of(most, 2 * cells * streams(&c->ask) * width * s->n_head_kv[i]);
+		if (quant_is_blocked(c->ask.type_k))
+			sum += rows * s->head_k;
+		if (quant_is_blocked(c->ask.type_v))
+			sum += rows * s->head_v;
+		most = max_of(most, sum);
 	}
-	return rotations + most;
+	return most;
+}
+
+/* A layer's peak is its inner rows, or its attention over a staged cache, whichever is larger. */
+static uint64_t graph_bytes(const struct costs *c, const struct backend *b)
+{
+	const struct shape *s = c->shape;
+	uint64_t staged = staged_bytes(c, b), layer = layer_bytes(c);
+	uint64_t wide = max_of(s->n_embd, (uint64_t)s->n_head * s->head_k);
+
+	if (staged && s->family->parallel)
+		return layer + staged + row_bytes(&c->ask, s->n_embd);
+	if (!b->stages_kv && rotation_bytes(c))
+		return layer + row_bytes(&c->ask, s->n_embd);
+	return max_of(layer, staged + row_bytes(&c->ask, 6 * wide + SLACK_FLOATS) + SLACK_BYTES);
 }
 
 /* Logits, when more of them are kept than the layer graph needs. */
@@ -312,87 +339,102 @@ static uint64_t logits_bytes(const struct costs *c)
 {
 	uint64_t kept = c->ask.n_outputs < c->ask.n_ubatch ? c->ask.n_outputs : c->ask.n_ubatch;
 
-	return 4 * kept * ((uint64_t)c->shape->n_vocab + 2 * c->shape->n_embd);
+	return 4 * kept * ((uint64_t)c->shape->n_vocab + 5 * c->shape->n_embd);
+}
+
+/* The largest cache of one layer as it is stored: K and V. */
+static uint64_t layer_cache_bytes(const struct costs *c)
+{
+	const struct tally *y = &c->tallies[0];
+	uint64_t most = 0;
+
+	for (uint32_t i = 0; i < c->shape->n_run; i++)
+		most = max_of(most, y->kv[i + 1] - y->kv[i]);
+	return most;
 }
 
 /*
  * With layers left on the host, prompt batches bring their matrices to the first device one at a time
- * (the scheduler's op offload), next to the host layers' own rows.
+ * (the scheduler's op offload), and a layer's cache for its attention.
  */
 static uint64_t brought_bytes(const struct costs *c, uint32_t n_host)
 {
 	const struct shape *s = c->shape;
 	uint64_t big = c->largest[n_host], rows = s->n_embd + (uint64_t)s->n_head * s->head_k;
-	uint64_t inner, dense;
+	uint64_t cache = layer_bytes(c) + layer_cache_bytes(c) + row_bytes(&c->ask, rows);
 
 	if (s->n_used)
-		return big + layer_bytes(c) + row_bytes(&c->ask, 3 * rows);
-	inner = layer_bytes(c) + row_bytes(&c->ask, 4 * rows);
-	dense = big + row_bytes(&c->ask, 2 * (uint64_t)s->n_ff + 4 * rows);
-	return max_of(inner, dense);
+		big += layer_bytes(c) + row_bytes(&c->ask, 3 * rows);
+	else
+		big += row_bytes(&c->ask, 2 * (uint64_t)s->n_ff + 4 * rows);
+	return max_of(big, cache);
 }
 
-static uint64_t compute_bytes(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t which,
+static uint64_t compute_bytes(const struct costs *c, const struct backend *b, bool first, bool pipeline,
 			      uint32_t n_host)
 {
-	uint64_t mask = mask_bytes(c), graph = max_of(layer_bytes(c), logits_bytes(c));
-	bool pipeline = c->ask.pipeline && n > 1 && n_host == 0 && !c->ask.cache_on_host;
+	uint64_t mask = mask_bytes(c), graph = max_of(graph_bytes(c, b), logits_bytes(c));
 
-	for (uint32_t i = 0; pipeline && i < n; i++)
-		pipeline = b[i].backend->copies_inputs;
-	if (n_host && which == 0 && b[0].backend->offloads_ops)
-		graph = max_of(graph, brought_bytes(c, n_host));
+	if (n_host && first && b->offloads_ops)
+		graph = max_of(graph, brought_bytes(c, n_host) + staged_bytes(c, b));
+	else if (n_host && c->shape->n_used) /* the experts' outputs travel back whole */
+		graph += row_bytes(&c->ask, (c->shape->n_used + 1) * (uint64_t)c->shape->n_embd);
 	/* A pipeline keeps copies of what enters each device; the first also of the embeddings. */
 	if (pipeline)
-		graph += (PIPELINE - 1) * mask +
-			 row_bytes(&c->ask, (which == 0 ? 13 : 8) * (uint64_t)c->shape->n_embd);
-	return graph + mask + staging_bytes(c, b[which].backend);
+		graph += (PIPELINE - 1) * mask + row_bytes(&c->ask, (first ? 13 : 8) * (uint64_t)c->shape->n_embd);
+	return graph + mask + rotation_bytes(c);
 }
 
 /* --- the two sides --- */
 
-void costs_device(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t which,
+bool costs_pipeline(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host)
+{
+	if (!c->ask.pipeline || n < 2 || n_host || c->ask.cache_on_host)
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		if (!b[i].backend->copies_inputs)
+			return false;
+	}
+	return true;
+}
+
+void costs_device(const struct costs *c, const struct berthing *b, bool first, bool pipeline,
 		  uint32_t n_host, struct plan_buffers *out)
 {
-	const struct tally *y = tally_of(c, b[which].backend);
-	uint32_t first = b[which].first, end = first + b[which].units, n_layer = c->shape->n_layer;
+	const struct tally *y = tally_of(c, b->backend);
+	uint32_t begin = b->first, end = begin + b->units, n_layer = c->shape->n_layer;
 
 	*out = (struct plan_buffers){ 0 };
-	if (b[which].units == 0)
+	if (b->units == 0)
 		return;
-	out->weights_bytes = y->weights[end] - y->weights[first];
-	if (first < n_layer)
+	out->weights_bytes = y->weights[end] - y->weights[begin];
+	if (begin < n_layer)
 		out->weights_bytes += y->every;
 	if (end == n_layer + 1)
 		out->weights_bytes += y->tied;
 	if (!c->ask.cache_on_host)
-		out->kv_bytes = y->kv[end] - y->kv[first];
-	out->compute_bytes = compute_bytes(c, b, n, which, n_host);
-	out->overhead_bytes = b[which].backend->overhead_bytes;
+		out->kv_bytes = y->kv[end] - y->kv[begin];
+	out->compute_bytes = compute_bytes(c, b->backend, first, pipeline, n_host);
+	out->overhead_bytes = b->backend->overhead_bytes;
 }
 
 void costs_host(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host,
 		struct plan_buffers *out)
 {
 	const struct tally *y = &c->tallies[0];
-	uint64_t copies = 1, mask = mask_bytes(c);
+	uint64_t copies = costs_pipeline(c, b, n, n_host) ? PIPELINE : 1, mask = mask_bytes(c), graph;
 
 	*out = (struct plan_buffers){ 0 };
 	out->weights_bytes = y->input + y->weights[n_host] + (n_host ? y->every : 0);
 	out->kv_bytes = y->kv[c->ask.cache_on_host ? c->shape->n_layer + 1 : n_host];
 	out->overhead_bytes = y->backend->overhead_bytes;
-	if (n == 0 || (n_host && !b[0].backend->offloads_ops)) {
-		out->compute_bytes = max_of(layer_bytes(c), logits_bytes(c)) + mask +
-				     row_bytes(&c->ask, c->shape->n_embd) +
-				     staging_bytes(c, y->backend);
-	} else {
-		if (c->ask.pipeline && n > 1 && n_host == 0)
-			copies = PIPELINE;
-		out->compute_bytes = copies * (row_bytes(&c->ask, 4 * (uint64_t)c->shape->n_embd) + mask) +
-				     staging_bytes(c, y->backend) + SLACK_BYTES;
-	}
+	if (n == 0 || (n_host && !b[0].backend->offloads_ops))
+		graph = max_of(layer_bytes(c), logits_bytes(c)) + row_bytes(&c->ask, c->shape->n_embd);
+	else
+		graph = row_bytes(&c->ask, 4 * (uint64_t)c->shape->n_embd) + SLACK_BYTES;
 	/* The logits of each sequence are kept in host memory for the caller. */
-	out->compute_bytes += 4 * (uint64_t)c->ask.n_seq * c->shape->n_vocab;
+	out->compute_bytes = copies * (graph + mask) + rotation_bytes(c) +
+			     4 * (uint64_t)c->ask.n_seq * c->shape->n_vocab;
 }
 
 void split_units(uint32_t n_layer, uint32_t n_gpu_layers, const float *split, uint32_t n, uint32_t *units)

@@ -47,6 +47,7 @@ struct family {
 	uint32_t period;      /* of the pattern: the last of each `period` layers sees everything */
 	uint32_t only_layers; /* sliding only in models of exactly so many layers; 0: any */
 	bool nextn;           /* may carry trailing prediction layers, which the engine leaves out */
+	bool parallel;        /* attention and the inner rows of a layer are computed side by side */
 	uint32_t live_rows;   /* rows of n_embd that live beside the usual four at the peak */
 	const char *source;   /* where the rule is from, and which measured models hold it to it */
 };
@@ -127,14 +128,17 @@ struct berthing {
 int costs_prepare(struct costs *c, const struct model *m, const struct shape *s, const struct ask *a,
 		  const struct backend *const *backends, uint32_t n, struct err *e);
 
+/* Whether the engine would run these devices as a pipeline, with copies of what enters each. */
+bool costs_pipeline(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host);
+
 /*
- * Weights, cache and compute of device `which` of n. Units not on a device are on the host; they are
- * the first n_host ones.
+ * Weights, cache, compute and the backend's overhead of one device. `first`: it is the first device of
+ * the placement; units that are on no device are on the host, and are the first n_host ones.
  */
-void costs_device(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t which,
+void costs_device(const struct costs *c, const struct berthing *b, bool first, bool pipeline,
 		  uint32_t n_host, struct plan_buffers *out);
 
-/* The host's part, with n devices in use. */
+/* The host's part beside the n devices b. */
 void costs_host(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host,
 		struct plan_buffers *out);
 
