@@ -41,6 +41,14 @@ json_t *event_loading(const char *engine)
 	return o;
 }
 
+json_t *event_progress(uint32_t percent)
+{
+	json_t *o = event("progress");
+
+	json_put_int(o, "percent", percent);
+	return o;
+}
+
 static void put_text_or_null(json_t *o, const char *key, const char *v)
 {
 	if (v[0])

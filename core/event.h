@@ -35,6 +35,7 @@ struct outcome {
 };
 
 json_t *event_loading(const char *engine);
+json_t *event_progress(uint32_t percent);
 json_t *event_ready(const struct account *a, const struct enginelog *l, uint32_t n_ctx,
 		    uint32_t threads);
 json_t *event_done(const struct outcome *o);

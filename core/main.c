@@ -85,7 +85,7 @@ struct run {
 	uint32_t index[PLAN_DEVICES_MAX];
 	uint64_t free_before[PLAN_DEVICES_MAX];
 	struct account account;
-	uint32_t threads;
+	uint32_t threads, percent;
 	struct outcome outcome;
 };
 
@@ -217,7 +217,12 @@ static bool on_progress(void *arg, float part)
 {
 	struct run *r = arg;
 
-	(void)part;
+	uint32_t percent = part < 0 ? 0 : part > 1 ? 100 : (uint32_t)(part * 100);
+
+	if (percent != r->percent) {
+		r->percent = percent;
+		control_send(&r->control, event_progress(percent));
+	}
 	page_beat(&r->page);
 	control_poll(&r->control, 0);
 	return !r->control.stop;

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "launch/cpus.h"
+#include "launch/job.h"
+#include "launch/proof.h"
+#include "vram-planner/plan.h"
+
+static void put_null(json_t *o, const char *key)
+{
+	json_object_set_new(o, key, json_null());
+}
+
+static void put_rate(json_t *o, const char *key, uint64_t tokens, uint64_t ns)
+{
+	if (ns == 0 || tokens == 0)
+		put_null(o, key);
+	else
+		json_object_set_new(o, key, json_real((double)tokens * 1e9 / (double)ns));
+}
+
+static void put_counts(json_t *o, const struct wire *w)
+{
+	const struct wire_done *d = &w->done;
+
+	if (!w->is_done) {
+		put_null(o, "stop");
+		return;
+	}
+	json_put_text(o, "stop", d->stop);
+	json_put_int(o, "prompt_tokens", (int64_t)d->prompt_tokens);
+	json_put_int(o, "prompt_ns", (int64_t)d->prompt_ns);
+	json_put_int(o, "generated_tokens", (int64_t)d->generated_tokens);
+	json_put_int(o, "generated_ns", (int64_t)d->generated_ns);
+	put_rate(o, "prompt_tokens_per_s", d->prompt_tokens, d->prompt_ns);
+	put_rate(o, "generated_tokens_per_s", d->generated_tokens, d->generated_ns);
+}
+
+/* The model's text keeps its line ends; only bytes that are no UTF-8 are replaced. */
+static void put_generated(json_t *o, const struct job *j)
+{
+	json_t *s = json_stringn(j->text ? j->text : "", j->n_text);
+
+	if (s) {
+		json_object_set_new(o, "text", s);
+		return;
+	}
+	char *copy = strndup(j->text, j->n_text);
+
+	json_put_text(o, "text", copy ? copy : "");
+	free(copy);
+}
+
+static void put_start(json_t *o, const struct job *j)
+{
+	json_t *argv = json_array(), *env = json_object();
+	char cpus[1024];
+	struct text t;
+
+	text_init(&t, cpus, sizeof(cpus));
+	cpus_text(&t, &j->cpus);
+	json_put_text(o, "cpus", cpus);
+	for (uint32_t i = 0; i < j->start.argc; i++) {
+		json_t *a = json_string(j->start.argv[i]);
+
+		json_array_append_new(argv, a ? a : json_string("?"));
+	}
+	json_object_set_new(o, "argv", argv);
+	for (uint32_t i = 0; i < j->start.n_env; i++) {
+		if (j->start.env[i].unset)
+			put_null(env, j->start.env[i].name);
+		else
+			json_put_text(env, j->start.env[i].name, j->start.env[i].value);
+	}
+	json_object_set_new(o, "env", env);
+}
+
+static const char *placement(const struct job *j)
+{
+	if (j->proven)
+		return "proven";
+	return strcmp(j->ending.class, "placement") == 0 ? "refused" : "not compared";
+}
+
+json_t *job_to_json(const struct job *j, enum exit_code code)
+{
+	json_t *o = json_answer("berth.launch/1");
+
+	json_put_bool(o, "dry_run", j->o.dry_run);
+	json_put_int(o, "exit_code", code);
+	json_put_text(o, "exit_class", j->ending.class[0] ? j->ending.class : "none");
+	if (j->ending.sentence[0])
+		json_put_text(o, "sentence", j->ending.sentence);
+	else
+		put_null(o, "sentence");
+	json_put_text(o, "plan_id", j->id);
+	json_put_text(o, "verdict", verdict_name(j->plan.verdict));
+	json_object_set_new(o, "plan", plan_to_json(&j->plan));
+	if (j->start.argc)
+		put_start(o, j);
+	json_put_text(o, "placement", placement(j));
+	json_object_set_new(o, "proof", proof_to_json(&j->proof));
+	if (j->wire.is_ready) {
+		json_put_int(o, "n_ctx", j->wire.ready.n_ctx);
+		json_put_int(o, "threads", j->wire.ready.threads);
+	}
+	put_counts(o, &j->wire);
+	put_generated(o, j);
+	return o;
+}
+
+/* A word as a shell reads it. */
+static void add_quoted(struct text *t, const char *s)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+
+	if (*s && s[strspn(s, plain)] == 0) {
+		text_add(t, "%s", s);
+		return;
+	}
+	text_add(t, "'");
+	for (; *s; s++) {
+		if (*s == '\'')
+			text_add(t, "'\\''");
+		else
+			text_add(t, "%c", *s);
+	}
+	text_add(t, "'");
+}
+
+void job_dry_run(struct text *t, const struct job *j)
+{
+	plan_explain(t, &j->plan);
+	text_add(t, "cpus: ");
+	cpus_text(t, &j->cpus);
+	text_add(t, "\nenvironment:\n");
+	for (uint32_t i = 0; i < j->start.n_env; i++) {
+		const struct core_env *e = &j->start.env[i];
+
+		if (e->unset)
+			text_add(t, "  %s removed\n", e->name);
+		else
+			text_add(t, "  %s=%s\n", e->name, e->value);
+	}
+	text_add(t, "would start:\n ");
+	for (uint32_t i = 0; i < j->start.argc; i++) {
+		text_add(t, " ");
+		add_quoted(t, j->start.argv[i]);
+	}
+	text_add(t, "\n");
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "launch/child.h"
+#include "launch/tail.h"
+
+#define OUTPUT_MAX (1 << 20)
+
+/* The child's side between fork and exec; ends in exec or _exit. */
+struct stage {
+	const struct core_start *start;
+	const cpu_set_t *cpus;
+	pid_t parent;
+	int control, err, out; /* its ends; -1: none, or inherit */
+	int failed;            /* to tell the parent an errno of exec */
+};
+
+static void set_environment(const struct core_start *s)
+{
+	for (uint32_t i = 0; i < s->n_env; i++) {
+		if (s->env[i].unset)
+			unsetenv(s->env[i].name);
+		else
+			setenv(s->env[i].name, s->env[i].value, 1);
+	}
+}
+
+/* A descriptor may already have the number another one is to get: move all out of the way first. */
+static int high(int fd)
+{
+	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 20);
+}
+
+static void become(struct stage *s)
+{
+	sigset_t none;
+	int control = high(s->control), err = high(s->err), out = high(s->out),
+	    failed = high(s->failed);
+	int null = high(open("/dev/null", O_RDONLY | O_CLOEXEC));
+
+	setpgid(0, 0);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* the parent may have died before the line above */
+	if (getppid() != s->parent)
+		_exit(127);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGINT, SIG_DFL);
+	signal(SIGPIPE, SIG_DFL);
+	/* in a background group, a terminal with "tostop" would stop it at its first token */
+	signal(SIGTTOU, SIG_IGN);
+	dup2(null, STDIN_FILENO);
+	dup2(err, STDERR_FILENO);
+	if (out >= 0)
+		dup2(out, STDOUT_FILENO);
+	if (control >= 0)
+		dup2(control, CHILD_CONTROL_FD);
+	if (s->cpus)
+		sched_setaffinity(0, sizeof(*s->cpus), s->cpus);
+	set_environment(s->start);
+	execv(s->start->argv[0], (char *const *)s->start->argv);
+	int rc = errno;
+	if (write(failed, &rc, sizeof(rc)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+struct pipes {
+	int control[2], err[2], out[2], failed[2];
+};
+
+static void close_pair(int fd[2])
+{
+	own_close_fd(&fd[0]);
+	own_close_fd(&fd[1]);
+}
+
+static void close_pipes(struct pipes *p)
+{
+	close_pair(p->control);
+	close_pair(p->err);
+	close_pair(p->out);
+	close_pair(p->failed);
+}
+
+static int open_pipes(struct pipes *p, bool control, bool capture)
+{
+	*p = (struct pipes) { { -1, -1 }, { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	if ((control && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, p->control) < 0) ||
+	    pipe2(p->err, O_CLOEXEC) < 0 || (capture && pipe2(p->out, O_CLOEXEC) < 0) ||
+	    pipe2(p->failed, O_CLOEXEC) < 0) {
+		int rc = -errno;
+
+		close_pipes(p);
+		return rc;
+	}
+	return 0;
+}
+
+static int take_nonblocking(int *fd)
+{
+	if (*fd >= 0)
+		fcntl(*fd, F_SETFL, fcntl(*fd, F_GETFL) | O_NONBLOCK);
+	return take_fd(fd);
+}
+
+int child_start(struct child *c, const struct core_start *s, const cpu_set_t *cpus, bool control,
+		bool capture, struct err *e)
+{
+	struct pipes p;
+	int rc = open_pipes(&p, control, capture), failure = 0;
+
+	*c = (struct child) { .control_fd = -1, .err_fd = -1, .out_fd = -1 };
+	if (rc)
+		return err_set(e, rc, "no pipe for the core: %s", strerror(-rc));
+	struct stage stage = { s, cpus, getpid(), p.control[1], p.err[1], p.out[1], p.failed[1] };
+	fflush(NULL);
+	c->pid = fork();
+	if (c->pid == 0)
+		become(&stage);
+	if (c->pid < 0) {
+		rc = -errno;
+		c->pid = 0;
+		close_pipes(&p);
+		return err_set(e, rc, "the core cannot be started: %s", strerror(-rc));
+	}
+	setpgid(c->pid, c->pid); /* in both processes, so that neither order is a race */
+	c->control_fd = take_nonblocking(&p.control[0]);
+	c->err_fd = take_nonblocking(&p.err[0]);
+	c->out_fd = take_nonblocking(&p.out[0]);
+	own_close_fd(&p.failed[1]);
+	/* ends at exec, or brings the errno of its failure */
+	if (read(p.failed[0], &failure, sizeof(failure)) != (ssize_t)sizeof(failure))
+		failure = 0;
+	close_pipes(&p);
+	if (failure == 0)
+		return 0;
+	child_fini(c);
+	return err_set(e, -failure, "%s cannot be started: %s; run `make`", s->argv[0],
+		       strerror(failure));
+}
+
+void child_fini(struct child *c)
+{
+	if (c->pid > 0) {
+		kill(-c->pid, SIGKILL);
+		while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
+			continue;
+	}
+	c->pid = 0;
+	own_close_fd(&c->control_fd);
+	own_close_fd(&c->err_fd);
+	own_close_fd(&c->out_fd);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct output {
+	char *bytes;
+	size_t n;
+	struct tail tail;
+};
+
+/* Read both until both end. 0, -ETIMEDOUT or -EFBIG. */
+static int read_both(struct child *c, int64_t deadline, struct output *o)
+{
+	while (c->out_fd >= 0 || c->err_fd >= 0) {
+		struct pollfd p[2] = { { c->out_fd, POLLIN, 0 }, { c->err_fd, POLLIN, 0 } };
+		int64_t left = deadline - now_ms();
+		char buf[4096];
+		ssize_t k;
+
+		if (left <= 0 || poll(p, 2, (int)left) == 0)
+			return -ETIMEDOUT;
+		if (p[1].revents) {
+			k = read(c->err_fd, buf, sizeof(buf));
+			if (k > 0)
+				tail_add(&o->tail, buf, (size_t)k);
+			else if (k == 0 || (errno != EAGAIN && errno != EINTR))
+				own_close_fd(&c->err_fd);
+		}
+		if (p[0].revents) {
+			k = read(c->out_fd, o->bytes + o->n, OUTPUT_MAX - o->n);
+			if (k > 0)
+				o->n += (size_t)k;
+			else if (k == 0 || (errno != EAGAIN && errno != EINTR))
+				own_close_fd(&c->out_fd);
+			if (o->n == OUTPUT_MAX)
+				return -EFBIG;
+		}
+	}
+	return 0;
+}
+
+static int judge_output(int rc, int status, const struct tail *tail, const char *program,
+			int timeout_ms, struct err *e)
+{
+	char reason[400];
+
+	tail_reason(tail, reason, sizeof(reason));
+	if (rc == -ETIMEDOUT)
+		return err_set(e, rc, "%s did not answer within %d s; a driver may hang", program,
+			       timeout_ms / 1000);
+	if (rc)
+		return err_set(e, rc, "%s answered more than %d bytes", program, OUTPUT_MAX);
+	if (WIFSIGNALED(status))
+		return err_set(e, -EIO, "%s was ended by signal %d%s%s", program, WTERMSIG(status),
+			       reason[0] ? ": " : "", reason);
+	if (WEXITSTATUS(status) != 0)
+		return err_set(e, -EIO, "%s ended with status %d%s%s", program, WEXITSTATUS(status),
+			       reason[0] ? ": " : "", reason);
+	return 0;
+}
+
+int child_output(const struct core_start *s, int timeout_ms, char **out, size_t *n, struct err *e)
+{
+	own_free struct output *o = calloc(1, sizeof(*o));
+	own_free char *bytes = malloc(OUTPUT_MAX + 1);
+	struct child c;
+	int status = 0, rc;
+
+	*out = NULL;
+	if (!o || !bytes)
+		return err_set(e, -ENOMEM, "out of memory");
+	o->bytes = bytes;
+	rc = child_start(&c, s, NULL, false, true, e);
+	if (rc)
+		return rc;
+	rc = read_both(&c, now_ms() + timeout_ms, o);
+	if (rc)
+		kill(-c.pid, SIGKILL);
+	while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)
+		continue;
+	c.pid = 0;
+	child_fini(&c);
+	rc = judge_output(rc, status, &o->tail, s->argv[0], timeout_ms, e);
+	if (rc)
+		return rc;
+	bytes[o->n] = 0;
+	*n = o->n;
+	*out = take_ptr(&bytes);
+	return 0;
+}

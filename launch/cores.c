@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "launch/backends.h"
+#include "launch/cores.h"
+
+static void add(struct core_start *s, const char *argument)
+{
+	if (s->argc < CORE_ARGV_MAX)
+		s->argv[s->argc++] = argument;
+}
+
+static void add_number(struct core_start *s, const char *option, uint32_t slot, uint32_t value)
+{
+	snprintf(s->numbers[slot], sizeof(s->numbers[slot]), "%u", value);
+	add(s, option);
+	add(s, s->numbers[slot]);
+}
+
+static void add_text(struct core_start *s, const char *option, const char *value)
+{
+	if (!value)
+		return;
+	add(s, option);
+	add(s, value);
+}
+
+static void our_core(struct core_start *s, const struct core_wish *w)
+{
+	add(s, w->program);
+	add_text(s, "--plan", w->plan_path);
+	add_text(s, "--telemetry", w->telemetry_path);
+	add_number(s, "--control-fd", 0, (uint32_t)w->control_fd);
+	add_number(s, "--tokens", 1, w->max_tokens);
+	add_number(s, "--seed", 2, w->seed);
+	add_text(s, "--temp", w->temperature);
+	if (w->verbose)
+		add(s, w->verbose > 1 ? "-vv" : "-v");
+	add_text(s, "--prompt", w->prompt);
+}
+
+const struct core cores[] = {
+	{ "berth", "core", our_core },
+	{ NULL, NULL, NULL },
+};
+
+static struct core_env *change(struct core_start *s, const char *name)
+{
+	struct core_env *e = &s->env[s->n_env < CORE_ENV_MAX ? s->n_env++ : CORE_ENV_MAX - 1];
+
+	memset(e, 0, sizeof(*e));
+	e->name = name;
+	return e;
+}
+
+static void set(struct core_start *s, const char *name, const char *value)
+{
+	text_copy(change(s, name)->value, sizeof(s->env[0].value), value);
+}
+
+/* The UUIDs of the plan's devices of one backend, in plan order. false: one has none, or none is used. */
+static bool uuid_list(const struct plan *p, const char *backend, struct text *t)
+{
+	for (uint32_t d = 0; d < p->n_devices; d++) {
+		if (strcmp(p->devices[d].backend, backend) != 0)
+			continue;
+		if (p->devices[d].uuid[0] == 0)
+			return false;
+		text_add(t, "%s%s", t->len ? "," : "", p->devices[d].uuid);
+	}
+	return t->len > 0 && !t->cut;
+}
+
+static void backend_environment(struct core_start *s, const struct launch_backend *b,
+				const struct plan *p)
+{
+	char list[sizeof(s->env[0].value)];
+	struct text t;
+
+	text_init(&t, list, sizeof(list));
+	if (!b->visible || !uuid_list(p, b->name, &t))
+		return;
+	set(s, b->visible, list);
+	if (b->unset)
+		change(s, b->unset)->unset = true;
+}
+
+static void common_environment(struct core_start *s)
+{
+	/* ggml would start a debugger for a backtrace (ggml.c, ggml_print_backtrace) */
+	set(s, "GGML_NO_BACKTRACE", "1");
+	/* a way to have the engine load any file as a backend (ggml-backend-reg.cpp) */
+	change(s, "GGML_BACKEND_PATH")->unset = true;
+	for (const struct launch_backend *b = launch_backends; b->name; b++)
+		if (b->order)
+			set(s, b->order, b->order_value);
+}
+
+void core_start_make(struct core_start *s, const struct core *c, const struct plan *p,
+		     const struct core_wish *w)
+{
+	memset(s, 0, sizeof(*s));
+	c->arguments(s, w);
+	common_environment(s);
+	for (const struct launch_backend *b = launch_backends; b->name; b++)
+		backend_environment(s, b, p);
+}
+
+void core_start_list(struct core_start *s, const char *program)
+{
+	memset(s, 0, sizeof(*s));
+	add(s, program);
+	add(s, "--list-devices");
+	add(s, "--json");
+	common_environment(s);
+}

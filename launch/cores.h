@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* How a plan becomes the command line and the environment of an inference core. Pure. */
+#ifndef BERTH_LAUNCH_CORES_H
+#define BERTH_LAUNCH_CORES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/planfile.h"
+
+#define CORE_ARGV_MAX 24
+#define CORE_ENV_MAX  16
+
+/* What a start needs besides the plan. Texts are borrowed and must outlive the struct core_start. */
+struct core_wish {
+	const char *program; /* absolute path */
+	const char *plan_path, *telemetry_path;
+	const char *prompt;      /* NULL: none */
+	const char *temperature; /* NULL: the core's default */
+	uint32_t max_tokens, seed;
+	int control_fd;
+	uint32_t verbose;
+};
+
+struct core_env {
+	const char *name;
+	char value[PLAN_DEVICES_MAX * 64];
+	bool unset; /* remove it instead */
+};
+
+struct core_start {
+	uint32_t argc;
+	const char *argv[CORE_ARGV_MAX + 1]; /* ends with NULL */
+	uint32_t n_env;
+	struct core_env env[CORE_ENV_MAX]; /* changes to our own environment */
+	char numbers[4][16];               /* storage of argv */
+};
+
+/* A kind of core: a row of cores[]. */
+struct core {
+	const char *name;    /* "berth" */
+	const char *program; /* in libexec/berth */
+	void (*arguments)(struct core_start *s, const struct core_wish *w);
+};
+
+extern const struct core cores[]; /* ends with a NULL name; the first is the default */
+
+/* Fill *s for this core, plan and wish. */
+void core_start_make(struct core_start *s, const struct core *c, const struct plan *p,
+		     const struct core_wish *w);
+
+/* The environment of `core --list-devices`: every device visible, in an order that says something. */
+void core_start_list(struct core_start *s, const char *program);
+
+#endif

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "launch/backends.h"
+#include "launch/devmap.h"
+
+/* --- reading --- */
+
+static bool get_text(const json_t *o, const char *key, char *to, size_t size, bool may_be_null)
+{
+	const json_t *v = json_object_get(o, key);
+
+	to[0] = 0;
+	if (may_be_null && json_is_null(v))
+		return true;
+	if (!json_is_string(v))
+		return false;
+	text_copy(to, size, json_string_value(v));
+	text_clean(to);
+	return true;
+}
+
+static bool get_bytes(const json_t *o, const char *key, uint64_t *v)
+{
+	const json_t *n = json_object_get(o, key);
+
+	*v = (uint64_t)json_integer_value(n);
+	return json_is_integer(n) && json_integer_value(n) >= 0;
+}
+
+static bool get_device(const json_t *o, struct devmap_device *d)
+{
+	return get_text(o, "name", d->name, sizeof(d->name), false) &&
+	       get_text(o, "description", d->description, sizeof(d->description), false) &&
+	       get_text(o, "backend", d->backend, sizeof(d->backend), false) &&
+	       get_text(o, "device_id", d->pci, sizeof(d->pci), true) &&
+	       get_text(o, "type", d->type, sizeof(d->type), false) &&
+	       get_bytes(o, "total_bytes", &d->total_bytes) &&
+	       get_bytes(o, "free_bytes", &d->free_bytes);
+}
+
+int devmap_from_json(struct devmap *m, const json_t *o, struct err *e)
+{
+	const char *schema = json_string_value(json_object_get(o, "schema"));
+	const json_t *list = json_object_get(o, "devices");
+
+	memset(m, 0, sizeof(*m));
+	if (!schema || strcmp(schema, "berth.devices/1") != 0 || !json_is_array(list) ||
+	    json_array_size(list) > DEVMAP_MAX)
+		return err_set(e, -EBADMSG, "the core's list of devices is not berth.devices/1");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (!get_device(json_array_get(list, i), &m->devices[m->n++]))
+			return err_set(e, -EBADMSG,
+				       "the core's list of devices has a bad entry (number %zu)",
+				       i);
+	return 0;
+}
+
+/* --- choosing --- */
+
+static bool is_gpu(const struct devmap_device *d)
+{
+	return strcmp(d->type, "gpu") == 0 || strcmp(d->type, "igpu") == 0;
+}
+
+/* The engine's device at this address, by the best backend; NULL: it has none. */
+static const struct devmap_device *at_address(const struct devmap *m, const char *pci)
+{
+	const struct devmap_device *best = NULL;
+
+	for (uint32_t i = 0; i < m->n; i++) {
+		const struct devmap_device *d = &m->devices[i];
+
+		if (is_gpu(d) && d->pci[0] && strcasecmp(d->pci, pci) == 0 &&
+		    (!best || launch_backend_rank(d->backend) < launch_backend_rank(best->backend)))
+			best = d;
+	}
+	return best;
+}
+
+static const struct devmap_device *by_name(const struct devmap *m, const char *name)
+{
+	for (uint32_t i = 0; i < m->n; i++)
+		if (is_gpu(&m->devices[i]) && strcasecmp(m->devices[i].name, name) == 0)
+			return &m->devices[i];
+	return NULL;
+}
+
+/* The backends the engine has here: "vulkan, cuda", or "none but the CPU's". */
+static void backends_present(const struct devmap *m, char *buf, size_t size)
+{
+	struct text t;
+
+	text_init(&t, buf, size);
+	for (const struct launch_backend *b = launch_backends; b->name; b++)
+		for (uint32_t i = 0; i < m->n; i++)
+			if (strcmp(m->devices[i].backend, b->name) == 0) {
+				text_add(&t, "%s%s", t.len ? ", " : "", b->name);
+				break;
+			}
+	if (t.len == 0)
+		text_add(&t, "no GPU backend that found a device");
+}
+
+static void undriven(char *buf, size_t size, const struct devmap *m, const struct place *p)
+{
+	char have[96];
+	struct text t;
+
+	backends_present(m, have, sizeof(have));
+	text_init(&t, buf, size);
+	text_add(&t, "%s %s: the engine cannot drive it (it has %s)", p->pci, p->name, have);
+	text_add(&t, "; `make deps` fetches the backends that this machine can use");
+}
+
+/* Let the engine's device complete what the probe knows of a place. */
+static void complete(struct place *p, const struct devmap_device *d)
+{
+	text_copy(p->backend, sizeof(p->backend), d->backend);
+	text_copy(p->engine_name, sizeof(p->engine_name), d->name);
+	if (!fact_known(&p->total_bytes) && d->total_bytes)
+		p->total_bytes = fact_of((int64_t)d->total_bytes, SRC_ENGINE);
+	if (!fact_known(&p->free_bytes) && d->total_bytes)
+		p->free_bytes = fact_of((int64_t)d->free_bytes, SRC_ENGINE);
+}
+
+static int room(const struct devmap_choice *c, struct err *e)
+{
+	if (c->n < PLAN_DEVICES_MAX)
+		return 0;
+	return err_set(e, -EINVAL, "at most %d devices at once", PLAN_DEVICES_MAX);
+}
+
+/* A device without an address: all we know of it is what the engine says. */
+static int add_software(struct devmap_choice *c, const struct devmap_device *d, struct err *e)
+{
+	int rc = room(c, e);
+	struct place *p = &c->places[c->n];
+
+	if (rc)
+		return rc;
+	memset(p, 0, sizeof(*p));
+	c->n++;
+	text_copy(p->name, sizeof(p->name), d->description);
+	complete(p, d);
+	if (c->n_assumed < DEVMAP_NOTES_MAX)
+		snprintf(c->assumed[c->n_assumed++], sizeof(c->assumed[0]),
+			 "%s (%.60s) has no PCI address; its free memory is what the engine says",
+			 d->name, d->description);
+	return 0;
+}
+
+/* GPUs of the report; `named`: the user asked for them, so one that cannot be driven is an error. */
+static int add_gpus(struct devmap_choice *c, const struct devmap *m, const struct report *r,
+		    const uint32_t *index, uint32_t n, bool named, struct err *e)
+{
+	struct place found[PROBE_GPUS_MAX];
+	uint32_t count = places_from_report(r, index, n, found, &c->host);
+
+	if (named && count < n)
+		return err_set(e, -ENODEV,
+			       "%s has no driver that a compute engine can use; 'berth doctor' and "
+			       "'berth probe' say more",
+			       r->gpus[index[0]].pci);
+	for (uint32_t i = 0; i < count; i++) {
+		const struct devmap_device *d = at_address(m, found[i].pci);
+		char why[240];
+		int rc;
+
+		if (!d) {
+			undriven(why, sizeof(why), m, &found[i]);
+			if (named)
+				return err_set(e, -ENODEV, "%s", why);
+			if (c->n_notes < DEVMAP_NOTES_MAX)
+				text_copy(c->notes[c->n_notes++], sizeof(c->notes[0]), why);
+			continue;
+		}
+		rc = room(c, e);
+		if (rc)
+			return rc;
+		complete(&found[i], d);
+		c->places[c->n++] = found[i];
+	}
+	return 0;
+}
+
+static int add_named(struct devmap_choice *c, const struct devmap *m, const struct report *r,
+		     const char *item, struct err *e)
+{
+	const struct devmap_device *d = by_name(m, item);
+	uint32_t index[PROBE_GPUS_MAX];
+	int n;
+
+	if (d && !d->pci[0])
+		return add_software(c, d, e);
+	n = probe_select(r, d ? d->pci : item, index, e);
+	return n < 0 ? n : add_gpus(c, m, r, index, (uint32_t)n, true, e);
+}
+
+static int no_doubles(const struct devmap_choice *c, struct err *e)
+{
+	for (uint32_t i = 0; i < c->n; i++) {
+		const struct place *p = &c->places[i];
+
+		for (uint32_t k = i + 1; k < c->n; k++)
+			if (strcmp(p->pci, c->places[k].pci) == 0 &&
+			    strcmp(p->engine_name, c->places[k].engine_name) == 0)
+				return err_set(e, -EINVAL, "%s is named twice",
+					       p->pci[0] ? p->pci : p->engine_name);
+	}
+	return 0;
+}
+
+static int add_selected(struct devmap_choice *c, const struct devmap *m, const struct report *r,
+			const char *selector, struct err *e)
+{
+	char list[1024], *save = NULL;
+
+	if (!text_copy(list, sizeof(list), selector))
+		return err_set(e, -EINVAL, "the list of devices is too long");
+	for (char *item = strtok_r(list, ",", &save); item; item = strtok_r(NULL, ",", &save)) {
+		int rc = add_named(c, m, r, item, e);
+
+		if (rc)
+			return rc;
+	}
+	return c->n ? no_doubles(c, e) : err_set(e, -EINVAL, "the list of devices is empty");
+}
+
+int devmap_choose(struct devmap_choice *c, const struct devmap *m, const struct report *r,
+		  const char *selector, struct err *e)
+{
+	uint32_t all[PROBE_GPUS_MAX] = { 0 }, n = 0;
+	struct place none[PROBE_GPUS_MAX];
+
+	memset(c, 0, sizeof(*c));
+	places_from_report(r, all, 0, none, &c->host);
+	if (selector && strcasecmp(selector, "cpu") == 0)
+		return 0;
+	if (selector)
+		return add_selected(c, m, r, selector, e);
+	for (uint32_t i = 0; i < r->n_gpus; i++)
+		if (gpu_can_compute(&r->gpus[i]))
+			all[n++] = i;
+	return n ? add_gpus(c, m, r, all, n, false, e) : 0;
+}

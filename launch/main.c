@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* berth launch: plan, start, prove, watch. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cmd.h"
+#include "launch/job.h"
+#include "vram-planner/plan.h"
+
+#define ROW(member) offsetof(struct options, member)
+#define N_OF(rows)  (sizeof(rows) / sizeof((rows)[0]))
+
+/* clang-format off */
+static const struct opt opts[] = {
+	{ .name = "plan", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(plan),
+	  .help = "Carry out this plan, written by `berth plan --json`, instead of making one." },
+	{ .name = "device", .letter = 'd', .kind = OPT_TEXT, .arg = "SEL", .offset = ROW(device),
+	  .help = "Use only these devices, in this order: PCI addresses, UUIDs or names, separated by commas; "
+		  "the engine's own name (Vulkan0) for a software device; cpu for none." },
+	{ .name = "ctx", .letter = 'c', .kind = OPT_U32, .arg = "N", .offset = ROW(n_ctx), .min = 1, .max = 1 << 30,
+	  .help = "Context in tokens." },
+	{ .name = "prompt", .letter = 'p', .kind = OPT_TEXT, .arg = "TEXT", .offset = ROW(prompt),
+	  .help = "Generate from this text; without it, prove the placement and stop." },
+	{ .name = "tokens", .letter = 'n', .kind = OPT_U32, .arg = "N", .offset = ROW(max_tokens),
+	  .help = "Generate at most N tokens (256); 0 goes on until the context is full." },
+	{ .name = "seed", .kind = OPT_U32, .arg = "N", .offset = ROW(seed), .help = "Seed of the draw (42)." },
+	{ .name = "temp", .kind = OPT_TEXT, .arg = "X", .offset = ROW(temperature),
+	  .help = "Temperature of the draw, 0 to 100 (0.8); 0 always takes the likeliest token." },
+	{ .name = "accept", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(accept), .choices = accept_choices,
+	  .help = "What may be started: gpu (everything on GPUs), spill (layers in host memory too), cpu." },
+	{ .name = "split", .kind = OPT_TEXT, .arg = "N,N,...", .offset = ROW(split),
+	  .help = "Layers per device by hand, the output counted as one." },
+	{ .name = "margin", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(margin),
+	  .help = "Memory to leave free on each device." },
+	{ .name = "cache-type-k", .kind = OPT_TEXT, .arg = "TYPE", .offset = ROW(type_k),
+	  .help = "Type of the K cache (f16)." },
+	{ .name = "cache-type-v", .kind = OPT_TEXT, .arg = "TYPE", .offset = ROW(type_v),
+	  .help = "Type of the V cache (f16)." },
+	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
+	  .help = "Show the plan, the CPUs, the environment and the command, and start nothing." },
+	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
+	  .help = "Answer with one berth.launch/1 object on stdout, at the end, the text in it." },
+	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
+	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose),
+	  .help = "Show the engine's log on stderr; twice: all of it." },
+};
+
+static const struct example examples[] = {
+	{ "berth launch model.gguf --prompt 'Once upon a time'", "run it on the GPUs it fits on, or say why not" },
+	{ "berth launch model.gguf -d 0000:c1:00.0 -c 32768 --dry-run", "show what would be started" },
+	{ "berth plan model.gguf --json >p.json; berth launch --plan p.json", "carry out a plan made before" },
+	{ "berth launch model.gguf --accept cpu --prompt Hello -n 32", "the processor will do" },
+	{ NULL, NULL },
+};
+
+static const struct cmd command = {
+	.name = "launch",
+	.summary = "run a model exactly as planned, and prove the placement",
+	.operands = "MODEL.gguf",
+	.description =
+		"Plans the model on the devices of this machine, starts the inference core pinned to exactly those, "
+		"compares where the engine says it put every layer with the plan, and only then lets it generate. "
+		"A layer that is elsewhere stops the run with exit code 7.\n\n"
+		"Tokens go to stdout as they come; the proof and all notes go to stderr. Measured sizes come from "
+		"the engine's log, which rounds each buffer to 0.01 MiB; '=' in the proof means equal within that.\n\n"
+		"Ctrl-C stops after the current token and exits 0 (1 if the model was not ready yet); pressed "
+		"again, it kills the core at once. A core that crashes never leaves a process behind: the exit code is 8 and the class of "
+		"the crash is in the JSON. The core dies with berth launch, however that dies.",
+	.opts = opts,
+	.n_opts = N_OF(opts),
+	.exits = "0  done, or stopped as asked\n1  it does not fit, or a named device is absent\n"
+		 "2  wrong usage\n3  facts are missing to plan with\n4  the model or plan is not sound\n"
+		 "5  the environment refuses\n6  a device of the plan was lost or changed\n"
+		 "7  the engine put a layer elsewhere than planned\n8  the engine failed",
+	.examples = examples,
+	.see_also = "berth-plan(1), berth-probe(1), berth-top(1)",
+};
+/* clang-format on */
+
+/* A crash of the engine's lister is the engine's failure, whatever errno it came as. */
+static int report(const struct job *j, int rc, const struct err *e)
+{
+	enum exit_code code = err_report("launch", rc, e);
+
+	(void)j;
+	return rc == -ENOTRECOVERABLE ? EXIT_ENGINE : code;
+}
+
+static int answer_json(const struct job *j, enum exit_code code)
+{
+	json_t *o = job_to_json(j, code);
+	int rc = json_print(o, stdout);
+
+	json_decref(o);
+	return rc && code == EXIT_YES ? EXIT_ENV : (int)code;
+}
+
+/* The plan says no, or not enough is known: say why, start nothing. */
+static int declined(struct job *j, enum exit_code code)
+{
+	char words[8192];
+	struct text t;
+
+	text_copy(j->ending.class, sizeof(j->ending.class), "plan");
+	text_copy(j->ending.sentence, sizeof(j->ending.sentence), j->plan.decided_by);
+	if (j->o.json)
+		return answer_json(j, code);
+	text_init(&t, words, sizeof(words));
+	plan_explain(&t, &j->plan);
+	fprintf(stderr, "%s", words);
+	return code;
+}
+
+static int dry_run(struct job *j)
+{
+	char words[16384];
+	struct text t;
+
+	if (j->o.json)
+		return answer_json(j, EXIT_YES);
+	text_init(&t, words, sizeof(words));
+	job_dry_run(&t, j);
+	fputs(words, stdout);
+	return fflush(stdout) ? EXIT_ENV : EXIT_YES;
+}
+
+static void say_speed(const struct job *j)
+{
+	const struct wire_done *d = &j->wire.done;
+
+	if (!j->wire.is_done || d->generated_tokens == 0 || d->generated_ns == 0)
+		return;
+	log_note(&j->log, "%llu prompt tokens, %llu tokens generated at %.1f tokens/s (%s)",
+		 (unsigned long long)d->prompt_tokens, (unsigned long long)d->generated_tokens,
+		 (double)d->generated_tokens * 1e9 / (double)d->generated_ns, d->stop);
+}
+
+static int carry_out(struct job *j, struct err *e)
+{
+	int rc = job_prepare(j, e);
+
+	if (rc)
+		return report(j, rc, e);
+	if (j->o.dry_run)
+		return dry_run(j);
+	rc = job_run(j, e);
+	if (rc)
+		return report(j, rc, e);
+	/* tokens end where they end; the next line of the terminal is ours */
+	if (!j->o.json && j->wire.done.generated_tokens)
+		puts("");
+	if (j->o.json)
+		return answer_json(j, j->ending.exit);
+	if (j->ending.sentence[0]) {
+		struct err why = { 0 };
+
+		err_set(&why, -ECHILD, "%s%s", j->ending.exit == EXIT_PLACEMENT ? "refused: " : "",
+			j->ending.sentence);
+		err_report("launch", why.rc, &why);
+		return j->ending.exit;
+	}
+	say_speed(j);
+	return j->ending.exit;
+}
+
+static int launch(struct job *j, struct err *e)
+{
+	int rc = job_plan(j, e);
+	enum exit_code code;
+
+	if (rc)
+		return report(j, rc, e);
+	code = plan_exit(&j->plan);
+	return code == EXIT_YES ? carry_out(j, e) : declined(j, code);
+}
+
+/* With a plan given, nothing is left to plan. */
+static const char *superfluous(const struct options *o)
+{
+	const struct {
+		bool given;
+		const char *name;
+	} rows[] = {
+		{ o->device, "--device" },
+		{ o->split, "--split" },
+		{ o->n_ctx, "-c" },
+		{ o->margin != MARGIN_DEFAULT, "--margin" },
+		{ o->type_k, "--cache-type-k" },
+		{ o->type_v, "--cache-type-v" },
+	};
+
+	for (size_t i = 0; i < N_OF(rows); i++)
+		if (rows[i].given)
+			return rows[i].name;
+	return NULL;
+}
+
+static bool temperature_is_good(const char *s)
+{
+	char *end;
+	double v = s ? strtod(s, &end) : 0;
+
+	return !s || (end != s && *end == 0 && v >= 0 && v <= 100);
+}
+
+static int check_options(struct job *j, int argc, char **argv, int first)
+{
+	if (argc - first > 1)
+		return cmd_usage_error(&command, "one MODEL at a time; \"%s\" is too many",
+				       argv[first + 1]);
+	j->model = first < argc ? argv[first] : NULL;
+	if (!j->model && !j->o.plan)
+		return cmd_usage_error(&command, "give a MODEL.gguf, or --plan FILE");
+	if (j->o.plan && superfluous(&j->o))
+		return cmd_usage_error(&command,
+				       "%s has no place beside --plan: the plan has decided it",
+				       superfluous(&j->o));
+	if (!temperature_is_good(j->o.temperature))
+		return cmd_usage_error(&command, "--temp %s is not a number from 0 to 100",
+				       j->o.temperature);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct job *j = calloc(1, sizeof(*j));
+	struct err e = { 0 };
+	int first, rc;
+
+	if (!j)
+		return EXIT_ENV;
+	j->o = (struct options) {
+		.max_tokens = 256, .seed = 42, .margin = MARGIN_DEFAULT, .accept = -1
+	};
+	switch (cmd_parse(&command, argc, argv, &j->o, &first)) {
+	case CMD_DONE:
+		rc = EXIT_YES;
+		break;
+	case CMD_USAGE:
+		rc = EXIT_USAGE;
+		break;
+	default:
+		log_init(&j->log, "berth launch", j->o.quiet, j->o.verbose);
+		rc = check_options(j, argc, argv, first);
+		if (rc == 0)
+			rc = launch(j, &e);
+	}
+	job_free(j);
+	return rc;
+}

@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* From options to a plan and a command line; starts nothing but the short-lived list of devices. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/json.h"
+#include "base/own.h"
+#include "launch/cpus.h"
+#include "launch/job.h"
+
+#define LIST_TIMEOUT_MS 60000 /* a GPU that wakes, and a driver that compiles, take seconds */
+
+static int probe(struct job *j, struct err *e)
+{
+	struct probe_opts how = { 0 };
+	struct machine live;
+	int rc = machine_open(&live, NULL, e);
+
+	if (rc)
+		return rc;
+	probe_free(j->report);
+	j->report = NULL;
+	rc = probe_collect(&live, &how, &j->report, e);
+	machine_close(&live);
+	return rc;
+}
+
+static int list_devices(struct job *j, struct err *e)
+{
+	own_free struct core_start *start = malloc(sizeof(*start));
+	own_free char *answer = NULL;
+	json_t *o;
+	size_t n;
+	int rc;
+
+	if (!start)
+		return err_set(e, -ENOMEM, "out of memory");
+	core_start_list(start, j->program);
+	rc = child_output(start, LIST_TIMEOUT_MS, &answer, &n, e);
+	if (rc)
+		return err_at(e, -ENOTRECOVERABLE, "asking the engine for its devices");
+	o = json_parse(answer, n, "the core's list of devices", e);
+	if (!o)
+		return -ENOTRECOVERABLE;
+	rc = devmap_from_json(&j->map, o, e);
+	json_decref(o);
+	return rc ? -ENOTRECOVERABLE : 0;
+}
+
+static bool any_gpu(const struct report *r, bool asleep_only)
+{
+	for (uint32_t i = 0; i < r->n_gpus; i++)
+		if (gpu_can_compute(&r->gpus[i]) && (!asleep_only || r->gpus[i].awake == AWAKE_NO))
+			return true;
+	return false;
+}
+
+/* The devices to plan with. Where there is no GPU to ask about, the engine is not asked. */
+static int find_places(struct job *j, struct err *e)
+{
+	bool cpu_only = j->o.device && strcasecmp(j->o.device, "cpu") == 0;
+	int rc;
+
+	if (!cpu_only && (j->o.device || any_gpu(j->report, false))) {
+		rc = list_devices(j, e);
+		if (rc)
+			return rc;
+		/* listing woke them: now their memory can be read */
+		rc = any_gpu(j->report, true) ? probe(j, e) : 0;
+		if (rc)
+			return rc;
+	}
+	rc = devmap_choose(&j->choice, &j->map, j->report, j->o.device, e);
+	for (uint32_t i = 0; rc == 0 && i < j->choice.n_notes; i++)
+		log_note(&j->log, "not used: %s", j->choice.notes[i]);
+	return rc;
+}
+
+/* "4,2,3" */
+static int parse_split(const char *s, struct wish *w, struct err *e)
+{
+	for (;;) {
+		char *end;
+		unsigned long n = strtoul(s, &end, 10);
+
+		if (*s < '0' || *s > '9' || n > 4096 || w->n_split == PLAN_DEVICES_MAX)
+			return err_set(e, -EINVAL,
+				       "--split wants at most %d layer counts, such as 4,2,3",
+				       PLAN_DEVICES_MAX);
+		w->split[w->n_split++] = (uint32_t)n;
+		if (*end == 0)
+			return 0;
+		if (*end != ',')
+			return err_set(e, -EINVAL, "--split has \"%.20s\" where a comma belongs",
+				       end);
+		s = end + 1;
+	}
+}
+
+static int make_wish(const struct options *o, struct wish *w, struct err *e)
+{
+	memset(w, 0, sizeof(*w));
+	w->n_ctx = o->n_ctx;
+	w->accept = o->accept < 0 ? ACCEPT_GPU : (enum accept)o->accept;
+	if (o->margin != MARGIN_DEFAULT)
+		w->margin_bytes = fact_of((int64_t)o->margin, SRC_USER);
+	if ((o->type_k && !text_copy(w->type_k, sizeof(w->type_k), o->type_k)) ||
+	    (o->type_v && !text_copy(w->type_v, sizeof(w->type_v), o->type_v)))
+		return err_set(
+			e, -EINVAL,
+			"there is no such cache type; f16, q8_0 and q4_0 are the usual ones");
+	return o->split ? parse_split(o->split, w, e) : 0;
+}
+
+/* All of the weights must be there: a header alone can be planned, not launched. */
+static int check_data(const struct model *m, struct err *e)
+{
+	char have[TEXT_SIZE_MAX], want[TEXT_SIZE_MAX];
+
+	if (model_expected_bytes(m) <= model_size_bytes(m))
+		return 0;
+	return err_set(e, -EBADMSG,
+		       "%s is cut short: it has %s and its header promises %s; fetch it again",
+		       model_path(m), text_size(have, model_size_bytes(m)),
+		       text_size(want, model_expected_bytes(m)));
+}
+
+static int plan_anew(struct job *j, struct err *e)
+{
+	struct model *m;
+	struct wish w;
+	int rc = make_wish(&j->o, &w, e);
+
+	if (rc)
+		return rc;
+	rc = model_open(&m, j->model, e);
+	if (rc)
+		return rc;
+	rc = check_data(m, e);
+	if (rc == 0)
+		rc = find_places(j, e);
+	if (rc == 0)
+		rc = plan_make(&j->plan, m, j->choice.places, j->choice.n, &j->choice.host, &w, e);
+	model_close(m);
+	for (uint32_t i = 0; rc == 0 && i < j->choice.n_assumed; i++)
+		plan_assume(&j->plan, "%s", j->choice.assumed[i]);
+	return rc;
+}
+
+/* A plan is for one model: the same size and the same header. */
+static int check_model(const struct job *j, const char *path, struct err *e)
+{
+	const struct plan *p = &j->plan;
+	struct model *m;
+	char hash[65];
+	int rc = model_open(&m, path, e);
+
+	if (rc)
+		return rc;
+	rc = check_data(m, e);
+	model_header_sha256(m, hash);
+	if (rc == 0 &&
+	    (model_size_bytes(m) != p->model_size_bytes || strcmp(hash, p->header_sha256) != 0))
+		rc = err_set(e, -EBADMSG, "%s is not the model that %s was made for; plan again",
+			     path, j->o.plan);
+	model_close(m);
+	return rc;
+}
+
+static const struct gpu *find_gpu(const struct report *r, const char *pci)
+{
+	for (uint32_t i = 0; i < r->n_gpus; i++)
+		if (strcasecmp(r->gpus[i].pci, pci) == 0)
+			return &r->gpus[i];
+	return NULL;
+}
+
+/* The devices must be the ones that were planned for, by address and UUID. */
+static int check_devices(const struct job *j, struct err *e)
+{
+	for (uint32_t d = 0; d < j->plan.n_devices; d++) {
+		const struct plan_device *want = &j->plan.devices[d];
+		const struct gpu *g = want->pci[0] ? find_gpu(j->report, want->pci) : NULL;
+		char need[TEXT_SIZE_MAX], have[TEXT_SIZE_MAX];
+		uint64_t sum = plan_buffers_sum(&want->buffers);
+
+		if (!want->pci[0])
+			continue;
+		if (!g)
+			return err_set(e, -ENXIO,
+				       "the plan's device %s %s is not in this machine; plan again",
+				       want->pci, want->name);
+		if (want->uuid[0] && fact_text_known(&g->uuid) &&
+		    strcmp(g->uuid.v, want->uuid) != 0)
+			return err_set(
+				e, -ENXIO,
+				"at %s there is now another device (%s) than planned (%s); plan again",
+				want->pci, g->uuid.v, want->uuid);
+		if (fact_known(&g->vram_free) && sum > (uint64_t)g->vram_free.v)
+			log_warn(&j->log, "%s has only %s free now, and the plan needs %s",
+				 want->pci, text_size(have, (uint64_t)g->vram_free.v),
+				 text_size(need, sum));
+	}
+	return 0;
+}
+
+static int plan_from_file(struct job *j, struct err *e)
+{
+	char path[PATH_MAX];
+	int rc = plan_read(&j->plan, j->o.plan, e);
+
+	if (rc)
+		return rc;
+	if (!realpath(j->model ? j->model : j->plan.model_path, path))
+		return err_set(e, -errno, "the plan's model %s: %s",
+			       j->model ? j->model : j->plan.model_path, strerror(errno));
+	if (!text_copy(j->plan.model_path, sizeof(j->plan.model_path), path))
+		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", path);
+	if (j->o.accept >= 0)
+		j->plan.accept = (enum accept)j->o.accept;
+	rc = check_model(j, path, e);
+	return rc ? rc : check_devices(j, e);
+}
+
+/* The core starts elsewhere: its paths must not depend on where we are. */
+static int absolute_model(struct plan *p, struct err *e)
+{
+	char path[PATH_MAX];
+
+	if (!realpath(p->model_path, path))
+		return err_set(e, -errno, "%s: %s", p->model_path, strerror(errno));
+	if (!text_copy(p->model_path, sizeof(p->model_path), path))
+		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", path);
+	return 0;
+}
+
+int job_plan(struct job *j, struct err *e)
+{
+	int rc = runtime_program(cores[0].program, j->program, sizeof(j->program), e);
+
+	if (rc == 0)
+		rc = probe(j, e);
+	if (rc == 0)
+		rc = j->o.plan ? plan_from_file(j, e) : plan_anew(j, e);
+	if (rc == 0 && !j->o.plan)
+		rc = absolute_model(&j->plan, e);
+	if (rc)
+		return rc;
+	plan_id(&j->plan, j->id);
+	j->planned = true;
+	return 0;
+}
+
+int job_prepare(struct job *j, struct err *e)
+{
+	struct core_wish w = {
+		.program = j->program,
+		.plan_path = j->runtime.plan_path,
+		.telemetry_path = j->runtime.page_path,
+		.prompt = j->o.prompt,
+		.temperature = j->o.temperature,
+		.max_tokens = j->o.max_tokens,
+		.seed = j->o.seed,
+		.control_fd = CHILD_CONTROL_FD,
+		.verbose = (uint32_t)j->o.verbose,
+	};
+	cpu_set_t allowed;
+	int rc = runtime_open(&j->runtime, e);
+
+	if (rc)
+		return rc;
+	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
+		return err_set(e, -errno, "the CPUs we may use: %s", strerror(errno));
+	cpus_choose(j->report, &j->plan, &allowed, &j->cpus);
+	core_start_make(&j->start, &cores[0], &j->plan, &w);
+	return 0;
+}
+
+void job_free(struct job *j)
+{
+	probe_free(j->report);
+	free(j->text);
+	free(j);
+}

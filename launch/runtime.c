@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "base/telem.h"
+#include "launch/runtime.h"
+
+/* A page of a dead writer is nobody's; its plan goes with it. Other people's we cannot remove anyway. */
+static void remove_if_dead(const char *page_path)
+{
+	static const char ending[] = ".telem";
+	own_free struct telem_page *page = malloc(sizeof(*page));
+	enum telem_life life = TELEM_ALIVE;
+	size_t n = strlen(page_path);
+	char plan_path[PATH_MAX];
+
+	if (!page || !strstr(page_path, "/run-") || n < sizeof(ending))
+		return;
+	telem_read(page_path, page, &life, NULL);
+	if (life != TELEM_DEAD)
+		return;
+	unlink(page_path);
+	snprintf(plan_path, sizeof(plan_path), "%.*s.plan.json", (int)(n - (sizeof(ending) - 1)),
+		 page_path);
+	unlink(plan_path);
+}
+
+int runtime_open(struct runtime *r, struct err *e)
+{
+	char dir[PATH_MAX - 64];
+	char **pages;
+	int rc = telem_dir(dir, sizeof(dir), e);
+
+	if (rc)
+		return rc;
+	if (telem_list(&pages) >= 0) {
+		for (char **p = pages; *p; p++)
+			remove_if_dead(*p);
+		telem_list_free(pages);
+	}
+	snprintf(r->plan_path, sizeof(r->plan_path), "%s/run-%d.plan.json", dir, (int)getpid());
+	snprintf(r->page_path, sizeof(r->page_path), "%s/run-%d.telem", dir, (int)getpid());
+	return 0;
+}
+
+void runtime_close(const struct runtime *r, bool keep_page)
+{
+	if (r->plan_path[0])
+		unlink(r->plan_path);
+	if (r->page_path[0] && !keep_page)
+		unlink(r->page_path);
+}
+
+int runtime_program(const char *name, char *path, size_t size, struct err *e)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (n < 0)
+		return err_set(e, -errno, "/proc/self/exe cannot be read: %s", strerror(errno));
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	if (snprintf(path, size, "%s/%s", self, name) >= (int)size)
+		return err_set(e, -ENAMETOOLONG, "the path of %s is too long", name);
+	if (access(path, X_OK) != 0)
+		return err_set(
+			e, -ENOEXEC,
+			"%s is not there: the engine was missing at build time; run `make deps` "
+			"and `make`",
+			path);
+	return 0;
+}
+
+uint64_t runtime_oom_kills(void)
+{
+	own_file FILE *f = fopen("/proc/vmstat", "re");
+	char line[128];
+	unsigned long long n;
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "oom_kill %llu", &n) == 1)
+			return n;
+	return 0;
+}
+
+const char *runtime_lost_device(const struct plan *p)
+{
+	for (uint32_t d = 0; d < p->n_devices; d++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", p->devices[d].pci);
+		if (p->devices[d].pci[0] && access(path, F_OK) != 0)
+			return p->devices[d].pci;
+	}
+	return NULL;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* The files of a run in the runtime directory, and facts of the running machine that only matter here. */
+#ifndef BERTH_LAUNCH_RUNTIME_H
+#define BERTH_LAUNCH_RUNTIME_H
+
+#include <limits.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/planfile.h"
+
+struct runtime {
+	char plan_path[PATH_MAX], page_path[PATH_MAX]; /* run-PID.plan.json, run-PID.telem */
+};
+
+/* Name the files, and remove what runs that are dead left behind. */
+int runtime_open(struct runtime *r, struct err *e);
+
+/*
+ * Remove the plan, and the page of a run that ended well. The page of one that did not stays, so that
+ * `berth top` can show it as failed; the next launch removes it.
+ */
+void runtime_close(const struct runtime *r, bool keep_page);
+
+/* "libexec/berth/NAME" beside this program. */
+int runtime_program(const char *name, char *path, size_t size, struct err *e);
+
+/* How often the kernel's OOM killer has struck (/proc/vmstat, oom_kill); 0 when it does not say. */
+uint64_t runtime_oom_kills(void);
+
+/* A device of the plan that the kernel no longer lists, or NULL. */
+const char *runtime_lost_device(const struct plan *p);
+
+#endif

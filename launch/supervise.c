@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of one core: started, proven, told to go, watched to its end. One loop, one thread. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "launch/job.h"
+#include "launch/proof.h"
+
+#define STOP_MS  5000       /* between asking, SIGTERM and SIGKILL */
+#define TEXT_MAX (16 << 20) /* of generated text kept for --json */
+
+struct watch {
+	struct job *j;
+	struct child child;
+	int signal_fd;
+	int status;
+	bool reaped, user_stop, we_killed, refused, counter_shown;
+	int stops;           /* 0: running; 1: asked; 2: SIGTERM; 3: SIGKILL */
+	int64_t stop_at_ms;  /* the next step of stopping */
+	char sentence[1024]; /* of the refusal */
+	char *line;          /* being received on the control line */
+	size_t n_line;
+	uint64_t oom_kills;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* --- stopping: ask, then SIGTERM, then SIGKILL --- */
+
+static void stop_step(struct watch *w, int step)
+{
+	static const int64_t until_next[] = { 0, STOP_MS, STOP_MS, 0 };
+
+	if (w->reaped || step <= w->stops)
+		return;
+	w->stops = step;
+	w->stop_at_ms = now_ms() + until_next[step];
+	if (step == 1 && w->child.control_fd >= 0)
+		send(w->child.control_fd, "stop\n", 5, MSG_NOSIGNAL | MSG_DONTWAIT);
+	else if (step == 2)
+		kill(-w->child.pid, SIGTERM);
+	else if (step == 3) {
+		kill(-w->child.pid, SIGKILL);
+		w->we_killed = true;
+	}
+}
+
+static int wait_ms(const struct watch *w)
+{
+	int64_t left;
+
+	if (w->stops == 0 || w->stops == 3)
+		return -1;
+	left = w->stop_at_ms - now_ms();
+	return left > 0 ? (int)left : 0;
+}
+
+/* --- what the core says --- */
+
+static void show_progress(struct watch *w)
+{
+	const struct log *l = &w->j->log;
+
+	if (!isatty(STDERR_FILENO) || l->level < LOG_NORMAL)
+		return;
+	fprintf(stderr, "\rloading %3d %%", w->j->wire.percent);
+	w->counter_shown = true;
+}
+
+static void clear_progress(struct watch *w)
+{
+	if (w->counter_shown)
+		fprintf(stderr, "\r             \r");
+	w->counter_shown = false;
+}
+
+static void warn_inexact(const struct job *j)
+{
+	for (uint32_t i = 0; i + 1 < j->proof.n; i++)
+		if (!j->proof.rows[i].exact)
+			log_warn(&j->log, "%s: weights or KV cache are not what was planned",
+				 j->proof.rows[i].pci[0] ? j->proof.rows[i].pci
+							 : j->proof.rows[i].name);
+	if (j->proof.unplaced_bytes)
+		log_warn(&j->log, "%llu bytes of buffers are on a device that is in no plan",
+			 (unsigned long long)j->proof.unplaced_bytes);
+}
+
+static void show_proof(const struct job *j)
+{
+	char table[4096], line[256];
+	struct text t;
+
+	text_init(&t, table, sizeof(table));
+	proof_text(&t, &j->proof);
+	log_note(&j->log, "placement proven: %u layers and the output are where the plan says",
+		 j->plan.n_layer);
+	for (const char *s = table; *s;) {
+		size_t n = strcspn(s, "\n");
+
+		snprintf(line, sizeof(line), "%.*s", (int)n, s);
+		log_note(&j->log, "%s", line);
+		s += n + (s[n] == '\n');
+	}
+}
+
+/* The engine told where everything is: go, or refuse. */
+static void on_ready(struct watch *w)
+{
+	struct job *j = w->j;
+	struct err e = { 0 };
+
+	clear_progress(w);
+	if (verify_placement(&j->plan, &j->wire.ready, &e)) {
+		w->refused = true;
+		text_copy(w->sentence, sizeof(w->sentence), e.text);
+		stop_step(w, 2);
+		return;
+	}
+	proof_make(&j->proof, &j->plan, &j->wire.ready);
+	j->proven = true;
+	show_proof(j);
+	warn_inexact(j);
+	if (w->stops == 0)
+		send(w->child.control_fd, "go\n", 3, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void on_line(struct watch *w)
+{
+	struct job *j = w->j;
+	struct err e = { 0 };
+	bool was_ready = j->wire.is_ready;
+
+	if (wire_line(&j->wire, w->line, w->n_line, &e)) {
+		/* a core that talks nonsense proves nothing */
+		w->refused = true;
+		text_copy(w->sentence, sizeof(w->sentence), e.text);
+		stop_step(w, 2);
+		return;
+	}
+	if (j->wire.loading)
+		unlink(j->runtime.plan_path); /* it has been read */
+	if (j->wire.is_ready && !was_ready)
+		on_ready(w);
+	else if (!j->wire.is_ready && !j->wire.has_failed)
+		show_progress(w);
+}
+
+static void on_control(struct watch *w)
+{
+	char buf[4096];
+	ssize_t n = recv(w->child.control_fd, buf, sizeof(buf), MSG_DONTWAIT);
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		own_close_fd(&w->child.control_fd);
+		/* a core that closed its line ends by itself, or is helped to */
+		stop_step(w, 1);
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (buf[i] == '\n') {
+			on_line(w);
+			w->n_line = 0;
+		} else if (w->n_line < WIRE_LINE_MAX) {
+			w->line[w->n_line++] = buf[i];
+		}
+	}
+}
+
+static void on_stderr(struct watch *w)
+{
+	char buf[4096];
+	ssize_t n = read(w->child.err_fd, buf, sizeof(buf));
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		own_close_fd(&w->child.err_fd);
+		return;
+	}
+	if (n < 0)
+		return;
+	tail_add(&w->j->tail, buf, (size_t)n);
+	if (w->j->o.verbose)
+		fwrite(buf, 1, (size_t)n, stderr);
+}
+
+static void on_text(struct watch *w)
+{
+	struct job *j = w->j;
+	char buf[4096];
+	ssize_t n = read(w->child.out_fd, buf, sizeof(buf));
+	char *more;
+
+	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+		own_close_fd(&w->child.out_fd);
+		return;
+	}
+	if (n < 0 || j->n_text + (size_t)n > TEXT_MAX)
+		return;
+	more = realloc(j->text, j->n_text + (size_t)n);
+	if (!more)
+		return;
+	j->text = more;
+	memcpy(j->text + j->n_text, buf, (size_t)n);
+	j->n_text += (size_t)n;
+}
+
+static void on_signal(struct watch *w)
+{
+	struct signalfd_siginfo info;
+
+	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGCHLD)
+			continue;
+		/* the first asks, the second does not */
+		stop_step(w, w->user_stop ? 3 : 1);
+		w->user_stop = true;
+	}
+	if (!w->reaped && waitpid(w->child.pid, &w->status, WNOHANG) == w->child.pid) {
+		w->reaped = true;
+		w->child.pid = 0;
+	}
+}
+
+/* --- the loop --- */
+
+static void look(struct watch *w, int timeout_ms)
+{
+	struct child *c = &w->child;
+	struct pollfd p[4] = {
+		{ c->control_fd, POLLIN, 0 },
+		{ c->err_fd, POLLIN, 0 },
+		{ c->out_fd, POLLIN, 0 },
+		{ w->signal_fd, POLLIN, 0 },
+	};
+
+	if (poll(p, 4, timeout_ms) < 0)
+		return;
+	if (p[0].revents)
+		on_control(w);
+	if (p[1].revents)
+		on_stderr(w);
+	if (p[2].revents)
+		on_text(w);
+	if (p[3].revents)
+		on_signal(w);
+}
+
+/* What the dead left in the pipes. They are closed by then, unless a stranger inherited them. */
+static void drain(struct watch *w)
+{
+	int64_t until = now_ms() + 1000;
+
+	while ((w->child.control_fd >= 0 || w->child.err_fd >= 0 || w->child.out_fd >= 0) &&
+	       now_ms() < until)
+		look(w, 100);
+}
+
+static void watch_to_the_end(struct watch *w)
+{
+	while (!w->reaped) {
+		look(w, wait_ms(w));
+		if ((w->stops == 1 || w->stops == 2) && now_ms() >= w->stop_at_ms)
+			stop_step(w, w->stops + 1);
+	}
+	drain(w);
+	clear_progress(w);
+}
+
+static int open_signals(struct watch *w, struct err *e)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	/* had our parent ignored it, children would be reaped behind our back */
+	signal(SIGCHLD, SIG_DFL);
+	w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (w->signal_fd < 0)
+		return err_set(e, -errno, "no descriptor for signals: %s", strerror(errno));
+	return 0;
+}
+
+static void judge(struct watch *w)
+{
+	struct job *j = w->j;
+	char reason[400];
+	struct ending_facts f = {
+		.wire = &j->wire,
+		.status = w->status,
+		.user_stop = w->user_stop,
+		.we_killed = w->we_killed,
+		.oom_kill = runtime_oom_kills() > w->oom_kills,
+		.refused = w->refused ? w->sentence : NULL,
+		.lost = runtime_lost_device(&j->plan),
+		.reason = tail_reason(&j->tail, reason, sizeof(reason)),
+	};
+
+	ending_judge(&j->ending, &f);
+}
+
+static int start_and_watch(struct watch *w, struct err *e)
+{
+	struct job *j = w->j;
+	int rc = plan_write(&j->plan, j->runtime.plan_path, e);
+
+	if (rc == 0)
+		rc = open_signals(w, e);
+	if (rc)
+		return rc;
+	w->oom_kills = runtime_oom_kills();
+	rc = child_start(&w->child, &j->start, &j->cpus, true, j->o.json, e);
+	if (rc)
+		return rc;
+	watch_to_the_end(w);
+	judge(w);
+	return 0;
+}
+
+int job_run(struct job *j, struct err *e)
+{
+	own_free char *line = malloc(WIRE_LINE_MAX);
+	struct watch w = {
+		.j = j,
+		.child = { .control_fd = -1, .err_fd = -1, .out_fd = -1 },
+		.signal_fd = -1,
+		.line = line,
+	};
+	int rc;
+
+	if (!line)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = start_and_watch(&w, e);
+	child_fini(&w.child);
+	own_close_fd(&w.signal_fd);
+	runtime_close(&j->runtime, rc == 0 && j->ending.exit != EXIT_YES);
+	return rc;
+}
