@@ -134,16 +134,17 @@ void pci_view_from_json(struct pci_view *v, const json_t *o)
 	const char *pci;
 	json_t *d;
 
-	*v = (struct pci_view){ .asked = true, .listed = flag(o, "listed") };
-	json_object_foreach(json_object_get(o, "devices"), pci, d) {
+	*v = (struct pci_view) { .asked = true, .listed = flag(o, "listed") };
+	json_object_foreach(json_object_get(o, "devices"), pci, d)
+	{
 		if (!addr_ok(pci) || v->n == PROBE_GPUS_MAX)
 			continue;
 		struct pci_fn *f = &v->fns[v->n++];
 
 		text_copy(f->pci, sizeof(f->pci), pci);
 		for (size_t i = 0; i < ARRAY_LEN(id_rows); i++)
-			*(uint32_t *)(void *)((char *)f + id_rows[i].offset) =
-				id_from_json(d, id_rows[i].key);
+			*(uint32_t *)(void *)((char *)f +
+					      id_rows[i].offset) = id_from_json(d, id_rows[i].key);
 		fields_from_json(d, pci_rows, ARRAY_LEN(pci_rows), f);
 		f->bars_known = json_is_array(json_object_get(d, "bars"));
 		bars_from_json(f->bars, json_object_get(d, "bars"));
@@ -170,8 +171,9 @@ void drm_view_from_json(struct drm_view *v, const json_t *o)
 	const char *pci;
 	json_t *d;
 
-	*v = (struct drm_view){ .asked = true, .no_nodes = flag(o, "no_nodes") };
-	json_object_foreach(json_object_get(o, "devices"), pci, d) {
+	*v = (struct drm_view) { .asked = true, .no_nodes = flag(o, "no_nodes") };
+	json_object_foreach(json_object_get(o, "devices"), pci, d)
+	{
 		if (!addr_ok(pci) || v->n == PROBE_GPUS_MAX)
 			continue;
 		struct drm_fn *f = &v->fns[v->n++];
@@ -204,13 +206,14 @@ void topo_view_from_json(struct topo_view *v, const json_t *o)
 	const char *pci;
 	json_t *d;
 
-	*v = (struct topo_view){ .asked = true };
+	*v = (struct topo_view) { .asked = true };
 	fields_from_json(json_object_get(o, "cpu"), cpu_fields, n_cpu_topo_fields, &v->cpu);
 	drop_negative(cpu_fields, n_cpu_topo_fields, &v->cpu);
 	/* launch pins to it. */
 	if (fact_text_known(&v->cpu.cpuset) && cpulist_parse(v->cpu.cpuset.v, &set))
 		v->cpu.cpuset = fact_text_unknown(WHY_GARBLED);
-	json_object_foreach(json_object_get(o, "devices"), pci, d) {
+	json_object_foreach(json_object_get(o, "devices"), pci, d)
+	{
 		if (!addr_ok(pci) || v->n == PROBE_GPUS_MAX)
 			continue;
 		struct topo_fn *f = &v->fns[v->n++];
@@ -240,7 +243,8 @@ json_t *nvml_view_to_json(const struct nvml_view *v)
 
 static void check_memory(struct nvml_fn *f)
 {
-	bool all = fact_known(&f->vram_total) && fact_known(&f->vram_used) && fact_known(&f->vram_free);
+	bool all = fact_known(&f->vram_total) && fact_known(&f->vram_used) &&
+		   fact_known(&f->vram_free);
 
 	if (all && (f->vram_used.v > f->vram_total.v || f->vram_free.v > f->vram_total.v))
 		f->vram_total = f->vram_used = f->vram_free = fact_unknown(WHY_GARBLED);
@@ -252,10 +256,11 @@ void nvml_view_from_json(struct nvml_view *v, const json_t *o)
 	const char *pci;
 	json_t *d;
 
-	*v = (struct nvml_view){ .asked = flag(o, "asked") };
+	*v = (struct nvml_view) { .asked = flag(o, "asked") };
 	v->why = why ? why_from_name(why) : WHY_GARBLED;
 	v->driver_version = json_get_fact_text(o, "driver_version");
-	json_object_foreach(json_object_get(o, "devices"), pci, d) {
+	json_object_foreach(json_object_get(o, "devices"), pci, d)
+	{
 		if (!addr_ok(pci) || v->n == PROBE_GPUS_MAX)
 			continue;
 		struct nvml_fn *f = &v->fns[v->n++];

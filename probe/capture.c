@@ -44,8 +44,10 @@ static int check_place(const char *dir, struct err *e)
 		return err_set(e, -errno, "cannot write a capture to %s: %s", dir, strerror(errno));
 	while ((de = readdir(d)))
 		if (strcmp(de->d_name, ".") && strcmp(de->d_name, ".."))
-			return err_set(e, -EINVAL,
-				       "%s is not empty; give the name of a new folder for the capture", dir);
+			return err_set(
+				e, -EINVAL,
+				"%s is not empty; give the name of a new folder for the capture",
+				dir);
 	return 0;
 }
 
@@ -102,7 +104,8 @@ static int open_parent(struct record *r, const char *path, const char **name)
 	own_fd int at = machine_openat(&r->out, "", O_PATH | O_DIRECTORY);
 	char prefix[PATH_SIZE];
 
-	for (const char *slash = strchr(path, '/'); slash && at >= 0; slash = strchr(slash + 1, '/')) {
+	for (const char *slash = strchr(path, '/'); slash && at >= 0;
+	     slash = strchr(slash + 1, '/')) {
 		const char *part = slash;
 
 		while (part > path && part[-1] != '/')
@@ -144,7 +147,8 @@ void record_file(struct record *r, const char *path, const char *text)
 		fail(r, parent, path);
 		return;
 	}
-	own_fd int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+	own_fd int fd = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			       0666);
 
 	/* Two GPUs behind one bridge read its state twice: the first answer stands. */
 	if (fd < 0 && errno == EEXIST)

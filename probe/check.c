@@ -2,6 +2,7 @@
 /* Where the scan and the libraries disagree. Pure: views in, texts out. */
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/text.h"
@@ -56,8 +57,8 @@ static void check_ids(const struct gpu *g, const struct pci_fn *f, struct check 
 		memcpy(&ours, (const char *)g + ids[i].in_gpu, sizeof(ours));
 		memcpy(&theirs, (const char *)f + ids[i].in_fn, sizeof(theirs));
 		if (ours != theirs)
-			say(c->disagreements, "%s: %s: the scan says %04x, libpciaccess %04x", g->pci,
-			    ids[i].label, ours, theirs);
+			say(c->disagreements, "%s: %s: the scan says %04x, libpciaccess %04x",
+			    g->pci, ids[i].label, ours, theirs);
 	}
 }
 
@@ -66,24 +67,29 @@ static void check_bars(const struct gpu *g, const struct pci_fn *f, struct check
 	char ours[TEXT_SIZE_MAX], theirs[TEXT_SIZE_MAX];
 
 	if (!f->bars_known) {
-		say(c->notes, "%s: BARs not compared: libpciaccess reads the config space for them, which "
-			      "is done only while the device is awake", g->pci);
+		say(c->notes,
+		    "%s: BARs not compared: libpciaccess reads the config space for them, which "
+		    "is done only while the device is awake",
+		    g->pci);
 		return;
 	}
 	for (int i = 0; i < 6; i++) { /* libpciaccess reports another size for the ROM's shadow */
 		const struct bar *a = &g->bars[i], *b = &f->bars[i];
 
 		if (a->unassigned && !b->size_bytes) {
-			say(c->notes, "%s: BAR %d has no address, so libpciaccess takes it as absent", g->pci,
+			say(c->notes,
+			    "%s: BAR %d has no address, so libpciaccess takes it as absent", g->pci,
 			    i);
 			continue;
 		}
 		if (a->size_bytes != b->size_bytes)
-			say(c->disagreements, "%s: BAR %d: the scan says %s, libpciaccess %s", g->pci, i,
-			    text_size(ours, a->size_bytes), text_size(theirs, b->size_bytes));
+			say(c->disagreements, "%s: BAR %d: the scan says %s, libpciaccess %s",
+			    g->pci, i, text_size(ours, a->size_bytes),
+			    text_size(theirs, b->size_bytes));
 		else if (a->size_bytes && (a->io != b->io || a->prefetchable != b->prefetchable))
-			say(c->disagreements, "%s: BAR %d: the scan and libpciaccess disagree about its kind",
-			    g->pci, i);
+			say(c->disagreements,
+			    "%s: BAR %d: the scan and libpciaccess disagree about its kind", g->pci,
+			    i);
 	}
 }
 
@@ -101,7 +107,8 @@ static void check_pci(const struct run *run, struct check *c)
 			check_ids(g, f, c);
 			check_bars(g, f, c);
 		} else if (!is_cut(run, run->scan.n_gpus)) {
-			say(c->disagreements, "%s: libpciaccess lists it, the scan does not", f->pci);
+			say(c->disagreements, "%s: libpciaccess lists it, the scan does not",
+			    f->pci);
 		}
 	}
 	for (uint32_t i = 0; i < run->scan.n_gpus; i++) {
@@ -122,7 +129,8 @@ static void check_node(const struct gpu *g, const char *what, const struct fact_
 	const char *b = fact_text_known(theirs) ? theirs->v : "none";
 
 	if (strcmp(a, b) != 0)
-		say(c->disagreements, "%s: %s node: the scan says %s, libdrm %s", g->pci, what, a, b);
+		say(c->disagreements, "%s: %s node: the scan says %s, libdrm %s", g->pci, what, a,
+		    b);
 }
 
 static void check_drm_gpu(const struct run *run, const struct gpu *g, struct check *c)
@@ -134,27 +142,32 @@ static void check_drm_gpu(const struct run *run, const struct gpu *g, struct che
 	if (f) {
 		check_node(g, "card", &g->drm_card, &f->card, c);
 		check_node(g, "render", &g->drm_render, &f->render, c);
+	} else if (strtoull(g->pci, NULL, 16) > 0xffff) {
+		say(c->notes, "%s: libdrm keeps PCI domains in 16 bits, so it cannot list this one",
+		    g->pci);
 	} else if (fact_text_known(&g->drm_card) || fact_text_known(&g->drm_render)) {
-		say(c->disagreements, "%s: the scan lists %s, libdrm does not list the device", g->pci,
-		    fact_text_known(&g->drm_card) ? g->drm_card.v : g->drm_render.v);
+		say(c->disagreements, "%s: the scan lists %s, libdrm does not list the device",
+		    g->pci, fact_text_known(&g->drm_card) ? g->drm_card.v : g->drm_render.v);
 	} else {
-		say(c->notes, "%s: libdrm does not list it: its driver (%s) makes no DRM node", g->pci,
-		    fact_text_known(&g->driver) ? g->driver.v : "none");
+		say(c->notes, "%s: libdrm does not list it: its driver (%s) makes no DRM node",
+		    g->pci, fact_text_known(&g->driver) ? g->driver.v : "none");
 	}
 }
 
 static void check_drm(const struct run *run, struct check *c)
 {
 	if (!run->drm.asked || run->drm.no_nodes) {
-		say(c->notes, "%s", run->drm.asked ? "libdrm sees no device: /dev/dri does not exist here" :
-						     "libdrm's list is not here to compare");
+		say(c->notes, "%s",
+		    run->drm.asked ? "libdrm sees no device: /dev/dri does not exist here"
+				   : "libdrm's list is not here to compare");
 		return;
 	}
 	for (uint32_t i = 0; i < run->scan.n_gpus; i++)
 		check_drm_gpu(run, &run->scan.gpus[i], c);
 	for (uint32_t i = 0; i < run->drm.n; i++)
 		if (!scanned(run, run->drm.fns[i].pci) && !is_cut(run, run->scan.n_gpus))
-			say(c->disagreements, "%s: libdrm lists it, the scan does not", run->drm.fns[i].pci);
+			say(c->disagreements, "%s: libdrm lists it, the scan does not",
+			    run->drm.fns[i].pci);
 }
 
 static void check_topo(const struct run *run, struct check *c)
@@ -168,16 +181,17 @@ static void check_topo(const struct run *run, struct check *c)
 		const struct gpu *g = scanned(run, f->pci);
 
 		if (!g) {
-			say(c->disagreements, "%s: hwloc's answer places it, the scan does not list it",
-			    f->pci);
+			say(c->disagreements,
+			    "%s: hwloc's answer places it, the scan does not list it", f->pci);
 			continue;
 		}
 		if (!fact_known(&g->numa_node) || !fact_known(&f->numa_node))
 			continue; /* one of them does not say, which contradicts nothing */
 		if (g->numa_node.v != f->numa_node.v)
 			say(c->disagreements,
-			    "%s: NUMA node: the scan says %lld, hwloc places its CPUs (%s) on %lld", g->pci,
-			    (long long)g->numa_node.v, g->cpus.v, (long long)f->numa_node.v);
+			    "%s: NUMA node: the scan says %lld, hwloc places its CPUs (%s) on %lld",
+			    g->pci, (long long)g->numa_node.v, g->cpus.v,
+			    (long long)f->numa_node.v);
 	}
 }
 

@@ -25,8 +25,8 @@ static json_t *answer(struct collect *c, const char *name)
 	struct run *run = c->run;
 
 	if (e.rc && run->n_notes < ARRAY_LEN(run->notes))
-		snprintf(run->notes[run->n_notes++], sizeof(run->notes[0]), "%.150s; its facts are unknown",
-			 e.text);
+		snprintf(run->notes[run->n_notes++], sizeof(run->notes[0]),
+			 "%.150s; its facts are unknown", e.text);
 	return o;
 }
 
@@ -108,7 +108,8 @@ static uint32_t nvml_devices(const struct run *run, char (*pci)[24], bool *awake
 	*awake = true;
 	for (uint32_t i = 0; i < run->scan.n_gpus; i++) {
 		const struct gpu *g = &run->scan.gpus[i];
-		const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+		const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v)
+								     : NULL;
 
 		if (!d || !d->nvml)
 			continue;
@@ -120,7 +121,7 @@ static uint32_t nvml_devices(const struct run *run, char (*pci)[24], bool *awake
 
 static void refuse_nvml(struct nvml_view *v, enum why why)
 {
-	*v = (struct nvml_view){ .why = why, .driver_version = fact_text_unknown(why) };
+	*v = (struct nvml_view) { .why = why, .driver_version = fact_text_unknown(why) };
 }
 
 static void ask_nvml(struct collect *c)
@@ -159,8 +160,12 @@ static struct cpu cpu_unknown(void)
 	const struct fact no = fact_unknown(WHY_NO_LIBRARY);
 	const struct fact_text no_text = fact_text_unknown(WHY_NO_LIBRARY);
 
-	return (struct cpu){ .name = no_text, .cores = no, .threads = no, .packages = no,
-			     .numa_nodes = no, .cpuset = no_text };
+	return (struct cpu) { .name = no_text,
+			      .cores = no,
+			      .threads = no,
+			      .packages = no,
+			      .numa_nodes = no,
+			      .cpuset = no_text };
 }
 
 /* A folder that tells nothing about a machine is not one. */
@@ -171,16 +176,19 @@ static int check_readable(const struct collect *c, int scan_rc, struct err *e)
 
 	if (scan_rc && scan_rc != -ENOENT && scan_rc != -ENOTDIR)
 		return err_set(e, m->live ? -EACCES : -EBADMSG,
-			       "cannot list the PCI functions in %s%ssys/bus/pci/devices: %s", m->path,
-			       m->live ? "" : "/", strerror(-scan_rc));
+			       "cannot list the PCI functions in %s%ssys/bus/pci/devices: %s",
+			       m->path, m->live ? "" : "/", strerror(-scan_rc));
 	if (r->n_gpus || !scan_rc || fact_known(&r->cpu.ram_total) || fact_text_known(&r->cpu.name))
 		return 0;
 	if (m->live)
-		return err_set(e, -EACCES, "neither /sys/bus/pci nor /proc/meminfo can be read; "
-					   "are /sys and /proc mounted?");
-	return err_set(e, -EBADMSG,
-		       "%s holds neither sys/bus/pci/devices nor proc/meminfo, so it is not a captured "
-		       "machine; make one with 'berth probe --capture'", m->path);
+		return err_set(e, -EACCES,
+			       "neither /sys/bus/pci nor /proc/meminfo can be read; "
+			       "are /sys and /proc mounted?");
+	return err_set(
+		e, -EBADMSG,
+		"%s holds neither sys/bus/pci/devices nor proc/meminfo, so it is not a captured "
+		"machine; make one with 'berth probe --capture'",
+		m->path);
 }
 
 static int collect(struct collect *c, struct err *e)
@@ -223,7 +231,8 @@ int run_collect(const struct machine *m, const struct want *w, struct run **out,
 	return rc;
 }
 
-int probe_collect(const struct machine *m, const struct probe_opts *o, struct report **r, struct err *e)
+int probe_collect(const struct machine *m, const struct probe_opts *o, struct report **r,
+		  struct err *e)
 {
 	const struct want w = { .wake = o && o->wake, .no_nvml = o && o->no_nvml };
 	own_free struct run *run = NULL;

@@ -96,7 +96,8 @@ void bars_from_json(struct bar bars[PROBE_BARS], const json_t *a)
 	size_t i;
 
 	memset(bars, 0, PROBE_BARS * sizeof(*bars));
-	json_array_foreach(a, i, o) {
+	json_array_foreach(a, i, o)
+	{
 		json_int_t index = json_integer_value(json_object_get(o, "index"));
 		json_int_t size = json_integer_value(json_object_get(o, "size_bytes"));
 		const char *address = json_string_value(json_object_get(o, "address"));
@@ -106,7 +107,7 @@ void bars_from_json(struct bar bars[PROBE_BARS], const json_t *a)
 			continue;
 		if (address && text_parse_u64(address, &at))
 			continue;
-		bars[index] = (struct bar){
+		bars[index] = (struct bar) {
 			.address = at,
 			.size_bytes = (uint64_t)size,
 			.io = json_is_true(json_object_get(o, "io")),

@@ -152,8 +152,8 @@ void host_read(const struct source *s, struct report *r)
 }
 
 /* Arm boards print a serial number into it: only these lines are kept in a capture. */
-static const char *const cpuinfo_keys[] = { "processor", "model name", "Model", "cpu model",
-					    "physical id", "core id", NULL };
+static const char *const cpuinfo_keys[] = { "processor",   "model name", "Model", "cpu model",
+					    "physical id", "core id",    NULL };
 
 void host_cpuinfo(const struct source *s, struct cpu *c)
 {

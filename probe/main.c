@@ -110,11 +110,14 @@ static int show(const struct options *o, struct run *run, struct err *e)
 	if (o->json)
 		return print_json(probe_to_json(r), e);
 	render_report(stdout, r, !o->device);
-	return fflush(stdout) || ferror(stdout) ? err_set(e, -ENOSPC, "cannot write to standard output") : 0;
+	return fflush(stdout) || ferror(stdout)
+		       ? err_set(e, -ENOSPC, "cannot write to standard output")
+		       : 0;
 }
 
 /* Returns an exit code, or a negative errno. */
-static int check(const struct options *o, const struct run *run, const struct log *log, struct err *e)
+static int check(const struct options *o, const struct run *run, const struct log *log,
+		 struct err *e)
 {
 	bool compared = run->pci.listed || run->drm.asked || run->topo.asked;
 	struct check c;
@@ -134,12 +137,11 @@ static int check(const struct options *o, const struct run *run, const struct lo
 		json_put_bool(answer, "compared", compared);
 		rc = print_json(answer, e);
 	} else {
-		json_array_foreach(c.notes, i, text)
-			log_note(log, "%s", json_string_value(text));
+		json_array_foreach(c.notes, i, text) log_note(log, "%s", json_string_value(text));
 		json_array_foreach(c.disagreements, i, text)
 			printf("%s\n", json_string_value(text));
 		if (compared)
-			printf("%u functions, %zu disagreements\n", run->scan.n_gpus,
+			printf("functions: %u, disagreements: %zu\n", run->scan.n_gpus,
 			       json_array_size(c.disagreements));
 	}
 	json_decref(c.disagreements);
@@ -161,18 +163,21 @@ static void tell_sources(const struct log *log, const struct run *run)
 		log_warn(log, "%s", run->notes[i]);
 	if (!run->scan.n_gpus)
 		log_detail(log, "no GPU: pci.ids, libdrm and NVML were not asked");
-	log_detail(log, "hwloc: %s", run->topo.asked ? "told the CPU's cores and nodes" : "not asked");
+	log_detail(log, "hwloc: %s",
+		   run->topo.asked ? "told the CPU's cores and nodes" : "not asked");
 	if (run->pci.asked)
 		log_detail(log, "libpciaccess: %u of %u functions have a name", named, run->pci.n);
 	if (run->drm.asked)
-		log_detail(log, "libdrm: %s", run->drm.no_nodes ? "no /dev/dri here" : "asked for nodes");
+		log_detail(log, "libdrm: %s",
+			   run->drm.no_nodes ? "no /dev/dri here" : "asked for nodes");
 	if (run->nvml.asked || run->nvml.why)
 		log_detail(log, "NVML: %s, %u devices answered",
-			   run->nvml.why && !run->nvml.n ? why_name(run->nvml.why) : "asked", run->nvml.n);
+			   run->nvml.why && !run->nvml.n ? why_name(run->nvml.why) : "asked",
+			   run->nvml.n);
 }
 
-static int answer(const struct options *o, struct run *run, struct record **rec, const struct log *log,
-		  struct err *e)
+static int answer(const struct options *o, struct run *run, struct record **rec,
+		  const struct log *log, struct err *e)
 {
 	int rc;
 
@@ -219,13 +224,15 @@ int main(int argc, char **argv)
 	if (go != CMD_RUN)
 		return go == CMD_DONE ? EXIT_YES : EXIT_USAGE;
 	if (first < argc)
-		return cmd_usage_error(&command, "'%s' is one word too many: probe takes only options",
+		return cmd_usage_error(&command,
+				       "'%s' is one word too many: probe takes only options",
 				       argv[first]);
 	if (o.check && (o.capture || o.device))
 		return cmd_usage_error(&command, "--check compares the whole machine; leave out %s",
 				       o.capture ? "--capture" : "--device");
 	if (o.capture && o.device)
-		return cmd_usage_error(&command, "--capture keeps the whole machine; leave out --device");
+		return cmd_usage_error(&command,
+				       "--capture keeps the whole machine; leave out --device");
 	log_init(&log, "berth probe", o.quiet, o.verbose);
 	int rc = probe(&o, &log, &e);
 

@@ -43,7 +43,8 @@ static struct fact_text short_name(const struct gpu *g)
 	char named[sizeof(buf) + 16];
 	bool says_vendor = !vendor || strncasecmp(buf, vendor, strlen(vendor)) == 0;
 
-	snprintf(named, sizeof(named), "%s%s%s", says_vendor ? "" : vendor, says_vendor ? "" : " ", buf);
+	snprintf(named, sizeof(named), "%s%s%s", says_vendor ? "" : vendor, says_vendor ? "" : " ",
+		 buf);
 	return fact_text_of(named, g->device_name.src);
 }
 

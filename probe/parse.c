@@ -40,20 +40,20 @@ static struct bar parse_bar(const char *line)
 	uint64_t start, end, flags;
 
 	if (!hex(&line, &start) || !hex(&line, &end) || !hex(&line, &flags))
-		return (struct bar){ 0 };
+		return (struct bar) { 0 };
 	if (*line != '\n' && *line != '\0')
-		return (struct bar){ 0 };
+		return (struct bar) { 0 };
 	if (end < start || !(flags & (RES_IO | RES_MEM)))
-		return (struct bar){ 0 };
+		return (struct bar) { 0 };
 	/* end - start + 1 wraps to 0 for the whole 64-bit space, which bar_size_ok refuses. */
 	uint64_t size = end - start + 1;
 
 	if (!bar_size_ok(size))
-		return (struct bar){ 0 };
+		return (struct bar) { 0 };
 	/* The kernel keeps the size of a BAR without room as 0 .. size-1, with UNSET on newer ones. */
 	bool unassigned = (flags & RES_UNSET) || start == 0;
 
-	return (struct bar){
+	return (struct bar) {
 		.address = unassigned ? 0 : start,
 		.size_bytes = size,
 		.io = flags & RES_IO,
@@ -66,7 +66,7 @@ static struct bar parse_bar(const char *line)
 void parse_resource(const char *text, struct bar bars[PROBE_BARS])
 {
 	for (int i = 0; i < PROBE_BARS; i++) {
-		bars[i] = text ? parse_bar(text) : (struct bar){ 0 };
+		bars[i] = text ? parse_bar(text) : (struct bar) { 0 };
 		text = text ? strchr(text, '\n') : NULL;
 		text = text ? text + 1 : NULL;
 	}

@@ -24,38 +24,38 @@
 #define PROBE_NODES_MAX 4
 
 struct bar {
-	uint64_t address; /* bus address as the host sees it; 0 = unassigned */
+	uint64_t address;    /* bus address as the host sees it; 0 = unassigned */
 	uint64_t size_bytes; /* 0: no such BAR */
-	bool io;          /* I/O ports, not memory */
+	bool io;             /* I/O ports, not memory */
 	bool is_64bit;
 	bool prefetchable;
-	bool unassigned;  /* implemented, but firmware and kernel found no room */
+	bool unassigned; /* implemented, but firmware and kernel found no room */
 };
 
 /* Power state, from power/runtime_status of the function and of every bridge above it. */
 enum awake { AWAKE_UNKNOWN, AWAKE_YES, AWAKE_NO };
 
 struct gpu {
-	char pci[24];             /* "0000:c1:00.0"; domains may have 8 digits */
+	char pci[24]; /* "0000:c1:00.0"; domains may have 8 digits */
 	uint32_t vendor, device, subvendor, subdevice, class, revision;
 	struct fact_text vendor_name, device_name; /* pci.ids */
-	struct fact_text name;    /* the best name for people: NVML's, else the device name */
-	struct fact_text uuid;    /* "GPU-..."; NVIDIA only today */
-	struct fact_text driver;  /* "amdgpu"; unknown with WHY_NO_DRIVER when none is bound */
+	struct fact_text name;   /* the best name for people: NVML's, else the device name */
+	struct fact_text uuid;   /* "GPU-..."; NVIDIA only today */
+	struct fact_text driver; /* "amdgpu"; unknown with WHY_NO_DRIVER when none is bound */
 	struct fact_text driver_version;
-	char driver_note[96];     /* why no driver is bound, or what a bound one means; may be empty */
+	char driver_note[96]; /* why no driver is bound, or what a bound one means; may be empty */
 	enum awake awake;
-	struct fact boot_vga;     /* 1: the firmware's display */
+	struct fact boot_vga; /* 1: the firmware's display */
 	struct bar bars[PROBE_BARS];
-	struct fact numa_node;    /* unknown when the kernel says -1 */
-	struct fact_text cpus;    /* "0-7,16-23": the CPUs near it */
+	struct fact numa_node; /* unknown when the kernel says -1 */
+	struct fact_text cpus; /* "0-7,16-23": the CPUs near it */
 	struct fact iommu_group;
-	struct fact_text drm_card, drm_render; /* "/dev/dri/card0" */
+	struct fact_text drm_card, drm_render;        /* "/dev/dri/card0" */
 	struct fact vram_total, vram_used, vram_free; /* bytes on the card */
 	struct fact gtt_total, gtt_used;              /* host memory it may map (amdgpu), bytes */
-	struct fact power_mw;     /* now, milliwatts */
+	struct fact power_mw;                         /* now, milliwatts */
 	struct fact power_cap_mw;
-	struct fact temp_mc;      /* thousandths of a degree Celsius */
+	struct fact temp_mc; /* thousandths of a degree Celsius */
 	struct fact busy_percent;
 };
 
@@ -76,12 +76,12 @@ struct report {
 	struct cpu cpu;
 	uint32_t n_gpus;
 	struct gpu gpus[PROBE_GPUS_MAX]; /* in PCI address order */
-	uint32_t n_left_out;     /* display functions beyond PROBE_GPUS_MAX: never silent */
+	uint32_t n_left_out;             /* display functions beyond PROBE_GPUS_MAX: never silent */
 };
 
 struct probe_opts {
-	bool wake;        /* reads that wake a sleeping device are allowed */
-	bool no_nvml;     /* do not start the NVML child (tests, and callers that need no memory facts) */
+	bool wake;    /* reads that wake a sleeping device are allowed */
+	bool no_nvml; /* do not start the NVML child (tests, and callers that need no memory facts) */
 };
 
 /*

@@ -9,7 +9,7 @@
 #include "base/field.h"
 #include "probe/probe.h"
 
-#define PATH_SIZE 512 /* of paths below a machine's root */
+#define PATH_SIZE    512 /* of paths below a machine's root */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 /* --- pure parsers (parse.c, addr.c, cpulist.c): any bytes in, values out --------------------------- */
@@ -60,7 +60,7 @@ struct record;
 struct source {
 	const struct machine *m;
 	struct record *rec; /* NULL: nothing is captured */
-	json_t *errors;     /* a captured machine's answers/errors.json: path -> name of the errno; or NULL */
+	json_t *errors; /* a captured machine's answers/errors.json: path -> name of the errno; or NULL */
 };
 
 /* As machine_read and its sisters; every answer is recorded when there is a recorder. */
@@ -235,13 +235,13 @@ void run_check(const struct run *run, struct check *c);
 struct driver {
 	const char *name;
 	bool compute;
-	bool nvml;          /* facts come from NVIDIA's library */
-	bool vram_sysfs;    /* mem_info_* files */
-	const char *busy;   /* file of the device's folder; NULL: none */
+	bool nvml;            /* facts come from NVIDIA's library */
+	bool vram_sysfs;      /* mem_info_* files */
+	const char *busy;     /* file of the device's folder; NULL: none */
 	const char *power[2]; /* hwmon files in microwatts, first that reads */
 	const char *power_cap;
-	const char *temp;   /* hwmon file in thousandths of a degree */
-	const char *note;   /* what being bound to it means, when that is not plain; may be NULL */
+	const char *temp; /* hwmon file in thousandths of a degree */
+	const char *note; /* what being bound to it means, when that is not plain; may be NULL */
 };
 
 /* The row of a driver, or NULL. */

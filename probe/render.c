@@ -37,13 +37,16 @@ static void part(struct line *l, const char *fmt, ...)
 	text_add(&l->t, "%s%s", l->t.len ? ", " : "", buf);
 }
 
-/* How much of s goes on a line of `room` columns: up to a space, else a comma, else what fits. */
+/* How much of s goes on a line of `room` columns: whole parts, else words, else numbers, else what fits. */
 static size_t fitting(const char *s, size_t room)
 {
 	size_t len = strlen(s);
 
 	if (len <= room)
 		return len;
+	for (size_t i = room + 1; i > room / 2; i--)
+		if (s[i - 1] == ' ' && strchr(",;", s[i - 2]))
+			return i - 1;
 	for (size_t i = room + 1; i > room / 2; i--)
 		if (s[i - 1] == ' ')
 			return i - 1;
@@ -90,10 +93,10 @@ static const char *value(char *buf, size_t size, const struct field *rows, size_
 	return buf;
 }
 
-#define GPU(member) \
-	value((char[160]){ 0 }, 160, gpu_fields, n_gpu_fields, offsetof(struct gpu, member), g)
-#define CPU(member) \
-	value((char[160]){ 0 }, 160, cpu_fields, n_cpu_fields, offsetof(struct cpu, member), c)
+#define GPU(member)                                                                                \
+	value((char[160]) { 0 }, 160, gpu_fields, n_gpu_fields, offsetof(struct gpu, member), g)
+#define CPU(member)                                                                                \
+	value((char[160]) { 0 }, 160, cpu_fields, n_cpu_fields, offsetof(struct cpu, member), c)
 
 static void print_ids(FILE *to, const struct gpu *g)
 {
@@ -125,13 +128,15 @@ static void print_driver(FILE *to, const struct gpu *g)
 	if (bound && fact_text_known(&g->driver_version))
 		part(&l, "%s %s", g->driver.v, g->driver_version.v);
 	else
-		part(&l, "%s", bound ? g->driver.v :
-			       g->driver.why == WHY_NO_DRIVER ? "none bound" : GPU(driver));
-	if (g->driver_note[0])
-		text_add(&l.t, ": %s", g->driver_note);
+		part(&l, "%s",
+		     bound                            ? g->driver.v
+		     : g->driver.why == WHY_NO_DRIVER ? "none bound"
+						      : GPU(driver));
 	part(&l, "%s", states[g->awake]);
 	if (fact_known(&g->boot_vga) && g->boot_vga.v)
 		part(&l, "boot display");
+	if (g->driver_note[0])
+		text_add(&l.t, "; %s", g->driver_note);
 	print_line(to, "driver", l.buf);
 }
 
@@ -148,8 +153,8 @@ static void print_memory(FILE *to, const struct gpu *g)
 	else
 		part(&l, "%s", GPU(vram_total));
 	if (fact_known(&g->gtt_total))
-		part(&l, "may map %s of RAM, %s used (%s)", GPU(gtt_total), GPU(gtt_used),
-		     src_name(g->gtt_total.src));
+		text_add(&l.t, "; may map %s of RAM, %s used (%s)", GPU(gtt_total), GPU(gtt_used),
+			 src_name(g->gtt_total.src));
 	print_line(to, "memory", l.buf);
 }
 

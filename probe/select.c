@@ -16,7 +16,8 @@ void gpu_title(struct text *t, const struct gpu *g)
 	if (fact_text_known(&g->name))
 		text_add(t, "%s", g->name.v);
 	else if (g->vendor)
-		text_add(t, "%s%s%04x:%04x", vendor ? vendor : "", vendor ? " " : "", g->vendor, g->device);
+		text_add(t, "%s%s%04x:%04x", vendor ? vendor : "", vendor ? " " : "", g->vendor,
+			 g->device);
 	else
 		text_add(t, "unknown device");
 }
@@ -71,8 +72,9 @@ static int no_match(const struct report *r, const char *token, struct err *e)
 
 	text_init(&t, buf, sizeof(buf));
 	list_gpus(r, &t);
-	return err_set(e, -ENODEV, r->n_gpus ? "no device matches '%.60s'; there is: %s" :
-					       "no device matches '%.60s'; this machine has no GPU%s",
+	return err_set(e, -ENODEV,
+		       r->n_gpus ? "no device matches '%.60s'; there is: %s"
+				 : "no device matches '%.60s'; this machine has no GPU%s",
 		       token, buf);
 }
 
@@ -86,7 +88,8 @@ static int several_match(const struct report *r, const char *token,
 	for (uint32_t i = 0; i < r->n_gpus; i++)
 		if (match(&r->gpus[i], token))
 			text_add(&t, "%s%s", t.len ? ", " : "", r->gpus[i].pci);
-	return err_set(e, -EINVAL, "'%.60s' matches several devices: %s; give one address", token, buf);
+	return err_set(e, -EINVAL, "'%.60s' matches several devices: %s; give one address", token,
+		       buf);
 }
 
 /* The index of the one GPU a token names. */
@@ -117,7 +120,8 @@ static int take(const struct report *r, const char *token, uint32_t *index, int 
 		return i;
 	for (int k = 0; k < n; k++)
 		if (index[k] == (uint32_t)i)
-			return err_set(e, -EINVAL, "'%.60s' names %s a second time", token, r->gpus[i].pci);
+			return err_set(e, -EINVAL, "'%.60s' names %s a second time", token,
+				       r->gpus[i].pci);
 	index[n] = (uint32_t)i;
 	return 0;
 }
@@ -131,8 +135,10 @@ int probe_select(const struct report *r, const char *selector, uint32_t *index, 
 		char token[128];
 
 		if (!len || len >= sizeof(token))
-			return err_set(e, -EINVAL, "'%.60s' is not a device selector; give ADDR, UUID or a "
-						   "part of the name, separated by commas", selector);
+			return err_set(e, -EINVAL,
+				       "'%.60s' is not a device selector; give ADDR, UUID or a "
+				       "part of the name, separated by commas",
+				       selector);
 		memcpy(token, at, len);
 		token[len] = '\0';
 		int rc = take(r, token, index, n, e);

@@ -10,9 +10,10 @@ static const struct {
 	const char *name;
 	int rc;
 } errnos[] = {
-	{ "EACCES", -EACCES }, { "EPERM", -EPERM },   { "EIO", -EIO },       { "ENODEV", -ENODEV },
-	{ "EINVAL", -EINVAL }, { "EBUSY", -EBUSY },   { "ENXIO", -ENXIO },   { "EAGAIN", -EAGAIN },
-	{ "EFBIG", -EFBIG },   { "ENODATA", -ENODATA }, { "EBADMSG", -EBADMSG },
+	{ "EACCES", -EACCES },   { "EPERM", -EPERM },     { "EIO", -EIO },
+	{ "ENODEV", -ENODEV },   { "EINVAL", -EINVAL },   { "EBUSY", -EBUSY },
+	{ "ENXIO", -ENXIO },     { "EAGAIN", -EAGAIN },   { "EFBIG", -EFBIG },
+	{ "ENODATA", -ENODATA }, { "EBADMSG", -EBADMSG },
 };
 
 /* The errno a captured machine remembers for a path, else rc. */

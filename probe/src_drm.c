@@ -22,7 +22,7 @@ void drm_ask(struct drm_view *v)
 {
 	drmDevicePtr devices[DEVICES_MAX];
 
-	*v = (struct drm_view){ .asked = true };
+	*v = (struct drm_view) { .asked = true };
 	if (access("/dev/dri", F_OK) != 0) {
 		v->no_nodes = true;
 		return;

@@ -52,8 +52,8 @@ static void read_memory(const struct source *s, struct gpu *g, const char *dir)
 	if (fact_known(&g->vram_total) && fact_known(&g->vram_used))
 		g->vram_free = fact_of(g->vram_total.v - g->vram_used.v, SRC_SYSFS);
 	else
-		g->vram_free = fact_unknown(fact_known(&g->vram_total) ? g->vram_used.why :
-									 g->vram_total.why);
+		g->vram_free = fact_unknown(fact_known(&g->vram_total) ? g->vram_used.why
+								       : g->vram_total.why);
 }
 
 static void all_unknown(struct gpu *g, enum why why)
@@ -76,7 +76,8 @@ static bool hwmon_dir(const struct source *s, const char *dir, char *out, size_t
 	return (size_t)snprintf(out, size, "%s/%s", parent, names[0]) < size;
 }
 
-static void read_sensors(const struct source *s, struct gpu *g, const struct driver *d, const char *dir)
+static void read_sensors(const struct source *s, struct gpu *g, const struct driver *d,
+			 const char *dir)
 {
 	const struct ask device = { .s = s, .dir = dir, .amdgpu = d->vram_sysfs };
 	char hwmon[PATH_SIZE];

@@ -111,7 +111,8 @@ struct message {
 static void *open_library(void)
 {
 	/* WSL and NixOS keep it where the loader does not look. */
-	static const char *const places[] = { "libnvidia-ml.so.1", "/usr/lib/wsl/lib/libnvidia-ml.so.1",
+	static const char *const places[] = { "libnvidia-ml.so.1",
+					      "/usr/lib/wsl/lib/libnvidia-ml.so.1",
 					      "/run/opengl-driver/lib/libnvidia-ml.so.1" };
 	const char *own = getenv("BERTH_NVML");
 	void *lib = NULL;
@@ -195,7 +196,8 @@ static void ask_sensors(const struct api *api, handle h, struct nvml_fn *f)
 
 	f->power_mw = ask_number(api->power, h);
 	f->power_cap_mw = ask_number(api->power_limit, h);
-	nvml_return rc = api->temperature ? api->temperature(h, NVML_TEMPERATURE_GPU, &celsius) : NOT_THERE;
+	nvml_return rc = api->temperature ? api->temperature(h, NVML_TEMPERATURE_GPU, &celsius)
+					  : NOT_THERE;
 
 	f->temp_mc = rc ? fact_unknown(why_nvml(rc)) : fact_of((int64_t)celsius * 1000, SRC_NVML);
 	rc = api->busy ? api->busy(h, &busy) : NOT_THERE;
@@ -331,7 +333,7 @@ void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_vie
 {
 	int ends[2];
 
-	*v = (struct nvml_view){ .asked = true, .why = WHY_NO_LIBRARY };
+	*v = (struct nvml_view) { .asked = true, .why = WHY_NO_LIBRARY };
 	v->driver_version = fact_text_unknown(WHY_NO_LIBRARY);
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return;

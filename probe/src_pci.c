@@ -33,9 +33,13 @@ static void ask_names(struct pci_fn *f)
 
 static void copy_ids(struct pci_fn *f, const struct gpu *g)
 {
-	*f = (struct pci_fn){
-		.vendor = g->vendor, .device = g->device, .subvendor = g->subvendor,
-		.subdevice = g->subdevice, .class = g->class, .revision = g->revision,
+	*f = (struct pci_fn) {
+		.vendor = g->vendor,
+		.device = g->device,
+		.subvendor = g->subvendor,
+		.subdevice = g->subdevice,
+		.class = g->class,
+		.revision = g->revision,
 	};
 	memcpy(f->pci, g->pci, sizeof(f->pci));
 }
@@ -66,20 +70,27 @@ static void copy_bars(struct pci_fn *f, const struct pci_device *d)
 
 		if (!m->size)
 			continue;
-		f->bars[i] = (struct bar){ .address = m->base_addr, .size_bytes = m->size,
-					   .io = m->is_IO, .is_64bit = m->is_64,
-					   .prefetchable = m->is_prefetchable };
+		f->bars[i] = (struct bar) { .address = m->base_addr,
+					    .size_bytes = m->size,
+					    .io = m->is_IO,
+					    .is_64bit = m->is_64,
+					    .prefetchable = m->is_prefetchable };
 	}
 	f->bars_known = true;
 }
 
 static void copy_function(struct pci_fn *f, struct pci_device *d, const struct report *r, bool wake)
 {
-	*f = (struct pci_fn){
-		.vendor = d->vendor_id, .device = d->device_id, .subvendor = d->subvendor_id,
-		.subdevice = d->subdevice_id, .class = d->device_class, .revision = d->revision,
+	*f = (struct pci_fn) {
+		.vendor = d->vendor_id,
+		.device = d->device_id,
+		.subvendor = d->subvendor_id,
+		.subdevice = d->subdevice_id,
+		.class = d->device_class,
+		.revision = d->revision,
 	};
-	snprintf(f->pci, sizeof(f->pci), "%04x:%02x:%02x.%x", d->domain, d->bus, d->dev, d->func & 7u);
+	snprintf(f->pci, sizeof(f->pci), "%04x:%02x:%02x.%x", d->domain, d->bus, d->dev,
+		 d->func & 7u);
 	ask_names(f);
 	const struct gpu *g = gpu_at(r, f->pci);
 
@@ -95,7 +106,7 @@ void pci_ask_list(const struct report *r, bool wake, struct pci_view *v)
 		v->listed = r->n_gpus == 0;
 		return;
 	}
-	*v = (struct pci_view){ .asked = true, .listed = true };
+	*v = (struct pci_view) { .asked = true, .listed = true };
 	struct pci_device_iterator *it = pci_id_match_iterator_create(NULL);
 	struct pci_device *d;
 

@@ -64,7 +64,8 @@ static bool follow(const char *dir, const char *target, char *out, size_t size)
 
 			*(slash ? slash : out) = '\0';
 		} else if (len && !(len == 1 && *target == '.')) {
-			int n = snprintf(out + end, size - end, "%s%.*s", end ? "/" : "", (int)len, target);
+			int n = snprintf(out + end, size - end, "%s%.*s", end ? "/" : "", (int)len,
+					 target);
 
 			if (n < 0 || (size_t)n >= size - end)
 				return false;
@@ -105,8 +106,8 @@ static enum awake path_awake(const struct source *s, const char *dir)
 		if (len < sizeof(part) && addr_ok(part)) {
 			size_t n = (size_t)(at - dir) + len;
 
-			if ((size_t)snprintf(path, sizeof(path), "%.*s/power/runtime_status", (int)n, dir) >=
-			    sizeof(path))
+			if ((size_t)snprintf(path, sizeof(path), "%.*s/power/runtime_status",
+					     (int)n, dir) >= sizeof(path))
 				return AWAKE_UNKNOWN;
 			long rc = src_read(s, path, status, sizeof(status));
 			enum awake a = rc < 0 ? AWAKE_UNKNOWN : parse_runtime_status(status);
@@ -135,7 +136,8 @@ static void why_no_driver(const struct fn *f)
 	struct text t;
 
 	text_init(&t, f->g->driver_note, sizeof(f->g->driver_note));
-	if (read_in(f, "driver_override", override, sizeof(override)) > 0 && strcmp(override, "(null)")) {
+	if (read_in(f, "driver_override", override, sizeof(override)) > 0 &&
+	    strcmp(override, "(null)")) {
 		text_add(&t, "driver_override keeps it for %s", text_clean(override));
 		return;
 	}
@@ -155,7 +157,8 @@ static void read_driver(const struct fn *f)
 {
 	char path[PATH_SIZE], name[MACHINE_NAME_MAX], version[64];
 	struct gpu *g = f->g;
-	int rc = join(path, f->dir, "driver") ? src_link_name(f->s, path, name, sizeof(name)) : -EFBIG;
+	int rc = join(path, f->dir, "driver") ? src_link_name(f->s, path, name, sizeof(name))
+					      : -EFBIG;
 
 	if (rc) {
 		g->driver = fact_text_unknown(rc == -ENOENT ? WHY_NO_DRIVER : why_of(rc));
@@ -203,7 +206,8 @@ static void read_place(const struct fn *f)
 		if (cpulist_text(&set, cpus.v, sizeof(cpus.v)))
 			g->cpus = cpus;
 	}
-	rc = join(path, f->dir, "iommu_group") ? src_link_name(f->s, path, name, sizeof(name)) : -EFBIG;
+	rc = join(path, f->dir, "iommu_group") ? src_link_name(f->s, path, name, sizeof(name))
+					       : -EFBIG;
 	g->iommu_group = fact_unknown(rc ? why_of(rc) : WHY_GARBLED);
 	if (!rc && text_parse_u64(name, &group) == 0 && group <= INT32_MAX)
 		g->iommu_group = fact_of((int64_t)group, SRC_SYSFS);
@@ -236,7 +240,8 @@ static void read_nodes(const struct fn *f)
 		if (!card && strncmp(names[i], "renderD", 7) != 0)
 			continue;
 		/* Its `dev` file tells a node from a leftover name, and is what a capture keeps. */
-		if ((size_t)snprintf(path, sizeof(path), "%s/%s/dev", dir, names[i]) >= sizeof(path))
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s/dev", dir, names[i]) >=
+		    sizeof(path))
 			continue;
 		if (!fact_text_known(to) && src_read(f->s, path, dev, sizeof(dev)) > 0)
 			*to = node_text(names[i]);
@@ -268,7 +273,8 @@ static void read_function(const struct source *s, struct gpu *g, const char *dir
 	if (rc)
 		g->boot_vga = fact_unknown(rc == -ENOENT ? WHY_NOT_APPLICABLE : why_of(rc));
 	else
-		g->boot_vga = vga <= 1 ? fact_of((int64_t)vga, SRC_SYSFS) : fact_unknown(WHY_GARBLED);
+		g->boot_vga = vga <= 1 ? fact_of((int64_t)vga, SRC_SYSFS)
+				       : fact_unknown(WHY_GARBLED);
 	read_bars(&f);
 	read_driver(&f);
 	read_place(&f);
@@ -297,7 +303,7 @@ int sysfs_scan(const struct source *s, struct report *r)
 		sysfs_dir(s, names[i], dir, sizeof(dir));
 		if (!join(class_path, dir, "class") || src_read_u64(s, class_path, &class))
 			continue;
-		if (class > UINT32_MAX || !class_is_ours((uint32_t)class))
+		if (class > UINT32_MAX || !class_is_ours((uint32_t) class))
 			continue;
 		if (r->n_gpus == PROBE_GPUS_MAX) {
 			r->n_left_out++;
@@ -306,7 +312,7 @@ int sysfs_scan(const struct source *s, struct report *r)
 		struct gpu *g = &r->gpus[r->n_gpus++];
 
 		text_copy(g->pci, sizeof(g->pci), names[i]);
-		g->class = (uint32_t)class;
+		g->class = (uint32_t) class;
 		read_function(s, g, dir);
 	}
 	return 0;

@@ -38,7 +38,8 @@ static int load(hwloc_topology_t *topo)
 	return rc;
 }
 
-static struct fact count_used(hwloc_topology_t topo, hwloc_obj_type_t type, hwloc_const_bitmap_t ours)
+static struct fact count_used(hwloc_topology_t topo, hwloc_obj_type_t type,
+			      hwloc_const_bitmap_t ours)
 {
 	int64_t n = 0;
 
@@ -50,8 +51,8 @@ static struct fact count_used(hwloc_topology_t topo, hwloc_obj_type_t type, hwlo
 /* The first CPU we may use of each core; of each logical CPU where the machine does not tell cores. */
 static void pick_cpus(hwloc_topology_t topo, hwloc_const_bitmap_t ours, struct cpu *c)
 {
-	hwloc_obj_type_t type = hwloc_get_nbobjs_by_type(topo, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE :
-										     HWLOC_OBJ_PU;
+	hwloc_obj_type_t type = hwloc_get_nbobjs_by_type(topo, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE
+										   : HWLOC_OBJ_PU;
 	struct cpuset set = { 0 };
 	int64_t cores = 0;
 
@@ -72,7 +73,7 @@ static void pick_cpus(hwloc_topology_t topo, hwloc_const_bitmap_t ours, struct c
 	if (!cores)
 		return;
 	c->cores = fact_of(cores, SRC_HWLOC);
-	c->cpuset = (struct fact_text){ .src = SRC_HWLOC };
+	c->cpuset = (struct fact_text) { .src = SRC_HWLOC };
 	if (!cpulist_text(&set, c->cpuset.v, sizeof(c->cpuset.v)))
 		c->cpuset = fact_text_unknown(WHY_GARBLED);
 }
@@ -82,7 +83,8 @@ static void ask_cpu(hwloc_topology_t topo, hwloc_const_bitmap_t ours, struct cpu
 	hwloc_obj_t package = hwloc_get_obj_by_type(topo, HWLOC_OBJ_PACKAGE, 0);
 	const char *name = package ? hwloc_obj_get_info_by_name(package, "CPUModel") : NULL;
 
-	c->name = name && *name ? fact_text_of(name, SRC_HWLOC) : fact_text_unknown(WHY_NOT_EXPORTED);
+	c->name = name && *name ? fact_text_of(name, SRC_HWLOC)
+				: fact_text_unknown(WHY_NOT_EXPORTED);
 	c->threads = fact_of(hwloc_bitmap_weight(ours), SRC_HWLOC);
 	c->packages = count_used(topo, HWLOC_OBJ_PACKAGE, ours);
 	c->numa_nodes = count_used(topo, HWLOC_OBJ_NUMANODE, ours);
@@ -126,14 +128,15 @@ void topo_ask(const struct report *r, struct topo_view *v)
 {
 	hwloc_topology_t topo;
 
-	*v = (struct topo_view){ 0 };
+	*v = (struct topo_view) { 0 };
 	if (load(&topo))
 		return;
 	v->asked = true;
 	hwloc_bitmap_t ours = hwloc_bitmap_alloc();
 
 	/* Affinity may be narrower than what the cgroup allows; launch inherits both. */
-	if (ours && (hwloc_get_cpubind(topo, ours, HWLOC_CPUBIND_PROCESS) || hwloc_bitmap_iszero(ours)))
+	if (ours &&
+	    (hwloc_get_cpubind(topo, ours, HWLOC_CPUBIND_PROCESS) || hwloc_bitmap_iszero(ours)))
 		hwloc_bitmap_copy(ours, hwloc_topology_get_allowed_cpuset(topo));
 	if (ours) {
 		hwloc_bitmap_and(ours, ours, hwloc_topology_get_allowed_cpuset(topo));
@@ -144,8 +147,8 @@ void topo_ask(const struct report *r, struct topo_view *v)
 		struct topo_fn *f = &v->fns[v->n++];
 
 		memcpy(f->pci, g->pci, sizeof(f->pci));
-		f->numa_node = fact_text_known(&g->cpus) ? node_of(topo, g->cpus.v) :
-							   fact_unknown(g->cpus.why);
+		f->numa_node = fact_text_known(&g->cpus) ? node_of(topo, g->cpus.v)
+							 : fact_unknown(g->cpus.why);
 	}
 	hwloc_bitmap_free(ours);
 	hwloc_topology_destroy(topo);

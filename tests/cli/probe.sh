@@ -1,0 +1,135 @@
+# berth probe: text and JSON of captured machines, capture and replay, --check, bad input.
+. tests/lib.sh
+M=tests/machines
+
+for dir in "$M"/*/; do
+	n=$(basename "$dir")
+	exits "probe $n" 0 "$BERTH" probe --machine "$M/$n"
+	golden "probe-$n.txt" "$T/out"
+	if awk 'length > 100 { exit 1 }' "$T/out"; then
+		ok "$n fits 100 columns"
+	else
+		fail "$n fits 100 columns" "$(awk 'length > 100' "$T/out" | head -n 1)"
+	fi
+	exits "probe $n --json" 0 "$BERTH" probe --machine "$M/$n" --json
+	golden "probe-$n.json" "$T/out"
+	valid "probe $n" probe "$T/out"
+
+	# A capture of a captured machine replays to the same bytes: the recorder keeps all that is read.
+	exits "capture $n" 0 "$BERTH" probe -q --machine "$M/$n" --capture "$T/cap-$n" --json
+	cp "$T/out" "$T/live.json"
+	run "$BERTH" probe --machine "$T/cap-$n" --json
+	if cmp -s "$T/out" "$T/live.json"; then
+		ok "capture of $n replays"
+	else
+		fail "capture of $n replays" "$(diff "$T/live.json" "$T/out" | head -n 5)"
+	fi
+done
+
+# --- a machine without GPUs is a normal answer ---
+run "$BERTH" probe --machine "$M/none"
+if [ "$(grep -c 'No GPU' "$T/out")" -eq 1 ] && grep -q '^CPU ' "$T/out"; then
+	ok "no GPU is one line, and the CPU"
+else
+	fail "no GPU is one line, and the CPU" "$(cat "$T/out")"
+fi
+
+# --- nothing that wakes is read of a sleeping device: the capture holds every file that was read ---
+waking=$(cd "$T/cap-asleep" && find . -name config -o -name rom -o -name vpd -o -name '*_link_*' -o \
+	-name '*_bus_number' -o -name 'resource?_resize')
+[ -z "$waking" ] && ok "no waking attribute is read" || fail "no waking attribute is read" "$waking"
+dgpu='0000:01:00.0/0000:02:00.0/0000:03:00.0'
+hot=$(cd "$T/cap-asleep" && find . -path "*$dgpu/hwmon*" -o -path "*$dgpu/gpu_busy_percent")
+[ -z "$hot" ] && ok "no sensor of a sleeping device is read" || fail "no sensor of a sleeping device is read" "$hot"
+if [ -e "$T/cap-asleep/sys/devices/pci0000:00/0000:00:01.1/$dgpu/mem_info_vram_total" ]; then
+	ok "its memory counters are read"
+else
+	fail "its memory counters are read" "mem_info_vram_total is not in the capture"
+fi
+run "$BERTH" probe --machine "$M/asleep" --wake --device 03:00.0 --json
+if grep -q '"power_mw": 666000' "$T/out"; then
+	ok "--wake reads the sensors"
+else
+	fail "--wake reads the sensors" "$(grep power "$T/out")"
+fi
+
+# --- this very machine ---
+exits "live" 0 "$BERTH" probe
+grep -q '^CPU ' "$T/out" && ok "live shows the CPU" || fail "live shows the CPU" "$(cat "$T/out")"
+exits "live --json" 0 "$BERTH" probe --json
+valid "live" probe "$T/out"
+exits "live capture" 0 "$BERTH" probe -q --capture "$T/here" --json
+cp "$T/out" "$T/live.json"
+run "$BERTH" probe --machine "$T/here" --json
+cmp -s "$T/out" "$T/live.json" && ok "live capture replays byte for byte" ||
+	fail "live capture replays byte for byte" "$(diff "$T/live.json" "$T/out" | head -n 5)"
+[ "$(cat "$T/here/proc/sys/kernel/hostname")" = machine ] && ok "the host name is scrubbed" ||
+	fail "the host name is scrubbed" "$(cat "$T/here/proc/sys/kernel/hostname")"
+grep -q '"host": "machine"' "$T/live.json" && ok "so is the JSON beside the capture" ||
+	fail "so is the JSON beside the capture" "$(head -n 3 "$T/live.json")"
+out=$(find "$T/here" -type l | while read -r l; do
+	case $(realpath -m "$l") in "$T/here/"*) ;; *) echo "$l" ;; esac
+done)
+[ -z "$out" ] && ok "no link leaves the capture" || fail "no link leaves the capture" "$out"
+exits "live --check" 0 "$BERTH" probe --check
+
+# --- --check sees what is planted ---
+# plant NAME MACHINE/ANSWER SED-EXPRESSION PATTERN: the answer, so changed, is a disagreement that says
+# PATTERN
+plant() {
+	from=$M/${2%/*} answer=answers/${2#*/}.json
+	rm -rf "$T/planted"
+	cp -R "$from" "$T/planted"
+	sed "$3" "$from/$answer" >"$T/planted/$answer"
+	if cmp -s "$from/$answer" "$T/planted/$answer"; then
+		fail "check $1" "the planting changed nothing"
+	fi
+	exits "check $1" 1 "$BERTH" probe --machine "$T/planted" --check
+	grep -q -e "$4" "$T/out" && ok "check $1 says it" || fail "check $1 says it" "$(cat "$T/out")"
+}
+exits "check agrees" 0 "$BERTH" probe --machine "$M/three" --check
+says "a driverless function is a note" "0000:0a:00.0: libdrm does not list it"
+plant "ids" three/pci 's/0x744c/0x744d/' '0000:03:00.0: device: the scan says 744c, libpciaccess 744d'
+plant "BAR size" three/pci 's/34359738368/268435456/' '0000:03:00.0: BAR 0: the scan says 32.0 GiB, libpciaccess 256.0 MiB'
+plant "present in one" three/pci 's/"0000:06:00.0"/"0000:07:00.0"/' '0000:07:00.0: libpciaccess lists it'
+plant "absent in one" three/pci 's/"0000:06:00.0"/"0000:07:00.0"/' '0000:06:00.0: the scan lists it'
+plant "DRM node" three/drm 's/card0/card7/' '0000:03:00.0: card node: the scan says /dev/dri/card0, libdrm /dev/dri/card7'
+plant "DRM absent" three/drm 's/"0000:03:00.0"/"0000:0a:00.0"/' '0000:03:00.0: the scan lists /dev/dri/card0'
+plant "NUMA node" server/hwloc 's/"numa_node": 0/"numa_node": 1/' 'NUMA node: the scan says 0, hwloc places its CPUs (0-55,112-167) on 1'
+run "$BERTH" probe --machine "$T/planted" --check --json
+[ "$rc" -eq 1 ] && grep -q '"disagreements": \[$' "$T/out" && ok "check --json" || fail "check --json" "$(cat "$T/out")"
+exits "check without answers" 3 "$BERTH" probe --machine "$M/badfiles" --check
+
+# --- selecting ---
+exits "select by address" 0 "$BERTH" probe --machine "$M/three" --device 03:00.0,0000:00:02.0
+[ "$(grep -c '^GPU' "$T/out")" -eq 2 ] && head -n 1 "$T/out" | grep -q 03:00.0 && ok "in the order given" ||
+	fail "in the order given" "$(cat "$T/out")"
+exits "select by UUID" 0 "$BERTH" probe --machine "$M/nvidia2" --device GPU-00000000-0000-0000-0000-000000000001
+exits "select nothing" 1 "$BERTH" probe --machine "$M/three" --device 'RTX 5090'
+one_sentence "select nothing says so once"
+exits "select too much" 4 "$BERTH" probe --machine "$M/three" --device NVIDIA
+
+# --- bad input ---
+exits "no such folder" 1 "$BERTH" probe --machine "$T/absent"
+one_sentence "no such folder is one sentence"
+exits "a file is no machine" 4 "$BERTH" probe --machine README.md
+one_sentence "a file is one sentence"
+mkdir "$T/empty" "$T/hollow" "$T/hollow/sys"
+exits "an empty folder is no machine" 4 "$BERTH" probe --machine "$T/empty"
+exits "a hollow folder is no machine" 4 "$BERTH" probe --machine "$T/hollow"
+one_sentence "a hollow folder is one sentence"
+exits "unknown option" 2 "$BERTH" probe --jsno
+one_sentence "unknown option is one sentence"
+exits "operand" 2 "$BERTH" probe card0
+exits "check and capture" 2 "$BERTH" probe --check --capture "$T/x"
+exits "capture over files" 4 "$BERTH" probe --capture "$M"
+one_sentence "capture over files is one sentence"
+exits "capture below a file" 4 "$BERTH" probe --capture README.md/x
+exits "capture in no folder" 1 "$BERTH" probe --capture "$T/absent/x"
+exits "a failed capture" 4 "$BERTH" probe --machine "$T/hollow" --capture "$T/failed"
+left=$(find "$T" -maxdepth 1 -name 'failed*')
+[ -z "$left" ] && ok "a failed capture leaves nothing" || fail "a failed capture leaves nothing" "$left"
+exits "capture into an empty folder" 0 "$BERTH" probe -q --capture "$T/empty"
+[ -d "$T/empty/sys" ] && ok "is filled" || fail "is filled" "$(ls "$T/empty")"
+
+finish
