@@ -163,6 +163,12 @@ static int print_frame(const struct top *t)
 	return rc;
 }
 
+/* Whatever became of stdout, no device was lost: -EIO would say so. */
+static int cannot_write(struct err *e)
+{
+	return err_set(e, -EPIPE, "cannot write to standard output: %s", strerror(errno));
+}
+
 /* One reading of the devices in place: for a single frame, and for a folder that never changes. */
 static int collect_now(struct top *t, struct err *e)
 {
@@ -181,7 +187,7 @@ static int once(struct top *t, struct err *e)
 	t->src.snap->interval_ms = 0;
 	source_next(&t->src);
 	rc = print_frame(t);
-	return rc ? err_set(e, rc, "cannot write the frame") : 0;
+	return rc ? cannot_write(e) : 0;
 }
 
 /* A frame each interval, until a signal ends it. No cursor moves: for screen readers and pipes. */
@@ -196,7 +202,7 @@ static int lines(struct top *t, struct err *e)
 		source_next(&t->src);
 		rc = print_frame(t);
 		if (rc)
-			return err_set(e, rc, "cannot write the frame");
+			return cannot_write(e);
 		if (poll(&fd, 1, (int)t->src.snap->interval_ms) > 0 &&
 		    read(fd.fd, &info, sizeof(info)) > 0 && info.ssi_signo != SIGWINCH)
 			return 0;

@@ -16,6 +16,19 @@ struct device_row {
 	const struct fact *power, *cap, *temp; /* NULL: no such thing here */
 };
 
+/* Makers whose name the model's name does without, where the column is narrow. */
+static const char *const makers[] = { "NVIDIA ", "AMD ", "Intel ", "Intel(R) " };
+
+static const char *short_name(const struct pen *p, const char *name)
+{
+	if (text_cells(p->v, name) <= p->end - p->col)
+		return name;
+	for (size_t i = 0; i < sizeof(makers) / sizeof(makers[0]); i++)
+		if (!strncmp(name, makers[i], strlen(makers[i])))
+			return name + strlen(makers[i]);
+	return name;
+}
+
 static void write_device(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
@@ -23,7 +36,7 @@ static void write_device(struct pen *p, const void *row)
 	pen_text(p, ATTR_PLAIN, d->place);
 	pen_text(p, ATTR_PLAIN, " ");
 	if (fact_text_known(d->name))
-		pen_text(p, ATTR_PLAIN, d->name->v);
+		pen_text(p, ATTR_PLAIN, short_name(p, d->name->v));
 	else if (d->gpu)
 		pen_printf(p, ATTR_PLAIN, "%04" PRIx32 ":%04" PRIx32, d->gpu->vendor,
 			   d->gpu->device);
@@ -188,7 +201,7 @@ static void write_state(struct pen *p, const void *row)
 /* clang-format off */
 static const struct column columns[] = {
 	{ "DEVICE",     12, 26, 44, 9, false, write_device },
-	{ "MEMORY",     12, 15, 64, 5, false, write_bar },
+	{ "MEMORY",     14, 16, 64, 5, false, write_bar },
 	{ "USED/TOTAL", 13, 13, 13, 8, true,  write_memory },
 	{ "POWER",       9,  9,  9, 6, true,  write_power },
 	{ "TEMP",        5,  5,  5, 4, true,  write_temp },

@@ -143,9 +143,9 @@ static void a_working_machine(void **state)
 	add_run(st, "chat-55b Q4_K_M");
 	shows(st, 80,
 	      "berth top  ws1  12:34:56  1 GPU  1 run  every 1.0 s\n"
-	      "DEVICE                     MEMORY           USED/TOTAL     POWER  TEMP STATE\n"
-	      "01:00.0 GeForce RTX 5090   [WWKCOO.....] 16.0/32.0 GiB 412/575 W  71 C ok\n"
-	      "CPU Ryzen 9 9950X          [WCO........]    32/128 GiB         -     - ok\n"
+	      "DEVICE                    MEMORY            USED/TOTAL     POWER  TEMP STATE\n"
+	      "01:00.0 GeForce RTX 5090  [WWKCOO......] 16.0/32.0 GiB 412/575 W  71 C ok\n"
+	      "CPU Ryzen 9 9950X         [WCO.........]    32/128 GiB         -     - ok\n"
 	      "\n"
 	      "RUN               STATE      LAYERS           CONTEXT PROMPT t/s NOW t/s AVG t/s\n"
 	      "chat-55b Q4_K_M   generating verified       1024/8192       2000    32.0    25.0\n"
@@ -156,8 +156,8 @@ static void a_working_machine(void **state)
 	      "01:00.0 GeForce  16.0/32.0 GiB ok\n"
 	      "CPU Ryzen 9 9950    32/128 GiB ok\n"
 	      "\n"
-	      "RUN              STATE      LAYERS\n"
-	      "chat-55b Q4_K_M  generating verified\n"
+	      "RUN      STATE      LAYERS       NOW t/s\n"
+	      "chat-55b generating verified        32.0\n"
 	      "  on CUDA0 01:00.0 30/30, CPU 3/3 layers\n"
 	      "  drift +1.0% of 12.0 GiB planned\n");
 	shows(st, 120,
@@ -186,9 +186,9 @@ static void nothing_known(void **state)
 	g->device = 0x744c;
 	shows(st, 80,
 	      "berth top  12:34:56  1 GPU  0 runs  every 1.0 s\n"
-	      "DEVICE                     MEMORY           USED/TOTAL     POWER  TEMP STATE\n"
-	      "05:00.0 1002:744c          not asked                 -         -     - unknown\n"
-	      "CPU                        not asked                 -         -     - ok\n"
+	      "DEVICE                    MEMORY            USED/TOTAL     POWER  TEMP STATE\n"
+	      "05:00.0 1002:744c         not asked                  -         -     - unknown\n"
+	      "CPU                       not asked                  -         -     - ok\n"
 	      "\n"
 	      "No runs; 'berth launch MODEL' starts one.\n");
 	free(st);
