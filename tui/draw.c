@@ -24,6 +24,7 @@ static const struct key_help helps[] = {
 	{ "Ctrl-L",     NULL,     "Draw everything again." },
 };
 
+/* KEY_RESIZE is no key of ours: resizeterm() itself puts it into the queue. */
 static const struct {
 	int code;
 	enum act act;
@@ -36,7 +37,7 @@ static const struct {
 	{ KEY_DOWN, ACT_DOWN },  { 'j', ACT_DOWN },
 	{ KEY_PPAGE, ACT_PAGE_UP }, { KEY_NPAGE, ACT_PAGE_DOWN },
 	{ KEY_HOME, ACT_TOP },   { KEY_END, ACT_END },
-	{ 'L' & 0x1f, ACT_REDRAW }, { KEY_RESIZE, ACT_REDRAW },
+	{ 'L' & 0x1f, ACT_REDRAW },
 };
 
 /* Colours on the terminal's own background. Every letter and word carries its meaning without them. */

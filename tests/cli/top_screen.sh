@@ -1,0 +1,140 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# berth top on a full screen, in tmux: sizes, terminals, keys, colours, resizing, and the terminal as
+# it was after every way to leave.
+. tests/lib.sh
+command -v tmux >/dev/null 2>&1 || skip "tmux is not installed"
+trap 'tmux -L "$sock" kill-server 2>/dev/null; kill $pid 2>/dev/null; wait; rm -rf "$T"' EXIT
+sock=berth-$$
+unset TMUX TMUX_PANE COLUMNS LINES
+mkdir "$T/run"
+export BERTH_RUNTIME_DIR="$T/run"
+: >"$T/ready"
+"$BUILD/tests/fake/prog_telem_writer" "$T/run/live.telem" 200 >"$T/ready" &
+pid=$!
+while ! grep -q ready "$T/ready"; do sleep 0.05; done
+machine=tests/machines/three
+
+t() {
+	tmux -L "$sock" -f /dev/null "$@"
+}
+
+# screen COLUMNS ROWS COMMAND: the command in a shell that shows its exit and waits
+screen() {
+	t kill-server 2>/dev/null
+	sleep 0.2
+	t new-session -d -x "$1" -y "$2" "$3; echo exit=\$?; stty -a | grep -o ' -*echo ' ; exec cat" ||
+		skip "tmux cannot start a server here"
+	t set-option -g status off
+	t resize-window -x "$1" -y "$2" 2>/dev/null
+}
+
+# sees NAME PATTERN: within 10 s the screen has it
+sees() {
+	for i in $(seq 100); do
+		t capture-pane -p >"$T/screen" 2>/dev/null
+		if grep -q -e "$2" "$T/screen"; then
+			ok "$1"
+			return
+		fi
+		sleep 0.1
+	done
+	fail "$1" "no '$2' on: $(cat "$T/screen")"
+}
+
+top="$BERTH top --machine $machine"
+screen 80 24 "$top"
+sees "80x24: a device" '^03:00.0 Radeon RX 7900 XT \[O'
+sees "80x24: a run" '^fake-7b q8_0 .*verified'
+sees "80x24: the keys" 'q quit .*? help'
+if [ "$(wc -l <"$T/screen")" -le 24 ]; then ok "80x24: fits"; else fail "80x24: fits" "too long"; fi
+t send-keys '?'
+sees "? shows the keys" 'PgUp PgDn  Scroll by a screen'
+t send-keys '?'
+sees "? goes back" '^fake-7b'
+t send-keys p
+sees "p pauses" 'PAUSED'
+t send-keys p
+sees "p goes on" 'run  every 1.0 s'
+t send-keys -- -
+sees "- is slower" 'every 2.0 s'
+t send-keys + + + +
+sees "+ is faster" 'every 0.1 s'
+t send-keys q
+sees "q leaves with 0" '^exit=0'
+sees "q gives the terminal back" '^ echo'
+
+for sig in TERM INT HUP; do
+	screen 80 24 "sh -c 'echo \$\$ >$T/pid; exec $top'"
+	sees "before SIG$sig" '^fake-7b'
+	kill -$sig "$(cat "$T/pid")"
+	sees "SIG$sig leaves with 0" '^exit=0'
+	sees "SIG$sig gives the terminal back" '^ echo'
+done
+
+screen 40 10 "$top"
+sees "40x10: a run or more below" 'rows above'
+t send-keys Down Down Down Down Down Down Down Down
+sees "40x10: scrolls to the run" 'generating verified'
+t send-keys Home
+sees "40x10: and back" '^00:02.0'
+t send-keys q
+sees "40x10: leaves" '^exit=0'
+
+for term in vt100 linux xterm-256color; do
+	screen 80 24 "TERM=$term $top"
+	sees "TERM=$term" '^fake-7b q8_0 .*verified'
+	t send-keys q
+	sees "TERM=$term leaves" '^exit=0'
+done
+for term in dumb no-such-terminal; do
+	screen 80 50 "TERM=$term timeout -s INT 2 $top --interval 0.5"
+	sees "TERM=$term prints frames" '^fake-7b q8_0 .*verified'
+	sees "TERM=$term ends" '^exit='
+done
+
+for size in "1 1" "2 1" "1 5" "20 5" "300 100" "80 2"; do
+	set -- $size
+	screen "$1" "$2" "sh -c 'echo \$\$ >$T/pid; exec $top'"
+	sleep 0.5
+	if kill -0 "$(cat "$T/pid")" 2>/dev/null; then ok "$1x$2 lives"; else fail "$1x$2 lives" "gone"; fi
+	t resize-window -x 80 -y 24
+	sees "$1x$2 grows to 80x24" '^fake-7b q8_0 .*verified'
+done
+
+screen 80 24 "sh -c 'echo \$\$ >$T/pid; exec $top --interval 0.1'"
+sees "before the storm" '^fake-7b'
+for i in $(seq 12); do
+	for size in "30 8" "200 60" "1 1" "81 25"; do
+		set -- $size
+		t resize-window -x "$1" -y "$2"
+	done
+done
+t resize-window -x 80 -y 24
+sees "after a storm of resizes" '^fake-7b q8_0 .*verified'
+sees "its keys" 'q quit .*? help'
+t send-keys q
+sees "it leaves" '^exit=0'
+
+# what goes to the terminal, byte by byte
+raw() {
+	screen 80 24 "sleep 0.5; $1"
+	t pipe-pane "cat >$T/raw"
+	sees "$2" '^fake-7b'
+	sleep 0.5
+	t send-keys q
+	sees "$2 leaves" '^exit=0'
+}
+esc=$(printf '\033')
+# colours: how often a colour was set; the reset to the own ones (39, 49) counts too
+colours() {
+	grep -o "$esc\[[0-9;]*m" "$T/raw" | tr -d "$esc[m" | tr ';' '\n' | grep -c '^\([349][0-9]\|10[0-7]\)$'
+}
+raw "env TERM=xterm-256color $top" "with colour"
+n=$(colours)
+if [ "$n" -gt 0 ]; then ok "colour codes"; else fail "colour codes" "none"; fi
+raw "env NO_COLOR=1 TERM=xterm-256color $top" "NO_COLOR"
+n=$(colours)
+if [ "$n" -eq 0 ]; then ok "NO_COLOR: no colour codes"; else fail "NO_COLOR: no colour codes" "$n"; fi
+if tr -d '\000-\177' <"$T/raw" | grep -q .; then fail "LC_ALL=C is pure ASCII" "it is not"; else ok "LC_ALL=C is pure ASCII"; fi
+finish
