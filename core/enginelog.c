@@ -23,7 +23,7 @@ static const char *const no_memory_words[] = {
 	"OutOfHostMemory",        "failed to allocate",
 	"unable to allocate",     "cudaMalloc failed",
 	"failed to alloc",        "Device memory allocation of size",
-	"cannot allocate memory",
+	"cannot allocate memory", "std::bad_alloc",
 };
 
 static const char *const kind_names[] = {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* berth launch: plan, start, prove, watch. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,7 +149,7 @@ static int carry_out(struct job *j, struct err *e)
 	if (rc)
 		return report(j, rc, e);
 	/* tokens end where they end; the next line of the terminal is ours */
-	if (!j->o.json && j->wire.done.generated_tokens)
+	if (!j->o.json && j->wire.done.generated_tokens && strcmp(j->wire.done.stop, "closed") != 0)
 		puts("");
 	if (j->o.json)
 		return answer_json(j, j->ending.exit);

@@ -102,22 +102,18 @@ static void warn_inexact(const struct job *j)
 			 (unsigned long long)j->proof.unplaced_bytes);
 }
 
+/* The table stands at the left margin: it has no room for our name on every line. */
 static void show_proof(const struct job *j)
 {
-	char table[4096], line[256];
+	char table[4096];
 	struct text t;
 
+	if (j->log.level < LOG_NORMAL)
+		return;
 	text_init(&t, table, sizeof(table));
 	proof_text(&t, &j->proof);
-	log_note(&j->log, "placement proven: %u layers and the output are where the plan says",
-		 j->plan.n_layer);
-	for (const char *s = table; *s;) {
-		size_t n = strcspn(s, "\n");
-
-		snprintf(line, sizeof(line), "%.*s", (int)n, s);
-		log_note(&j->log, "%s", line);
-		s += n + (s[n] == '\n');
-	}
+	log_note(&j->log, "placement proven: %u layers and the output are where the plan says", j->plan.n_layer);
+	fputs(table, stderr);
 }
 
 /* The engine told where everything is: go, or refuse. */
