@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -246,8 +247,9 @@ static void child(int fd, const char (*pci)[24], uint32_t n)
 	struct message m = { 0 };
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	/* Nobody stops a child whose parent died; and what a driver prints is not our answer. */
+	/* Nobody else stops a child whose parent died; its crash is no news, its prints are no answer. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setrlimit(RLIMIT_CORE, &(struct rlimit) { 0 });
 	dup2(null, STDOUT_FILENO);
 	dup2(null, STDERR_FILENO);
 	m.why = start(&api);
