@@ -23,11 +23,13 @@ struct driver {
 
 static int slow_collect(void *ctx, struct report **r, struct err *e)
 {
-	const struct driver *d = ctx;
+	struct driver *d = ctx;
+	const char *error;
 
 	sleep_ms(d->ms);
-	if (d->error)
-		return err_set(e, -EIO, "%s", d->error);
+	error = __atomic_load_n(&d->error, __ATOMIC_SEQ_CST);
+	if (error)
+		return err_set(e, -EIO, "%s", error);
 	*r = calloc(1, sizeof(**r));
 	(*r)->n_gpus = 3;
 	return *r ? 0 : -ENOMEM;
