@@ -22,6 +22,8 @@ static const struct backend backends[] = {
 	  "the CUDA backend compiled by HIP; overhead not measured, as CUDA" },
 	{ "vulkan", 64, false, false, true,  true,  128 * MIB,
 	  "ggml-vulkan.cpp, minStorageBufferOffsetAlignment: at most 64 on the drivers known" },
+	{ "sycl",  128, true,  false, false, true,  512 * MIB,
+	  "ggml-sycl.cpp, as CUDA; overhead not measured, as CUDA" },
 	{ "rpc",    32, false, false, true,  false,         0,
 	  "ggml-rpc.cpp: the server's alignment; checked against a CPU server" },
 };

@@ -5,9 +5,9 @@
 
 #include "vram-planner/cost_priv.h"
 
-#define CELLS_PAD   256 /* llama_context pads the context, and the sliding cache its cells, to this */
-#define ROW_PAD     512 /* MATRIX_ROW_PADDING of the CUDA backend */
-#define PIPELINE    4 /* GGML_SCHED_MAX_COPIES */
+#define CELLS_PAD 256 /* llama_context pads the context, and the sliding cache its cells, to this */
+#define ROW_PAD   512 /* MATRIX_ROW_PADDING of the CUDA backend */
+#define PIPELINE  4   /* GGML_SCHED_MAX_COPIES */
 
 static uint64_t pad(uint64_t v, uint64_t to)
 {
@@ -26,7 +26,8 @@ int ask_settle(struct ask *a, struct err *e)
 	uint64_t n_ctx = a->n_ctx;
 
 	if (a->n_seq == 0 || a->n_seq > 256)
-		return err_set(e, -ERANGE, "%" PRIu32 " parallel sequences; 1 to 256 are possible", a->n_seq);
+		return err_set(e, -ERANGE, "%" PRIu32 " parallel sequences; 1 to 256 are possible",
+			       a->n_seq);
 	if (n_ctx == 0 || n_ctx > INT32_MAX - CELLS_PAD * 256u)
 		return err_set(e, -ERANGE, "a context of %" PRIu64 " tokens; at most %d", n_ctx,
 			       INT32_MAX - CELLS_PAD * 256);
@@ -81,11 +82,16 @@ static const struct {
 	const char *begin;
 	enum tensor_class class;
 } classes[] = {
-	{ "token_embd_norm.", TENSOR_FIRST }, { "token_embd.", TENSOR_INPUT },
-	{ "position_embd.", TENSOR_INPUT },   { "token_types.", TENSOR_INPUT },
-	{ "output.", TENSOR_OUTPUT },         { "output_norm.", TENSOR_OUTPUT },
-	{ "cls.", TENSOR_OUTPUT },            { "dense_2.", TENSOR_OUTPUT },
-	{ "dense_3.", TENSOR_OUTPUT },        { "rope_freqs.", TENSOR_EVERY },
+	{ "token_embd_norm.", TENSOR_FIRST },
+	{ "token_embd.", TENSOR_INPUT },
+	{ "position_embd.", TENSOR_INPUT },
+	{ "token_types.", TENSOR_INPUT },
+	{ "output.", TENSOR_OUTPUT },
+	{ "output_norm.", TENSOR_OUTPUT },
+	{ "cls.", TENSOR_OUTPUT },
+	{ "dense_2.", TENSOR_OUTPUT },
+	{ "dense_3.", TENSOR_OUTPUT },
+	{ "rope_freqs.", TENSOR_EVERY },
 	{ "rope_factors_", TENSOR_EVERY },
 };
 
@@ -120,10 +126,12 @@ static int sum_tensor(struct tally *y, const struct shape *s, const struct tenso
 	uint64_t bytes = placed_bytes(y->backend, t->type, t->ne[0], t->bytes);
 
 	if (!class_of(t, &class))
-		return err_set(e, -ENOTSUP, "berth does not know where the engine puts the tensor '%.*s'",
+		return err_set(e, -ENOTSUP,
+			       "berth does not know where the engine puts the tensor '%.*s'",
 			       (int)t->name_len, t->name);
 	if (class == TENSOR_LAYER && t->layer >= (int32_t)s->n_layer)
-		return err_set(e, -EBADMSG, "tensor '%.*s' belongs to layer %" PRId32 " of %" PRIu32,
+		return err_set(e, -EBADMSG,
+			       "tensor '%.*s' belongs to layer %" PRId32 " of %" PRIu32,
 			       (int)t->name_len, t->name, t->layer, s->n_layer);
 	if (class == TENSOR_LAYER && t->layer >= (int32_t)s->n_run)
 		return 0; /* prediction layers are left out unless asked for */
@@ -162,11 +170,14 @@ static int sum_cache(struct tally *y, const struct shape *s, const struct ask *a
 		uint64_t cells = s->slides[i] ? ask_cells_sliding(a, s) : ask_cells(a);
 		uint64_t rows = cells * streams(a), k, v;
 
-		if (!cache_bytes(y->backend, a->type_k, (uint64_t)s->head_k * s->n_head_kv[i], rows, &k) ||
-		    !cache_bytes(y->backend, a->type_v, (uint64_t)s->head_v * s->n_head_kv[i], rows, &v))
-			return err_set(e, -ENOTSUP,
-				       "a cache of type %s or %s cannot hold rows of %" PRIu32 " heads",
-				       quant_name(a->type_k), quant_name(a->type_v), s->n_head_kv[i]);
+		if (!cache_bytes(y->backend, a->type_k, (uint64_t)s->head_k * s->n_head_kv[i], rows,
+				 &k) ||
+		    !cache_bytes(y->backend, a->type_v, (uint64_t)s->head_v * s->n_head_kv[i], rows,
+				 &v))
+			return err_set(
+				e, -ENOTSUP,
+				"a cache of type %s or %s cannot hold rows of %" PRIu32 " heads",
+				quant_name(a->type_k), quant_name(a->type_v), s->n_head_kv[i]);
 		y->kv[i + 1] = k + v;
 	}
 	return 0;
@@ -225,8 +236,9 @@ static const struct tally *tally_of(const struct costs *c, const struct backend 
 	return &c->tallies[0];
 }
 
-int costs_prepare(struct costs *c, const struct model *m, const struct shape *s, const struct ask *a,
-		  const struct backend *const *backends, uint32_t n, struct err *e)
+int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
+		  const struct ask *a, const struct backend *const *backends, uint32_t n,
+		  struct err *e)
 {
 	memset(c, 0, sizeof(*c));
 	c->model = m;
@@ -256,7 +268,7 @@ int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
  * rows of 18 models; where the form is not exact it is on the safe side. Constants that have no other
  * name are such findings.
  */
-#define SLACK_FLOATS 16             /* a token's positions, output ids and small inputs */
+#define SLACK_FLOATS 16              /* a token's positions, output ids and small inputs */
 #define SLACK_BYTES  UINT64_C(65536) /* alignment of the graph's tensors */
 
 static uint64_t row_bytes(const struct ask *a, uint64_t floats)
@@ -283,7 +295,8 @@ static uint64_t layer_bytes(const struct costs *c)
 	/* The experts' outputs do not fit where two inner rows were: they come on top. */
 	if (s->n_used && s->n_embd > 2 * (uint64_t)s->n_ff_exp)
 		rows += s->n_used;
-	return row_bytes(&c->ask, 3 * (uint64_t)s->n_ff + rows * s->n_embd + SLACK_FLOATS) + SLACK_BYTES;
+	return row_bytes(&c->ask, 3 * (uint64_t)s->n_ff + rows * s->n_embd + SLACK_FLOATS) +
+	       SLACK_BYTES;
 }
 
 /* The rotations that go with a quantized cache, f32 matrices. */
@@ -370,8 +383,8 @@ static uint64_t brought_bytes(const struct costs *c, uint32_t n_host)
 	return max_of(big, cache);
 }
 
-static uint64_t compute_bytes(const struct costs *c, const struct backend *b, bool first, bool pipeline,
-			      uint32_t n_host)
+static uint64_t compute_bytes(const struct costs *c, const struct backend *b, bool first,
+			      bool pipeline, uint32_t n_host)
 {
 	uint64_t mask = mask_bytes(c), graph = max_of(graph_bytes(c, b), logits_bytes(c));
 
@@ -381,7 +394,8 @@ static uint64_t compute_bytes(const struct costs *c, const struct backend *b, bo
 		graph += row_bytes(&c->ask, (c->shape->n_used + 1) * (uint64_t)c->shape->n_embd);
 	/* A pipeline keeps copies of what enters each device; the first also of the embeddings. */
 	if (pipeline)
-		graph += (PIPELINE - 1) * mask + row_bytes(&c->ask, (first ? 13 : 8) * (uint64_t)c->shape->n_embd);
+		graph += (PIPELINE - 1) * mask +
+			 row_bytes(&c->ask, (first ? 13 : 8) * (uint64_t)c->shape->n_embd);
 	return graph + mask + rotation_bytes(c);
 }
 
@@ -404,7 +418,7 @@ void costs_device(const struct costs *c, const struct berthing *b, bool first, b
 	const struct tally *y = tally_of(c, b->backend);
 	uint32_t begin = b->first, end = begin + b->units, n_layer = c->shape->n_layer;
 
-	*out = (struct plan_buffers){ 0 };
+	*out = (struct plan_buffers) { 0 };
 	if (b->units == 0)
 		return;
 	out->weights_bytes = y->weights[end] - y->weights[begin];
@@ -422,14 +436,16 @@ void costs_host(const struct costs *c, const struct berthing *b, uint32_t n, uin
 		struct plan_buffers *out)
 {
 	const struct tally *y = &c->tallies[0];
-	uint64_t copies = costs_pipeline(c, b, n, n_host) ? PIPELINE : 1, mask = mask_bytes(c), graph;
+	uint64_t copies = costs_pipeline(c, b, n, n_host) ? PIPELINE : 1, mask = mask_bytes(c),
+		 graph;
 
-	*out = (struct plan_buffers){ 0 };
+	*out = (struct plan_buffers) { 0 };
 	out->weights_bytes = y->input + y->weights[n_host] + (n_host ? y->every : 0);
 	out->kv_bytes = y->kv[c->ask.cache_on_host ? c->shape->n_layer + 1 : n_host];
 	out->overhead_bytes = y->backend->overhead_bytes;
 	if (n == 0 || (n_host && !b[0].backend->offloads_ops))
-		graph = max_of(layer_bytes(c), logits_bytes(c)) + row_bytes(&c->ask, c->shape->n_embd);
+		graph = max_of(layer_bytes(c), logits_bytes(c)) +
+			row_bytes(&c->ask, c->shape->n_embd);
 	else
 		graph = row_bytes(&c->ask, 4 * (uint64_t)c->shape->n_embd) + SLACK_BYTES;
 	/* The logits of each sequence are kept in host memory for the caller. */
@@ -437,7 +453,8 @@ void costs_host(const struct costs *c, const struct berthing *b, uint32_t n, uin
 			     4 * (uint64_t)c->ask.n_seq * c->shape->n_vocab;
 }
 
-void split_units(uint32_t n_layer, uint32_t n_gpu_layers, const float *split, uint32_t n, uint32_t *units)
+void split_units(uint32_t n_layer, uint32_t n_gpu_layers, const float *split, uint32_t n,
+		 uint32_t *units)
 {
 	uint32_t active = n_gpu_layers < n_layer + 1 ? n_gpu_layers : n_layer + 1;
 	float ends[PLAN_DEVICES_MAX], sum = 0;

@@ -19,13 +19,14 @@
 /* --- backends --- */
 
 struct backend {
-	const char *name;        /* as in the plan file */
-	uint32_t alignment;      /* of every tensor in a buffer, bytes */
-	bool pads_rows;          /* quantized rows are padded to 512 weights at the tensor's end */
-	bool stages_kv;          /* flash attention makes f16 copies of a layer's quantized cache */
-	bool copies_inputs;      /* asynchronous with events: several devices run as a pipeline */
-	bool offloads_ops;       /* prompt batches of host layers are computed on the device */
-	uint64_t overhead_bytes; /* driver context and run-time pools, outside the engine's account */
+	const char *name;   /* as in the plan file */
+	uint32_t alignment; /* of every tensor in a buffer, bytes */
+	bool pads_rows;     /* quantized rows are padded to 512 weights at the tensor's end */
+	bool stages_kv;     /* flash attention makes f16 copies of a layer's quantized cache */
+	bool copies_inputs; /* asynchronous with events: several devices run as a pipeline */
+	bool offloads_ops;  /* prompt batches of host layers are computed on the device */
+	uint64_t
+		overhead_bytes; /* driver context and run-time pools, outside the engine's account */
 	const char *source;
 };
 
@@ -46,10 +47,10 @@ struct family {
 	uint32_t window;      /* tokens */
 	uint32_t period;      /* of the pattern: the last of each `period` layers sees everything */
 	uint32_t only_layers; /* sliding only in models of exactly so many layers; 0: any */
-	bool nextn;           /* may carry trailing prediction layers, which the engine leaves out */
-	bool parallel;        /* attention and the inner rows of a layer are computed side by side */
-	uint32_t live_rows;   /* rows of n_embd that live beside the usual four at the peak */
-	const char *source;   /* where the rule is from, and which measured models hold it to it */
+	bool nextn;         /* may carry trailing prediction layers, which the engine leaves out */
+	bool parallel;      /* attention and the inner rows of a layer are computed side by side */
+	uint32_t live_rows; /* rows of n_embd that live beside the usual four at the peak */
+	const char *source; /* where the rule is from, and which measured models hold it to it */
 };
 
 const struct family *family_find(const char *arch); /* NULL: no verified rules */
@@ -62,9 +63,9 @@ struct shape {
 	uint32_t n_layer; /* repeating layers, with the trailing prediction layers */
 	uint32_t n_run;   /* of them computed, and holding a cache */
 	uint32_t n_embd, n_vocab, n_head, n_ctx_train;
-	uint32_t n_ff;   /* the widest inner row of a token: dense, or all its experts together */
+	uint32_t n_ff;     /* the widest inner row of a token: dense, or all its experts together */
 	uint32_t n_ff_exp; /* inner width of one expert */
-	uint32_t n_used; /* experts a token goes through; 0: dense */
+	uint32_t n_used;   /* experts a token goes through; 0: dense */
 	uint32_t head_k, head_v;
 	uint32_t window; /* tokens; 0: no layer slides */
 	uint32_t n_head_kv[LAYERS_MAX];
@@ -94,7 +95,7 @@ struct ask {
  * divided.
  */
 int ask_settle(struct ask *a, struct err *e);
-uint32_t ask_cells(const struct ask *a);                               /* of a full layer, per stream */
+uint32_t ask_cells(const struct ask *a); /* of a full layer, per stream */
 uint32_t ask_cells_sliding(const struct ask *a, const struct shape *s); /* of a sliding layer */
 
 /* --- what it costs --- */
@@ -125,8 +126,9 @@ struct berthing {
 };
 
 /* Prepare for backends[0..n): the distinct rows and the host's. -EOVERFLOW when sums overflow. */
-int costs_prepare(struct costs *c, const struct model *m, const struct shape *s, const struct ask *a,
-		  const struct backend *const *backends, uint32_t n, struct err *e);
+int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
+		  const struct ask *a, const struct backend *const *backends, uint32_t n,
+		  struct err *e);
 
 /* Whether the engine would run these devices as a pipeline, with copies of what enters each. */
 bool costs_pipeline(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host);
@@ -146,7 +148,8 @@ void costs_host(const struct costs *c, const struct berthing *b, uint32_t n, uin
  * The engine's own rule: from n_gpu_layers and tensor_split to units per device, in single precision
  * as llama.cpp computes it.
  */
-void split_units(uint32_t n_layer, uint32_t n_gpu_layers, const float *split, uint32_t n, uint32_t *units);
+void split_units(uint32_t n_layer, uint32_t n_gpu_layers, const float *split, uint32_t n,
+		 uint32_t *units);
 
 /* --- what the engine would abort on --- */
 

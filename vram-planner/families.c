@@ -55,8 +55,8 @@ const struct family *family_find(const char *arch)
 }
 
 /* A key within [1, max]; `fallback` when absent and not 0. */
-static int need(const struct model *m, const char *key, uint64_t max, uint32_t fallback, uint32_t *v,
-		struct err *e)
+static int need(const struct model *m, const char *key, uint64_t max, uint32_t fallback,
+		uint32_t *v, struct err *e)
 {
 	uint64_t found;
 
@@ -96,10 +96,12 @@ static int read_layers(struct shape *s, const struct model *m, struct err *e)
 	if (rc)
 		return rc;
 	if (nextn && !s->family->nextn)
-		return err_set(e, -ENOTSUP, "%s with prediction layers (nextn_predict_layers) is not verified",
+		return err_set(e, -ENOTSUP,
+			       "%s with prediction layers (nextn_predict_layers) is not verified",
 			       model_arch(m));
 	if (nextn >= s->n_layer)
-		return err_set(e, -EBADMSG, "%s.nextn_predict_layers is %" PRIu32 " of %" PRIu32 " layers",
+		return err_set(e, -EBADMSG,
+			       "%s.nextn_predict_layers is %" PRIu32 " of %" PRIu32 " layers",
 			       model_arch(m), nextn, s->n_layer);
 	s->n_run = s->n_layer - nextn;
 	return 0;
@@ -115,21 +117,24 @@ static int read_heads(struct shape *s, const struct model *m, struct err *e)
 		rc = need(m, "attention.value_length", 65536, s->n_embd / s->n_head, &s->head_v, e);
 	if (rc)
 		return rc;
-	if (model_u64(m, "attention.key_length_swa", &(uint64_t){ 0 }) ||
-	    model_u64(m, "attention.key_length_mla", &(uint64_t){ 0 }))
-		return err_set(e, -ENOTSUP, "%s with heads of several sizes is not verified", model_arch(m));
+	if (model_u64(m, "attention.key_length_swa", &(uint64_t) { 0 }) ||
+	    model_u64(m, "attention.key_length_mla", &(uint64_t) { 0 }))
+		return err_set(e, -ENOTSUP, "%s with heads of several sizes is not verified",
+			       model_arch(m));
 	for (uint32_t i = 0; i < s->n_layer; i++) {
 		uint64_t n = 0;
 
 		if (!model_u64_at(m, "attention.head_count_kv", i, &n) &&
 		    !model_u64_at(m, "attention.head_count", i, &n))
-			return err_set(e, -EBADMSG, "the header has no head count for layer %" PRIu32, i);
+			return err_set(e, -EBADMSG,
+				       "the header has no head count for layer %" PRIu32, i);
 		if (n == 0 || n > 65536)
 			return err_set(e, n ? -EBADMSG : -ENOTSUP,
 				       "layer %" PRIu32 " has %" PRIu64 " key-value heads", i, n);
 		s->n_head_kv[i] = (uint32_t)n;
 		if (n * s->head_k > WIDTH_MAX || n * s->head_v > WIDTH_MAX)
-			return err_set(e, -EBADMSG, "layer %" PRIu32 " has absurdly wide keys or values", i);
+			return err_set(e, -EBADMSG,
+				       "layer %" PRIu32 " has absurdly wide keys or values", i);
 	}
 	return 0;
 }
@@ -172,10 +177,11 @@ static int read_window(struct shape *s, const struct model *m, struct err *e)
 		v = f->window;
 	}
 	if (v == 0 && !found)
-		return err_set(e, -EBADMSG, "the header lacks %s.attention.sliding_window", model_arch(m));
+		return err_set(e, -EBADMSG, "the header lacks %s.attention.sliding_window",
+			       model_arch(m));
 	if (v > INT32_MAX)
-		return err_set(e, -EBADMSG, "%s.attention.sliding_window is absurd: %" PRIu64, model_arch(m),
-			       v);
+		return err_set(e, -EBADMSG, "%s.attention.sliding_window is absurd: %" PRIu64,
+			       model_arch(m), v);
 	s->window = (uint32_t)v;
 	return read_pattern(s, m, e);
 }
@@ -202,7 +208,8 @@ static int read_inner(struct shape *s, const struct model *m, struct err *e)
 			s->n_ff_exp = (uint32_t)t->ne[0];
 		}
 		if (t->ne[0] > WIDTH_MAX || width > WIDTH_MAX)
-			return err_set(e, -EBADMSG, "layer %" PRId32 " has an absurd width", t->layer);
+			return err_set(e, -EBADMSG, "layer %" PRId32 " has an absurd width",
+				       t->layer);
 		widest = width > widest ? width : widest;
 	}
 	s->n_ff = (uint32_t)widest;
@@ -215,7 +222,8 @@ static int read_vocabulary(struct shape *s, const struct model *m, struct err *e
 
 	if (!t || t->ne[0] != s->n_embd || t->ne[1] == 0 || t->ne[1] > INT32_MAX)
 		return err_set(e, -EBADMSG,
-			       "the file has no tensor token_embd.weight with rows of %" PRIu32 " weights",
+			       "the file has no tensor token_embd.weight with rows of %" PRIu32
+			       " weights",
 			       s->n_embd);
 	s->n_vocab = (uint32_t)t->ne[1];
 	s->tied = !model_find_tensor(m, "output.weight");
@@ -226,13 +234,17 @@ int shape_read(struct shape *s, const struct model *m, struct err *e)
 {
 	uint64_t shards;
 
-	*s = (struct shape){ .family = family_find(model_arch(m)) };
+	*s = (struct shape) { .family = family_find(model_arch(m)) };
 	if (!s->family)
-		return err_set(e, -ENOTSUP, "berth has no verified memory rules for the architecture '%s'",
-			       model_arch(m));
+		return err_set(
+			e, -ENOTSUP,
+			"berth has no verified memory rules for the architecture '%s' and does not "
+			"guess; docs/adding.md says how to add it",
+			model_arch(m));
 	if (model_u64(m, "split.count", &shards) && shards > 1)
 		return err_set(e, -ENOTSUP,
-			       "the file is one of %" PRIu64 " shards; join them with llama-gguf-split --merge",
+			       "the file is one of %" PRIu64
+			       " shards; join them with llama-gguf-split --merge",
 			       shards);
 	int rc = read_layers(s, m, e);
 

@@ -23,7 +23,7 @@
 
 /* Bytes per scalar; 0: has its own length. */
 static const uint8_t kv_sizes[KV_COUNT] = {
-	[KV_U8] = 1,  [KV_I8] = 1,  [KV_U16] = 2,  [KV_I16] = 2, [KV_U32] = 4, [KV_I32] = 4,
+	[KV_U8] = 1,  [KV_I8] = 1,   [KV_U16] = 2, [KV_I16] = 2, [KV_U32] = 4, [KV_I32] = 4,
 	[KV_F32] = 4, [KV_BOOL] = 1, [KV_U64] = 8, [KV_I64] = 8, [KV_F64] = 8,
 };
 
@@ -107,14 +107,15 @@ static int take_count(struct cursor *c, uint64_t least, const char *what, uint64
 		return -EBADMSG;
 	if (*n > (left(c) + behind) / least)
 		return err_set(c->e, -EBADMSG,
-			       "absurd count: %" PRIu64 " %s, but only %" PRIu64 " bytes follow", *n, what,
-			       left(c) + behind);
+			       "absurd count: %" PRIu64 " %s, but only %" PRIu64 " bytes follow",
+			       *n, what, left(c) + behind);
 	if (*n > left(c) / least)
 		return ran_out(c);
 	return 0;
 }
 
-static int take_name(struct cursor *c, uint64_t max, const char *what, const char **s, uint32_t *len)
+static int take_name(struct cursor *c, uint64_t max, const char *what, const char **s,
+		     uint32_t *len)
 {
 	const uint8_t *p = NULL;
 	uint64_t n;
@@ -122,8 +123,8 @@ static int take_name(struct cursor *c, uint64_t max, const char *what, const cha
 	if (take_u64(c, &n))
 		return -EBADMSG;
 	if (n > max)
-		return err_set(c->e, -EBADMSG, "a %s of %" PRIu64 " bytes in %s; at most %" PRIu64, what, n,
-			       c->doing, max);
+		return err_set(c->e, -EBADMSG, "a %s of %" PRIu64 " bytes in %s; at most %" PRIu64,
+			       what, n, c->doing, max);
 	if (take(c, n, &p))
 		return -EBADMSG;
 	*s = (const char *)p;
@@ -142,8 +143,8 @@ static int skip_texts(struct cursor *c, uint64_t n)
 			return -EBADMSG;
 		if (len > left(c) + (c->m->file_size - c->m->size))
 			return err_set(c->e, -EBADMSG,
-				       "absurd size: a text of %" PRIu64 " bytes in %s, with %" PRIu64
-				       " bytes left in the file",
+				       "absurd size: a text of %" PRIu64
+				       " bytes in %s, with %" PRIu64 " bytes left in the file",
 				       len, c->doing, left(c) + (c->m->file_size - c->m->size));
 		if (take(c, len, &p))
 			return -EBADMSG;
@@ -223,8 +224,8 @@ static int take_kvs(struct cursor *c, uint64_t n)
 
 		if (by_key(&m->kvs[i - 1], &m->kvs[i]) != 0)
 			continue;
-		snprintf(key, sizeof(key), "%.*s", (int)(m->kvs[i].key_len < 60 ? m->kvs[i].key_len : 60),
-			 m->kvs[i].key);
+		snprintf(key, sizeof(key), "%.*s",
+			 (int)(m->kvs[i].key_len < 60 ? m->kvs[i].key_len : 60), m->kvs[i].key);
 		return err_set(c->e, -EBADMSG, "the key '%s' stands there twice", text_clean(key));
 	}
 	return 0;
@@ -249,8 +250,9 @@ static int check_alignment(struct model *m, struct err *e)
 		return err_set(e, -EBADMSG, "general.alignment is not a 32-bit number");
 	memcpy(&v, kv->value, sizeof(v));
 	if (v == 0 || (v & (v - 1)) != 0 || v > ALIGNMENT_MAX)
-		return err_set(e, -EBADMSG,
-			       "general.alignment is %" PRIu32 "; a power of two up to 2^30 is needed", v);
+		return err_set(
+			e, -EBADMSG,
+			"general.alignment is %" PRIu32 "; a power of two up to 2^30 is needed", v);
 	m->alignment = v;
 	return 0;
 }
@@ -288,20 +290,22 @@ static int check_shape(struct tensor *t, const char *name, struct err *e)
 
 	if (!quant_name(t->type))
 		return err_set(e, -EBADMSG,
-			       "tensor '%s' has the unknown type %" PRIu32 "; is the file newer than berth?",
+			       "tensor '%s' has the unknown type %" PRIu32
+			       "; is the file newer than berth?",
 			       name, t->type);
 	for (int d = 0; d < 4; d++) {
 		if (t->ne[d] > INT64_MAX)
-			return err_set(e, -EBADMSG, "tensor '%s' has an absurd dimension of %" PRIu64, name,
+			return err_set(e, -EBADMSG,
+				       "tensor '%s' has an absurd dimension of %" PRIu64, name,
 				       t->ne[d]);
 	}
 	if (!count_weights(t, &n))
-		return err_set(e, -EBADMSG, "tensor '%s' has absurd dimensions: their product overflows",
-			       name);
+		return err_set(e, -EBADMSG,
+			       "tensor '%s' has absurd dimensions: their product overflows", name);
 	if (!quant_bytes(t->type, t->ne[0], &row))
 		return err_set(e, -EBADMSG,
-			       "tensor '%s' has rows of %" PRIu64 " weights, which %s cannot hold", name,
-			       t->ne[0], quant_name(t->type));
+			       "tensor '%s' has rows of %" PRIu64 " weights, which %s cannot hold",
+			       name, t->ne[0], quant_name(t->type));
 	if (!quant_bytes(t->type, n, &t->bytes) || t->bytes > INT64_MAX / 8)
 		return err_set(e, -EBADMSG, "tensor '%s' has an absurd size", name);
 	return 0;
@@ -319,8 +323,8 @@ static int take_tensor(struct cursor *c, uint32_t i, struct tensor *t)
 	name[t->name_len] = '\0';
 	text_clean(name);
 	if (t->n_dims > 4)
-		return err_set(c->e, -EBADMSG, "tensor '%s' has %" PRIu32 " dimensions; at most 4", name,
-			       t->n_dims);
+		return err_set(c->e, -EBADMSG, "tensor '%s' has %" PRIu32 " dimensions; at most 4",
+			       name, t->n_dims);
 	for (uint32_t d = 0; d < 4; d++) {
 		t->ne[d] = 1;
 		if (d < t->n_dims && take_u64(c, &t->ne[d]))
@@ -332,8 +336,9 @@ static int take_tensor(struct cursor *c, uint32_t i, struct tensor *t)
 	/* The engine insists on tensors back to back; a gap or an overlap is a broken file. */
 	if (t->offset != c->m->data_bytes)
 		return err_set(c->e, -EBADMSG,
-			       "the data of tensor '%s' begins at %" PRIu64 "; %" PRIu64 " was expected", name,
-			       t->offset, c->m->data_bytes);
+			       "the data of tensor '%s' begins at %" PRIu64 "; %" PRIu64
+			       " was expected",
+			       name, t->offset, c->m->data_bytes);
 	if (t->bytes > INT64_MAX / 4 - c->m->alignment - c->m->data_bytes)
 		return err_set(c->e, -EBADMSG, "the tensors up to '%s' have an absurd size", name);
 	c->m->data_bytes += (t->bytes + c->m->alignment - 1) & ~(c->m->alignment - 1);
@@ -342,7 +347,8 @@ static int take_tensor(struct cursor *c, uint32_t i, struct tensor *t)
 
 static int by_tensor_name(const void *a, const void *b, void *arg)
 {
-	const struct tensor *all = arg, *x = &all[*(const uint32_t *)a], *y = &all[*(const uint32_t *)b];
+	const struct tensor *all = arg, *x = &all[*(const uint32_t *)a],
+			    *y = &all[*(const uint32_t *)b];
 
 	return compare(x->name, x->name_len, y->name, y->name_len);
 }
@@ -414,7 +420,8 @@ static int take_magic(struct cursor *c)
 		return err_set(c->e, -EBADMSG,
 			       "a big-endian GGUF file; this machine needs the little-endian one");
 	if (version != 2 && version != 3)
-		return err_set(c->e, -EBADMSG, "GGUF version %" PRIu32 "; berth reads 2 and 3", version);
+		return err_set(c->e, -EBADMSG, "GGUF version %" PRIu32 "; berth reads 2 and 3",
+			       version);
 	return 0;
 }
 
@@ -433,7 +440,9 @@ void gguf_forget(struct model *m)
 
 int gguf_parse(struct model *m, bool *more, struct err *e)
 {
-	struct cursor c = { .at = m->bytes, .end = m->bytes + m->size, .m = m, .more = more, .e = e };
+	struct cursor c = {
+		.at = m->bytes, .end = m->bytes + m->size, .m = m, .more = more, .e = e
+	};
 	uint64_t n_tensors, n_kvs;
 
 	*more = false;

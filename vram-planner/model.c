@@ -43,7 +43,8 @@ static bool text_of(const struct model *m, const char *key, char *buf, size_t si
 static int identify(struct model *m, struct err *e)
 {
 	if (!text_of(m, "general.architecture", m->arch, sizeof(m->arch)) || !m->arch[0])
-		return err_set(e, -EBADMSG, "the header names no architecture (general.architecture)");
+		return err_set(e, -EBADMSG,
+			       "the header names no architecture (general.architecture)");
 	if (!text_of(m, "general.name", m->name, sizeof(m->name)) || !m->name[0]) {
 		const char *slash = strrchr(m->path, '/');
 

@@ -22,14 +22,14 @@ enum tensor_class {
 };
 
 struct tensor {
-	const char *name;  /* not NUL-terminated; points into the model's bytes */
+	const char *name; /* not NUL-terminated; points into the model's bytes */
 	uint32_t name_len;
-	uint32_t type;     /* ggml type id */
+	uint32_t type; /* ggml type id */
 	uint32_t n_dims;
 	uint64_t ne[4];
-	uint64_t offset;   /* in the data part */
-	uint64_t bytes;    /* as stored */
-	int32_t layer;     /* block number, -1: none */
+	uint64_t offset; /* in the data part */
+	uint64_t bytes;  /* as stored */
+	int32_t layer;   /* block number, -1: none */
 };
 
 struct model; /* opaque: owns the header's bytes and the tables */
@@ -41,10 +41,10 @@ int model_open(struct model **m, const char *path, struct err *e);
 int model_from_bytes(struct model **m, const void *bytes, uint64_t size, struct err *e);
 void model_close(struct model *m);
 
-const char *model_path(const struct model *m);   /* "" when from bytes */
-const char *model_arch(const struct model *m);   /* "llama" */
-const char *model_name(const struct model *m);   /* general.name, else the file's name; cleaned */
-uint64_t model_size_bytes(const struct model *m);   /* of the file as it is */
+const char *model_path(const struct model *m);    /* "" when from bytes */
+const char *model_arch(const struct model *m);    /* "llama" */
+const char *model_name(const struct model *m);    /* general.name, else the file's name; cleaned */
+uint64_t model_size_bytes(const struct model *m); /* of the file as it is */
 uint64_t model_header_bytes(const struct model *m); /* up to the end of the tensor table */
 void model_header_sha256(const struct model *m, char hex[65]);
 
@@ -67,7 +67,7 @@ bool model_has_array(const struct model *m, const char *key, uint64_t *n);
 
 /* Size in bytes of n weights of a ggml type (n a multiple of its block); false: unknown type. */
 bool quant_bytes(uint32_t type, uint64_t n, uint64_t *bytes);
-const char *quant_name(uint32_t type); /* "q4_K"; NULL: unknown */
+const char *quant_name(uint32_t type);                  /* "q4_K"; NULL: unknown */
 bool quant_from_name(const char *name, uint32_t *type); /* any case */
 bool quant_is_blocked(uint32_t type); /* weights share scales in blocks: all but plain numbers */
 

@@ -16,12 +16,12 @@
 
 /* What the user wants; zero or empty means: the planner's choice. */
 struct wish {
-	uint32_t n_ctx;       /* 0: the smaller of the model's own and WISH_CTX_DEFAULT */
-	uint32_t n_ubatch;    /* 0: 512 */
-	uint32_t n_seq_max;   /* 0: 1 */
+	uint32_t n_ctx;              /* 0: the smaller of the model's own and WISH_CTX_DEFAULT */
+	uint32_t n_ubatch;           /* 0: 512 */
+	uint32_t n_seq_max;          /* 0: 1 */
 	char type_k[12], type_v[12]; /* "": f16 */
 	enum accept accept;
-	struct fact margin_bytes;    /* per device; unknown: the default of the design */
+	struct fact margin_bytes; /* per device; unknown: the default of the design */
 	/* Layers per device by hand (units: repeating layers + output), when n_split is not 0. */
 	uint32_t split[PLAN_DEVICES_MAX];
 	uint32_t n_split;
@@ -41,17 +41,30 @@ struct host_place {
 
 extern const char *const plan_engine; /* "llama.cpp v0.5.0" */
 
-/* The devices of a report that the engine can use, in the order they are filled (most free first). */
+/*
+ * The devices of a report that the engine can use: those chosen, in that order, or with n_chosen 0 all,
+ * the one with the most free memory first. `places` has room for PROBE_GPUS_MAX.
+ */
 uint32_t places_from_report(const struct report *r, const uint32_t *chosen, uint32_t n_chosen,
 			    struct place *places, struct host_place *host);
 
 /*
  * Decide. Always fills *p, whatever the verdict; an unknown architecture is VERDICT_UNKNOWN with the
  * architecture's name in decided_by. Returns 0, or -EBADMSG with *e when the header contradicts itself
- * (a key the family needs is missing or absurd).
+ * (a key the family needs is missing or absurd), -EINVAL or -ERANGE when the wish cannot be met by any
+ * engine (no such cache type, a split of more layers than there are), -ENODATA when a device named by
+ * hand cannot be judged.
+ *
+ * A device's overhead_bytes is its backend's own (driver context, run-time pools) plus the margin: what
+ * the wish says, else 2 % of the device and at least 256 MiB. The host's is the margin alone.
  */
 int plan_make(struct plan *p, const struct model *m, const struct place *places, uint32_t n_places,
 	      const struct host_place *host, const struct wish *w, struct err *e);
+
+/* The same without header_sha256, which costs more than the rest: for answers that nobody carries out. */
+int plan_decide(struct plan *p, const struct model *m, const struct place *places,
+		uint32_t n_places, const struct host_place *host, const struct wish *w,
+		struct err *e);
 
 /* The plan in words: the verdict and why in the first line, then one line a device. */
 void plan_explain(struct text *t, const struct plan *p);

@@ -61,7 +61,8 @@ bool quant_bytes(uint32_t type, uint64_t n, uint64_t *bytes)
 {
 	if (type >= N_QUANTS || !quants[type].name || n % quants[type].weights)
 		return false;
-	return !__builtin_mul_overflow(n / quants[type].weights, (uint64_t)quants[type].bytes, bytes);
+	return !__builtin_mul_overflow(n / quants[type].weights, (uint64_t)quants[type].bytes,
+				       bytes);
 }
 
 const char *quant_name(uint32_t type)

@@ -14,7 +14,8 @@ static bool head_not_in_blocks(const struct shape *s, const struct ask *a)
 {
 	uint64_t bytes;
 
-	return !quant_bytes(a->type_k, s->head_k, &bytes) || !quant_bytes(a->type_v, s->head_v, &bytes);
+	return !quant_bytes(a->type_k, s->head_k, &bytes) ||
+	       !quant_bytes(a->type_v, s->head_v, &bytes);
 }
 
 static bool phi_with_streams(const struct shape *s, const struct ask *a)
@@ -30,9 +31,11 @@ static const struct {
 	/* llama_init_from_model: "V cache quantization requires flash_attn" */
 	{ quantized_v_without_fa, "a quantized V cache needs flash attention" },
 	/* llama_init_from_model: block size does not divide n_embd_head */
-	{ head_not_in_blocks, "the cache type's blocks do not divide the model's head size; use f16" },
+	{ head_not_in_blocks,
+	  "the cache type's blocks do not divide the model's head size; use f16" },
 	/* measured on phi-4: the graph's node budget is too small (ggml-impl.h, hash set full) */
-	{ phi_with_streams, "phi3 with a quantized cache and 4 separate sequences aborts; use f16" },
+	{ phi_with_streams,
+	  "phi3 with a quantized cache and 4 separate sequences aborts; use f16" },
 };
 
 const char *refusal_find(const struct shape *s, const struct ask *a)

@@ -43,8 +43,9 @@ static const struct {
 
 /* Errors of the compute prediction, by kind of row. */
 enum kind { FULL, PIPE, PARTIAL, QUANTIZED, CPU_ONLY, HOST, LOGITS, KINDS };
-static const char *const kind_names[KINDS] = { "full offload", "pipeline",  "partial offload", "quantized cache",
-					       "cpu only",     "host side", "all logits" };
+static const char *const kind_names[KINDS] = { "full offload",    "pipeline", "partial offload",
+					       "quantized cache", "cpu only", "host side",
+					       "all logits" };
 
 struct errors {
 	uint32_t n;
@@ -78,7 +79,8 @@ static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
 	int64_t batch = job_int(job, "b", 2048), ub = job_int(job, "ub", 512);
 	struct err e;
 
-	*a = (struct ask){ .flash_attn = strcmp(job_text(job, "fa", "auto"), "off") != 0, .pipeline = true };
+	*a = (struct ask) { .flash_attn = strcmp(job_text(job, "fa", "auto"), "off") != 0,
+			    .pipeline = true };
 	a->n_ctx = (uint32_t)job_int(job, "c", 0);
 	if (!a->n_ctx)
 		a->n_ctx = s->n_ctx_train;
@@ -125,7 +127,7 @@ static void read_devices(struct row *r, const struct backend *b, const struct sh
 	for (uint32_t i = 0; i < r->n_devices; i++)
 		r->n_host -= units[i];
 	for (uint32_t i = 0, first = r->n_host; i < r->n_devices; i++) {
-		r->berths[i] = (struct berthing){ b, first, units[i] };
+		r->berths[i] = (struct berthing) { b, first, units[i] };
 		first += units[i];
 	}
 }
@@ -137,7 +139,8 @@ static int64_t measured_bytes(const struct row *r, const char *device, const cha
 	json_t *b;
 	int64_t sum = 0;
 
-	json_object_foreach((json_t *)(uintptr_t)r->buft, name, b) {
+	json_object_foreach((json_t *)(uintptr_t)r->buft, name, b)
+	{
 		bool host = json_integer_value(json_object_get(b, "host")) != 0;
 		const char *dev = json_string_value(json_object_get(b, "dev"));
 
@@ -147,22 +150,24 @@ static int64_t measured_bytes(const struct row *r, const char *device, const cha
 	return sum;
 }
 
-static bool agrees(struct count *n, const struct row *r, const char *where, const char *part, int64_t measured_,
-		   int64_t planned)
+static bool agrees(struct count *n, const struct row *r, const char *where, const char *part,
+		   int64_t measured_, int64_t planned)
 {
 	if (measured_ == planned)
 		return true;
 	if (n->wrong++ < 400) {
 		char *job = json_dumps(r->job, JSON_COMPACT);
 
-		printf("%s %s %s %s: measured %" PRId64 ", planned %" PRId64 " (%+" PRId64 ") %s\n", r->model,
-		       r->measured, where, part, measured_, planned, planned - measured_, job);
+		printf("%s %s %s %s: measured %" PRId64 ", planned %" PRId64 " (%+" PRId64 ") %s\n",
+		       r->model, r->measured, where, part, measured_, planned, planned - measured_,
+		       job);
 		free(job);
 	}
 	return false;
 }
 
-static void note_error(struct count *n, enum kind kind, int64_t measured_, int64_t planned, const struct row *r)
+static void note_error(struct count *n, enum kind kind, int64_t measured_, int64_t planned,
+		       const struct row *r)
 {
 	struct errors *e = &n->errors[kind];
 	int64_t d = planned - measured_;
@@ -200,8 +205,8 @@ static enum kind kind_of(const struct row *r, const struct ask *a)
  * rows would be, stays on the host (llama.cpp, weight_buft_supported). No card has so small a range,
  * so this is a rule of the measurement, not of the planner. Units [first, end).
  */
-static int64_t moved_bytes(const struct row *r, const struct model *m, const struct shape *s, uint32_t first,
-			   uint32_t end, bool doubled)
+static int64_t moved_bytes(const struct row *r, const struct model *m, const struct shape *s,
+			   uint32_t first, uint32_t end, bool doubled)
 {
 	int64_t sum = 0;
 
@@ -209,11 +214,13 @@ static int64_t moved_bytes(const struct row *r, const struct model *m, const str
 		return 0;
 	for (uint32_t i = 0; i < model_n_tensors(m); i++) {
 		const struct tensor *t = model_tensor(m, i);
-		bool output = strncmp(t->name, s->tied ? "token_embd.w" : "output.w", s->tied ? 12 : 8) == 0;
+		bool output = strncmp(t->name, s->tied ? "token_embd.w" : "output.w",
+				      s->tied ? 12 : 8) == 0;
 		uint32_t unit = output ? s->n_layer : (uint32_t)t->layer;
 		int64_t product = t->ne[2] > 1 ? 0 : (int64_t)t->ne[1] * 512 * 4;
 
-		if ((t->layer < 0 && !output) || unit < first || unit >= end || (!output && unit >= s->n_run))
+		if ((t->layer < 0 && !output) || unit < first || unit >= end ||
+		    (!output && unit >= s->n_run))
 			continue;
 		if ((int64_t)t->bytes <= 128 * MIB && product <= 128 * MIB)
 			continue;
@@ -224,8 +231,8 @@ static int64_t moved_bytes(const struct row *r, const struct model *m, const str
 	return sum;
 }
 
-static bool compare_row(struct count *n, const struct row *r, const struct model *m, const struct shape *s,
-			const struct ask *a, const struct backend *b)
+static bool compare_row(struct count *n, const struct row *r, const struct model *m,
+			const struct shape *s, const struct ask *a, const struct backend *b)
 {
 	static struct costs costs;
 	struct plan_buffers p;
@@ -241,10 +248,11 @@ static bool compare_row(struct count *n, const struct row *r, const struct model
 		uint32_t first = r->berths[i].first, end = first + r->berths[i].units;
 
 		costs_device(&costs, &r->berths[i], i == 0, pipeline, r->n_host, &p);
-		fine &= agrees(n, r, r->devices[i], "weights", measured_bytes(r, r->devices[i], "model"),
+		fine &= agrees(n, r, r->devices[i], "weights",
+			       measured_bytes(r, r->devices[i], "model"),
 			       (int64_t)p.weights_bytes - moved_bytes(r, m, s, first, end, true));
-		fine &= agrees(n, r, r->devices[i], "cache", measured_bytes(r, r->devices[i], "context"),
-			       (int64_t)p.kv_bytes);
+		fine &= agrees(n, r, r->devices[i], "cache",
+			       measured_bytes(r, r->devices[i], "context"), (int64_t)p.kv_bytes);
 		if (plain)
 			note_error(n, kind_of(r, a), measured_bytes(r, r->devices[i], "compute"),
 				   (int64_t)p.compute_bytes, r);
@@ -253,15 +261,17 @@ static bool compare_row(struct count *n, const struct row *r, const struct model
 	fine &= agrees(n, r, "host", "weights", measured_bytes(r, NULL, "model"),
 		       (int64_t)p.weights_bytes +
 			       moved_bytes(r, m, s, r->n_host, s->n_layer + 1, false));
-	fine &= agrees(n, r, "host", "cache", measured_bytes(r, NULL, "context"), (int64_t)p.kv_bytes);
+	fine &= agrees(n, r, "host", "cache", measured_bytes(r, NULL, "context"),
+		       (int64_t)p.kv_bytes);
 	if (plain)
-		note_error(n, r->n_devices ? HOST : kind_of(r, a), measured_bytes(r, NULL, "compute"),
-			   (int64_t)p.compute_bytes, r);
+		note_error(n, r->n_devices ? HOST : kind_of(r, a),
+			   measured_bytes(r, NULL, "compute"), (int64_t)p.compute_bytes, r);
 	return fine;
 }
 
 /* A row that is not compared, and why; NULL: it is. */
-static bool left_out(struct count *n, const struct row *r, const struct shape *s, const json_t *line)
+static bool left_out(struct count *n, const struct row *r, const struct shape *s,
+		     const json_t *line)
 {
 	if (json_object_get(line, "error") || json_object_size(r->buft) == 0) {
 		n->refused++;
@@ -275,15 +285,16 @@ static bool left_out(struct count *n, const struct row *r, const struct shape *s
 	}
 	/* No layer on a device that is there: we would not name the device at all. The engine keeps a
 	 * second, pinned copy of a tied matrix then. */
-	if (strcmp(job_text(r->job, "dev", "none"), "none") != 0 && job_int(r->job, "ngl", 99) == 0 && s->tied) {
+	if (strcmp(job_text(r->job, "dev", "none"), "none") != 0 &&
+	    job_int(r->job, "ngl", 99) == 0 && s->tied) {
 		n->doubled++;
 		return true;
 	}
 	return false;
 }
 
-static void compare_line(struct count *n, const json_t *line, const struct model *m, const struct shape *s,
-			 const char *measured_, const struct backend *b)
+static void compare_line(struct count *n, const json_t *line, const struct model *m,
+			 const struct shape *s, const char *measured_, const struct backend *b)
 {
 	struct row r = { .job = json_object_get(line, "job"),
 			 .buft = json_object_get(line, "buft"),
@@ -308,7 +319,8 @@ static const char *models_dir(void)
 	return dir;
 }
 
-static void compare_file(struct count *n, const struct model *m, const struct shape *s, const char *name, size_t i)
+static void compare_file(struct count *n, const struct model *m, const struct shape *s,
+			 const char *name, size_t i)
 {
 	char path[700], *line = NULL;
 	size_t size = 0;
@@ -380,7 +392,8 @@ static void test_truth(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(all, i, entry) {
+	json_array_foreach(all, i, entry)
+	{
 		const char *name = json_string_value(json_object_get(entry, "name"));
 		struct model *m = open_header(name);
 		struct shape s;
@@ -415,7 +428,8 @@ static void test_unknown(void **state)
 	size_t i;
 
 	(void)state;
-	json_array_foreach(all, i, entry) {
+	json_array_foreach(all, i, entry)
+	{
 		struct model *m = open_header(json_string_value(json_object_get(entry, "name")));
 		struct shape s;
 		struct err e = { 0 };
@@ -436,7 +450,8 @@ static void test_unknown(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_truth), cmocka_unit_test(test_unknown) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_truth),
+					    cmocka_unit_test(test_unknown) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

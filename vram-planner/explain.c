@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+/* A plan in words, at most 100 columns wide where names allow. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vram-planner/plan.h"
+
+#define NAME_WIDTH  36
+#define LABEL_WIDTH 13
+#define COLUMNS     100
+
+static void add_row(struct text *t, const char *name, uint32_t layers, const struct plan_buffers *b,
+		    const struct fact *free_bytes, int64_t left)
+{
+	const uint64_t parts[] = { b->weights_bytes, b->kv_bytes, b->compute_bytes,
+				   b->overhead_bytes };
+	char size[TEXT_SIZE_MAX];
+
+	text_add(t, "%-*.*s %6" PRIu32, NAME_WIDTH, NAME_WIDTH, name, layers);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+		text_add(t, " %9s", text_size(size, parts[i]));
+	if (fact_known(free_bytes))
+		text_add(t, " %9s\n",
+			 left < 0 ? text_size_signed(size, left) : text_size(size, (uint64_t)left));
+	else
+		text_add(t, " %9s\n", "unknown");
+}
+
+static void add_table(struct text *t, const struct plan *p)
+{
+	char name[160];
+
+	text_add(t, "%-*s %6s %9s %9s %9s %9s %9s\n", NAME_WIDTH, "device", "layers", "weights",
+		 "cache", "compute", "overhead", "left");
+	for (uint32_t i = 0; i < p->n_devices; i++) {
+		const struct plan_device *d = &p->devices[i];
+
+		snprintf(name, sizeof(name), "%s%s%s", d->pci, d->pci[0] ? " " : "",
+			 d->name[0] ? d->name : d->engine_name);
+		add_row(t, name, d->layers, &d->buffers, &d->free_bytes, d->left_bytes);
+	}
+	add_row(t, "host", p->host.layers, &p->host.buffers, &p->host.free_bytes,
+		p->host.left_bytes);
+}
+
+/* A labelled sentence, broken between words so that it stays within the columns. */
+static void add_note(struct text *t, const char *label, const char *s)
+{
+	text_add(t, "%-*s", LABEL_WIDTH, label);
+	while (strlen(s) > COLUMNS - LABEL_WIDTH) {
+		size_t n = COLUMNS - LABEL_WIDTH;
+
+		while (n > 0 && s[n] != ' ')
+			n--;
+		if (n == 0)
+			break;
+		text_add(t, "%.*s\n%*s", (int)n, s, LABEL_WIDTH, "");
+		s += n + 1;
+	}
+	text_add(t, "%s\n", s);
+}
+
+void plan_explain(struct text *t, const struct plan *p)
+{
+	text_add(t, "%s: %s\n", verdict_name(p->verdict), p->decided_by);
+	text_add(t, "model        %s (%s, %" PRIu32 " layers)\n", p->model_name, p->arch,
+		 p->n_layer);
+	if (p->flags.n_ctx)
+		text_add(t, "context      %" PRIu32 " tokens, cache %s/%s, batch %" PRIu32 "\n",
+			 p->flags.n_ctx, p->flags.type_k, p->flags.type_v, p->flags.n_ubatch);
+	if (p->n_devices || p->host.layers)
+		add_table(t, p);
+	for (uint32_t i = 0; i < p->n_overrides; i++)
+		add_note(t, "by hand", p->overrides[i]);
+	for (uint32_t i = 0; i < p->n_assumed; i++)
+		add_note(t, "assumed", p->assumed[i]);
+	if (p->nearest_yes[0])
+		add_note(t, "nearest yes", p->nearest_yes);
+}

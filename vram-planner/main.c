@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cmd.h"
+#include "base/log.h"
+#include "base/machine.h"
+#include "vram-planner/plan.h"
+
+struct options {
+	uint32_t n_ctx, n_ubatch, n_seq;
+	int type_k, type_v, accept;
+	uint64_t margin; /* UINT64_MAX: not given */
+	const char *device, *machine, *split, *output;
+	bool json, wake;
+	int quiet, verbose;
+};
+
+static const char *const cache_types[] = { "f16",  "q8_0",   "q4_0", "q4_1", "q5_0",
+					   "q5_1", "iq4_nl", "bf16", "f32",  NULL };
+
+/* clang-format off */
+static const struct opt opts[] = {
+	{ "ctx", 'c', OPT_U32, "N", offsetof(struct options, n_ctx),
+	  "Tokens of context; without it the model's own, at most 8192.", NULL, 1, 2000000000 },
+	{ "parallel", 0, OPT_U32, "N", offsetof(struct options, n_seq),
+	  "Sequences that share the context at once; 1 without it.", NULL, 1, 256 },
+	{ "ubatch", 0, OPT_U32, "N", offsetof(struct options, n_ubatch),
+	  "Tokens of a prompt computed at once; 512 without it.", NULL, 1, 65536 },
+	{ "cache-type-k", 0, OPT_ENUM, "TYPE", offsetof(struct options, type_k),
+	  "Storage of the cache's keys; f16 without it.", cache_types, 0, 0 },
+	{ "cache-type-v", 0, OPT_ENUM, "TYPE", offsetof(struct options, type_v),
+	  "Storage of the cache's values; f16 without it.", cache_types, 0, 0 },
+	{ "accept", 0, OPT_ENUM, "WHAT", offsetof(struct options, accept),
+	  "What counts as yes: all on GPUs, spilling into host memory, or the CPU alone.",
+	  accept_choices, 0, 0 },
+	{ "margin", 0, OPT_SIZE, "SIZE", offsetof(struct options, margin),
+	  "Memory to leave free on each device; without it 2 % of it, at least 256M.", NULL, 0, 0 },
+	{ "split", 0, OPT_TEXT, "N,N,...", offsetof(struct options, split),
+	  "Layers for each device by hand, in the order of --device; the output counts as one.",
+	  NULL, 0, 0 },
+	{ "device", 'd', OPT_TEXT, "SEL", offsetof(struct options, device),
+	  "Use only these GPUs: ADDR, UUID or a part of the name, separated by commas.", NULL, 0, 0 },
+	{ "machine", 'm', OPT_TEXT, "DIR", offsetof(struct options, machine),
+	  "Plan for a captured machine instead of this one.", NULL, 0, 0 },
+	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, wake),
+	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
+	{ "json", 0, OPT_FLAG, NULL, offsetof(struct options, json),
+	  "Print the plan as one JSON object, berth.plan/1.", NULL, 0, 0 },
+	{ "output", 'o', OPT_TEXT, "FILE", offsetof(struct options, output),
+	  "Also write the plan to a file, for berth launch --plan.", NULL, 0, 0 },
+	{ "quiet", 'q', OPT_COUNT, NULL, offsetof(struct options, quiet),
+	  "Print no notes.", NULL, 0, 0 },
+	{ "verbose", 'v', OPT_COUNT, NULL, offsetof(struct options, verbose),
+	  "Print more notes.", NULL, 0, 0 },
+};
+
+static const struct example examples[] = {
+	{ "berth plan model.gguf", "Does it fit on the GPUs here, with the default context?" },
+	{ "berth plan -c 32768 --accept spill model.gguf", "With 32k tokens, host memory allowed." },
+	{ "berth plan --json model.gguf | jq .verdict", "The verdict, for a script." },
+	{ "berth plan --device 0000:01:00.0,0000:41:00.0 --split 20,13 model.gguf",
+	  "20 layers on the first GPU and 13 on the second." },
+	{ "berth plan -o plan.json model.gguf && berth launch --plan plan.json", "Plan now, run so later." },
+	{ NULL, NULL },
+};
+
+static const struct cmd command = {
+	.name = "plan",
+	.summary = "does a model fit, and what goes where",
+	.operands = "MODEL.gguf",
+	.description =
+		"Reads the header of a GGUF file and the free memory of each GPU, and answers with a verdict: "
+		"fits (all layers and the output on GPUs), spills (it runs, with host memory), no, unknown "
+		"(facts are missing, or the architecture has no verified rules: never a guess), or refused "
+		"(the engine would abort).\n\n"
+		"Weights and cache are exact, by the rules of the engine version that the plan names. The "
+		"compute buffer is a prediction on the safe side. Overhead is what the driver takes outside "
+		"the engine's account, plus the margin. Memory is judged by what is free now, for each device, "
+		"never as a sum.\n\n"
+		"A file of which only the header is there can be planned; its data is not read.",
+	.opts = opts,
+	.n_opts = sizeof(opts) / sizeof(opts[0]),
+	.exits = "0  yes: it fits, or what --accept allows\n"
+		 "1  no: it does not fit so, the engine would refuse it, or a named file or device is absent\n"
+		 "2  wrong usage\n"
+		 "3  cannot tell: unknown architecture, or memory that nobody could read\n"
+		 "4  bad input: not a GGUF, truncated, contradictory\n"
+		 "5  the file or the machine cannot be read, or the plan not be written",
+	.examples = examples,
+	.see_also = "berth-probe(1), berth-launch(1)",
+};
+/* clang-format on */
+
+struct devices {
+	uint32_t n;
+	struct place places[PROBE_GPUS_MAX];
+	struct host_place host;
+};
+
+static int select_devices(struct devices *d, const struct report *r, const char *selector,
+			  struct err *e)
+{
+	uint32_t index[PROBE_GPUS_MAX];
+	int n = 0;
+
+	if (selector)
+		n = probe_select(r, selector, index, e);
+	if (n < 0)
+		return n;
+	d->n = places_from_report(r, index, (uint32_t)n, d->places, &d->host);
+	if (d->n >= (uint32_t)n)
+		return 0;
+	for (int i = 0; i < n; i++) {
+		const struct gpu *g = &r->gpus[index[i]];
+
+		if (!gpu_can_compute(g))
+			return err_set(
+				e, -ENODEV,
+				"%s has no driver that a compute engine can use; 'berth probe' says more",
+				g->pci);
+	}
+	return 0;
+}
+
+static int find_devices(struct devices *d, const struct options *o, const struct log *log,
+			struct err *e)
+{
+	struct probe_opts po = { .wake = o->wake };
+	struct machine m;
+	struct report *r;
+	int rc = machine_open(&m, o->machine, e);
+
+	if (rc)
+		return rc;
+	rc = probe_collect(&m, &po, &r, e);
+	machine_close(&m);
+	if (rc)
+		return rc;
+	rc = select_devices(d, r, o->device, e);
+	for (uint32_t i = 0; rc == 0 && i < r->n_gpus; i++) {
+		if (!gpu_can_compute(&r->gpus[i]))
+			log_detail(log, "%s is not used: no driver that a compute engine can use",
+				   r->gpus[i].pci);
+	}
+	probe_free(r);
+	return rc;
+}
+
+/* "4,2,3" */
+static bool read_split(struct wish *w, const char *s)
+{
+	char part[16];
+
+	while (w->n_split < PLAN_DEVICES_MAX) {
+		size_t n = strcspn(s, ",");
+		uint64_t v;
+
+		if (n == 0 || n >= sizeof(part))
+			return false;
+		memcpy(part, s, n);
+		part[n] = '\0';
+		if (text_parse_u64(part, &v) || v > UINT16_MAX)
+			return false;
+		w->split[w->n_split++] = (uint32_t)v;
+		if (!s[n])
+			return true;
+		s += n + 1;
+	}
+	return false;
+}
+
+static int read_wish(struct wish *w, const struct options *o)
+{
+	*w = (struct wish) { .n_ctx = o->n_ctx,
+			     .n_ubatch = o->n_ubatch,
+			     .n_seq_max = o->n_seq,
+			     .accept = (enum accept)o->accept };
+	text_copy(w->type_k, sizeof(w->type_k), cache_types[o->type_k]);
+	text_copy(w->type_v, sizeof(w->type_v), cache_types[o->type_v]);
+	if (o->margin != UINT64_MAX)
+		w->margin_bytes = fact_of((int64_t)o->margin, SRC_USER);
+	if (o->split && !read_split(w, o->split))
+		return cmd_usage_error(
+			&command,
+			"--split '%s' is no list of numbers such as 20,13, at most %d of them",
+			o->split, PLAN_DEVICES_MAX);
+	return 0;
+}
+
+static int show(const struct plan *p, const struct options *o, struct err *e)
+{
+	char buf[16384];
+	struct text t;
+	int rc = 0;
+
+	if (o->output)
+		rc = plan_write(p, o->output, e);
+	if (rc)
+		return rc;
+	if (o->json) {
+		json_t *j = plan_to_json(p);
+
+		rc = json_print(j, stdout);
+		json_decref(j);
+	} else {
+		text_init(&t, buf, sizeof(buf));
+		plan_explain(&t, p);
+		fputs(buf, stdout);
+		rc = fflush(stdout) || ferror(stdout) ? -EIO : 0;
+	}
+	return rc ? err_set(e, rc, "the answer cannot be written to standard output") : 0;
+}
+
+static int make_plan(struct plan *p, const char *path, const struct devices *d,
+		     const struct wish *w, bool carried, struct err *e)
+{
+	struct model *m;
+	int rc = model_open(&m, path, e);
+
+	if (rc)
+		return rc;
+	rc = (carried ? plan_make : plan_decide)(p, m, d->places, d->n, &d->host, w, e);
+	model_close(m);
+	return rc == -EBADMSG ? err_at(e, rc, "%s", path) : rc;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .margin = UINT64_MAX };
+	struct devices devices = { 0 };
+	struct plan plan;
+	struct wish wish;
+	struct log log;
+	struct err e = { 0 };
+	int first;
+
+	switch (cmd_parse(&command, argc, argv, &o, &first)) {
+	case CMD_DONE:
+		return EXIT_YES;
+	case CMD_USAGE:
+		return EXIT_USAGE;
+	case CMD_RUN:
+		break;
+	}
+	if (argc - first != 1)
+		return cmd_usage_error(&command, "give one MODEL.gguf; %d were given",
+				       argc - first);
+	log_init(&log, "berth plan", o.quiet, o.verbose);
+	int rc = read_wish(&wish, &o);
+
+	if (rc)
+		return rc;
+	rc = find_devices(&devices, &o, &log, &e);
+	if (rc == 0)
+		rc = make_plan(&plan, argv[first], &devices, &wish, o.json || o.output, &e);
+	if (rc == -ERANGE || (rc == -EINVAL && o.split))
+		return cmd_usage_error(&command, "%s", e.text);
+	if (rc == 0)
+		rc = show(&plan, &o, &e);
+	return rc ? (int)err_report("plan", rc, &e) : (int)plan_exit(&plan);
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/* From the probe's facts to devices that the planner may use. */
+#include <string.h>
+
+#include "vram-planner/plan.h"
+
+/*
+ * Which of the engine's backends a kernel driver leads to, with the engine builds that berth fetches
+ * (CPU, Vulkan, CUDA: core/engine/pins.tsv). launch asks the engine itself and corrects this.
+ */
+static const struct {
+	const char *driver, *backend;
+} drivers[] = {
+	{ "nvidia", "cuda" }, { "amdgpu", "vulkan" },  { "i915", "vulkan" },
+	{ "xe", "vulkan" },   { "nouveau", "vulkan" },
+};
+
+static const char *backend_of(const struct gpu *g)
+{
+	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
+		if (fact_text_known(&g->driver) && strcmp(g->driver.v, drivers[i].driver) == 0)
+			return drivers[i].backend;
+	}
+	return "vulkan";
+}
+
+/*
+ * A sleeping device is not woken: nobody uses its memory, so all that it has, when that is known from
+ * elsewhere, counts as free.
+ */
+static struct fact free_of(const struct gpu *g)
+{
+	if (!fact_known(&g->vram_free) && g->awake == AWAKE_NO && fact_known(&g->vram_total))
+		return fact_of(g->vram_total.v,
+			       g->vram_total.src == SRC_CACHE ? SRC_CACHE : SRC_GUESS);
+	return g->vram_free;
+}
+
+static void place_of(struct place *p, const struct gpu *g)
+{
+	*p = (struct place) { .total_bytes = g->vram_total, .free_bytes = free_of(g) };
+	text_copy(p->pci, sizeof(p->pci), g->pci);
+	if (fact_text_known(&g->uuid))
+		text_copy(p->uuid, sizeof(p->uuid), g->uuid.v);
+	if (fact_text_known(&g->name))
+		text_copy(p->name, sizeof(p->name), g->name.v);
+	else if (fact_text_known(&g->device_name))
+		text_copy(p->name, sizeof(p->name), g->device_name.v);
+	text_copy(p->backend, sizeof(p->backend), backend_of(g));
+}
+
+static int64_t free_or_none(const struct place *p)
+{
+	return fact_known(&p->free_bytes) ? p->free_bytes.v : -1;
+}
+
+uint32_t places_from_report(const struct report *r, const uint32_t *chosen, uint32_t n_chosen,
+			    struct place *places, struct host_place *host)
+{
+	uint32_t n = 0, all = n_chosen ? n_chosen : r->n_gpus;
+
+	host->free_bytes = r->cpu.ram_available;
+	for (uint32_t i = 0; i < all && n < PROBE_GPUS_MAX; i++) {
+		const struct gpu *g = &r->gpus[n_chosen ? chosen[i] : i];
+		struct place p;
+		uint32_t at = n;
+
+		if (!gpu_can_compute(g))
+			continue;
+		place_of(&p, g);
+		/* Most free first, unless the user gave an order; equals stay in address order. */
+		for (; !n_chosen && at > 0 && free_or_none(&places[at - 1]) < free_or_none(&p);
+		     at--)
+			places[at] = places[at - 1];
+		places[at] = p;
+		n++;
+	}
+	return n;
+}
