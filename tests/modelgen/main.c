@@ -304,8 +304,8 @@ static void add_layer(struct shape *s, uint64_t il)
  */
 static void lean(struct shape *s)
 {
-	static const float untied[PIECE_KINDS] = { -12, -12, -4, -3, -2, 0 };
-	static const float tied[PIECE_KINDS] = { 0, 0, 2, 2.5f, 3, 4 };
+	static const float untied[PIECE_KINDS] = { -12, -12, -5, -4, -4, 0 };
+	static const float tied[PIECE_KINDS] = { 0, 0, 1.8f, 2, 2.2f, 4 };
 
 	for (uint64_t i = 0; i < s->o.vocab; i++) {
 		enum piece_kind kind = s->pieces[i].kind;
