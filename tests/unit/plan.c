@@ -1,0 +1,557 @@
+// SPDX-License-Identifier: MIT
+/* The planner's choice: verdicts, the engine's split rule, and what must hold for any machine. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/gguf_build.h"
+#include "tests/unit/harness.h"
+#include "vram-planner/cost_priv.h"
+#include "vram-planner/plan.h"
+
+#define MIB (INT64_C(1) << 20)
+#define GIB (INT64_C(1) << 30)
+
+static struct model *small(uint32_t n_layer)
+{
+	static struct built b; /* the model points into it */
+	struct model *m;
+	struct err e = { 0 };
+
+	build_llama(&b, n_layer);
+	if (model_from_bytes(&m, b.bytes, b.n, &e))
+		fail_msg("%s", e.text);
+	return m;
+}
+
+static struct place gpu(const char *pci, int64_t free_bytes)
+{
+	struct place p = { .total_bytes = fact_of(free_bytes, SRC_USER),
+			   .free_bytes = fact_of(free_bytes, SRC_USER) };
+
+	snprintf(p.pci, sizeof(p.pci), "%s", pci);
+	snprintf(p.backend, sizeof(p.backend), "cuda");
+	return p;
+}
+
+static const struct host_place big_host = { .free_bytes = { .v = 64 * (INT64_C(1) << 30),
+							    .src = SRC_USER } };
+
+/* No margin, so that sizes in tests are the model's own. */
+static struct wish bare(void)
+{
+	return (struct wish) { .margin_bytes = fact_of(0, SRC_USER),
+			       .n_ctx = 1024,
+			       .n_ubatch = 32 };
+}
+
+static struct plan decide(const struct model *m, const struct place *places, uint32_t n,
+			  const struct wish *w)
+{
+	struct plan p;
+	struct err e = { 0 };
+
+	if (plan_make(&p, m, places, n, &big_host, w, &e))
+		fail_msg("%s", e.text);
+	return p;
+}
+
+/* What holds for every plan that runs. */
+static void check_sums(const struct plan *p)
+{
+	uint32_t units = p->host.layers, on_gpus = 0;
+
+	if (p->verdict == VERDICT_REFUSED || p->verdict == VERDICT_UNKNOWN)
+		return;
+	for (uint32_t i = 0; i < p->n_devices; i++) {
+		const struct plan_device *d = &p->devices[i];
+
+		assert_true(d->layers > 0);
+		units += d->layers;
+		on_gpus += d->layers;
+		assert_int_equal(d->left_bytes,
+				 d->free_bytes.v - (int64_t)plan_buffers_sum(&d->buffers));
+		if (p->verdict != VERDICT_NO)
+			assert_true(d->left_bytes >= 0);
+	}
+	assert_int_equal(units, p->n_layer + 1);
+	assert_int_equal(on_gpus, p->flags.n_gpu_layers);
+	if (p->verdict == VERDICT_FITS)
+		assert_int_equal(p->host.layers, 0);
+}
+
+/* The plan's whole units must come out of the engine's floating-point rule again. */
+static void check_split(const struct plan *p)
+{
+	float split[PLAN_DEVICES_MAX];
+	uint32_t units[PLAN_DEVICES_MAX];
+
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		split[i] = (float)p->devices[i].layers;
+	split_units(p->n_layer, p->flags.n_gpu_layers, split, p->n_devices, units);
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		assert_int_equal(units[i], p->devices[i].layers);
+}
+
+static void test_verdicts(void **state)
+{
+	struct model *m = small(8);
+	struct wish w = bare();
+	struct place one = gpu("0000:01:00.0", 8 * GIB), tiny = gpu("0000:02:00.0", 1 * MIB);
+	struct plan p;
+
+	(void)state;
+	p = decide(m, &one, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_FITS);
+	assert_int_equal(plan_exit(&p), EXIT_YES);
+	assert_int_equal(p.devices[0].layers, 9);
+	assert_int_equal(p.flags.n_ctx, 1024);
+	assert_true(p.flags.flash_attn);
+	assert_int_equal(strlen(p.header_sha256), 64);
+	check_sums(&p);
+
+	p = decide(m, NULL, 0, &w);
+	assert_int_equal(p.verdict, VERDICT_SPILLS);
+	assert_int_equal(plan_exit(&p), EXIT_NO);
+	assert_string_equal(p.nearest_yes, "--accept cpu");
+	assert_int_equal(p.host.layers, 9);
+	w.accept = ACCEPT_CPU;
+	p = decide(m, NULL, 0, &w);
+	assert_int_equal(plan_exit(&p), EXIT_YES);
+	assert_string_equal(p.nearest_yes, "");
+
+	w = bare();
+	p = decide(m, &tiny, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_SPILLS);
+	assert_int_equal(p.n_devices, 0);
+	model_close(m);
+}
+
+static void test_no(void **state)
+{
+	struct model *m = small(8);
+	struct wish w = bare();
+	struct host_place poor = { .free_bytes = fact_of(100000, SRC_USER) };
+	struct host_place mute = { .free_bytes = fact_unknown(WHY_NOT_EXPORTED) };
+	struct place one = gpu("0000:01:00.0", 8 * GIB);
+	struct plan p;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(plan_make(&p, m, NULL, 0, &poor, &w, &e), 0);
+	assert_int_equal(p.verdict, VERDICT_NO);
+	assert_true(p.host.left_bytes < 0);
+	assert_non_null(strstr(p.decided_by, "host"));
+	/* The GPU would hold it, but the host cannot even hold the embeddings. */
+	assert_int_equal(plan_make(&p, m, &one, 1, &poor, &w, &e), 0);
+	assert_int_equal(p.verdict, VERDICT_NO);
+	assert_int_equal(plan_make(&p, m, NULL, 0, &mute, &w, &e), 0);
+	assert_int_equal(p.verdict, VERDICT_UNKNOWN);
+	assert_int_equal(plan_make(&p, m, &one, 1, &mute, &w, &e), 0);
+	assert_int_equal(p.verdict, VERDICT_FITS);
+	model_close(m);
+}
+
+static void test_unknown_memory(void **state)
+{
+	struct model *m = small(8);
+	struct wish w = bare();
+	struct place two[2] = { gpu("0000:01:00.0", 8 * GIB), gpu("0000:02:00.0", 0) };
+	struct plan p;
+
+	(void)state;
+	two[1].free_bytes = fact_unknown(WHY_ASLEEP);
+	p = decide(m, two, 2, &w);
+	assert_int_equal(p.verdict, VERDICT_FITS); /* the other one is enough */
+	assert_int_equal(p.n_devices, 1);
+	p = decide(m, two + 1, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_UNKNOWN);
+	assert_non_null(strstr(p.decided_by, "0000:02:00.0"));
+	assert_non_null(strstr(p.decided_by, "--wake"));
+	w.accept = ACCEPT_CPU; /* what is accepted anyway needs no doubt */
+	p = decide(m, two + 1, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_SPILLS);
+	w = bare();
+	two[1].free_bytes = fact_unknown(WHY_NOT_APPLICABLE); /* shares the host's memory */
+	p = decide(m, two + 1, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_SPILLS);
+	two[1] = gpu("0000:02:00.0", 8 * GIB);
+	snprintf(two[1].backend, sizeof(two[1].backend), "abacus");
+	p = decide(m, two + 1, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_UNKNOWN);
+	assert_non_null(strstr(p.decided_by, "abacus"));
+	model_close(m);
+}
+
+static void test_unknown_family(void **state)
+{
+	struct built b;
+	struct model *m;
+	struct wish w = bare();
+	struct place one = gpu("0000:01:00.0", 8 * GIB);
+	struct err e;
+	struct plan p;
+
+	(void)state;
+	build_begin(&b, 3);
+	build_text(&b, "general.architecture", "nonesuch");
+	build_tensor(&b, "token_embd.weight", 8, 64, 1000);
+	build_end(&b);
+	assert_int_equal(model_from_bytes(&m, b.bytes, b.n, &e), 0);
+	p = decide(m, &one, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_UNKNOWN);
+	assert_int_equal(plan_exit(&p), EXIT_UNKNOWN);
+	assert_non_null(strstr(p.decided_by, "'nonesuch'"));
+	assert_int_equal(p.n_devices, 0);
+	model_close(m);
+
+	/* A tensor whose place nobody verified. */
+	build_llama(&b, 1);
+	build_tensor(&b, "surprise.weight", 0, 32, 1);
+	build_end(&b);
+	assert_int_equal(model_from_bytes(&m, b.bytes, b.n, &e), 0);
+	p = decide(m, &one, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_UNKNOWN);
+	assert_non_null(strstr(p.decided_by, "surprise.weight"));
+	model_close(m);
+
+	/* One shard of several. */
+	build_llama(&b, 1);
+	b.n = b.counts_at + 16;
+	b.n_kvs = b.n_tensors = 0;
+	build_text(&b, "general.architecture", "llama");
+	build_u32(&b, "split.count", 3);
+	build_end(&b);
+	assert_int_equal(model_from_bytes(&m, b.bytes, b.n, &e), 0);
+	p = decide(m, &one, 1, &w);
+	assert_int_equal(p.verdict, VERDICT_UNKNOWN);
+	assert_non_null(strstr(p.decided_by, "shards"));
+	model_close(m);
+}
+
+/* Keys that the family needs, missing or absurd. */
+static void test_contradictions(void **state)
+{
+	static const struct {
+		const char *key;
+		uint32_t v;
+	} absurd[] = { { "llama.block_count", 0 },
+		       { "llama.block_count", 513 },
+		       { "llama.embedding_length", 1u << 30 },
+		       { "llama.embedding_length", 96 },
+		       { "llama.context_length", 0 },
+		       { "llama.attention.head_count", 0 },
+		       { "llama.attention.head_count", 1u << 31 },
+		       { "llama.attention.key_length", 0 },
+		       { "llama.attention.key_length", 1u << 31 },
+		       { "llama.block_count", 1 } };
+	struct wish w = bare();
+	struct err e;
+	struct plan p;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(absurd); i++) {
+		static const struct {
+			const char *key;
+			uint32_t v;
+		} keys[] = { { "llama.block_count", 2 },
+			     { "llama.context_length", 4096 },
+			     { "llama.embedding_length", 64 },
+			     { "llama.attention.head_count", 2 } };
+		struct built b;
+		struct model *m;
+		bool added = false;
+
+		build_begin(&b, 3);
+		build_text(&b, "general.architecture", "llama");
+		for (size_t k = 0; k < COUNT(keys); k++) {
+			bool same = strcmp(keys[k].key, absurd[i].key) == 0;
+
+			build_u32(&b, keys[k].key, same ? absurd[i].v : keys[k].v);
+			added |= same;
+		}
+		if (!added)
+			build_u32(&b, absurd[i].key, absurd[i].v);
+		build_tensor(&b, "token_embd.weight", 8, 64, 1000);
+		build_tensor(&b, "blk.1.ffn_down.weight", 8, 128, 64);
+		build_end(&b);
+		assert_int_equal(model_from_bytes(&m, b.bytes, b.n, &e), 0);
+		e.text[0] = '\0';
+		if (plan_make(&p, m, NULL, 0, &big_host, &w, &e) != -EBADMSG || !e.text[0])
+			fail_msg("%s = %u was taken", absurd[i].key, absurd[i].v);
+		model_close(m);
+	}
+}
+
+static void test_wishes(void **state)
+{
+	struct model *m = small(4);
+	struct place one = gpu("0000:01:00.0", 8 * GIB);
+	struct wish w = bare();
+	struct err e;
+	struct plan p;
+
+	(void)state;
+	w.n_ctx = 0;
+	p = decide(m, &one, 1, &w);
+	assert_int_equal(p.flags.n_ctx, 4096); /* the model's own, below the default */
+	w.n_ctx = 1000;
+	p = decide(m, &one, 1, &w);
+	assert_int_equal(p.flags.n_ctx, 1024); /* rounded as the engine does */
+	w.n_ctx = 8192;
+	p = decide(m, &one, 1, &w);
+	assert_non_null(strstr(p.assumed[1], "beyond the 4096"));
+	snprintf(w.type_k, sizeof(w.type_k), "q4_K");
+	assert_int_equal(plan_make(&p, m, &one, 1, &big_host, &w, &e), -EINVAL);
+	w = bare();
+	w.n_seq_max = 1000;
+	assert_int_equal(plan_make(&p, m, &one, 1, &big_host, &w, &e), -ERANGE);
+	w = bare();
+	w.n_ctx = UINT32_MAX;
+	assert_int_equal(plan_make(&p, m, &one, 1, &big_host, &w, &e), -ERANGE);
+	model_close(m);
+}
+
+static void test_by_hand(void **state)
+{
+	struct model *m = small(8);
+	struct place two[2] = { gpu("0000:01:00.0", 8 * GIB), gpu("0000:02:00.0", 9 * GIB) };
+	struct wish w = bare();
+	struct err e;
+	struct plan p;
+
+	(void)state;
+	w.n_split = 2;
+	w.split[0] = 2;
+	w.split[1] = 7;
+	p = decide(m, two, 2, &w);
+	assert_int_equal(p.verdict, VERDICT_FITS);
+	assert_string_equal(p.devices[0].pci, "0000:01:00.0"); /* in the order given, not by size */
+	assert_int_equal(p.devices[0].layers, 2);
+	assert_int_equal(p.devices[1].layers, 7);
+	assert_string_equal(p.overrides[0], "--split 2,7");
+	check_sums(&p);
+	check_split(&p);
+	w.split[1] = 4;
+	p = decide(m, two, 2, &w);
+	assert_int_equal(p.verdict, VERDICT_SPILLS);
+	assert_int_equal(p.host.layers, 3);
+	w.split[1] = 8;
+	assert_int_equal(plan_make(&p, m, two, 2, &big_host, &w, &e), -EINVAL);
+	w.n_split = 3;
+	w.split[1] = 4;
+	assert_int_equal(plan_make(&p, m, two, 2, &big_host, &w, &e), -EINVAL);
+	w.n_split = 2;
+	two[1].free_bytes = fact_unknown(WHY_ASLEEP);
+	assert_int_equal(plan_make(&p, m, two, 2, &big_host, &w, &e), -ENODATA);
+	two[1].free_bytes = fact_of(1 * MIB, SRC_USER);
+	p = decide(m, two, 2, &w);
+	assert_int_equal(p.verdict, VERDICT_NO);
+	assert_non_null(strstr(p.decided_by, "0000:02:00.0"));
+	model_close(m);
+}
+
+static void test_refused(void **state)
+{
+	struct model *m = small(4);
+	struct shape s;
+	struct err e;
+	struct ask a = { .n_ctx = 1024, .n_ubatch = 32, .n_seq = 1, .type_k = 1, .type_v = 8 };
+
+	(void)state;
+	assert_int_equal(shape_read(&s, m, &e), 0);
+	assert_non_null(refusal_find(&s, &a)); /* a quantized V without flash attention */
+	a.flash_attn = true;
+	assert_null(refusal_find(&s, &a));
+	s.head_v = 48;
+	assert_non_null(refusal_find(&s, &a)); /* blocks of 32 do not divide it */
+	model_close(m);
+}
+
+static void test_split_rule(void **state)
+{
+	static const struct {
+		uint32_t n_layer, ngl, n;
+		float split[4];
+		uint32_t units[4];
+	} known[] = {
+		/* Measured placements of llama-3.2-1b (16 layers) on two to four devices. */
+		{ 16, 99, 2, { 1, 1 }, { 9, 8 } },
+		{ 16, 99, 2, { 3, 1 }, { 13, 4 } },
+		{ 16, 99, 3, { 1, 1, 1 }, { 6, 6, 5 } },
+		{ 16, 99, 4, { 1, 1, 1, 1 }, { 5, 4, 4, 4 } },
+		{ 16, 8, 2, { 1, 1 }, { 4, 4 } },
+		{ 16, 1, 1, { 1 }, { 1 } },
+		{ 16, 0, 1, { 1 }, { 0 } },
+	};
+	uint32_t units[PLAN_DEVICES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(known); i++) {
+		split_units(known[i].n_layer, known[i].ngl, known[i].split, known[i].n, units);
+		for (uint32_t k = 0; k < known[i].n; k++)
+			assert_int_equal(units[k], known[i].units[k]);
+	}
+	/* Whole units handed back as the split give the same units, for any sizes up to the engine's bound. */
+	for (uint32_t total = 1; total <= 513; total++) {
+		for (uint32_t a = 1; a < total; a += 1 + total / 40) {
+			float split[3] = { (float)a, (float)((total - a) / 2),
+					   (float)(total - a - (total - a) / 2) };
+
+			split_units(total - 1, total, split, 3, units);
+			for (uint32_t k = 0; k < 3; k++)
+				assert_true((float)units[k] == split[k]);
+		}
+	}
+}
+
+static uint32_t next_random(uint32_t *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
+}
+
+/* 0: no; then host only, n layers on GPUs, all of it. */
+static uint32_t goodness(const struct plan *p)
+{
+	if (p->verdict == VERDICT_NO)
+		return 0;
+	return 1 + p->flags.n_gpu_layers;
+}
+
+/*
+ * More free memory on any device never makes the answer worse, and every answer's sums hold. Small
+ * models on small devices, so that every kind of answer occurs.
+ */
+static void test_more_is_never_worse(void **state)
+{
+	static const uint32_t layers[] = { 1, 5, 23 };
+	uint32_t seed = 1, seen[VERDICT_REFUSED + 1] = { 0 }, several = 0;
+
+	(void)state;
+	for (uint32_t round = 0; round < 1500; round++) {
+		struct model *m = small(layers[round % COUNT(layers)]);
+		struct wish w = bare();
+		struct place places[3];
+		uint32_t n = 1 + round % 3;
+		struct plan less, more;
+
+		w.n_ctx = 256 << next_random(&seed) % 4;
+		for (uint32_t i = 0; i < n; i++) {
+			char pci[24];
+
+			snprintf(pci, sizeof(pci), "0000:%02x:00.0", i + 1);
+			/* cuda's own overhead, and up to 8 MiB */
+			places[i] = gpu(pci, 512 * MIB + next_random(&seed) % (8 * (uint32_t)MIB));
+		}
+		less = decide(m, places, n, &w);
+		check_sums(&less);
+		check_split(&less);
+		seen[less.verdict]++;
+		several += less.n_devices > 1;
+		uint32_t which = next_random(&seed) % n;
+
+		places[which].free_bytes.v += next_random(&seed) % (4 * (uint32_t)MIB);
+		more = decide(m, places, n, &w);
+		if (goodness(&more) < goodness(&less))
+			fail_msg("round %u: %u units on GPUs became %u with more memory", round,
+				 less.flags.n_gpu_layers, more.flags.n_gpu_layers);
+		model_close(m);
+	}
+	assert_true(seen[VERDICT_FITS] > 50 && seen[VERDICT_SPILLS] > 50 && several > 50);
+}
+
+static void test_one_device_first(void **state)
+{
+	struct model *m = small(8);
+	struct place two[2] = { gpu("0000:01:00.0", 4 * GIB), gpu("0000:02:00.0", 6 * GIB) };
+	struct wish w = bare();
+	struct plan p;
+
+	(void)state;
+	p = decide(m, two, 2, &w);
+	assert_int_equal(p.n_devices, 1); /* fewest devices, the one with the most free memory */
+	assert_string_equal(p.devices[0].pci, "0000:02:00.0");
+	model_close(m);
+}
+
+static void test_margin(void **state)
+{
+	struct model *m = small(4);
+	struct place one = gpu("0000:01:00.0", 100 * GIB);
+	struct wish w = bare();
+	struct plan none, fixed, usual;
+
+	(void)state;
+	none = decide(m, &one, 1, &w);
+	w.margin_bytes = fact_of(GIB, SRC_USER);
+	fixed = decide(m, &one, 1, &w);
+	w.margin_bytes = fact_unknown(WHY_NONE);
+	usual = decide(m, &one, 1, &w);
+	assert_int_equal(fixed.devices[0].buffers.overhead_bytes -
+				 none.devices[0].buffers.overhead_bytes,
+			 GIB);
+	assert_int_equal(usual.devices[0].buffers.overhead_bytes -
+				 none.devices[0].buffers.overhead_bytes,
+			 100 * GIB / 100 * 2);
+	one = gpu("0000:01:00.0", GIB);
+	usual = decide(m, &one, 1, &w);
+	assert_int_equal(usual.devices[0].buffers.overhead_bytes -
+				 none.devices[0].buffers.overhead_bytes,
+			 256 * MIB);
+	model_close(m);
+}
+
+/* A smaller context that fits is named, and it does fit; so is the smaller cache. */
+static void test_nearest_yes(void **state)
+{
+	struct model *m = small(23);
+	struct wish w = bare();
+	struct place one = gpu("0000:01:00.0", 0);
+	struct plan p;
+	uint32_t by_ctx = 0, by_cache = 0;
+
+	(void)state;
+	w.n_ctx = 65536;
+	for (int64_t mib = 516; mib < 1400; mib += 8) {
+		one.free_bytes = fact_of(mib * MIB, SRC_USER);
+		p = decide(m, &one, 1, &w);
+		const char *c = strstr(p.nearest_yes, "-c ");
+		struct wish then = w;
+
+		if (c) {
+			then.n_ctx = (uint32_t)strtoul(c + 3, NULL, 10);
+			by_ctx++;
+		} else if (strstr(p.nearest_yes, "q8_0")) {
+			snprintf(then.type_k, sizeof(then.type_k), "q8_0");
+			snprintf(then.type_v, sizeof(then.type_v), "q8_0");
+			by_cache++;
+		} else {
+			continue;
+		}
+		p = decide(m, &one, 1, &then);
+		assert_int_equal(p.verdict, VERDICT_FITS);
+		if (!c)
+			continue;
+		then.n_ctx += 256; /* and it is the largest */
+		p = decide(m, &one, 1, &then);
+		assert_int_not_equal(p.verdict, VERDICT_FITS);
+	}
+	assert_true(by_ctx > 3 && by_cache > 3);
+	model_close(m);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_verdicts),         cmocka_unit_test(test_no),
+		cmocka_unit_test(test_unknown_memory),   cmocka_unit_test(test_unknown_family),
+		cmocka_unit_test(test_contradictions),   cmocka_unit_test(test_wishes),
+		cmocka_unit_test(test_by_hand),          cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_split_rule),       cmocka_unit_test(test_more_is_never_worse),
+		cmocka_unit_test(test_one_device_first), cmocka_unit_test(test_margin),
+		cmocka_unit_test(test_nearest_yes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
