@@ -166,9 +166,12 @@ static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 
 static json_t *devices_json(const struct snapshot *s)
 {
-	json_t *list = json_array();
+	json_t *list;
 
-	for (uint32_t i = 0; s->report && i < s->report->n_gpus; i++)
+	if (!s->report)
+		return json_null(); /* not read yet, which is not "none" */
+	list = json_array();
+	for (uint32_t i = 0; i < s->report->n_gpus; i++)
 		append(list, gpu_json(s, &s->report->gpus[i]));
 	return list;
 }

@@ -190,25 +190,50 @@ static int once(struct top *t, struct err *e)
 	return rc ? cannot_write(e) : 0;
 }
 
+#define FIRST_REPORT_MS                                                                            \
+	5000 /* a driver that hangs longer leaves the first frames without devices */
+
+/* Whether a signal that ends came within ms. */
+static bool ended(const struct top *t, uint32_t ms)
+{
+	struct pollfd fd = { .fd = t->src.signals, .events = POLLIN };
+	struct signalfd_siginfo info;
+
+	return poll(&fd, 1, (int)ms) > 0 && read(fd.fd, &info, sizeof(info)) > 0 &&
+	       info.ssi_signo != SIGWINCH;
+}
+
+/* What is printed cannot be drawn over: the first frame waits for the first report. */
+static bool first_frame(struct top *t)
+{
+	const struct snapshot *s = t->src.snap;
+
+	for (uint32_t ms = 0; ms < FIRST_REPORT_MS; ms += 20) {
+		source_next(&t->src);
+		if (s->report || s->device_error[0])
+			break;
+		if (ended(t, 20))
+			return false;
+	}
+	return true;
+}
+
 /* A frame each interval, until a signal ends it. No cursor moves: for screen readers and pipes. */
 static int lines(struct top *t, struct err *e)
 {
-	struct pollfd fd = { .fd = t->src.signals, .events = POLLIN };
+	bool go = first_frame(t);
 
-	for (;;) {
-		struct signalfd_siginfo info;
-		int rc;
+	while (go) {
+		int rc = print_frame(t);
 
-		source_next(&t->src);
-		rc = print_frame(t);
 		if (rc)
 			return cannot_write(e);
-		if (poll(&fd, 1, (int)t->src.snap->interval_ms) > 0 &&
-		    read(fd.fd, &info, sizeof(info)) > 0 && info.ssi_signo != SIGWINCH)
-			return 0;
-		if (!t->o.json)
+		go = !ended(t, t->src.snap->interval_ms);
+		if (go && !t->o.json)
 			putchar('\n');
+		source_next(&t->src);
 	}
+	return 0;
 }
 
 static int on_screen(struct top *t, struct err *e)

@@ -370,6 +370,7 @@ static void notes_are_shown(void **state)
 static void before_the_first_report(void **state)
 {
 	struct stage *st = stage_new();
+	json_t *o;
 
 	(void)state;
 	st->snap.report = NULL;
@@ -377,6 +378,10 @@ static void before_the_first_report(void **state)
 	strcpy(st->snap.device_error, "cannot read /sys");
 	says(st, "cannot read /sys");
 	says_not(st, "GPU");
+	o = snapshot_to_json(&st->snap);
+	assert_true(json_is_null(json_object_get(o, "devices"))); /* unknown, not none */
+	assert_true(json_is_null(json_object_get(o, "cpu")));
+	json_decref(o);
 	free(st);
 }
 
