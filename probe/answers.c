@@ -52,11 +52,11 @@ static const struct field nvml_rows[] = {
 
 json_t *answer_read(const struct machine *m, const char *name, struct err *e)
 {
-	own_free char *buf = malloc(ANSWER_MAX);
+	own_free char *buf = NULL;
 	char path[64];
 
 	snprintf(path, sizeof(path), "answers/%s.json", name);
-	long n = buf ? machine_read(m, path, buf, ANSWER_MAX) : -ENOMEM;
+	long n = read_whole(m, path, ANSWER_MAX, &buf);
 
 	if (n == -ENOENT)
 		return NULL;

@@ -162,15 +162,13 @@ void host_cpuinfo(const struct source *s, struct cpu *c)
 
 	if (all && !s->rec)
 		return;
-	own_free char *buf = malloc(CPUINFO_MAX);
+	own_free char *buf = NULL;
 	struct cpu told = { .name = fact_text_unknown(WHY_NOT_EXPORTED),
 			    .cores = fact_unknown(WHY_NOT_EXPORTED),
 			    .threads = fact_unknown(WHY_NOT_EXPORTED),
 			    .packages = fact_unknown(WHY_NOT_EXPORTED) };
 
-	if (!buf)
-		return;
-	long n = machine_read(s->m, path, buf, CPUINFO_MAX);
+	long n = read_whole(s->m, path, CPUINFO_MAX, &buf);
 
 	if (n < 0) {
 		if (!fact_text_known(&c->name))

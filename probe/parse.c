@@ -152,7 +152,8 @@ static bool cpu_line(const char *line, const char *key, char *value, size_t size
 	return true;
 }
 
-#define CORES_MAX CPUS_MAX
+/* hwloc counts larger machines; without it they have an unknown number of cores. */
+#define CORES_MAX 1024
 
 struct core_list {
 	uint64_t ids[CORES_MAX]; /* package << 32 | core */
@@ -185,31 +186,30 @@ static bool is_name(const char *line, char *value, size_t size)
 
 void parse_cpuinfo(const char *text, struct cpu *c)
 {
-	struct core_list *cores = calloc(2, sizeof(*cores)), *packages = cores + 1;
+	struct core_list cores = { .n = 0 }, packages = { .n = 0 };
 	uint64_t threads = 0, package = 0, core;
-	bool whole = cores, has_cores = false;
+	bool whole = true, has_cores = false;
 	char v[128];
 
-	for (const char *l = text; l && cores; l = next_line(l)) {
+	for (const char *l = text; l; l = next_line(l)) {
 		if (cpu_line(l, "processor", v, sizeof(v))) {
 			threads++;
 		} else if (!fact_text_known(&c->name) && is_name(l, v, sizeof(v)) && v[0]) {
 			c->name = fact_text_of(v, SRC_PROC);
 		} else if (cpu_line(l, "physical id", v, sizeof(v))) {
-			whole = id_of(v, &package) && add_id(packages, package) && whole;
+			whole = id_of(v, &package) && add_id(&packages, package) && whole;
 		} else if (cpu_line(l, "core id", v, sizeof(v))) {
 			has_cores = true;
-			whole = id_of(v, &core) && add_id(cores, package << 32 | core) && whole;
+			whole = id_of(v, &core) && add_id(&cores, package << 32 | core) && whole;
 		}
 	}
 	if (threads && threads <= CPUS_MAX)
 		c->threads = fact_of((int64_t)threads, SRC_PROC);
-	if (whole && has_cores && cores->n <= threads) {
-		c->cores = fact_of(cores->n, SRC_PROC);
-		if (packages->n)
-			c->packages = fact_of(packages->n, SRC_PROC);
+	if (whole && has_cores && cores.n <= threads) {
+		c->cores = fact_of(cores.n, SRC_PROC);
+		if (packages.n)
+			c->packages = fact_of(packages.n, SRC_PROC);
 	}
-	free(cores);
 }
 
 static bool is_kept(const char *line, size_t len, const char *const *keys)

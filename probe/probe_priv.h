@@ -71,6 +71,12 @@ int src_link(const struct source *s, const char *path, char *buf, size_t size);
 int src_link_name(const struct source *s, const char *path, char *buf, size_t size);
 bool src_exists(const struct source *s, const char *path); /* a folder */
 
+/*
+ * A whole file of at most max bytes, however long it is: *text is one allocation. The length or a
+ * negative errno, as machine_read; nothing is recorded.
+ */
+long read_whole(const struct machine *m, const char *path, size_t max, char **text);
+
 /* Why a fact is unknown after this errno of a read. */
 enum why why_of(int rc);
 

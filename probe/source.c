@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading through a machine's root, with every answer recorded when a capture is being made. */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/own.h"
 #include "base/text.h"
 #include "probe/probe_priv.h"
 
@@ -101,6 +103,22 @@ bool src_exists(const struct source *s, const char *path)
 	if (there && s->rec)
 		record_dir(s->rec, path);
 	return there;
+}
+
+/* Small files are the rule, so a large one is read again rather than all get a large buffer. */
+long read_whole(const struct machine *m, const char *path, size_t max, char **text)
+{
+	*text = NULL;
+	for (size_t size = 16384;; size *= 2) {
+		own_free char *buf = malloc(size);
+		long n = buf ? machine_read(m, path, buf, size) : -ENOMEM;
+
+		if (n == -EFBIG && size < max)
+			continue;
+		if (n >= 0)
+			*text = take_ptr(&buf);
+		return n;
+	}
 }
 
 enum why why_of(int rc)
