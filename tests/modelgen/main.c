@@ -383,7 +383,7 @@ static uint32_t write_tokenizer(struct gguf *g, const struct shape *s)
 static uint32_t write_keys(struct gguf *g, const struct shape *s)
 {
 	gguf_kv_string(g, "general.architecture", s->arch->name);
-	gguf_kv_string(g, "general.name", "berth random words");
+	gguf_kv_string(g, "general.name", "random words");
 	gguf_kv_string(g, "general.description", "random weights: the text means nothing");
 	gguf_kv_u32(g, "general.file_type", s->file_type);
 	gguf_kv_u32(g, "general.quantization_version", 2);
