@@ -115,6 +115,11 @@ static void undriven(char *buf, size_t size, const struct devmap *m, const struc
 	text_add(&t, "; `make deps` fetches the backends that this machine can use");
 }
 
+static int64_t free_or_none(const struct place *p)
+{
+	return fact_known(&p->free_bytes) ? p->free_bytes.v : -1;
+}
+
 /* Let the engine's device complete what the probe knows of a place. */
 static void complete(struct place *p, const struct devmap_device *d)
 {
@@ -229,14 +234,27 @@ static int add_selected(struct devmap_choice *c, const struct devmap *m, const s
 	return c->n ? no_doubles(c, e) : err_set(e, -EINVAL, "the list of devices is empty");
 }
 
+/* Most free first, now that the engine has filled in what the probe did not know. Stable. */
+static void sort_by_free(struct devmap_choice *c)
+{
+	for (uint32_t i = 1; i < c->n; i++) {
+		struct place p = c->places[i];
+		uint32_t at = i;
+
+		for (; at > 0 && free_or_none(&c->places[at - 1]) < free_or_none(&p); at--)
+			c->places[at] = c->places[at - 1];
+		c->places[at] = p;
+	}
+}
+
 int devmap_choose(struct devmap_choice *c, const struct devmap *m, const struct report *r,
 		  const char *selector, struct err *e)
 {
-	uint32_t all[PROBE_GPUS_MAX] = { 0 }, n = 0;
-	struct place none[PROBE_GPUS_MAX];
+	uint32_t all[PROBE_GPUS_MAX], n = 0;
+	int rc;
 
 	memset(c, 0, sizeof(*c));
-	places_from_report(r, all, 0, none, &c->host);
+	c->host.free_bytes = r->cpu.ram_available;
 	if (selector && strcasecmp(selector, "cpu") == 0)
 		return 0;
 	if (selector)
@@ -244,5 +262,7 @@ int devmap_choose(struct devmap_choice *c, const struct devmap *m, const struct 
 	for (uint32_t i = 0; i < r->n_gpus; i++)
 		if (gpu_can_compute(&r->gpus[i]))
 			all[n++] = i;
-	return n ? add_gpus(c, m, r, all, n, false, e) : 0;
+	rc = n ? add_gpus(c, m, r, all, n, false, e) : 0;
+	sort_by_free(c);
+	return rc;
 }
