@@ -56,8 +56,8 @@ static const struct cmd command = {
 		"A sleeping GPU is left asleep: what only waking it would tell is unknown (asleep). "
 		"--wake allows it.\n\n"
 		"Memory and sensors of NVIDIA's driver come from its library libnvidia-ml.so.1, asked in a "
-		"child process that is killed when it does not answer within two seconds. The environment "
-		"variable BERTH_NVML names another library to ask.\n\n"
+		"child process that is killed when the library does not answer within two seconds, or a device "
+		"within six. The environment variable BERTH_NVML names another library to ask.\n\n"
 		"With --capture, the machine's host name, the UUIDs of its GPUs and the serial numbers of its "
 		"files are replaced or left out; with --json, what is printed is what the captured folder "
 		"will show.",

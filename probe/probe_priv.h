@@ -200,7 +200,8 @@ void topo_ask(const struct report *r, struct topo_view *v); /* hwloc */
 #define NVML_TIMEOUT_MS 2000
 
 /*
- * Ask NVIDIA's library about these addresses, in a child of ours that is killed after timeout_ms.
+ * Ask NVIDIA's library about these addresses, in a child of ours that is killed when the library does
+ * not answer within timeout_ms, or a device within three times that.
  * $BERTH_NVML names another library.
  */
 void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_view *v);

@@ -24,6 +24,7 @@
 
 #define NVML_TEXT_MAX        96 /* NVML_DEVICE_UUID_V2_BUFFER_SIZE and ..._NAME_V2_... */
 #define NVML_TEMPERATURE_GPU 0
+#define DEVICE_TIMES         3 /* as long as the library itself, a device may take */
 
 typedef int nvml_return;            /* nvmlReturn_t */
 typedef struct nvml_handle *handle; /* nvmlDevice_t */
@@ -319,9 +320,12 @@ static void collect(int fd, uint32_t n, int timeout_ms, struct nvml_view *v)
 	}
 	if (rc == 1)
 		v->driver_version = m.driver_version;
-	/* Each device gets the time anew: waking the driver of eight of them is slow, and no hang. */
+	/*
+	 * Each device gets its own time, and more: without the persistence daemon the driver initialises
+	 * an idle card when it is first asked, which takes seconds on large ones and is no hang.
+	 */
 	while (rc == 1 && v->n < n) {
-		rc = receive(fd, timeout_ms, &m);
+		rc = receive(fd, DEVICE_TIMES * timeout_ms, &m);
 		if (rc == 1)
 			v->fns[v->n++] = m.fn;
 	}

@@ -9,19 +9,18 @@
 
 #include "probe/probe_priv.h"
 
-/* Plugins bring OpenCL, GL and NVML with them: seconds of loading, and devices woken. */
-#define PLUGINS "HWLOC_PLUGINS_PATH"
+/*
+ * Plugins bring OpenCL, GL and NVML with them: seconds of loading, and devices woken. What hwloc thinks
+ * of a strange machine is not for stderr: the facts it lacks are unknown.
+ */
+static const struct {
+	const char *name, *value;
+} settings[] = { { "HWLOC_PLUGINS_PATH", "/nonexistent" }, { "HWLOC_HIDE_ERRORS", "2" } };
 
 static int load(hwloc_topology_t *topo)
 {
-	const char *own = getenv(PLUGINS);
-
-	if (!own)
-		setenv(PLUGINS, "/nonexistent", 1);
 	int rc = hwloc_topology_init(topo);
 
-	if (!own)
-		unsetenv(PLUGINS);
 	if (rc)
 		return rc;
 	hwloc_topology_set_all_types_filter(*topo, HWLOC_TYPE_FILTER_KEEP_NONE);
@@ -35,6 +34,24 @@ static int load(hwloc_topology_t *topo)
 	rc = hwloc_topology_load(*topo);
 	if (rc)
 		hwloc_topology_destroy(*topo);
+	return rc;
+}
+
+/* hwloc takes these only from the environment; the person's own settings win. */
+static int load_quietly(hwloc_topology_t *topo)
+{
+	bool set[ARRAY_LEN(settings)];
+
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++) {
+		set[i] = !getenv(settings[i].name);
+		if (set[i])
+			setenv(settings[i].name, settings[i].value, 1);
+	}
+	int rc = load(topo);
+
+	for (size_t i = 0; i < ARRAY_LEN(settings); i++)
+		if (set[i])
+			unsetenv(settings[i].name);
 	return rc;
 }
 
@@ -129,7 +146,7 @@ void topo_ask(const struct report *r, struct topo_view *v)
 	hwloc_topology_t topo;
 
 	*v = (struct topo_view) { 0 };
-	if (load(&topo))
+	if (load_quietly(&topo))
 		return;
 	v->asked = true;
 	hwloc_bitmap_t ours = hwloc_bitmap_alloc();

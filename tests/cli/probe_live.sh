@@ -1,0 +1,93 @@
+# berth probe on a live machine with GPUs: a captured machine's /sys, mounted in a name space of our own,
+# so that libpciaccess, hwloc and NVML (a fake one) are asked as on a real one.
+. tests/lib.sh
+if ! unshare -Urm sh -c 'mount -t tmpfs none /proc/driver' 2>/dev/null; then
+	skip "user name spaces with mounts are not allowed here"
+fi
+BERTH_NVML=$(realpath "$BUILD/tests/fake/lib_nvml.so")
+export BERTH_NVML FAKE_NVML=ok
+
+# prepare NAME: its tree as a live kernel would have it. A capture holds what the probe reads; the
+# libraries also want ids of every function, and read 256 bytes of config space when they are let.
+prepare() {
+	tree=$T/$1
+	cp -R "tests/machines/$1" "$tree"
+	find "$tree/sys/devices" -name class -exec dirname {} \; | while read -r d; do
+		for f in vendor device subsystem_vendor subsystem_device revision irq; do
+			[ -e "$d/$f" ] || echo 0x0000 >"$d/$f"
+		done
+		head -c 256 /dev/zero >"$d/config"
+	done
+}
+
+# inside NAME STATUS COMMAND...: the command sees the tree as /sys, and a loaded NVIDIA driver
+inside() {
+	name=$1 want=$2
+	shift 2
+	exits "$name" "$want" unshare -Urm sh -c 'mount --bind "$0/sys" /sys && mount -t tmpfs none /proc/driver &&
+		mkdir /proc/driver/nvidia && exec "$@"' "$tree" "$@"
+}
+
+# has NAME PATTERN FILE
+has() {
+	grep -q -e "$2" "$3" && ok "$1" || fail "$1" "no '$2' in: $(head -c 1500 "$3")"
+}
+
+replays() {
+	run "$BERTH" probe --machine "$T/cap-$1" --json
+	cmp -s "$T/out" "$T/live.json" && ok "capture of live $1 replays" ||
+		fail "capture of live $1 replays" "$(diff "$T/live.json" "$T/out" | head -n 5)"
+}
+
+for n in three nvidia2 asleep server; do
+	prepare "$n"
+	inside "live $n" 0 "$BERTH" probe
+	cp "$T/out" "$T/$n.txt"
+	[ -s "$T/err" ] && fail "live $n is quiet" "$(cat "$T/err")" || ok "live $n is quiet"
+	inside "live $n --check" 0 "$BERTH" probe --check
+	has "live $n agrees with libpciaccess and hwloc" 'disagreements: 0' "$T/out"
+	inside "capture of live $n" 0 "$BERTH" probe -q --capture "$T/cap-$n" --json
+	cp "$T/out" "$T/live.json"
+	replays "$n"
+	has "$n: libpciaccess's list is captured" '"listed": true' "$T/cap-$n/answers/pci.json"
+done
+has "a function held for a VM" 'vfio-pci, awake; held for a virtual machine' "$T/three.txt"
+has "a function without a driver" 'none bound, awake; neither nvidia nor nouveau is loaded' "$T/three.txt"
+has "libpciaccess compared BARs" '"bars"' "$T/cap-three/answers/pci.json"
+
+# --- NVML ---
+has "memory by NVML" '24.0 GiB on the card, 448.0 MiB used, 23.6 GiB free (nvml)' "$T/nvidia2.txt"
+has "UUID by NVML" 'GPU-11111111-2222-3333-4444-555555555555' "$T/nvidia2.txt"
+if grep -rq 'GPU-[16]' "$T/cap-nvidia2"; then
+	fail "UUIDs are scrubbed" "$(grep -r 'GPU-[16]' "$T/cap-nvidia2")"
+else
+	ok "UUIDs are scrubbed"
+fi
+has "a sleeping one is not asked" 'memory *unknown (asleep)' "$T/asleep.txt"
+has "nor its library" '"asked": false' "$T/cap-asleep/answers/nvml.json"
+tree=$T/nvidia2
+FAKE_NVML=crash inside "NVML crashes" 0 "$BERTH" probe
+has "a crash is an unknown" 'memory *unknown (garbled)' "$T/out"
+BERTH_NVML=/nonexistent inside "no NVML" 0 "$BERTH" probe
+has "no library is said" 'memory *unknown (no library)' "$T/out"
+
+# --- no waking file is opened, by us or by a library ---
+if command -v strace >/dev/null; then
+	for n in three asleep; do
+		tree=$T/$n
+		# LeakSanitizer cannot work under strace.
+		ASAN_OPTIONS=detect_leaks=0 inside "traced $n" 0 \
+			strace -f -e trace=open,openat,openat2 -o "$T/trace" "$BERTH" probe
+		waking=$(grep -E '/(config|rom|vpd|max_link_width|current_link_[a-z]*|resource[0-9]_resize|secondary_bus_number)"' "$T/trace")
+		[ -z "$waking" ] && ok "$n: no waking file is opened" || fail "$n: no waking file is opened" "$waking"
+		has "$n: the trace saw the scan" '/resource"' "$T/trace"
+	done
+	# Even --check and --capture leave the sleeping ones alone.
+	ASAN_OPTIONS=detect_leaks=0 inside "traced check" 0 \
+		strace -f -e trace=open,openat,openat2 -o "$T/trace" "$BERTH" probe --check
+	waking=$(grep -E '(03:00.0|05:00.0)/(config|rom|vpd|[a-z_]*link_[a-z]*|resource[0-9]_resize)"' "$T/trace")
+	[ -z "$waking" ] && ok "--check reads no config space of a sleeping device" ||
+		fail "--check reads no config space of a sleeping device" "$waking"
+	has "--check reads it of an awake one" 'c1:00.0/config"' "$T/trace"
+fi
+finish
