@@ -44,18 +44,20 @@ static void add_table(struct text *t, const struct plan *p)
 		p->host.left_bytes);
 }
 
-/* A labelled sentence, broken between words so that it stays within the columns. */
-static void add_note(struct text *t, const char *label, const char *s)
+/* A sentence after a label, broken between words so that it stays within the columns. */
+static void add_note(struct text *t, const char *label, int indent, const char *s)
 {
-	text_add(t, "%-*s", LABEL_WIDTH, label);
-	while (strlen(s) > COLUMNS - LABEL_WIDTH) {
-		size_t n = COLUMNS - LABEL_WIDTH;
+	size_t width = COLUMNS - (size_t)indent;
+
+	text_add(t, "%-*s", indent, label);
+	while (strlen(s) > width) {
+		size_t n = width;
 
 		while (n > 0 && s[n] != ' ')
 			n--;
 		if (n == 0)
 			break;
-		text_add(t, "%.*s\n%*s", (int)n, s, LABEL_WIDTH, "");
+		text_add(t, "%.*s\n%*s", (int)n, s, indent, "");
 		s += n + 1;
 	}
 	text_add(t, "%s\n", s);
@@ -63,7 +65,10 @@ static void add_note(struct text *t, const char *label, const char *s)
 
 void plan_explain(struct text *t, const struct plan *p)
 {
-	text_add(t, "%s: %s\n", verdict_name(p->verdict), p->decided_by);
+	char verdict[16];
+
+	snprintf(verdict, sizeof(verdict), "%s: ", verdict_name(p->verdict));
+	add_note(t, verdict, (int)strlen(verdict), p->decided_by);
 	text_add(t, "model        %s (%s, %" PRIu32 " layers)\n", p->model_name, p->arch,
 		 p->n_layer);
 	if (p->flags.n_ctx)
@@ -72,9 +77,9 @@ void plan_explain(struct text *t, const struct plan *p)
 	if (p->n_devices || p->host.layers)
 		add_table(t, p);
 	for (uint32_t i = 0; i < p->n_overrides; i++)
-		add_note(t, "by hand", p->overrides[i]);
+		add_note(t, "by hand", LABEL_WIDTH, p->overrides[i]);
 	for (uint32_t i = 0; i < p->n_assumed; i++)
-		add_note(t, "assumed", p->assumed[i]);
+		add_note(t, "assumed", LABEL_WIDTH, p->assumed[i]);
 	if (p->nearest_yes[0])
-		add_note(t, "nearest yes", p->nearest_yes);
+		add_note(t, "nearest yes", LABEL_WIDTH, p->nearest_yes);
 }

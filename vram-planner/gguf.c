@@ -107,7 +107,8 @@ static int take_count(struct cursor *c, uint64_t least, const char *what, uint64
 		return -EBADMSG;
 	if (*n > (left(c) + behind) / least)
 		return err_set(c->e, -EBADMSG,
-			       "absurd count: %" PRIu64 " %s, but only %" PRIu64 " bytes follow",
+			       "absurd count: %" PRIu64 " %s, but only %" PRIu64 " bytes follow; "
+			       "the file is cut short or broken",
 			       *n, what, left(c) + behind);
 	if (*n > left(c) / least)
 		return ran_out(c);

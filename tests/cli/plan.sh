@@ -1,0 +1,117 @@
+# berth plan: verdicts on captured machines, exit codes, bad input.
+# shellcheck shell=sh
+. tests/lib.sh
+root=$PWD
+models=$root/$BUILD/tests/models/headers
+[ -d "$models" ] || skip "no model headers in $models: make test-programs unpacks them"
+
+# plan MACHINE ARGS...: from the folder of models, so that paths in the answer are the same everywhere
+plan() {
+	machine=$root/tests/machines/$1
+	shift
+	(cd "$models" && exec "$BERTH" plan --machine "$machine" "$@")
+}
+
+# text NAME STATUS MACHINE ARGS...: exit code and golden text
+text() {
+	case_=$1 status=$2
+	shift 2
+	exits "$case_" "$status" plan "$@"
+	golden "plan-$case_.txt" "$T/out"
+	awk 'length > 100 { print; bad = 1 } END { exit bad }' "$T/out" >"$T/wide" ||
+		fail "$case_ columns" "wider than 100: $(head -n 1 "$T/wide")"
+}
+
+# json NAME STATUS MACHINE ARGS...: exit code, schema and golden JSON
+json() {
+	case_=$1 status=$2
+	shift 2
+	exits "$case_ json" "$status" plan "$@" --json
+	valid "$case_" plan "$T/out"
+	golden "plan-$case_.json" "$T/out"
+}
+
+# --- verdicts ---
+
+text fits 0 nvidia2 llama-3.1-8b.gguf
+json fits 0 nvidia2 llama-3.1-8b.gguf
+text two-gpus 0 nvidia2 -c 131072 exaone-4-32b.gguf
+json two-gpus 0 nvidia2 -c 131072 exaone-4-32b.gguf
+text spills 1 three -c 131072 exaone-4-32b.gguf
+exits "spills is accepted" 0 plan three -c 131072 --accept spill exaone-4-32b.gguf
+text no-gpu 1 none llama-3.2-1b.gguf
+json no-gpu 1 none llama-3.2-1b.gguf
+exits "the CPU is accepted" 0 plan none --accept cpu llama-3.2-1b.gguf
+exits "the CPU is not a spill" 1 plan none --accept spill llama-3.2-1b.gguf
+text no 1 none glm-4.5-air.gguf
+json no 1 none glm-4.5-air.gguf
+text unknown-family 3 nvidia2 mamba-2.8b.gguf
+json unknown-family 3 nvidia2 mamba-2.8b.gguf
+text asleep 3 asleep -c 131072 exaone-4-32b.gguf
+json asleep 3 asleep -c 131072 exaone-4-32b.gguf
+text split 0 nvidia2 --split 10,23 llama-3.1-8b.gguf
+text chosen 0 nvidia2 --device 0000:61:00.0 gemma-3-4b.gguf
+
+# What the answer calls nearest is a yes.
+run plan three -c 131072 --json exaone-4-32b.gguf
+near=$(sed -n 's/^  "nearest_yes": "\(.*\) or .*",$/\1/p' "$T/out")
+# shellcheck disable=SC2086 # options of the answer
+[ -n "$near" ] && exits "the nearest yes is one" 0 plan three -c 131072 $near exaone-4-32b.gguf
+
+# --- the plan as a file ---
+
+exits "writes a plan" 0 plan nvidia2 -o "$T/plan.json" llama-3.1-8b.gguf
+valid "written plan" plan "$T/plan.json"
+run plan nvidia2 --json llama-3.1-8b.gguf
+if cmp -s "$T/out" "$T/plan.json"; then ok "file and --json agree"; else fail "file and --json agree" "they differ"; fi
+exits "an unwritable file" 5 plan nvidia2 -o /sys/plan.json llama-3.1-8b.gguf
+one_sentence "an unwritable file says so"
+
+# --- bad input ---
+
+# bad NAME STATUS PATTERN ARGS...
+bad() {
+	case_=$1 status=$2 pattern=$3
+	shift 3
+	exits "$case_" "$status" "$BERTH" plan --machine tests/machines/none "$@"
+	one_sentence "$case_: one sentence"
+	says "$case_: the cause" "$pattern"
+}
+
+head -c 1416000 "$models/llama-3.2-1b.gguf" >"$T/cut.gguf"
+head -c 1000 "$models/llama-3.2-1b.gguf" >"$T/short.gguf"
+: >"$T/empty.gguf"
+printf 'PK\003\004 and more' >"$T/zip.gguf"
+printf 'GGUF\000\000\000\003\000\000\000\000\000\000\000\000' >"$T/big.gguf"
+printf 'GGUF\003\000\000\000\377\377\377\377\377\377\377\177\001\000\000\000\000\000\000\000' >"$T/count.gguf"
+cp "$models/llama-3.2-1b.gguf" "$T/locked.gguf"
+chmod 0 "$T/locked.gguf"
+bad "truncated" 4 "truncated" "$T/cut.gguf"
+bad "cut early" 4 "cut short" "$T/short.gguf"
+bad "empty" 4 "empty" "$T/empty.gguf"
+bad "a zip" 4 "zip" "$T/zip.gguf"
+bad "big-endian" 4 "big-endian" "$T/big.gguf"
+bad "absurd count" 4 "absurd count" "$T/count.gguf"
+bad "a directory" 4 "is a directory" "$T"
+bad "absent" 1 "No such file" "$T/absent.gguf"
+if [ -r "$T/locked.gguf" ]; then
+	echo "ok unreadable (not tried: we may read everything)"
+else
+	bad "unreadable" 5 "Permission denied" "$T/locked.gguf"
+fi
+bad "no model" 2 "give one MODEL"
+bad "two models" 2 "give one MODEL" a.gguf b.gguf
+bad "unknown option" 2 "no-such" --no-such a.gguf
+bad "cache type" 2 "q9_9" --cache-type-k q9_9 a.gguf
+bad "context" 2 "0" -c 0 a.gguf
+bad "split" 2 "1,x" --split 1,x "$models/llama-3.2-1b.gguf"
+bad "split over" 2 "there are 0" --split 1,2 "$models/llama-3.2-1b.gguf"
+bad "no such device" 1 "0000:99" --device 0000:99:00.0 "$models/llama-3.2-1b.gguf"
+exits "no machine folder" 1 "$BERTH" plan --machine "$T/nowhere" "$models/llama-3.2-1b.gguf"
+one_sentence "no machine folder says so"
+exits "a device without a driver" 1 plan three --device 0000:0a:00.0 llama-3.2-1b.gguf
+says "a device without a driver: the cause" "no driver"
+
+# A terminal must not obey what a file says.
+exits "help" 0 "$BERTH" plan --help
+finish
