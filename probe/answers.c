@@ -231,7 +231,8 @@ json_t *nvml_view_to_json(const struct nvml_view *v)
 	json_t *o = json_answer("berth.answer.nvml/1");
 
 	json_put_bool(o, "asked", v->asked);
-	json_put_text(o, "why", why_name(v->why));
+	json_object_set_new(o, "why",
+			    v->asked && !v->why ? json_null() : json_string(why_name(v->why)));
 	json_put_fact_text(o, "driver_version", &v->driver_version);
 	json_t *devices = devices_of(o);
 
@@ -257,7 +258,7 @@ void nvml_view_from_json(struct nvml_view *v, const json_t *o)
 	json_t *d;
 
 	*v = (struct nvml_view) { .asked = flag(o, "asked") };
-	v->why = why ? why_from_name(why) : WHY_GARBLED;
+	v->why = why ? why_from_name(why) : WHY_NONE;
 	v->driver_version = json_get_fact_text(o, "driver_version");
 	json_object_foreach(json_object_get(o, "devices"), pci, d)
 	{

@@ -67,7 +67,11 @@ struct cpu {
 	struct fact packages;
 	struct fact numa_nodes;
 	struct fact ram_total, ram_available; /* bytes; MemAvailable */
-	struct fact_text cpuset; /* one logical CPU per physical core, "0-7": where launch pins */
+	/*
+	 * One logical CPU per physical core, "0-7": where launch pins. Plain ranges; where these would not
+	 * fit, with strides as taskset(1) reads them: "0-126:2".
+	 */
+	struct fact_text cpuset;
 };
 
 struct report {

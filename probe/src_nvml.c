@@ -330,7 +330,7 @@ static void collect(int fd, uint32_t n, int timeout_ms, struct nvml_view *v)
 			v->fns[v->n++] = m.fn;
 	}
 	/* For the devices without a record: silence is a hang, an early end is a crash. */
-	v->why = rc == -ETIMEDOUT ? WHY_TIMEOUT : WHY_GARBLED;
+	v->why = rc == 1 ? WHY_NONE : rc == -ETIMEDOUT ? WHY_TIMEOUT : WHY_GARBLED;
 	if (rc != 1 && !v->n && !fact_text_known(&v->driver_version))
 		v->driver_version = fact_text_unknown(v->why);
 }

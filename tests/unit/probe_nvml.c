@@ -42,6 +42,7 @@ static void answers(void **state)
 	const struct nvml_view *v = ask("ok", 3);
 
 	assert_int_equal(v->n, 3);
+	assert_int_equal(v->why, WHY_NONE);
 	assert_string_equal(v->driver_version.v, "570.86.16");
 	assert_string_equal(v->fns[0].pci, "0000:41:00.0");
 	assert_string_equal(v->fns[0].name.v, "NVIDIA GeForce RTX 3090");
