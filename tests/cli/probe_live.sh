@@ -71,6 +71,22 @@ has "a crash is an unknown" 'memory *unknown (garbled)' "$T/out"
 BERTH_NVML=/nonexistent inside "no NVML" 0 "$BERTH" probe
 has "no library is said" 'memory *unknown (no library)' "$T/out"
 
+# --- a container's limit is what we may use: 1 GiB, of which 600 MiB are used and 100 MiB give way ---
+if grep -q '^0::' /proc/self/cgroup; then
+	tree=$T/three
+	own=$tree/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)
+	mkdir -p "$own"
+	echo 1073741824 >"$own/memory.max"
+	echo 629145600 >"$own/memory.current"
+	printf 'anon 524288000\ninactive_file 104857600\nactive_file 0\n' >"$own/memory.stat"
+	inside "in a container" 0 "$BERTH" probe
+	has "the cgroup's limit counts" 'memory *1.0 GiB, 524.0 MiB available' "$T/out"
+	rm -r "$T/cap-three"
+	inside "capture in a container" 0 "$BERTH" probe -q --capture "$T/cap-three" --json
+	cp "$T/out" "$T/live.json"
+	replays three
+fi
+
 # --- no waking file is opened, by us or by a library ---
 if command -v strace >/dev/null; then
 	for n in three asleep; do
