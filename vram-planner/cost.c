@@ -236,30 +236,6 @@ static const struct tally *tally_of(const struct costs *c, const struct backend 
 	return &c->tallies[0];
 }
 
-int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
-		  const struct ask *a, const struct backend *const *backends, uint32_t n,
-		  struct err *e)
-{
-	memset(c, 0, sizeof(*c));
-	c->model = m;
-	c->shape = s;
-	c->ask = *a;
-	/* Sums stay far below 2^64: the tensors of a file add up to less than 2^63 (gguf.c). */
-	c->tallies[c->n_tallies++].backend = backend_find("cpu");
-	for (uint32_t i = 0; i < n; i++) {
-		if (!has_tally(c, backends[i]) && c->n_tallies < 8)
-			c->tallies[c->n_tallies++].backend = backends[i];
-	}
-	for (uint32_t i = 0; i < c->n_tallies; i++) {
-		int rc = sum_all(&c->tallies[i], c, e);
-
-		if (rc)
-			return rc;
-	}
-	find_largest(c);
-	return 0;
-}
-
 /* --- compute buffers --- */
 
 /*
@@ -313,13 +289,11 @@ static uint64_t rotation_bytes(const struct costs *c)
 }
 
 /* Flash attention over a quantized cache works on f16 copies of a whole layer's K and V. */
-static uint64_t staged_bytes(const struct costs *c, const struct backend *b)
+static uint64_t find_staged(const struct costs *c)
 {
 	const struct shape *s = c->shape;
 	uint64_t most = 0;
 
-	if (!b->stages_kv)
-		return 0;
 	for (uint32_t i = 0; i < s->n_run; i++) {
 		uint64_t cells = s->slides[i] ? ask_cells_sliding(&c->ask, s) : ask_cells(&c->ask);
 		uint64_t rows = 2 * cells * streams(&c->ask) * s->n_head_kv[i], sum = 0;
@@ -331,6 +305,11 @@ static uint64_t staged_bytes(const struct costs *c, const struct backend *b)
 		most = max_of(most, sum);
 	}
 	return most;
+}
+
+static uint64_t staged_bytes(const struct costs *c, const struct backend *b)
+{
+	return b->stages_kv ? c->staged : 0;
 }
 
 /* A layer's peak is its inner rows, or its attention over a staged cache, whichever is larger. */
@@ -356,7 +335,7 @@ static uint64_t logits_bytes(const struct costs *c)
 }
 
 /* The largest cache of one layer as it is stored: K and V. */
-static uint64_t layer_cache_bytes(const struct costs *c)
+static uint64_t find_layer_cache(const struct costs *c)
 {
 	const struct tally *y = &c->tallies[0];
 	uint64_t most = 0;
@@ -374,7 +353,7 @@ static uint64_t brought_bytes(const struct costs *c, uint32_t n_host)
 {
 	const struct shape *s = c->shape;
 	uint64_t big = c->largest[n_host], rows = s->n_embd + (uint64_t)s->n_head * s->head_k;
-	uint64_t cache = layer_bytes(c) + layer_cache_bytes(c) + row_bytes(&c->ask, rows);
+	uint64_t cache = layer_bytes(c) + c->layer_cache + row_bytes(&c->ask, rows);
 
 	if (s->n_used)
 		big += layer_bytes(c) + row_bytes(&c->ask, 3 * rows);
@@ -400,6 +379,32 @@ static uint64_t compute_bytes(const struct costs *c, const struct backend *b, bo
 }
 
 /* --- the two sides --- */
+
+int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
+		  const struct ask *a, const struct backend *const *backends, uint32_t n,
+		  struct err *e)
+{
+	memset(c, 0, sizeof(*c));
+	c->model = m;
+	c->shape = s;
+	c->ask = *a;
+	/* Sums stay far below 2^64: the tensors of a file add up to less than 2^63 (gguf.c). */
+	c->tallies[c->n_tallies++].backend = backend_find("cpu");
+	for (uint32_t i = 0; i < n; i++) {
+		if (!has_tally(c, backends[i]) && c->n_tallies < 8)
+			c->tallies[c->n_tallies++].backend = backends[i];
+	}
+	for (uint32_t i = 0; i < c->n_tallies; i++) {
+		int rc = sum_all(&c->tallies[i], c, e);
+
+		if (rc)
+			return rc;
+	}
+	find_largest(c);
+	c->staged = find_staged(c);
+	c->layer_cache = find_layer_cache(c);
+	return 0;
+}
 
 bool costs_pipeline(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host)
 {

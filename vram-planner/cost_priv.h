@@ -117,6 +117,8 @@ struct costs {
 	uint32_t n_tallies;
 	struct tally tallies[8];
 	uint64_t largest[LAYERS_MAX + 2]; /* the largest matrix among units before i */
+	uint64_t layer_cache;             /* the largest cache of one layer as stored */
+	uint64_t staged; /* f16 copies of one layer's quantized cache, where a backend makes them */
 };
 
 /* One device's run of units, [first, first + units). */

@@ -213,6 +213,9 @@ static int read_inner(struct shape *s, const struct model *m, struct err *e)
 		widest = width > widest ? width : widest;
 	}
 	s->n_ff = (uint32_t)widest;
+	if (widest == 0)
+		return err_set(e, -ENOTSUP, "%s without ffn_down tensors is not verified",
+			       model_arch(m));
 	return 0;
 }
 

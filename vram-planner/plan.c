@@ -272,8 +272,7 @@ static bool would_fit(struct question *q, struct ask a)
 {
 	if (ask_settle(&a, NULL) || refusal_find(&q->shape, &a) || prepare(q, &a, NULL))
 		return false;
-	search_best(&q->search, &q->placing);
-	return verdict_of(q) == VERDICT_FITS;
+	return search_fits(&q->search, &q->placing) && q->placing.host_holds;
 }
 
 static uint32_t largest_context(struct question *q)

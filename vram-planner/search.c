@@ -176,8 +176,7 @@ static bool spread(const struct search *s, uint32_t n, struct placing *p)
 	return p->devices_hold;
 }
 
-/* Everything on devices: one if one can (the one with the most free memory), else the fewest. */
-static bool all_on_devices(const struct search *s, struct placing *p)
+bool search_fits(const struct search *s, struct placing *p)
 {
 	struct placing even;
 
@@ -197,7 +196,7 @@ static bool all_on_devices(const struct search *s, struct placing *p)
 
 void search_best(const struct search *s, struct placing *p)
 {
-	if (all_on_devices(s, p))
+	if (search_fits(s, p))
 		return;
 	for (uint32_t n_host = 1; s->n_slots && n_host < n_units(s); n_host++) {
 		if (fill_any(s, s->n_slots, n_host, p) && all_hold(p))

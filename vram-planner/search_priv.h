@@ -34,6 +34,12 @@ struct placing {
 };
 
 /*
+ * Everything on devices: on one if one can hold it (the one with the most free memory), else on the
+ * fewest. False when there is no such placement; the host's part is judged in *p, too.
+ */
+bool search_fits(const struct search *s, struct placing *p);
+
+/*
  * The best placement: all on the devices if they can, the fewest of them; else as many units as
  * they hold; else all on the host. Whether even that holds is in the result.
  */
@@ -42,7 +48,7 @@ void search_best(const struct search *s, struct placing *p);
 /* The units given by hand, in the order of the places. Fills the buffers; judged like any other. */
 void search_by_hand(const struct search *s, const uint32_t *units, uint32_t n, struct placing *p);
 
-/* All units on the one slot, or spread over all: what "everything on GPUs" would need at least. */
+/* What all units need on the device with the most free memory alone. */
 uint64_t search_full_need(const struct search *s);
 
 #endif
