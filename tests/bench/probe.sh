@@ -9,18 +9,29 @@ now() {
 	date +%s%N
 }
 
-# took COMMAND...: microseconds of the quickest of `runs` runs, the one that was least disturbed
-took() {
-	best=
+# once COMMAND...: microseconds of one run
+once() {
+	start=$(now)
+	"$@" >/dev/null 2>&1
+	echo $((($(now) - start) / 1000))
+}
+
+# least A B: the smaller; A may be empty
+least() {
+	if [ -z "$1" ] || [ "$2" -lt "$1" ]; then echo "$2"; else echo "$1"; fi
+}
+
+# compare COMMAND...: the quickest of `runs` runs of us, the peer and nothing, taken in turn so that
+# whatever else the machine does disturbs all three alike
+compare() {
+	ours='' theirs='' nothing=''
 	i=0
 	while [ "$i" -lt "$runs" ]; do
-		start=$(now)
-		"$@" >/dev/null 2>&1
-		t=$((($(now) - start) / 1000))
-		[ -z "$best" ] || [ "$t" -lt "$best" ] && best=$t
+		ours=$(least "$ours" "$(once "$probe")")
+		theirs=$(least "$theirs" "$(once "$@")")
+		nothing=$(least "$nothing" "$(once true)")
 		i=$((i + 1))
 	done
-	echo "$best"
 }
 
 opens() {
@@ -31,12 +42,10 @@ opens() {
 T=$(mktemp -d)
 trap 'rm -rf "$T"' EXIT
 [ -d /sys/bus/pci/devices ] || echo "no PCI bus here: the peers have nothing to list"
-nothing=$(took true)
-ours=$(took "$probe")
 for peer in lspci 'lstopo --of console'; do
 	command -v "${peer%% *}" >/dev/null || { echo "probe: no ${peer%% *} here to compare with"; continue; }
 	# shellcheck disable=SC2086
-	theirs=$(took $peer)
+	compare $peer
 	awk -v p="${peer%% *}" -v a="$ours" -v b="$theirs" -v z="$nothing" 'BEGIN {
 		printf "probe %.1f ms, %s %.1f ms: ratio %.2f (starting a process: %.1f ms)\n",
 			a / 1000, p, b / 1000, a / b, z / 1000 }'
