@@ -273,6 +273,7 @@ static void test_contradictions(void **state)
 		if (!added)
 			build_u32(&b, absurd[i].key, absurd[i].v);
 		build_tensor(&b, "token_embd.weight", 8, 64, 1000);
+		build_tensor(&b, "blk.0.ffn_down.weight", 8, 128, 64);
 		build_tensor(&b, "blk.1.ffn_down.weight", 8, 128, 64);
 		build_end(&b);
 		assert_int_equal(model_from_bytes(&m, b.bytes, b.n, &e), 0);
