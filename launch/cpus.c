@@ -1,60 +1,37 @@
 /* SPDX-License-Identifier: MIT */
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+#include "base/cpulist.h"
 #include "launch/cpus.h"
-
-/* One "N" or "N-M" at *s; moves *s behind it. */
-static int parse_range(const char **s, cpu_set_t *set)
-{
-	char *end;
-	long first = strtol(*s, &end, 10), last = first;
-
-	if (end == *s || **s < '0' || **s > '9' || first >= CPU_SETSIZE)
-		return -EINVAL;
-	if (*end == '-') {
-		const char *second = end + 1;
-
-		if (*second < '0' || *second > '9')
-			return -EINVAL;
-		last = strtol(second, &end, 10);
-	}
-	if (last < first || last >= CPU_SETSIZE)
-		return -EINVAL;
-	for (long i = first; i <= last; i++)
-		CPU_SET((size_t)i, set);
-	*s = end;
-	return 0;
-}
 
 int cpus_parse(const char *list, cpu_set_t *set)
 {
+	struct cpuset cpus;
+
 	CPU_ZERO(set);
-	for (const char *s = list;; s++) {
-		if (parse_range(&s, set))
-			return -EINVAL;
-		if (*s == 0)
-			return 0;
-		if (*s != ',')
-			return -EINVAL;
+	if (!*list || cpulist_parse(list, &cpus))
+		return -EINVAL;
+	for (unsigned i = 0; i < CPUS_MAX; i++) {
+		if (!cpuset_has(&cpus, i))
+			continue;
+		if (i >= CPU_SETSIZE)
+			return -EINVAL; /* sched_setaffinity could not be asked for it */
+		CPU_SET(i, set);
 	}
+	return 0;
 }
 
 void cpus_text(struct text *t, const cpu_set_t *set)
 {
-	const char *comma = "";
+	struct cpuset cpus = { 0 };
+	char buf[256];
 
-	for (size_t i = 0; i < CPU_SETSIZE; i++) {
-		size_t first = i;
-
-		if (!CPU_ISSET(i, set))
-			continue;
-		while (i + 1 < CPU_SETSIZE && CPU_ISSET(i + 1, set))
-			i++;
-		text_add(t, first == i ? "%s%zu" : "%s%zu-%zu", comma, first, i);
-		comma = ",";
-	}
+	for (unsigned i = 0; i < CPU_SETSIZE; i++)
+		if (CPU_ISSET(i, set))
+			cpus.bits[i / 8] |= (uint8_t)(1u << (i % 8));
+	cpulist_text(&cpus, buf, sizeof(buf));
+	text_add(t, "%s", buf);
 }
 
 static const struct gpu *find_gpu(const struct report *r, const char *pci)

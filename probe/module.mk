@@ -1,6 +1,6 @@
 # What GPUs and accelerators a machine has, read without waking any of them.
 probe.uses := base
-probe.lib := addr.c answers.c capture.c check.c collect.c cpulist.c drivers.c fields.c host.c merge.c parse.c \
+probe.lib := addr.c answers.c capture.c check.c collect.c drivers.c fields.c host.c merge.c parse.c \
 	select.c source.c src_drm.c src_hwmon.c src_nvml.c src_pci.c src_sysfs.c src_topo.c
 probe.pkgs := pciaccess libdrm hwloc
 probe.programs := probe

@@ -6,13 +6,14 @@
 #ifndef BERTH_PROBE_PRIV_H
 #define BERTH_PROBE_PRIV_H
 
+#include "base/cpulist.h"
 #include "base/field.h"
 #include "probe/probe.h"
 
 #define PATH_SIZE    512 /* of paths below a machine's root */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* --- pure parsers (parse.c, addr.c, cpulist.c): any bytes in, values out --------------------------- */
+/* --- pure parsers (parse.c, addr.c): any bytes in, values out --------------------------- */
 
 /* "0000:c1:00.0"; the domain has 4 to 8 digits. False for everything else. */
 bool addr_ok(const char *s);
@@ -37,21 +38,6 @@ void parse_cpuinfo(const char *text, struct cpu *c);
  * stores of files that also hold serial numbers.
  */
 void keep_lines(char *text, const char *const *keys);
-
-#define CPUS_MAX 8192
-
-struct cpuset {
-	uint8_t bits[CPUS_MAX / 8];
-};
-
-/* "0-7,16-23", "0-62:2". 0, or -EINVAL / -ERANGE. */
-int cpulist_parse(const char *list, struct cpuset *set);
-
-/*
- * The shortest true text that fits: plain ranges, else with strides ("0-126:2"). False when neither
- * fits; buf is then empty.
- */
-bool cpulist_text(const struct cpuset *set, char *buf, size_t size);
 
 /* --- a source of files (source.c), and its recorder (capture.c) ------------------------------------ */
 

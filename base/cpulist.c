@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* Lists of CPUs as the kernel and taskset write them: "0-7,16-23", "0-62:2". */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "probe/probe_priv.h"
+#include "base/cpulist.h"
+#include "base/text.h"
 
 static int number(const char **s, unsigned *v)
 {
@@ -60,14 +61,14 @@ int cpulist_parse(const char *list, struct cpuset *set)
 	}
 }
 
-static bool has(const struct cpuset *set, unsigned cpu)
+bool cpuset_has(const struct cpuset *set, unsigned cpu)
 {
 	return cpu < CPUS_MAX && set->bits[cpu / 8] >> (cpu % 8) & 1;
 }
 
 static unsigned next(const struct cpuset *set, unsigned from)
 {
-	while (from < CPUS_MAX && !has(set, from))
+	while (from < CPUS_MAX && !cpuset_has(set, from))
 		from++;
 	return from;
 }
@@ -78,7 +79,7 @@ static unsigned run_end(const struct cpuset *set, unsigned first, unsigned step)
 	unsigned last = first;
 
 	/* A stride may not jump over a member: the text names members in order, each once. */
-	while (has(set, last + step) && next(set, last + 1) == last + step)
+	while (cpuset_has(set, last + step) && next(set, last + 1) == last + step)
 		last += step;
 	return last;
 }
