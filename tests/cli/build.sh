@@ -2,6 +2,8 @@
 # The build itself: a second make does nothing, a changed header rebuilds its users and only them, a
 # missing library skips its part in one line, and STRICT=1 makes that an error.
 . tests/lib.sh
+# What the make that runs us was told is not for the makes that we run.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES STRICT
 mk="make --no-print-directory CC=${CC:-gcc} SAN= BUILD=$T/b MODULES=base"
 
 # A private copy: the tree under test is left alone.
