@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
 
@@ -159,20 +160,11 @@ static int slurp(int fd, size_t max, char **bytes, size_t *size)
 
 	if (!buf)
 		return -ENOMEM;
-	size_t len = 0;
+	long n = io_read(fd, buf, (size_t)st.st_size);
 
-	while (len < (size_t)st.st_size) {
-		ssize_t n = read(fd, buf + len, (size_t)st.st_size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	*size = len;
+	if (n < 0)
+		return (int)n;
+	*size = (size_t)n;
 	*bytes = take_ptr(&buf);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
+#include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
 
@@ -67,27 +68,6 @@ void machine_close(struct machine *m)
 	own_close_fd(&m->root_fd);
 }
 
-static long read_all(int fd, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, buf + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	if (len == size)
-		return -EFBIG;
-	buf[len] = '\0';
-	return (long)len;
-}
-
 long machine_read(const struct machine *m, const char *path, char *buf, size_t size)
 {
 	struct stat st;
@@ -102,12 +82,13 @@ long machine_read(const struct machine *m, const char *path, char *buf, size_t s
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
-	long n = read_all(fd, buf, size);
+	long n = io_read(fd, buf, size);
 
-	if (n < 0) {
+	if (n < 0 || (size_t)n == size) {
 		buf[0] = '\0';
-		return n;
+		return n < 0 ? n : -EFBIG;
 	}
+	buf[n] = '\0';
 	/* A NUL inside ends the text for every reader of C strings: count what they will see. */
 	text_trim(buf);
 	return (long)strlen(buf);

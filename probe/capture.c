@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "probe/probe_priv.h"
@@ -123,21 +124,6 @@ static int open_parent(struct record *r, const char *path, const char **name)
 	return take_fd(&at);
 }
 
-static int write_all(int fd, const char *bytes, size_t n)
-{
-	while (n) {
-		ssize_t done = write(fd, bytes, n);
-
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return -errno;
-		bytes += done;
-		n -= (size_t)done;
-	}
-	return 0;
-}
-
 void record_file(struct record *r, const char *path, const char *text)
 {
 	const char *name;
@@ -153,10 +139,10 @@ void record_file(struct record *r, const char *path, const char *text)
 	/* Two GPUs behind one bridge read its state twice: the first answer stands. */
 	if (fd < 0 && errno == EEXIST)
 		return;
-	int rc = fd < 0 ? -errno : write_all(fd, text, strlen(text));
+	int rc = fd < 0 ? -errno : io_write(fd, text, strlen(text));
 
 	if (!rc)
-		rc = write_all(fd, "\n", 1);
+		rc = io_write(fd, "\n", 1);
 	if (rc)
 		fail(r, rc, path);
 }

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads and writes that go on until they are done: short transfers and EINTR are not the caller's. */
+#ifndef BERTH_IO_H
+#define BERTH_IO_H
+
+#include <stddef.h>
+
+/* Up to size bytes, fewer only at the end of the file. The count, or a negative errno. */
+long io_read(int fd, void *buf, size_t size);
+
+/* All of them. 0 or a negative errno. */
+int io_write(int fd, const void *bytes, size_t n);
+
+#endif
