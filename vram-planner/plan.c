@@ -330,6 +330,11 @@ static void note_assumptions(struct plan *p, const struct question *q)
 			"the file holds %s of data less than its header promises: planned, not launchable",
 			text_size(size,
 				  model_expected_bytes(q->model) - model_size_bytes(q->model)));
+	if (p->host.layers)
+		plan_assume(
+			p,
+			"the CPU may hold its layers repacked, beside the mapped file, whose pages can "
+			"be dropped again");
 	if (!fact_known(&p->host.free_bytes))
 		plan_assume(p, "the host's free memory is unknown (%s): not judged",
 			    why_name(p->host.free_bytes.why));
