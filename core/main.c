@@ -24,7 +24,7 @@
 
 struct options {
 	const char *plan, *prompt, *telemetry, *temperature;
-	uint32_t max_tokens, seed, control_fd;
+	uint32_t max_tokens, seed, control_fd, threads;
 	bool list_devices, json;
 	int quiet, verbose;
 };
@@ -43,6 +43,8 @@ static const struct opt opts[] = {
 	  .help = "Seed of the draw." },
 	{ .name = "temp", .kind = OPT_TEXT, .arg = "X", .offset = ROW(temperature),
 	  .help = "Temperature of the draw, 0 to 100; 0 always takes the likeliest token." },
+	{ .name = "threads", .kind = OPT_U32, .arg = "N", .offset = ROW(threads), .min = 1, .max = THREADS_MAX,
+	  .help = "Compute with N threads; otherwise with one for each CPU we may use." },
 	{ .name = "telemetry", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(telemetry),
 	  .help = "Keep a telemetry page there." },
 	{ .name = "control-fd", .kind = OPT_U32, .arg = "N", .offset = ROW(control_fd), .min = 3, .max = 1023,
@@ -362,7 +364,7 @@ static int run(struct run *r, struct err *e)
 		control_send(&r->control, event_failed(FAILURE_PLAN, e->text));
 		return r->control.fd >= 0 ? (int)err_exit(rc) : (int)err_report("core", rc, e);
 	}
-	r->threads = count_threads();
+	r->threads = r->o.threads ? r->o.threads : count_threads();
 	if (!r->o.list_devices)
 		return finish(r, carry_out(r, e), e);
 	enum failure f = open_engine(r, e);

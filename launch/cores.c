@@ -35,6 +35,7 @@ static void our_core(struct core_start *s, const struct core_wish *w)
 	add_number(s, "--control-fd", 0, (uint32_t)w->control_fd);
 	add_number(s, "--tokens", 1, w->max_tokens);
 	add_number(s, "--seed", 2, w->seed);
+	add_number(s, "--threads", 3, w->threads);
 	add_text(s, "--temp", w->temperature);
 	if (w->verbose)
 		add(s, w->verbose > 1 ? "-vv" : "-v");

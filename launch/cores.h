@@ -21,6 +21,7 @@ struct core_wish {
 	uint32_t max_tokens, seed;
 	int control_fd;
 	uint32_t verbose;
+	uint32_t threads;
 };
 
 struct core_env {
@@ -34,7 +35,7 @@ struct core_start {
 	const char *argv[CORE_ARGV_MAX + 1]; /* ends with NULL */
 	uint32_t n_env;
 	struct core_env env[CORE_ENV_MAX]; /* changes to our own environment */
-	char numbers[4][16];               /* storage of argv */
+	char numbers[5][16];               /* storage of argv */
 };
 
 /* A kind of core: a row of cores[]. */

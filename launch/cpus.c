@@ -72,3 +72,12 @@ void cpus_choose(const struct report *r, const struct plan *p, const cpu_set_t *
 	if (p->n_devices > 0)
 		narrow(set, &near);
 }
+
+uint32_t cpus_threads(uint32_t n, double load)
+{
+	double free_cpus = load > 0 ? n - load : n;
+
+	if (free_cpus < 1.5)
+		return 1;
+	return free_cpus >= n ? n : (uint32_t)(free_cpus + 0.5);
+}

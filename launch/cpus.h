@@ -22,4 +22,11 @@ void cpus_text(struct text *t, const cpu_set_t *set);
 void cpus_choose(const struct report *r, const struct plan *p, const cpu_set_t *allowed,
 		 cpu_set_t *set);
 
+/*
+ * How many threads to compute with on a set of n CPUs while `load` tasks (a load average) want CPUs too.
+ * The engine's threads wait for each other by spinning: one that has to share its CPU stalls all of
+ * them, so fewer are faster. At least 1. A negative load is unknown: all of them.
+ */
+uint32_t cpus_threads(uint32_t n, double load);
+
 #endif

@@ -267,6 +267,7 @@ int job_prepare(struct job *j, struct err *e)
 		.verbose = (uint32_t)j->o.verbose,
 	};
 	cpu_set_t allowed;
+	double load;
 	int rc = runtime_open(&j->runtime, e);
 
 	if (rc)
@@ -274,6 +275,9 @@ int job_prepare(struct job *j, struct err *e)
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return err_set(e, -errno, "the CPUs we may use: %s", strerror(errno));
 	cpus_choose(j->report, &j->plan, &allowed, &j->cpus);
+	if (getloadavg(&load, 1) != 1)
+		load = -1;
+	w.threads = cpus_threads((uint32_t)CPU_COUNT(&j->cpus), load);
 	core_start_make(&j->start, &cores[0], &j->plan, &w);
 	return 0;
 }

@@ -204,10 +204,11 @@ static void command_line(void **state)
 {
 	static const char *const want[] = {
 		"/x/core", "--plan",   "/r/p",     "--telemetry", "/r/t", "--control-fd",
-		"3",       "--tokens", "64",       "--seed",      "7",    "--temp",
-		"0",       "-v",       "--prompt", "--hello",     NULL,
+		"3",       "--tokens", "64",       "--seed",      "7",    "--threads",
+		"5",       "--temp",   "0",        "-v",          "--prompt", "--hello",
+		NULL,
 	};
-	struct core_wish w = { "/x/core", "/r/p", "/r/t", "--hello", "0", 64, 7, 3, 1 };
+	struct core_wish w = { "/x/core", "/r/p", "/r/t", "--hello", "0", 64, 7, 3, 1, 5 };
 	struct core_start *s = malloc(sizeof(*s));
 	struct plan p = { .n_devices = 2 };
 
@@ -383,9 +384,22 @@ static void devices_nonsense(void **state)
 	free(m);
 }
 
+static void threads_leave_room(void **state)
+{
+	(void)state;
+	assert_int_equal(cpus_threads(16, 0), 16);
+	assert_int_equal(cpus_threads(16, -1), 16);
+	assert_int_equal(cpus_threads(16, 0.4), 16);
+	assert_int_equal(cpus_threads(16, 3.6), 12);
+	assert_int_equal(cpus_threads(2, 1.0), 1);
+	assert_int_equal(cpus_threads(2, 40), 1);
+	assert_int_equal(cpus_threads(1, 0), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(threads_leave_room),
 		cmocka_unit_test(signals),           cmocka_unit_test(endings),
 		cmocka_unit_test(last_words),        cmocka_unit_test(cpu_lists),
 		cmocka_unit_test(cpu_choice),        cmocka_unit_test(command_line),
