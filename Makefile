@@ -124,8 +124,8 @@ define program_rules
 PROGRAMS += $(BUILD)/libexec/berth/$(2)
 $(BUILD)/libexec/berth/$(2): $(call obj,$(addprefix $(1)/,$($(1).$(2).src))) $(call libs_of,$(1)) $(FLAGS_FILE) \
 	$(if $($(1).$(2).engine),$(ENGINE_BUILD)/engine/engine.mk | $(BUILD)/lib/berth)
-	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS_ALL) $$(LDFLAGS_ALL) -o $$@ $$(filter %.o %.a,$$^) \
-		$(call ldlibs_of,$(1),$(2)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
+	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS_ALL) $$(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) \
+		-Wl$$(comma)--start-group $$(filter %.a,$$^) -Wl$$(comma)--end-group $(call ldlibs_of,$(1),$(2)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
 $(if $($(1).$(2).engine),$(call obj,$(addprefix $(1)/,$($(1).$(2).src))): EXTRA := $(ENGINE_CFLAGS) -DENGINE_VERSION='"$(ENGINE_VERSION)"')
 endef
 comma := ,

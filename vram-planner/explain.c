@@ -69,8 +69,10 @@ void plan_explain(struct text *t, const struct plan *p)
 
 	snprintf(verdict, sizeof(verdict), "%s: ", verdict_name(p->verdict));
 	add_note(t, verdict, (int)strlen(verdict), p->decided_by);
-	text_add(t, "model        %s (%s, %" PRIu32 " layers)\n", p->model_name, p->arch,
-		 p->n_layer);
+	text_add(t, "model        %s (%s", p->model_name, p->arch);
+	if (p->n_layer)
+		text_add(t, ", %" PRIu32 " layers", p->n_layer);
+	text_add(t, ")\n");
 	if (p->flags.n_ctx)
 		text_add(t, "context      %" PRIu32 " tokens, cache %s/%s, batch %" PRIu32 "\n",
 			 p->flags.n_ctx, p->flags.type_k, p->flags.type_v, p->flags.n_ubatch);
