@@ -149,8 +149,10 @@ static int carry_out(struct job *j, struct err *e)
 	if (rc)
 		return report(j, rc, e);
 	/* tokens end where they end; the next line of the terminal is ours */
-	if (!j->o.json && j->wire.done.generated_tokens && strcmp(j->wire.done.stop, "closed") != 0)
-		puts("");
+	if (!j->o.json && j->wire.done.generated_tokens && strcmp(j->wire.done.stop, "closed") != 0) {
+		putchar('\n');
+		fflush(stdout); /* before what follows on stderr */
+	}
 	if (j->o.json)
 		return answer_json(j, j->ending.exit);
 	if (j->ending.sentence[0]) {
