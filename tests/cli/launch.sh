@@ -125,10 +125,13 @@ launches "a cache type nobody knows" 4 --plan "$T/zork.json" --prompt x
 says "cache type: named" "zork"
 launches "a prompt that does not fit" 8 "$T/m.gguf" --accept cpu -c 256 --prompt "$(head -c 4000 /dev/zero | tr '\0' 'x')"
 says "prompt: says how many" "the context holds 256"
-sed 's/"n_ctx": [0-9]*/"n_ctx": 1073741824/' "$T/plan.json" >"$T/huge.json"
-launches "memory that is not there" 8 --plan "$T/huge.json" --json
-is "memory: class" "oom" "$(json 'o["exit_class"]')"
-valid "memory" launch "$T/out"
+# a sanitizer's own reservations exceed any limit on memory
+if [ -z "${SAN:-}" ]; then
+	sed 's/"n_ctx": [0-9]*/"n_ctx": 262144/' "$T/plan.json" >"$T/huge.json"
+	(ulimit -d 400000 && exec taskset -c "$cpu" "$BERTH" launch --plan "$T/huge.json" --json) >"$T/out" 2>"$T/err"
+	is "memory that is not there" "8 oom" "$? $(json 'o["exit_class"]')"
+	valid "memory" launch "$T/out"
+fi
 
 # --- how a run ends ---
 # begin ARGUMENTS...: a long run in the background: $pid is launch, $child the core, tokens flow
