@@ -134,6 +134,8 @@ if [ -z "${SAN:-}" ]; then
 fi
 
 # --- how a run ends ---
+# a sanitizer would turn these signals into an exit of its own
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_abort=0"
 # begin ARGUMENTS...: a long run in the background: $pid is launch, $child the core, tokens flow
 begin() {
 	: >"$T/out"

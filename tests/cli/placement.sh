@@ -7,18 +7,21 @@
 [ -e "$BUILD/lib/berth/libggml-vulkan.so" ] || skip "the engine was fetched without its Vulkan backend"
 icd=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1)
 [ -n "$icd" ] || skip "lavapipe is not installed (mesa-vulkan-drivers)"
-# only lavapipe, three times; its compiled shaders are kept, the first run takes 10 to 25 s
+# only lavapipe, three times; its compiled shaders are kept, and shared by all builds: the first run
+# takes 10 to 25 s, and minutes when a sanitizer's allocator is under the compiler
 export VK_DRIVER_FILES="$icd" VK_ICD_FILENAMES="$icd" GGML_VK_VISIBLE_DEVICES=0,0,0
-export XDG_CACHE_HOME="$PWD/$BUILD/shader-cache" MESA_SHADER_CACHE_DIR="$PWD/$BUILD/shader-cache"
+export XDG_CACHE_HOME="$PWD/build/shader-cache" MESA_SHADER_CACHE_DIR="$PWD/build/shader-cache"
 mkdir -p "$XDG_CACHE_HOME"
 export BERTH_RUNTIME_DIR="$T/run"
 mkdir -m 700 "$T/run"
 cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
 "$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" || fail "model" "modelgen failed"
 devices=Vulkan0,Vulkan1,Vulkan2
+limit=200
+[ -z "${SAN:-}" ] || limit=700
 
 launch() {
-	run taskset -c "$cpu" timeout 200 "$BERTH" launch "$T/m.gguf" -c 512 --margin 1M "$@"
+	run taskset -c "$cpu" timeout $limit "$BERTH" launch "$T/m.gguf" -c 512 --margin 1M "$@"
 }
 is() {
 	if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "'$3', not '$2': $(head -c 600 "$T/err")"; fi
@@ -66,7 +69,7 @@ exec "$real" --plan "$plan.other" "$@"
 END
 chmod +x "$tree/libexec/berth/core"
 launch_other() {
-	run taskset -c "$cpu" timeout 200 "$tree/bin/berth" launch "$T/m.gguf" -c 512 --margin 1M \
+	run taskset -c "$cpu" timeout $limit "$tree/bin/berth" launch "$T/m.gguf" -c 512 --margin 1M \
 		--device "$devices" --split 4,2,3 --prompt Hello -n 6 "$@"
 }
 launch_other
