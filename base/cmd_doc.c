@@ -48,28 +48,27 @@ static void opt_words(struct text *t, const struct opt *o)
 /* Words wrapped at `width`, later lines indented. The cursor stands at `at`. */
 static void wrap(FILE *to, const char *s, int at, int indent, int width)
 {
-	while (*s) {
-		size_t word = strcspn(s, " \n");
+	bool first = true;
 
-		if (at + (int)word > width && at > indent) {
+	while (*s) {
+		int word = (int)strcspn(s, " \n");
+
+		if (!first && at + 1 + word > width) {
 			fprintf(to, "\n%*s", indent, "");
 			at = indent;
+			first = true;
 		}
-		fwrite(s, 1, word, to);
-		at += (int)word;
+		fprintf(to, "%s%.*s", first ? "" : " ", word, s);
+		at += word + !first;
+		first = false;
 		s += word;
 		if (s[0] == '\n' && s[1] == '\n') {
 			fprintf(to, "\n\n%*s", indent, "");
 			at = indent;
-			s += 2;
-			continue;
-		}
-		if (*s && s[1]) {
-			fputc(' ', to);
-			at++;
-		}
-		if (*s)
+			first = true;
 			s++;
+		}
+		s += *s != '\0';
 	}
 	fputc('\n', to);
 }
