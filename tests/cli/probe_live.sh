@@ -1,12 +1,16 @@
 # berth probe on a live machine with GPUs: a captured machine's /sys, mounted in a name space of our own,
 # so that libpciaccess, hwloc and NVML (a fake one) are asked as on a real one.
 . tests/lib.sh
-# A user name space needs no root, but a kernel refuses one to a chroot; root needs only the mounts.
-ns=
-for n in 'unshare -Urm' 'unshare -m'; do
-	[ -z "$ns" ] && $n sh -c 'mount -t tmpfs none /proc/driver' 2>/dev/null && ns=$n
-done
-[ -n "$ns" ] || skip "name spaces with mounts are not allowed here"
+# A user name space needs no root, but a kernel refuses one to a chroot. There root needs only the mounts,
+# and makes /proc and /sys private first, or the mounts would show outside.
+private='mount --make-rprivate /proc && mount --make-rprivate /sys'
+if unshare -Urm sh -c 'mount -t tmpfs none /proc/driver' 2>/dev/null; then
+	ns='unshare -Urm' private=:
+elif unshare -m --propagation unchanged sh -c "$private && mount -t tmpfs none /proc/driver" 2>/dev/null; then
+	ns='unshare -m --propagation unchanged'
+else
+	skip "name spaces with mounts are not allowed here"
+fi
 BERTH_NVML=$(realpath "$BUILD/tests/fake/lib_nvml.so")
 export BERTH_NVML FAKE_NVML=ok
 
@@ -27,7 +31,7 @@ prepare() {
 inside() {
 	name=$1 want=$2
 	shift 2
-	exits "$name" "$want" $ns sh -c 'mount --bind "$0/sys" /sys && mount -t tmpfs none /proc/driver &&
+	exits "$name" "$want" $ns sh -c "$private"' && mount --bind "$0/sys" /sys && mount -t tmpfs none /proc/driver &&
 		mkdir /proc/driver/nvidia && exec "$@"' "$tree" "$@"
 }
 
