@@ -118,12 +118,13 @@ json_t *plan_to_json(const struct plan *p);
 
 /*
  * Read a plan. Foreign bytes: every number is range-checked, the layers must add up to n_layer + 1
- * and n_gpu_layers must equal what the devices hold. 0, or -EBADMSG with *e naming the key.
+ * and n_gpu_layers must equal what the devices hold; texts but model_path are cleaned for a terminal. 0, or
+ * -EBADMSG with *e naming the key.
  */
 int plan_from_json(struct plan *p, const json_t *o, struct err *e);
 int plan_read(struct plan *p, const char *path, struct err *e);
 
-/* Write to path, atomically, mode 0600. */
+/* Write to path, atomically, mode 0600; straight into it when it is a pipe or a device. */
 int plan_write(const struct plan *p, const char *path, struct err *e);
 
 /* Hex SHA-256 of the canonical JSON (without free_bytes and left_bytes): names the plan in telemetry. */

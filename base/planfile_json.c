@@ -144,6 +144,9 @@ static int get_field(const json_t *o, const struct field *r, void *obj, const ch
 			return 0;
 		if (!json_is_string(v) || !text_copy(at, r->size, json_string_value(v)))
 			return bad(e, where, r->key, "a string that is not too long");
+		/* Shown to a terminal; only the path must stay what it is, or it names another file. */
+		if (strcmp(r->key, "path") != 0)
+			text_clean(at);
 		return 0;
 	case FIELD_BOOL:
 		if (!json_is_boolean(v))
@@ -240,8 +243,10 @@ static void get_texts(const json_t *o, const char *key, char *texts, size_t size
 
 	*n = 0;
 	json_array_foreach(all, i, v) {
-		if (*n < PLAN_ASSUMED_MAX && json_is_string(v))
-			text_copy(texts + size * (*n)++, size, json_string_value(v));
+		if (*n == PLAN_ASSUMED_MAX || !json_is_string(v))
+			continue;
+		text_copy(texts + size * *n, size, json_string_value(v));
+		text_clean(texts + size * (*n)++);
 	}
 }
 
@@ -250,6 +255,7 @@ static void get_text(const json_t *o, const char *key, char *to, size_t size)
 	const char *s = json_string_value(json_object_get(o, key));
 
 	text_copy(to, size, s ? s : "");
+	text_clean(to);
 }
 
 static int get_host(struct plan *p, const json_t *o, struct err *e)
@@ -340,7 +346,8 @@ static int write_all(const struct plan *p, int fd)
 	return rc;
 }
 
-int plan_write(const struct plan *p, const char *path, struct err *e)
+/* By way of another file and rename: a reader never sees half a plan. */
+static int replace_file(const struct plan *p, const char *path, struct err *e)
 {
 	char tmp[1100];
 
@@ -353,6 +360,19 @@ int plan_write(const struct plan *p, const char *path, struct err *e)
 		rc = -errno;
 	if (fd >= 0 && rc)
 		unlink(tmp);
+	return rc ? err_set(e, rc, "cannot write the plan to %s: %s", path, strerror(-rc)) : 0;
+}
+
+int plan_write(const struct plan *p, const char *path, struct err *e)
+{
+	struct stat st;
+
+	/* Root could rename a file over /dev/null; a pipe or a device is written to instead. */
+	if (stat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
+		return replace_file(p, path, e);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int rc = fd < 0 ? -errno : write_all(p, fd);
+
 	return rc ? err_set(e, rc, "cannot write the plan to %s: %s", path, strerror(-rc)) : 0;
 }
 

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/planfile.h"
@@ -64,6 +65,40 @@ static void file_round_trip(void **state)
 	unlink(path);
 	assert_int_equal(plan_read(&q, path, &e), -ENOENT);
 	assert_int_equal(plan_write(&p, "/nowhere/at/all", &e), -ENOENT);
+}
+
+static void writes_into_a_device(void **state)
+{
+	struct plan p = sample();
+	struct stat st;
+	struct err e = { 0 };
+
+	(void)state;
+	assert_int_equal(plan_write(&p, "/dev/null", &e), 0);
+	assert_int_equal(stat("/dev/null", &st), 0);
+	assert_true(S_ISCHR(st.st_mode));
+	assert_int_equal(plan_write(&p, "/dev/full", &e), -EIO);
+}
+
+/* A plan is shown before it is carried out: it must not talk to the terminal. */
+static void texts_are_cleaned(void **state)
+{
+	static const char evil[] = "a\033]0;b\007";
+	struct plan p = sample(), q;
+	struct err e = { 0 };
+	json_t *o = plan_to_json(&p);
+
+	(void)state;
+	json_object_set_new(o, "decided_by", json_string(evil));
+	json_array_append_new(json_object_get(o, "assumed"), json_string(evil));
+	json_object_set_new(json_object_get(o, "model"), "name", json_string(evil));
+	json_object_set_new(json_object_get(o, "model"), "path", json_string("/a\tb"));
+	assert_int_equal(plan_from_json(&q, o, &e), 0);
+	assert_string_equal(q.decided_by, "a?]0;b?");
+	assert_string_equal(q.assumed[1], "a?]0;b?");
+	assert_string_equal(q.model_name, "a?]0;b?");
+	assert_string_equal(q.model_path, "/a\tb");
+	json_decref(o);
 }
 
 /* Change one key by path and expect a sentence that names it. */
@@ -178,6 +213,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(file_round_trip),
+		cmocka_unit_test(writes_into_a_device), cmocka_unit_test(texts_are_cleaned),
 		cmocka_unit_test(bad_plans_name_the_key),
 		cmocka_unit_test(too_many_devices),
 		cmocka_unit_test(exit_by_verdict_and_accept),
