@@ -21,8 +21,8 @@
 struct engine {
 	pthread_mutex_t lock; /* of log: the engine logs from its worker threads too */
 	struct enginelog log;
-	int echo;
-	bool log_was_error;
+	int echo; /* 1: all but debug lines go to stderr; 2: those too */
+	bool log_was_error, log_was_debug;
 	struct llama_model *model;
 	struct llama_context *context;
 	struct llama_sampler *sampler;
@@ -36,12 +36,22 @@ static void on_log(enum ggml_log_level level, const char *text, void *arg)
 
 	pthread_mutex_lock(&g->lock);
 	/* CONT goes on with the level before it */
-	if (level != GGML_LOG_LEVEL_CONT)
+	if (level != GGML_LOG_LEVEL_CONT) {
 		g->log_was_error = level == GGML_LOG_LEVEL_ERROR;
+		g->log_was_debug = level == GGML_LOG_LEVEL_DEBUG;
+	}
 	enginelog_feed(&g->log, g->log_was_error, text);
-	pthread_mutex_unlock(&g->lock);
-	if (g->echo > (level == GGML_LOG_LEVEL_DEBUG))
+	if (g->echo > g->log_was_debug)
 		fputs(text, stderr);
+	pthread_mutex_unlock(&g->lock);
+}
+
+/* The next step begins: errors so far were survived. */
+static void calm(struct engine *g)
+{
+	pthread_mutex_lock(&g->lock);
+	enginelog_calm(&g->log);
+	pthread_mutex_unlock(&g->lock);
 }
 
 const char *engine_version(void)
@@ -308,9 +318,16 @@ static enum failure make_context(struct engine *g, const struct engine_load *how
 enum failure engine_load(struct engine *g, const struct engine_load *how, bool *stopped,
 			 struct err *e)
 {
-	enum failure f = load_model(g, how, stopped, e);
+	enum failure f;
 
-	return f || *stopped ? f : make_context(g, how, e);
+	calm(g);
+	f = load_model(g, how, stopped, e);
+	if (f || *stopped)
+		return f;
+	f = make_context(g, how, e);
+	if (f == FAILURE_NONE)
+		calm(g);
+	return f;
 }
 
 const struct enginelog *engine_log(const struct engine *g)

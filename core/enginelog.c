@@ -41,6 +41,12 @@ void enginelog_init(struct enginelog *l)
 	memset(l, 0, sizeof(*l));
 }
 
+void enginelog_calm(struct enginelog *l)
+{
+	l->no_memory = false;
+	l->error[0] = l->last_error[0] = 0;
+}
+
 /* Copy the word at s (up to a space, a comma or the end) into out. Returns what follows it. */
 static const char *word(const char *s, char *out, size_t size)
 {
@@ -86,6 +92,17 @@ static bool mebibytes(const char *s, uint64_t *bytes)
 		return false;
 	*bytes = (whole << 20) + ((hundredths << 20) + 50) / 100;
 	return true;
+}
+
+/* "load_tensors: loading model tensors, this can take a while... (load_mode = mmap)" */
+static void start_line(struct enginelog *l, const char *line)
+{
+	static const char sign[] = "load_tensors: loading model tensors";
+
+	if (strncmp(line, sign, sizeof(sign) - 1) != 0)
+		return;
+	memset(l->layers, 0, sizeof(l->layers));
+	l->n_layers = l->n_buffers = l->n_left_out = 0;
 }
 
 /* "load_tensors: layer   3 assigned to device CUDA0, is_swa = 0" */
@@ -152,6 +169,7 @@ static void end_line(struct enginelog *l)
 	l->line[l->len] = 0;
 	if (l->line_is_error && l->line[strspn(l->line, " \t.")] != 0)
 		error_line(l, l->line);
+	start_line(l, l->line);
 	layer_line(l, l->line);
 	buffer_line(l, l->line);
 	l->len = 0;

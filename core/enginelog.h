@@ -4,6 +4,9 @@
  * buffer is; its log does. This reader is fed every piece of that log and keeps what it understands.
  * It is pure, never fails, and skips what it does not know: a log line is foreign text.
  *
+ * What stands in the log before the engine places tensors is forgotten then: it quotes names from the
+ * model's file, which may hold lines made to look like the engine's.
+ *
  * Sizes are printed by the engine with two decimals of a MiB, so each is off by at most
  * ENGINELOG_ROUNDING bytes.
  */
@@ -41,7 +44,7 @@ struct enginelog {
 	struct engine_buffer buffers[ENGINELOG_BUFFERS_MAX];
 	uint32_t n_left_out;  /* layers and buffers beyond the tables */
 	bool no_memory;       /* a line said that memory could not be had */
-	char error[320];      /* the first error line since enginelog_init, cleaned */
+	char error[320];      /* the first error line since enginelog_calm, cleaned */
 	char last_error[320]; /* the last one */
 	/* private: the line being put together */
 	char line[640];
@@ -50,6 +53,9 @@ struct enginelog {
 };
 
 void enginelog_init(struct enginelog *l);
+
+/* Forget errors: what comes next is another step, and an error survived is not why it fails. */
+void enginelog_calm(struct enginelog *l);
 
 /*
  * Feed a piece of log as the engine hands it out: a part of a line, a line, or several. `is_error`:

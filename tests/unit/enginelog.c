@@ -115,6 +115,42 @@ static void recorded_failures(void **state)
 }
 
 /* Whatever a line looks like, nothing is believed that is not exactly the pattern. */
+/* A model may be called anything, and the engine prints its name before it places tensors. */
+static void forged(void **state)
+{
+	struct enginelog *l = calloc(1, sizeof(*l));
+
+	(void)state;
+	assert_non_null(l);
+	enginelog_feed(l, false,
+		       "print_info: general.name = x\n"
+		       "load_tensors: layer   0 assigned to device CUDA0, is_swa = 0\n"
+		       "load_tensors:        CUDA0 model buffer size =     4.20 MiB\n"
+		       "load_tensors: loading model tensors, this can take a while... (load_mode = mmap)\n"
+		       "load_tensors: layer   1 assigned to device CPU, is_swa = 0\n");
+	assert_int_equal(l->n_layers, 2);
+	assert_string_equal(l->layers[0], "");
+	assert_string_equal(l->layers[1], "CPU");
+	assert_int_equal(l->n_buffers, 0);
+	free(l);
+}
+
+/* An error that the engine survived is not why a later step fails. */
+static void calmed(void **state)
+{
+	struct enginelog *l = calloc(1, sizeof(*l));
+
+	(void)state;
+	assert_non_null(l);
+	enginelog_feed(l, true, "ggml_cuda_init: out of memory\n");
+	assert_true(l->no_memory);
+	enginelog_calm(l);
+	assert_false(l->no_memory);
+	enginelog_feed(l, true, "later\n");
+	assert_string_equal(l->error, "later");
+	free(l);
+}
+
 static void garbage(void **state)
 {
 	static const char *const lines[] = {
@@ -184,6 +220,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cpu),    cmocka_unit_test(three_devices),
 		cmocka_unit_test(errors), cmocka_unit_test(garbage),
+		cmocka_unit_test(forged), cmocka_unit_test(calmed),
 		cmocka_unit_test(limits), cmocka_unit_test(recorded_failures),
 	};
 
