@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -63,6 +64,12 @@ int devmap_from_json(struct devmap *m, const json_t *o, struct err *e)
 static bool is_gpu(const struct devmap_device *d)
 {
 	return strcmp(d->type, "gpu") == 0 || strcmp(d->type, "igpu") == 0;
+}
+
+/* It works in the host's memory. */
+static bool is_integrated(const struct devmap_device *d)
+{
+	return strcmp(d->type, "igpu") == 0;
 }
 
 /* The engine's device at this address, by the best backend; NULL: it has none. */
@@ -138,6 +145,18 @@ static int room(const struct devmap_choice *c, struct err *e)
 	return err_set(e, -EINVAL, "at most %d devices at once", PLAN_DEVICES_MAX);
 }
 
+__attribute__((format(printf, 2, 3))) static void assume(struct devmap_choice *c, const char *fmt,
+							 ...)
+{
+	va_list ap;
+
+	if (c->n_assumed == DEVMAP_NOTES_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(c->assumed[c->n_assumed++], sizeof(c->assumed[0]), fmt, ap);
+	va_end(ap);
+}
+
 /* A device without an address: all we know of it is what the engine says. */
 static int add_software(struct devmap_choice *c, const struct devmap_device *d, struct err *e)
 {
@@ -150,45 +169,103 @@ static int add_software(struct devmap_choice *c, const struct devmap_device *d, 
 	c->n++;
 	text_copy(p->name, sizeof(p->name), d->description);
 	complete(p, d);
-	if (c->n_assumed < DEVMAP_NOTES_MAX)
-		snprintf(c->assumed[c->n_assumed++], sizeof(c->assumed[0]),
-			 "%s (%.60s) has no PCI address; its free memory is what the engine says",
-			 d->name, d->description);
+	assume(c, "%s (%.60s) has no PCI address; its free memory is what the engine says", d->name,
+	       d->description);
 	return 0;
 }
 
-/* GPUs of the report; `named`: the user asked for them, so one that cannot be driven is an error. */
-static int add_gpus(struct devmap_choice *c, const struct devmap *m, const struct report *r,
-		    const uint32_t *index, uint32_t n, bool named, struct err *e)
+/* Someone named a GPU that no compute engine can use: say which. */
+static int undrivable(const struct report *r, const uint32_t *index, uint32_t n, struct err *e)
+{
+	uint32_t i = 0;
+
+	while (i + 1 < n && gpu_can_compute(&r->gpus[index[i]]))
+		i++;
+	return err_set(e, -ENODEV,
+		       "%s has no driver that a compute engine can use; 'berth probe' says more",
+		       r->gpus[index[i]].pci);
+}
+
+/* Whether one of these places is a GPU with memory of its own. */
+static bool any_discrete(const struct devmap *m, const struct place *places, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct devmap_device *d = at_address(m, places[i].pci);
+
+		if (d && !is_integrated(d))
+			return true;
+	}
+	return false;
+}
+
+static int add_gpu(struct devmap_choice *c, struct place *p, const struct devmap_device *d,
+		   struct err *e)
+{
+	int rc = room(c, e);
+
+	if (rc)
+		return rc;
+	complete(p, d);
+	c->places[c->n++] = *p;
+	if (is_integrated(d))
+		assume(c, "%s (%.60s) works in the host's memory; each is judged by itself", p->pci,
+		       p->name);
+	return 0;
+}
+
+/* GPUs that the user named: one that cannot be driven is an error. */
+static int add_named_gpus(struct devmap_choice *c, const struct devmap *m, const struct report *r,
+			  const uint32_t *index, uint32_t n, struct err *e)
 {
 	struct place found[PROBE_GPUS_MAX];
-	uint32_t count = places_from_report(r, index, n, found, &c->host);
+	int rc = 0;
 
-	if (named && count < n)
-		return err_set(e, -ENODEV,
-			       "%s has no driver that a compute engine can use; 'berth doctor' and "
-			       "'berth probe' say more",
-			       r->gpus[index[0]].pci);
-	for (uint32_t i = 0; i < count; i++) {
+	if (places_from_report(r, index, n, found, &c->host) < n)
+		return undrivable(r, index, n, e);
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
 		const struct devmap_device *d = at_address(m, found[i].pci);
 		char why[240];
-		int rc;
 
 		if (!d) {
 			undriven(why, sizeof(why), m, &found[i]);
-			if (named)
-				return err_set(e, -ENODEV, "%s", why);
-			if (c->n_notes < DEVMAP_NOTES_MAX)
-				text_copy(c->notes[c->n_notes++], sizeof(c->notes[0]), why);
+			return err_set(e, -ENODEV, "%s", why);
+		}
+		rc = add_gpu(c, &found[i], d, e);
+	}
+	return rc;
+}
+
+/*
+ * Every GPU the engine can drive. An integrated one only where there is no other, as the engine itself
+ * chooses: by free memory alone it would win, with the host's.
+ */
+static int add_all_gpus(struct devmap_choice *c, const struct devmap *m, const struct report *r,
+			struct err *e)
+{
+	struct place found[PROBE_GPUS_MAX];
+	uint32_t n = places_from_report(r, NULL, 0, found, &c->host);
+	bool discrete = any_discrete(m, found, n);
+	int rc = 0;
+
+	for (uint32_t i = 0; rc == 0 && i < n; i++) {
+		const struct devmap_device *d = at_address(m, found[i].pci);
+		char why[240];
+
+		if (d && !(discrete && is_integrated(d))) {
+			rc = add_gpu(c, &found[i], d, e);
 			continue;
 		}
-		rc = room(c, e);
-		if (rc)
-			return rc;
-		complete(&found[i], d);
-		c->places[c->n++] = found[i];
+		if (d)
+			snprintf(
+				why, sizeof(why),
+				"%s %s: an integrated GPU beside a discrete one; name it with --device",
+				found[i].pci, found[i].name);
+		else
+			undriven(why, sizeof(why), m, &found[i]);
+		if (c->n_notes < DEVMAP_NOTES_MAX)
+			text_copy(c->notes[c->n_notes++], sizeof(c->notes[0]), why);
 	}
-	return 0;
+	return rc;
 }
 
 static int add_named(struct devmap_choice *c, const struct devmap *m, const struct report *r,
@@ -201,7 +278,7 @@ static int add_named(struct devmap_choice *c, const struct devmap *m, const stru
 	if (d && !d->pci[0])
 		return add_software(c, d, e);
 	n = probe_select(r, d ? d->pci : item, index, e);
-	return n < 0 ? n : add_gpus(c, m, r, index, (uint32_t)n, true, e);
+	return n < 0 ? n : add_named_gpus(c, m, r, index, (uint32_t)n, e);
 }
 
 static int no_doubles(const struct devmap_choice *c, struct err *e)
@@ -250,7 +327,6 @@ static void sort_by_free(struct devmap_choice *c)
 int devmap_choose(struct devmap_choice *c, const struct devmap *m, const struct report *r,
 		  const char *selector, struct err *e)
 {
-	uint32_t all[PROBE_GPUS_MAX], n = 0;
 	int rc;
 
 	memset(c, 0, sizeof(*c));
@@ -259,10 +335,7 @@ int devmap_choose(struct devmap_choice *c, const struct devmap *m, const struct 
 		return 0;
 	if (selector)
 		return add_selected(c, m, r, selector, e);
-	for (uint32_t i = 0; i < r->n_gpus; i++)
-		if (gpu_can_compute(&r->gpus[i]))
-			all[n++] = i;
-	rc = n ? add_gpus(c, m, r, all, n, false, e) : 0;
+	rc = add_all_gpus(c, m, r, e);
 	sort_by_free(c);
 	return rc;
 }

@@ -40,9 +40,10 @@ struct devmap_choice {
 };
 
 /*
- * The places to plan with. selector NULL: every GPU that the engine can drive; "cpu": none. Else a list
- * as probe_select reads it, in which a name of the engine's ("Vulkan0") also counts: the only way to
- * use a device without a PCI address. 0; -ENODEV, -EINVAL with *e.
+ * The places to plan with. selector NULL: every GPU that the engine can drive, integrated ones only
+ * where there is no other; "cpu": none. Else a list as probe_select reads it, in which a name of the
+ * engine's ("Vulkan0") also counts: the only way to use a device without a PCI address. 0; -ENODEV,
+ * -EINVAL with *e.
  */
 int devmap_choose(struct devmap_choice *c, const struct devmap *m, const struct report *r,
 		  const char *selector, struct err *e);

@@ -330,6 +330,36 @@ static void devices_by_default(void **state)
 	free(m);
 }
 
+/* By the host's free memory the integrated GPU would win; the engine itself prefers the other. */
+static void integrated_gpu(void **state)
+{
+	struct devmap_choice *c = malloc(sizeof(*c));
+	struct devmap *m = devmap();
+	struct report *r = report();
+	struct err e = { 0 };
+
+	(void)state;
+	assert_non_null(c);
+	for (uint32_t i = 0; i < m->n; i++)
+		if (strcmp(m->devices[i].pci, "0000:c1:00.0") == 0)
+			strcpy(m->devices[i].type, "igpu");
+	assert_int_equal(devmap_choose(c, m, r, NULL, &e), 0);
+	assert_int_equal(c->n, 1);
+	assert_string_equal(c->places[0].pci, "0000:01:00.0");
+	assert_int_equal(c->n_notes, 2);
+	assert_non_null(strstr(c->notes[1], "an integrated GPU beside"));
+	assert_int_equal(devmap_choose(c, m, r, "0000:c1:00.0", &e), 0);
+	assert_int_equal(c->n, 1);
+	assert_non_null(strstr(c->assumed[0], "works in the host's memory"));
+	for (uint32_t i = 0; i < m->n; i++)
+		strcpy(m->devices[i].type, "igpu");
+	assert_int_equal(devmap_choose(c, m, r, NULL, &e), 0);
+	assert_int_equal(c->n, 2);
+	free(c);
+	free(r);
+	free(m);
+}
+
 static void devices_by_choice(void **state)
 {
 	struct devmap_choice *c = malloc(sizeof(*c));
@@ -404,7 +434,8 @@ int main(void)
 		cmocka_unit_test(last_words),        cmocka_unit_test(cpu_lists),
 		cmocka_unit_test(cpu_choice),        cmocka_unit_test(command_line),
 		cmocka_unit_test(visible_devices),   cmocka_unit_test(devices_by_default),
-		cmocka_unit_test(devices_by_choice), cmocka_unit_test(devices_nonsense),
+		cmocka_unit_test(devices_by_choice), cmocka_unit_test(integrated_gpu),
+		cmocka_unit_test(devices_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
