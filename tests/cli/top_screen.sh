@@ -14,6 +14,10 @@ export BERTH_RUNTIME_DIR="$T/run"
 pid=$!
 while ! grep -q ready "$T/ready"; do sleep 0.05; done
 machine=tests/machines/three
+# The leak check of a sanitized build hangs for ever in a process whose terminal has gone, as kill-server makes
+# it go: it is on only where the program leaves by itself.
+leaks=${ASAN_OPTIONS:-}
+export ASAN_OPTIONS="$leaks:detect_leaks=0"
 
 t() {
 	tmux -L "$sock" -f /dev/null "$@"
@@ -43,7 +47,7 @@ sees() {
 }
 
 top="$BERTH top --machine $machine"
-screen 80 24 "$top"
+screen 80 24 "ASAN_OPTIONS='$leaks' $top"
 sees "80x24: a device" '^03:00.0 Radeon RX 7900 XT \[O'
 sees "80x24: a run" '^fake-7b q8_0 .*verified'
 sees "80x24: the keys" 'q quit .*? help'
