@@ -23,7 +23,10 @@ uint64_t telem_now_ns(void)
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
-/* Field 22 of /proc/PID/stat, counted after the last ')' because the name may hold anything. */
+/*
+ * Field 22 of /proc/PID/stat, counted after the last ')' because the name may hold anything. A process
+ * that has ended but was not yet waited for (state Z or X) is no writer any more.
+ */
 static int start_time(int32_t pid, uint64_t *ticks)
 {
 	char path[64], buf[1024];
@@ -37,6 +40,8 @@ static int start_time(int32_t pid, uint64_t *ticks)
 	buf[n] = '\0';
 	char *p = strrchr(buf, ')');
 
+	if (!p || p[1] != ' ' || p[2] == 'Z' || p[2] == 'X')
+		return -ESRCH;
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');
 	if (!p)

@@ -96,8 +96,13 @@ static void dead_writer_is_seen(void **state)
 
 		_exit(telem_create(&w, path, TELEM_RUN, NULL) ? 1 : 0);
 	}
+	siginfo_t info;
 	int status;
 
+	/* Ended, but not yet waited for: its process is still there, and no writer any more. */
+	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+	assert_int_equal(life, TELEM_DEAD);
 	waitpid(pid, &status, 0);
 	assert_int_equal(status, 0);
 	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
