@@ -24,9 +24,10 @@ int control_init(struct control *c, int fd, struct err *e)
 	c->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (c->signal_fd < 0)
 		return err_set(e, -errno, "no descriptor for signals: %s", strerror(errno));
-	if (fd >= 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
-		return err_set(e, -EBADF, "--control-fd %d is not an open descriptor", fd);
-	return 0;
+	if (fd < 0 || fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+		return 0;
+	c->fd = -1; /* nobody there to be told: the terminal is */
+	return err_set(e, -EBADF, "--control-fd %d is not an open descriptor", fd);
 }
 
 void control_fini(struct control *c)

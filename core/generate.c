@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/own.h"
@@ -45,13 +47,24 @@ static enum failure read_prompt(const struct generate *g, int32_t *tokens, uint3
 	return FAILURE_NONE;
 }
 
-/* false: nobody reads us any more. */
-static bool put(const struct generate *g, struct utf8 *u, const char *bytes, size_t n)
+/* 0 or a negative errno; -EPIPE: nobody reads us any more. */
+static int put(const struct generate *g, struct utf8 *u, const char *bytes, size_t n)
 {
 	char out[256 + 4];
 	size_t k = utf8_pass(u, bytes, n, out);
 
-	return fwrite(out, 1, k, g->out) == k && fflush(g->out) == 0;
+	errno = EIO; /* for a stream that failed before */
+	return fwrite(out, 1, k, g->out) == k && fflush(g->out) == 0 ? 0 : -errno;
+}
+
+/* A reader that has enough is an end like any other; a full disk has cost tokens. */
+static enum failure cannot_put(int rc, struct outcome *o, struct err *e)
+{
+	o->stop = "closed";
+	if (rc == -EPIPE)
+		return FAILURE_NONE;
+	err_set(e, rc, "the text cannot be written to standard output: %s", strerror(-rc));
+	return FAILURE_OUTPUT;
 }
 
 static enum failure write_tokens(const struct generate *g, uint32_t used, struct outcome *o,
@@ -65,6 +78,7 @@ static enum failure write_tokens(const struct generate *g, uint32_t used, struct
 		int32_t token = engine_sample(g->engine);
 		char piece[256];
 		enum failure f;
+		int rc;
 
 		if (engine_is_end(g->engine, token)) {
 			o->stop = "eog";
@@ -73,10 +87,9 @@ static enum failure write_tokens(const struct generate *g, uint32_t used, struct
 		o->generated_tokens++;
 		o->generated_ns = now_ns() - start;
 		page_count(g->page, o, used);
-		if (!put(g, &u, piece, engine_piece(g->engine, token, piece, sizeof(piece)))) {
-			o->stop = "closed";
-			break;
-		}
+		rc = put(g, &u, piece, engine_piece(g->engine, token, piece, sizeof(piece)));
+		if (rc)
+			return cannot_put(rc, o, e);
 		if (g->max_tokens && o->generated_tokens >= g->max_tokens) {
 			o->stop = "length";
 			break;
@@ -90,8 +103,9 @@ static enum failure write_tokens(const struct generate *g, uint32_t used, struct
 			return f;
 		used++;
 	}
-	put(g, &u, NULL, 0);
-	return FAILURE_NONE;
+	int rc = put(g, &u, NULL, 0);
+
+	return rc ? cannot_put(rc, o, e) : FAILURE_NONE;
 }
 
 enum failure generate_run(const struct generate *g, struct outcome *o, struct err *e)

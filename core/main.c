@@ -4,6 +4,7 @@
  * docs/formats.md has the protocol on --control-fd.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
 #include <stdio.h>
@@ -113,7 +114,7 @@ static int find_lib_dir(char dir[PATH_MAX], struct err *e)
  */
 static FILE *claim_stdout(void)
 {
-	int fd = dup(STDOUT_FILENO);
+	int fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3); /* drivers start helpers */
 
 	if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
 		return NULL;

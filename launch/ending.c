@@ -30,7 +30,7 @@ static const struct {
 } failures[] = {
 	{ "plan", EXIT_BAD_INPUT }, { "device", EXIT_LOST }, { "version", EXIT_ENGINE },
 	{ "load", EXIT_ENGINE },    { "oom", EXIT_ENGINE },  { "context", EXIT_ENGINE },
-	{ "decode", EXIT_ENGINE },
+	{ "decode", EXIT_ENGINE },  { "output", EXIT_ENV },
 };
 
 static void set(struct ending *end, const char *class, enum exit_code code, const char *sentence,

@@ -24,7 +24,7 @@ struct ending {
 	 * "none" when nothing is wrong; "stopped" (asked to stop before it was ready); "placement",
 	 * "device lost"; "abort", "killed", "out of memory",
 	 * "illegal instruction", "segmentation fault", "bus error", "signal", "exit"; or what the core
-	 * itself said: "load", "oom", "context", "decode", "plan", "version", "device". The names do not
+	 * itself said: "load", "oom", "context", "decode", "output", "plan", "version", "device". The names do not
 	 * change.
 	 */
 	char class[24];

@@ -112,7 +112,8 @@ static void show_proof(const struct job *j)
 		return;
 	text_init(&t, table, sizeof(table));
 	proof_text(&t, &j->proof);
-	log_note(&j->log, "placement proven: %u layers and the output are where the plan says", j->plan.n_layer);
+	log_note(&j->log, "placement proven: %u layers and the output are where the plan says",
+		 j->plan.n_layer);
 	fputs(table, stderr);
 }
 
@@ -280,13 +281,16 @@ static void watch_to_the_end(struct watch *w)
 
 static int open_signals(struct watch *w, struct err *e)
 {
+	struct sigaction hangup;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
 	sigaddset(&set, SIGCHLD);
+	/* a blocked signal reaches us even if ignored: what nohup started would stop with its terminal */
+	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* had our parent ignored it, children would be reaped behind our back */
 	signal(SIGCHLD, SIG_DFL);

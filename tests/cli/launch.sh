@@ -181,6 +181,14 @@ kill -INT "$pid"
 sleep 0.2
 kill -INT "$pid"
 ends "a second Ctrl-C does not wait" 0
+trap '' HUP
+begin
+trap - HUP
+kill -HUP "$pid"
+sleep 0.3
+alive "$child" && ok "nohup outlives its terminal" || fail "nohup outlives its terminal" "it stopped"
+kill -INT "$pid"
+ends "nohup: still stops when asked" 0
 for row in "ABRT abort" "KILL killed" "SEGV segmentation fault" "ILL illegal instruction" "BUS bus error"; do
 	begin --json
 	kill -"${row%% *}" "$child"
@@ -207,6 +215,11 @@ alive "$child" && fail "launch is killed: no orphan" "the core still runs" || ok
 taskset -c "$cpu" "$BERTH" launch "$T/m.gguf" --accept cpu -c 32768 -n 0 --prompt Hello -q 2>"$T/err" | head -c 3 >"$T/out"
 is "a reader that has enough" "" "$(cat "$T/err")"
 
+taskset -c "$cpu" "$BERTH" launch "$T/m.gguf" --accept cpu --prompt Hello -q >/dev/full 2>"$T/err"
+is "a full disk is no end" 5 "$?"
+one_sentence "a full disk, one sentence"
+says "a full disk: says why" "No space left"
+
 # --- the core by itself ---
 run taskset -c "$cpu" "$core" --plan "$T/plan.json" --prompt Hello -n 12
 is "core alone" "0 $text" "$rc $(cat "$T/out")"
@@ -217,5 +230,6 @@ is "the CPU is a device" True "$(json 'any(d["type"] == "cpu" for d in o["device
 exits "core: bad plan" 4 "$core" --plan "$T/garbage"
 one_sentence "core: bad plan, one sentence"
 exits "core: bad descriptor" 5 "$core" --plan "$T/plan.json" --control-fd 9
+says "core: bad descriptor, says so" "control-fd 9 is not an open descriptor"
 exits "core: nothing to do" 2 "$core"
 finish
