@@ -15,14 +15,17 @@ static void remove_if_dead(const char *page_path)
 {
 	static const char ending[] = ".telem";
 	own_free struct telem_page *page = malloc(sizeof(*page));
-	enum telem_life life = TELEM_ALIVE;
+	enum telem_life life;
+	const char *name = strrchr(page_path, '/');
 	size_t n = strlen(page_path);
 	char plan_path[PATH_MAX];
+	int rc;
 
-	if (!page || !strstr(page_path, "/run-") || n < sizeof(ending))
+	if (!page || !name || strncmp(name, "/run-", 5) != 0 || n < sizeof(ending))
 		return;
-	telem_read(page_path, page, &life, NULL);
-	if (life != TELEM_DEAD)
+	/* What cannot be read as a page is of another version perhaps, and may live. */
+	rc = telem_read(page_path, page, &life, NULL);
+	if ((rc && rc != -EBUSY) || life != TELEM_DEAD)
 		return;
 	unlink(page_path);
 	snprintf(plan_path, sizeof(plan_path), "%.*s.plan.json", (int)(n - (sizeof(ending) - 1)),
