@@ -14,7 +14,6 @@ static const struct {
 	[FAILURE_CONTEXT] = { "context", EXIT_ENGINE },
 	[FAILURE_DECODE] = { "decode", EXIT_ENGINE },
 	[FAILURE_OUTPUT] = { "output", EXIT_ENV },
-	[FAILURE_OUTPUT] = { "output", EXIT_ENV },
 };
 
 const char *failure_name(enum failure f)
