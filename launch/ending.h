@@ -22,10 +22,9 @@ struct ending_facts {
 struct ending {
 	/*
 	 * "none" when nothing is wrong; "stopped" (asked to stop before it was ready); "placement",
-	 * "device lost"; "abort", "killed", "out of memory",
-	 * "illegal instruction", "segmentation fault", "bus error", "signal", "exit"; or what the core
-	 * itself said: "load", "oom", "context", "decode", "output", "plan", "version", "device". The names do not
-	 * change.
+	 * "device lost"; "abort", "killed", "out of memory", "illegal instruction", "segmentation
+	 * fault", "bus error", "signal", "exit"; or what the core itself said: "load", "oom", "context",
+	 * "decode", "output", "plan", "version", "device". The names do not change.
 	 */
 	char class[24];
 	enum exit_code exit;
