@@ -22,6 +22,7 @@ enum failure {
 	FAILURE_OOM,     /* memory could not be had */
 	FAILURE_CONTEXT, /* no context of that size, or the prompt does not fit into it */
 	FAILURE_DECODE,  /* an error while computing */
+	FAILURE_OUTPUT,  /* tokens cannot be written; a reader that left is no failure */
 	FAILURE_COUNT
 };
 
