@@ -12,29 +12,71 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/io.h"
 #include "base/own.h"
 #include "launch/child.h"
 #include "launch/tail.h"
 
 #define OUTPUT_MAX (1 << 20)
 
-/* The child's side between fork and exec; ends in exec or _exit. */
+/* What the child needs between fork and exec. */
 struct stage {
 	const struct core_start *start;
+	char **env;
 	const cpu_set_t *cpus;
 	pid_t parent;
 	int control, err, out; /* its ends; -1: none, or inherit */
 	int failed;            /* to tell the parent an errno of exec */
 };
 
-static void set_environment(const struct core_start *s)
+/* Ours with the changes. The first n_ours texts are ours still, the others to be freed. */
+struct environment {
+	char **list; /* ends with NULL */
+	size_t n_ours;
+};
+
+static bool changes(const struct core_start *s, const char *entry)
 {
 	for (uint32_t i = 0; i < s->n_env; i++) {
-		if (s->env[i].unset)
-			unsetenv(s->env[i].name);
-		else
-			setenv(s->env[i].name, s->env[i].value, 1);
+		size_t n = strlen(s->env[i].name);
+
+		if (strncmp(entry, s->env[i].name, n) == 0 && entry[n] == '=')
+			return true;
 	}
+	return false;
+}
+
+static void environment_fini(struct environment *env)
+{
+	for (char **p = env->list ? env->list + env->n_ours : NULL; p && *p; p++)
+		free(*p);
+	free(env->list);
+	env->list = NULL;
+}
+
+static int environment_init(struct environment *env, const struct core_start *s)
+{
+	size_t n = 0;
+
+	while (environ[n])
+		n++;
+	*env = (struct environment) { calloc(n + s->n_env + 1, sizeof(*env->list)), 0 };
+	if (!env->list)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (!changes(s, environ[i]))
+			env->list[env->n_ours++] = environ[i];
+	n = env->n_ours;
+	for (uint32_t i = 0; i < s->n_env; i++) {
+		if (s->env[i].unset)
+			continue;
+		if (asprintf(&env->list[n], "%s=%s", s->env[i].name, s->env[i].value) < 0) {
+			env->list[n] = NULL;
+			return -ENOMEM;
+		}
+		n++;
+	}
+	return 0;
 }
 
 /* A descriptor may already have the number another one is to get: move all out of the way first. */
@@ -43,7 +85,11 @@ static int high(int fd)
 	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 20);
 }
 
-static void become(struct stage *s)
+/*
+ * Ends in exec or _exit. Only system calls: the topology's plugins may have started threads, and one
+ * of them may hold the lock of malloc for ever.
+ */
+static void become(const struct stage *s)
 {
 	sigset_t none;
 	int control = high(s->control), err = high(s->err), out = high(s->out),
@@ -69,8 +115,7 @@ static void become(struct stage *s)
 		dup2(control, CHILD_CONTROL_FD);
 	if (s->cpus)
 		sched_setaffinity(0, sizeof(*s->cpus), s->cpus);
-	set_environment(s->start);
-	execv(s->start->argv[0], (char *const *)s->start->argv);
+	execve(s->start->argv[0], (char *const *)s->start->argv, s->env);
 	int rc = errno;
 	if (write(failed, &rc, sizeof(rc)) < 0)
 		_exit(126);
@@ -116,6 +161,28 @@ static int take_nonblocking(int *fd)
 	return take_fd(fd);
 }
 
+static int start(struct child *c, const struct core_start *s, const cpu_set_t *cpus,
+		 const struct pipes *p)
+{
+	struct environment env;
+	int rc = environment_init(&env, s);
+
+	if (rc == 0) {
+		struct stage stage = { s,         env.list,  cpus,        getpid(), p->control[1],
+				       p->err[1], p->out[1], p->failed[1] };
+
+		fflush(NULL);
+		c->pid = fork();
+		if (c->pid == 0)
+			become(&stage);
+		rc = c->pid < 0 ? -errno : 0;
+	}
+	if (rc)
+		c->pid = 0;
+	environment_fini(&env);
+	return rc;
+}
+
 int child_start(struct child *c, const struct core_start *s, const cpu_set_t *cpus, bool control,
 		bool capture, struct err *e)
 {
@@ -125,14 +192,8 @@ int child_start(struct child *c, const struct core_start *s, const cpu_set_t *cp
 	*c = (struct child) { .control_fd = -1, .err_fd = -1, .out_fd = -1 };
 	if (rc)
 		return err_set(e, rc, "no pipe for the core: %s", strerror(-rc));
-	struct stage stage = { s, cpus, getpid(), p.control[1], p.err[1], p.out[1], p.failed[1] };
-	fflush(NULL);
-	c->pid = fork();
-	if (c->pid == 0)
-		become(&stage);
-	if (c->pid < 0) {
-		rc = -errno;
-		c->pid = 0;
+	rc = start(c, s, cpus, &p);
+	if (rc) {
 		close_pipes(&p);
 		return err_set(e, rc, "the core cannot be started: %s", strerror(-rc));
 	}
@@ -142,7 +203,7 @@ int child_start(struct child *c, const struct core_start *s, const cpu_set_t *cp
 	c->out_fd = take_nonblocking(&p.out[0]);
 	own_close_fd(&p.failed[1]);
 	/* ends at exec, or brings the errno of its failure */
-	if (read(p.failed[0], &failure, sizeof(failure)) != (ssize_t)sizeof(failure))
+	if (io_read(p.failed[0], &failure, sizeof(failure)) != (long)sizeof(failure))
 		failure = 0;
 	close_pipes(&p);
 	if (failure == 0)
