@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -225,6 +226,24 @@ static int run_completion(const struct front *f, int argc, char **argv)
 	return EXIT_YES;
 }
 
+/* What all commands of the front have in common: --help, one word at most, and a full disk. */
+static int run_ours(const struct front *f, const struct command *c, int argc, char **argv)
+{
+	bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
+
+	if (argc > 2) {
+		fprintf(stderr, "berth %s: '%s' is one word too many; see 'berth %s --help'\n", c->name,
+			argv[2], c->name);
+		return EXIT_USAGE;
+	}
+	int rc = help ? run_help(f, 2, (char *[]){ NULL, argv[0], NULL }) : c->run(f, argc, argv);
+
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return rc;
+	fprintf(stderr, "berth %s: cannot write to standard output\n", c->name);
+	return EXIT_ENV;
+}
+
 /* /x/bin/berth -> /x */
 static int find_root(struct front *f)
 {
@@ -271,5 +290,5 @@ int main(int argc, char **argv)
 
 	if (!c)
 		return unknown_command(argv[1]);
-	return c->run ? c->run(&f, argc - 1, argv + 1) : exec_program(&f, c->name, argv + 1);
+	return c->run ? run_ours(&f, c, argc - 1, argv + 1) : exec_program(&f, c->name, argv + 1);
 }

@@ -50,6 +50,20 @@ for c in probe plan launch top; do
 	one_sentence "$c says so in one line"
 done
 
+# The front's own commands: help, one word at most, and a disk that is full.
+for c in schema completion help; do
+	exits "help of $c" 0 "$BERTH" "$c" --help
+	grep -q "^usage: berth $c" "$T/out" && ok "usage of $c" || fail "usage of $c" "$(head -n 3 "$T/out")"
+done
+exits "two schemas" 2 "$BERTH" schema plan probe
+one_sentence "two schemas: one sentence"
+for c in "schema plan" "completion bash" help; do
+	# shellcheck disable=SC2086 # a command and its word
+	"$BERTH" $c >/dev/full 2>"$T/err"
+	[ $? -eq 5 ] && ok "$c to a full disk" || fail "$c to a full disk" "not 5"
+	one_sentence "$c to a full disk: one sentence"
+done
+
 # The program finds its parts wherever it is started from, through a link too.
 ln -s "$BERTH" "$T/b"
 (cd / && "$T/b" probe --help >/dev/null) && ok "runs through a link from /" || fail "runs through a link from /" "failed"
