@@ -178,8 +178,8 @@ json_t *json_read_file(const char *path, size_t max, struct err *e)
 
 	if (rc == -EFBIG)
 		err_set(e, rc, "%s is larger than the %zu bytes such a file can have", path, max);
-	else if (rc == -EBADMSG)
-		err_set(e, rc, "%s is not a regular file", path);
+	else if (rc == -EBADMSG || rc == -ENXIO) /* ENXIO: a socket */
+		err_set(e, -EBADMSG, "%s is not a regular file", path);
 	else if (rc)
 		err_set(e, rc, "cannot read %s: %s", path, strerror(-rc));
 	return rc ? NULL : json_parse(bytes, size, path, e);

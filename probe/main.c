@@ -100,6 +100,13 @@ static int print_json(json_t *o, struct err *e)
 	return rc ? err_set(e, -ENOSPC, "cannot write to standard output") : 0;
 }
 
+static int written(struct err *e)
+{
+	return fflush(stdout) || ferror(stdout)
+		       ? err_set(e, -ENOSPC, "cannot write to standard output")
+		       : 0;
+}
+
 static int show(const struct options *o, struct run *run, struct err *e)
 {
 	struct report *r = &run->merged;
@@ -110,9 +117,7 @@ static int show(const struct options *o, struct run *run, struct err *e)
 	if (o->json)
 		return print_json(probe_to_json(r), e);
 	render_report(stdout, r, !o->device);
-	return fflush(stdout) || ferror(stdout)
-		       ? err_set(e, -ENOSPC, "cannot write to standard output")
-		       : 0;
+	return written(e);
 }
 
 /* Returns an exit code, or a negative errno. */
@@ -143,6 +148,7 @@ static int check(const struct options *o, const struct run *run, const struct lo
 		if (compared)
 			printf("functions: %u, disagreements: %zu\n", run->scan.n_gpus,
 			       json_array_size(c.disagreements));
+		rc = written(e);
 	}
 	json_decref(c.disagreements);
 	json_decref(c.notes);

@@ -247,6 +247,8 @@ int main(int argc, char **argv)
 	if (argc - first != 1)
 		return cmd_usage_error(&command, "give one MODEL.gguf; %d were given",
 				       argc - first);
+	if (!argv[first][0])
+		return cmd_usage_error(&command, "the name of the model is empty");
 	log_init(&log, "berth plan", o.quiet, o.verbose);
 	int rc = read_wish(&wish, &o);
 
@@ -255,9 +257,14 @@ int main(int argc, char **argv)
 	rc = find_devices(&devices, &o, &log, &e);
 	if (rc == 0)
 		rc = make_plan(&plan, argv[first], &devices, &wish, o.json || o.output, &e);
-	if (rc == -ERANGE || (rc == -EINVAL && o.split))
+	if (rc == -ERANGE || (rc == -EINVAL && (o.split || o.device)))
 		return cmd_usage_error(&command, "%s", e.text);
-	if (rc == 0)
-		rc = show(&plan, &o, &e);
-	return rc ? (int)err_report("plan", rc, &e) : (int)plan_exit(&plan);
+	if (rc)
+		return (int)err_report("plan", rc, &e);
+	rc = show(&plan, &o, &e);
+	if (rc) {
+		err_report("plan", rc, &e);
+		return EXIT_ENV; /* whatever the errno: the answer is known, its place is not */
+	}
+	return (int)plan_exit(&plan);
 }

@@ -130,6 +130,8 @@ static int open_file(const char *path, uint64_t *size, struct err *e)
 	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
+	if (fd < 0 && errno == ENXIO) /* a socket, or a terminal that is not ours */
+		return err_set(e, -EBADMSG, "is not a regular file");
 	if (fd < 0)
 		return err_set(e, -errno, "%s", strerror(errno));
 	if (fstat(fd, &st) < 0)

@@ -112,6 +112,20 @@ one_sentence "no machine folder says so"
 exits "a device without a driver" 1 plan three --device 0000:0a:00.0 llama-3.2-1b.gguf
 says "a device without a driver: the cause" "no driver"
 
+bad "an empty name" 2 "name of the model is empty" ""
+bad "an empty list of devices" 2 "not a device selector" --device , "$models/llama-3.2-1b.gguf"
+bad "a plan nowhere" 5 "cannot write" -o "$T/nowhere/plan.json" "$models/llama-3.2-1b.gguf"
+bad "a plan over a folder" 5 "cannot write" -o "$T" "$models/llama-3.2-1b.gguf"
+python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$T/socket"
+bad "a socket" 4 "not a regular file" "$T/socket"
+for json in "" --json; do
+	# shellcheck disable=SC2086 # an option or none
+	"$BERTH" plan --machine tests/machines/none $json "$models/llama-3.2-1b.gguf" >/dev/full 2>"$T/err"
+	rc=$?
+	[ $rc -eq 5 ] && ok "a full disk $json" || fail "a full disk $json" "exit $rc, not 5"
+	one_sentence "a full disk $json: one sentence"
+done
+
 # A terminal must not obey what a file says.
 exits "help" 0 "$BERTH" plan --help
 finish
