@@ -88,13 +88,21 @@ static int report(const struct job *j, int rc, const struct err *e)
 	return rc == -ENOTRECOVERABLE ? EXIT_ENGINE : code;
 }
 
+static int unwritten(void)
+{
+	struct err e = { 0 };
+
+	err_set(&e, -ENOSPC, "cannot write to standard output");
+	return (int)err_report("launch", e.rc, &e);
+}
+
 static int answer_json(const struct job *j, enum exit_code code)
 {
 	json_t *o = job_to_json(j, code);
-	int rc = json_print(o, stdout);
+	int rc = json_print(o, stdout) ? unwritten() : 0;
 
 	json_decref(o);
-	return rc && code == EXIT_YES ? EXIT_ENV : (int)code;
+	return rc && code == EXIT_YES ? rc : (int)code;
 }
 
 /* The plan says no, or not enough is known: say why, start nothing. */
@@ -123,7 +131,7 @@ static int dry_run(struct job *j)
 	text_init(&t, words, sizeof(words));
 	job_dry_run(&t, j);
 	fputs(words, stdout);
-	return fflush(stdout) ? EXIT_ENV : EXIT_YES;
+	return fflush(stdout) || ferror(stdout) ? unwritten() : EXIT_YES;
 }
 
 static void say_speed(const struct job *j)
@@ -172,6 +180,9 @@ static int launch(struct job *j, struct err *e)
 	int rc = job_plan(j, e);
 	enum exit_code code;
 
+	/* a plan from a file is input; a wish that cannot be is wrong usage */
+	if (!j->o.plan && (rc == -EINVAL || rc == -ERANGE))
+		return cmd_usage_error(&command, "%s", e->text);
 	if (rc)
 		return report(j, rc, e);
 	code = plan_exit(&j->plan);
@@ -215,6 +226,8 @@ static int check_options(struct job *j, int argc, char **argv, int first)
 	j->model = first < argc ? argv[first] : NULL;
 	if (!j->model && !j->o.plan)
 		return cmd_usage_error(&command, "give a MODEL.gguf, or --plan FILE");
+	if (j->model && !j->model[0])
+		return cmd_usage_error(&command, "the name of the model is empty");
 	if (j->o.plan && superfluous(&j->o))
 		return cmd_usage_error(&command,
 				       "%s has no place beside --plan: the plan has decided it",

@@ -118,7 +118,18 @@ bad "no model" 2 ""
 bad "two models" 2 "$T/m.gguf $T/m.gguf"
 bad "wish beside plan" 2 "--plan $T/plan.json -c 64"
 bad "bad temperature" 2 "$T/m.gguf --temp warm"
-bad "bad split" 4 "$T/m.gguf --accept cpu --split 4,x"
+bad "bad split" 2 "$T/m.gguf --accept cpu --split 4,x"
+bad "a split without devices" 2 "$T/m.gguf --accept cpu --split 4,5"
+bad "an empty list of devices" 2 "$T/m.gguf --accept cpu --device ,"
+bad "no cache type" 2 "$T/m.gguf --accept cpu --cache-type-k zork"
+python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$T/socket"
+bad "a socket as a plan" 4 "--plan $T/socket"
+for json in "" --json; do
+	# shellcheck disable=SC2086 # an option or none
+	"$BERTH" launch --accept cpu --dry-run "$T/m.gguf" $json >/dev/full 2>"$T/err"
+	is "dry run to a full disk $json" 5 $?
+	one_sentence "dry run to a full disk $json: one sentence"
+done
 bad "no such device" 1 "$T/m.gguf --device Vulkan99"
 bad "twice the same device" 1 "$T/m.gguf --device nothing,nothing"
 launches "a cache type nobody knows" 4 --plan "$T/zork.json" --prompt x
@@ -181,6 +192,12 @@ kill -INT "$pid"
 sleep 0.2
 kill -INT "$pid"
 ends "a second Ctrl-C does not wait" 0
+export GGML_BACKEND_PATH=/tmp/any.so
+begin
+unset GGML_BACKEND_PATH
+is "the core's environment" GGML_NO_BACKTRACE=1 "$(tr '\0' '\n' <"/proc/$child/environ" | grep ^GGML)"
+kill -INT "$pid"
+ends "its environment: stops" 0
 trap '' HUP
 begin
 trap - HUP
