@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # berth: one non-recursive Makefile. Each folder's module.mk names its sources, libraries and programs.
 #
 #   make            build what the installed libraries allow

@@ -1,2 +1,3 @@
+# SPDX-License-Identifier: MIT
 # Holds no program yet: see README.md.
 bar-forward.uses := probe base

@@ -230,7 +230,7 @@ static enum failure load_model(struct engine *g, const struct engine_load *how, 
 	struct llama_model_params mp = llama_model_default_params();
 	const struct plan *plan = how->plan;
 	ggml_backend_dev_t list[PLAN_DEVICES_MAX + 1] = { NULL };
-	/* the engine reads as many as llama_max_devices(), a constant 16 in this version */
+	/* The engine reads as many as llama_max_devices(), a constant 16 in this version */
 	float split[64] = { 0 };
 	struct progress p = { how, false };
 
@@ -349,7 +349,7 @@ long engine_tokenize(const struct engine *g, const char *text, int32_t **tokens,
 	*tokens = NULL;
 	if (length > INT32_MAX / 2)
 		return err_set(e, -E2BIG, "the prompt has %zu bytes, too many", length);
-	/* the answer to "how many" is negative */
+	/* The answer to "how many" is negative */
 	n = -llama_tokenize(vocab, text, (int32_t)length, NULL, 0, true, true);
 	if (n <= 0)
 		return 0;

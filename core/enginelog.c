@@ -87,7 +87,7 @@ static bool mebibytes(const char *s, uint64_t *bytes)
 	const char *fraction = s;
 	if (!digits(&s, &hundredths) || s - fraction != 2 || strncmp(s, " MiB", 4) != 0)
 		return false;
-	/* at most 10^12 MiB: no overflow below 2^64 */
+	/* At most 10^12 MiB: no overflow below 2^64 */
 	if (whole > UINT64_C(1) << 40)
 		return false;
 	*bytes = (whole << 20) + ((hundredths << 20) + 50) / 100;

@@ -185,7 +185,7 @@ static enum failure open_engine(struct run *r, struct err *e)
 	uint32_t n = r->o.plan ? backends_of(&r->plan, names) : 0;
 	enum failure f;
 
-	/* a plan for the CPU loads no GPU driver: nothing is woken, nothing can be lost */
+	/* A plan for the CPU loads no GPU driver: nothing is woken, nothing can be lost */
 	if (r->o.plan && r->plan.n_devices == 0)
 		n = ENGINE_NO_BACKENDS;
 	f = engine_open(&r->engine, r->lib_dir, names, n, r->o.verbose, e);
@@ -248,7 +248,7 @@ static enum failure load(struct run *r, struct err *e)
 	for (uint32_t i = 0; i < r->plan.n_devices; i++) {
 		struct account_device *d = &r->account.devices[i];
 
-		/* a device without an address is software: its free memory is the host's */
+		/* A device without an address is software: its free memory is the host's */
 		if (d->pci[0])
 			d->bytes.other = account_other(&d->bytes, r->free_before[i],
 						       engine_free_bytes(r->engine, r->index[i]));
@@ -348,7 +348,7 @@ static int parse_temperature(struct run *r)
 	char *end;
 
 	r->temperature = strtod(r->o.temperature, &end);
-	/* the negated form refuses NaN too */
+	/* The negated form refuses NaN too */
 	if (end == r->o.temperature || *end || !(r->temperature >= 0 && r->temperature <= 100))
 		return cmd_usage_error(&command, "--temp %s is not a number from 0 to 100",
 				       r->o.temperature);

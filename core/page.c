@@ -67,7 +67,7 @@ void page_account(struct page *p, const struct account *a, uint32_t n_ctx)
 	telem_begin(&p->writer);
 	struct telem_run *run = &p->writer.page->run;
 	run->ctx_tokens = n_ctx;
-	/* both lists are the plan's devices in order, then the host; a 16th device falls off the page */
+	/* Both lists are the plan's devices in order, then the host; a 16th device falls off the page */
 	for (uint32_t i = 0; i < run->n_devices && i < a->n_devices; i++) {
 		const struct account_device *from =
 			&a->devices[i + 1 == run->n_devices ? a->n_devices - 1 : i];

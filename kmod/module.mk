@@ -1,2 +1,3 @@
+# SPDX-License-Identifier: MIT
 # Holds no module yet: see README.md.
 kmod.uses :=

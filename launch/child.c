@@ -98,14 +98,14 @@ static void become(const struct stage *s)
 
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	/* the parent may have died before the line above */
+	/* The parent may have died before the line above */
 	if (getppid() != s->parent)
 		_exit(127);
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGINT, SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
-	/* in a background group, a terminal with "tostop" would stop it at its first token */
+	/* In a background group, a terminal with "tostop" would stop it at its first token */
 	signal(SIGTTOU, SIG_IGN);
 	dup2(null, STDIN_FILENO);
 	dup2(err, STDERR_FILENO);
@@ -202,7 +202,7 @@ int child_start(struct child *c, const struct core_start *s, const cpu_set_t *cp
 	c->err_fd = take_nonblocking(&p.err[0]);
 	c->out_fd = take_nonblocking(&p.out[0]);
 	own_close_fd(&p.failed[1]);
-	/* ends at exec, or brings the errno of its failure */
+	/* Ends at exec, or brings the errno of its failure */
 	if (io_read(p.failed[0], &failure, sizeof(failure)) != (long)sizeof(failure))
 		failure = 0;
 	close_pipes(&p);

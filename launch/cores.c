@@ -92,7 +92,7 @@ static void common_environment(struct core_start *s)
 {
 	/* ggml would start a debugger for a backtrace (ggml.c, ggml_print_backtrace) */
 	set(s, "GGML_NO_BACKTRACE", "1");
-	/* a way to have the engine load any file as a backend (ggml-backend-reg.cpp) */
+	/* A way to have the engine load any file as a backend (ggml-backend-reg.cpp) */
 	change(s, "GGML_BACKEND_PATH")->unset = true;
 	for (const struct launch_backend *b = launch_backends; b->name; b++)
 		if (b->order)

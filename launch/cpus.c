@@ -64,7 +64,7 @@ void cpus_choose(const struct report *r, const struct plan *p, const cpu_set_t *
 	for (uint32_t d = 0; d < p->n_devices; d++) {
 		const struct gpu *g = find_gpu(r, p->devices[d].pci);
 
-		/* one device of unknown place, and no CPU is better than another */
+		/* One device of unknown place, and no CPU is better than another */
 		if (!g || !fact_text_known(&g->cpus) || cpus_parse(g->cpus.v, &some))
 			return;
 		CPU_OR(&near, &near, &some);

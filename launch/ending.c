@@ -90,7 +90,7 @@ void ending_judge(struct ending *end, const struct ending_facts *f)
 		by_failure(end, f);
 		return;
 	}
-	/* asked to stop, it stopped: fine, unless it crashed on the way */
+	/* Asked to stop, it stopped: fine, unless it crashed on the way */
 	if (f->user_stop && (WIFEXITED(f->status) || f->we_killed)) {
 		if (!f->wire->is_ready)
 			set(end, "stopped", EXIT_NO, "stopped before the model was ready", NULL);

@@ -67,7 +67,7 @@ static int find_places(struct job *j, struct err *e)
 		rc = list_devices(j, e);
 		if (rc)
 			return rc;
-		/* listing woke them: now their memory can be read */
+		/* Listing woke them: now their memory can be read */
 		rc = any_gpu(j->report, true) ? probe(j, e) : 0;
 		if (rc)
 			return rc;

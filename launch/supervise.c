@@ -145,7 +145,7 @@ static void on_line(struct watch *w)
 	bool was_ready = j->wire.is_ready;
 
 	if (wire_line(&j->wire, w->line, w->n_line, &e)) {
-		/* a core that talks nonsense proves nothing */
+		/* A core that talks nonsense proves nothing */
 		w->refused = true;
 		text_copy(w->sentence, sizeof(w->sentence), e.text);
 		stop_step(w, 2);
@@ -166,7 +166,7 @@ static void on_control(struct watch *w)
 
 	if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
 		own_close_fd(&w->child.control_fd);
-		/* a core that closed its line ends by itself, or is helped to */
+		/* A core that closed its line ends by itself, or is helped to */
 		stop_step(w, 1);
 		return;
 	}
@@ -224,7 +224,7 @@ static void on_signal(struct watch *w)
 	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
-		/* the first asks, the second does not */
+		/* The first asks, the second does not */
 		stop_step(w, w->user_stop ? 3 : 1);
 		w->user_stop = true;
 	}
@@ -288,11 +288,11 @@ static int open_signals(struct watch *w, struct err *e)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGCHLD);
-	/* a blocked signal reaches us even if ignored: what nohup started would stop with its terminal */
+	/* A blocked signal reaches us even if ignored: what nohup started would stop with its terminal */
 	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	/* had our parent ignored it, children would be reaped behind our back */
+	/* Had our parent ignored it, children would be reaped behind our back */
 	signal(SIGCHLD, SIG_DFL);
 	w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (w->signal_fd < 0)

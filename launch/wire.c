@@ -25,7 +25,7 @@ static bool get_u32(const json_t *o, const char *key, uint32_t *v)
 	return true;
 }
 
-/* null is the empty text */
+/* Null is the empty text */
 static bool get_text(const json_t *o, const char *key, char *to, size_t size)
 {
 	const json_t *s = json_object_get(o, key);

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # What GPUs and accelerators a machine has, read without waking any of them.
 probe.uses := base
 probe.lib := addr.c answers.c capture.c check.c collect.c drivers.c fields.c host.c merge.c parse.c \

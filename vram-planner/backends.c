@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* How each backend of the engine lays out its buffers. */
 #include <string.h>
 

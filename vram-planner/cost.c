@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The arithmetic; the rules are those of llama.cpp v0.5.0 and its loader. */
 #include <inttypes.h>
 #include <string.h>

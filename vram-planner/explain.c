@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* A plan in words, at most 100 columns wide where names allow. */
 #include <inttypes.h>
 #include <stdio.h>

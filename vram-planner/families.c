@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The model families whose memory rules are verified, and the reading of a header by them. An
  * architecture without a row is answered "unknown", never guessed. To add one: a row here and its

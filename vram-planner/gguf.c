@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The GGUF header: magic, version, counts, key-value pairs, tensor table. Written from the format's
  * specification (ggml/docs/gguf.md). The bytes are hostile: every read goes through take(), every

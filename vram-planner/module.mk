@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # Whether a model fits, and what goes where: pure functions from a model's header and the devices' facts.
 vram-planner.uses := probe base
 vram-planner.lib := backends.c cost.c explain.c families.c gguf.c model.c places.c plan.c \

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* From the probe's facts to devices that the planner may use. */
 #include <string.h>
 

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* From a model, devices and wishes to a plan: the rules are in cost.c, the choice in search.c. */
 #include "vram-planner/plan.h"
 

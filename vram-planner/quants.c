@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The storage formats of weights. The index is the id in the file. Weights per block and bytes per
  * block are those of ggml at llama.cpp v0.5.0 (ggml-common.h, the block_* structs and their size

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* Configurations on which the engine (llama.cpp v0.5.0) stops or aborts instead of running. */
 #include <string.h>
 
@@ -33,7 +33,7 @@ static const struct {
 	/* llama_init_from_model: block size does not divide n_embd_head */
 	{ head_not_in_blocks,
 	  "the cache type's blocks do not divide the model's head size; use f16" },
-	/* measured on phi-4: the graph's node budget is too small (ggml-impl.h, hash set full) */
+	/* Measured on phi-4: the graph's node budget is too small (ggml-impl.h, hash set full) */
 	{ phi_with_streams,
 	  "phi3 with a quantized cache and 4 separate sequences aborts; use f16" },
 };

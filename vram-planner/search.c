@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The search. Units are the repeating layers and the output; the engine puts the last ones on devices,
  * each device a contiguous run. For a fixed order of devices, giving each as many units as it holds is

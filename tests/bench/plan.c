@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * Time from path to verdict for each model header named, against the engine's own reader of the same
  * headers (gguf_init_from_file, which stops where our reader stops and decides nothing).

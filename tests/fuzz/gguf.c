@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The GGUF reader, and the whole planner behind it: a header that parses is planned, too. */
 #include <stddef.h>
 #include <stdint.h>

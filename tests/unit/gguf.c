@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The GGUF reader: sound headers, and every kind of broken one. */
 #include <fcntl.h>
 #include <stdio.h>

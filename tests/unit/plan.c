@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* The planner's choice: verdicts, the engine's split rule, and what must hold for any machine. */
 #include <stdio.h>
 #include <stdlib.h>

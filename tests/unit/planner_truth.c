@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /*
  * The planner against what the engine measured: tests/models/truth holds, for each model and backend,
  * one configuration a line with the bytes of weights, cache and compute per buffer. Weights and caches
