@@ -25,6 +25,11 @@ int cmd_usage_error(const struct cmd *c, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+enum exit_code cmd_exit(enum cmd_go go)
+{
+	return go == CMD_USAGE ? EXIT_USAGE : EXIT_YES;
+}
+
 /* Levenshtein distance, for names far shorter than the bound. */
 #define NAME_BOUND 32
 

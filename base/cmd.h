@@ -64,6 +64,9 @@ enum cmd_go {
  */
 enum cmd_go cmd_parse(const struct cmd *c, int argc, char **argv, void *into, int *first);
 
+/* The exit code when there is nothing to run. */
+enum exit_code cmd_exit(enum cmd_go go);
+
 /* A usage error found after parsing ("give one MODEL"). Prints, returns EXIT_USAGE. */
 int cmd_usage_error(const struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

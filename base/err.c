@@ -61,6 +61,7 @@ static const struct {
 	{ -EPERM, EXIT_ENV },
 	{ -ENOSYS, EXIT_ENV },
 	{ -ENOMEM, EXIT_ENV },
+	{ -ENOTRECOVERABLE, EXIT_ENGINE }, /* the engine failed us, whatever the errno it came as */
 	{ -EIO, EXIT_LOST },            /* what a vanished PCI function answers */
 	{ -ENXIO, EXIT_LOST },
 };

@@ -379,19 +379,15 @@ int main(int argc, char **argv)
 {
 	own_free struct run *r = calloc(1, sizeof(*r));
 	struct err e = { 0 };
+	enum cmd_go go;
 	int first, rc;
 
 	if (!r)
 		return EXIT_ENV;
 	r->o = (struct options) { .max_tokens = 256, .seed = 42, .temperature = "0.8" };
-	switch (cmd_parse(&command, argc, argv, &r->o, &first)) {
-	case CMD_DONE:
-		return EXIT_YES;
-	case CMD_USAGE:
-		return EXIT_USAGE;
-	case CMD_RUN:
-		break;
-	}
+	go = cmd_parse(&command, argc, argv, &r->o, &first);
+	if (go != CMD_RUN)
+		return cmd_exit(go);
 	if (first < argc)
 		return cmd_usage_error(&command, "%s is not expected: the model is in the plan",
 				       argv[first]);

@@ -19,10 +19,11 @@
 #define MARGIN_DEFAULT UINT64_MAX
 
 struct options {
-	const char *plan, *device, *split, *prompt, *temperature, *type_k, *type_v;
+	const char *plan, *device, *split, *prompt, *temperature;
 	uint32_t n_ctx, max_tokens, seed;
-	uint64_t margin; /* MARGIN_DEFAULT: not given */
-	int accept;      /* enum accept, -1: not given */
+	uint64_t margin;    /* MARGIN_DEFAULT: not given */
+	int accept;         /* enum accept, -1: not given */
+	int type_k, type_v; /* of cache_types, -1: not given */
 	bool dry_run, json;
 	int quiet, verbose;
 };
@@ -30,6 +31,7 @@ struct options {
 struct job {
 	struct options o;
 	const char *model; /* operand; NULL: the plan's */
+	struct wish wish;  /* from the options */
 	struct log log;
 
 	/* prepare.c */

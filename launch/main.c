@@ -34,9 +34,9 @@ static const struct opt opts[] = {
 	  .help = "Layers per device by hand, the output counted as one." },
 	{ .name = "margin", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(margin),
 	  .help = "Memory to leave free on each device." },
-	{ .name = "cache-type-k", .kind = OPT_TEXT, .arg = "TYPE", .offset = ROW(type_k),
+	{ .name = "cache-type-k", .kind = OPT_ENUM, .arg = "TYPE", .offset = ROW(type_k), .choices = cache_types,
 	  .help = "Type of the K cache (f16)." },
-	{ .name = "cache-type-v", .kind = OPT_TEXT, .arg = "TYPE", .offset = ROW(type_v),
+	{ .name = "cache-type-v", .kind = OPT_ENUM, .arg = "TYPE", .offset = ROW(type_v), .choices = cache_types,
 	  .help = "Type of the V cache (f16)." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
 	  .help = "Show the plan, the CPUs, the environment and the command, and start nothing." },
@@ -78,15 +78,6 @@ static const struct cmd command = {
 	.see_also = "berth-plan(1), berth-probe(1), berth-top(1)",
 };
 /* clang-format on */
-
-/* A crash of the engine's lister is the engine's failure, whatever errno it came as. */
-static int report(const struct job *j, int rc, const struct err *e)
-{
-	enum exit_code code = err_report("launch", rc, e);
-
-	(void)j;
-	return rc == -ENOTRECOVERABLE ? EXIT_ENGINE : code;
-}
 
 static int unwritten(void)
 {
@@ -150,14 +141,15 @@ static int carry_out(struct job *j, struct err *e)
 	int rc = job_prepare(j, e);
 
 	if (rc)
-		return report(j, rc, e);
+		return err_report("launch", rc, e);
 	if (j->o.dry_run)
 		return dry_run(j);
 	rc = job_run(j, e);
 	if (rc)
-		return report(j, rc, e);
-	/* tokens end where they end; the next line of the terminal is ours */
-	if (!j->o.json && j->wire.done.generated_tokens && strcmp(j->wire.done.stop, "closed") != 0) {
+		return err_report("launch", rc, e);
+	/* Tokens end where they end; the next line of the terminal is ours */
+	if (!j->o.json && j->wire.done.generated_tokens &&
+	    strcmp(j->wire.done.stop, "closed") != 0) {
 		putchar('\n');
 		fflush(stdout); /* before what follows on stderr */
 	}
@@ -180,11 +172,11 @@ static int launch(struct job *j, struct err *e)
 	int rc = job_plan(j, e);
 	enum exit_code code;
 
-	/* a plan from a file is input; a wish that cannot be is wrong usage */
+	/* A plan from a file is input; a wish that cannot be is wrong usage */
 	if (!j->o.plan && (rc == -EINVAL || rc == -ERANGE))
 		return cmd_usage_error(&command, "%s", e->text);
 	if (rc)
-		return report(j, rc, e);
+		return err_report("launch", rc, e);
 	code = plan_exit(&j->plan);
 	return code == EXIT_YES ? carry_out(j, e) : declined(j, code);
 }
@@ -200,8 +192,8 @@ static const char *superfluous(const struct options *o)
 		{ o->split, "--split" },
 		{ o->n_ctx, "-c" },
 		{ o->margin != MARGIN_DEFAULT, "--margin" },
-		{ o->type_k, "--cache-type-k" },
-		{ o->type_v, "--cache-type-v" },
+		{ o->type_k >= 0, "--cache-type-k" },
+		{ o->type_v >= 0, "--cache-type-v" },
 	};
 
 	for (size_t i = 0; i < N_OF(rows); i++)
@@ -216,6 +208,24 @@ static bool temperature_is_good(const char *s)
 	double v = s ? strtod(s, &end) : 0;
 
 	return !s || (end != s && *end == 0 && v >= 0 && v <= 100);
+}
+
+static int read_wish(struct wish *w, const struct options *o)
+{
+	w->n_ctx = o->n_ctx;
+	w->accept = o->accept < 0 ? ACCEPT_GPU : (enum accept)o->accept;
+	if (o->margin != MARGIN_DEFAULT)
+		w->margin_bytes = fact_of((int64_t)o->margin, SRC_USER);
+	if (o->type_k >= 0)
+		text_copy(w->type_k, sizeof(w->type_k), cache_types[o->type_k]);
+	if (o->type_v >= 0)
+		text_copy(w->type_v, sizeof(w->type_v), cache_types[o->type_v]);
+	if (o->split && !wish_split(w, o->split))
+		return cmd_usage_error(
+			&command,
+			"--split '%s' is no list of numbers such as 4,2,3, at most %d of them",
+			o->split, PLAN_DEVICES_MAX);
+	return 0;
 }
 
 static int check_options(struct job *j, int argc, char **argv, int first)
@@ -235,28 +245,27 @@ static int check_options(struct job *j, int argc, char **argv, int first)
 	if (!temperature_is_good(j->o.temperature))
 		return cmd_usage_error(&command, "--temp %s is not a number from 0 to 100",
 				       j->o.temperature);
-	return 0;
+	return read_wish(&j->wish, &j->o);
 }
 
 int main(int argc, char **argv)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	struct err e = { 0 };
+	enum cmd_go go;
 	int first, rc;
 
 	if (!j)
 		return EXIT_ENV;
-	j->o = (struct options) {
-		.max_tokens = 256, .seed = 42, .margin = MARGIN_DEFAULT, .accept = -1
-	};
-	switch (cmd_parse(&command, argc, argv, &j->o, &first)) {
-	case CMD_DONE:
-		rc = EXIT_YES;
-		break;
-	case CMD_USAGE:
-		rc = EXIT_USAGE;
-		break;
-	default:
+	j->o = (struct options) { .max_tokens = 256,
+				  .seed = 42,
+				  .margin = MARGIN_DEFAULT,
+				  .accept = -1,
+				  .type_k = -1,
+				  .type_v = -1 };
+	go = cmd_parse(&command, argc, argv, &j->o, &first);
+	rc = cmd_exit(go);
+	if (go == CMD_RUN) {
 		log_init(&j->log, "berth launch", j->o.quiet, j->o.verbose);
 		rc = check_options(j, argc, argv, first);
 		if (rc == 0)

@@ -78,42 +78,6 @@ static int find_places(struct job *j, struct err *e)
 	return rc;
 }
 
-/* "4,2,3" */
-static int parse_split(const char *s, struct wish *w, struct err *e)
-{
-	for (;;) {
-		char *end;
-		unsigned long n = strtoul(s, &end, 10);
-
-		if (*s < '0' || *s > '9' || n > 4096 || w->n_split == PLAN_DEVICES_MAX)
-			return err_set(e, -EINVAL,
-				       "--split wants at most %d layer counts, such as 4,2,3",
-				       PLAN_DEVICES_MAX);
-		w->split[w->n_split++] = (uint32_t)n;
-		if (*end == 0)
-			return 0;
-		if (*end != ',')
-			return err_set(e, -EINVAL, "--split has \"%.20s\" where a comma belongs",
-				       end);
-		s = end + 1;
-	}
-}
-
-static int make_wish(const struct options *o, struct wish *w, struct err *e)
-{
-	memset(w, 0, sizeof(*w));
-	w->n_ctx = o->n_ctx;
-	w->accept = o->accept < 0 ? ACCEPT_GPU : (enum accept)o->accept;
-	if (o->margin != MARGIN_DEFAULT)
-		w->margin_bytes = fact_of((int64_t)o->margin, SRC_USER);
-	if ((o->type_k && !text_copy(w->type_k, sizeof(w->type_k), o->type_k)) ||
-	    (o->type_v && !text_copy(w->type_v, sizeof(w->type_v), o->type_v)))
-		return err_set(
-			e, -EINVAL,
-			"there is no such cache type; f16, q8_0 and q4_0 are the usual ones");
-	return o->split ? parse_split(o->split, w, e) : 0;
-}
-
 /* All of the weights must be there: a header alone can be planned, not launched. */
 static int check_data(const struct model *m, struct err *e)
 {
@@ -130,19 +94,16 @@ static int check_data(const struct model *m, struct err *e)
 static int plan_anew(struct job *j, struct err *e)
 {
 	struct model *m;
-	struct wish w;
-	int rc = make_wish(&j->o, &w, e);
+	int rc = model_open(&m, j->model, e);
 
-	if (rc)
-		return rc;
-	rc = model_open(&m, j->model, e);
 	if (rc)
 		return rc;
 	rc = check_data(m, e);
 	if (rc == 0)
 		rc = find_places(j, e);
 	if (rc == 0)
-		rc = plan_make(&j->plan, m, j->choice.places, j->choice.n, &j->choice.host, &w, e);
+		rc = plan_make(&j->plan, m, j->choice.places, j->choice.n, &j->choice.host,
+			       &j->wish, e);
 	model_close(m);
 	for (uint32_t i = 0; rc == 0 && i < j->choice.n_assumed; i++)
 		plan_assume(&j->plan, "%s", j->choice.assumed[i]);

@@ -228,7 +228,7 @@ int main(int argc, char **argv)
 	enum cmd_go go = cmd_parse(&command, argc, argv, &o, &first);
 
 	if (go != CMD_RUN)
-		return go == CMD_DONE ? EXIT_YES : EXIT_USAGE;
+		return cmd_exit(go);
 	if (first < argc)
 		return cmd_usage_error(&command,
 				       "'%s' is one word too many: probe takes only options",

@@ -313,17 +313,13 @@ int main(int argc, char **argv)
 {
 	struct top t = { .o.interval = "1" };
 	struct err e = { 0 };
+	enum cmd_go go;
 	int first, rc;
 
 	setlocale(LC_CTYPE, "");
-	switch (cmd_parse(&command, argc, argv, &t.o, &first)) {
-	case CMD_DONE:
-		return EXIT_YES;
-	case CMD_USAGE:
-		return EXIT_USAGE;
-	case CMD_RUN:
-		break;
-	}
+	go = cmd_parse(&command, argc, argv, &t.o, &first);
+	if (go != CMD_RUN)
+		return cmd_exit(go);
 	if (first < argc)
 		return cmd_usage_error(&command, "'%s' is one word too many", argv[first]);
 	own_free struct snapshot *snap = calloc(1, sizeof(*snap));

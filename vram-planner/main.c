@@ -17,9 +17,6 @@ struct options {
 	int quiet, verbose;
 };
 
-static const char *const cache_types[] = { "f16",  "q8_0",   "q4_0", "q4_1", "q5_0",
-					   "q5_1", "iq4_nl", "bf16", "f32",  NULL };
-
 /* clang-format off */
 static const struct opt opts[] = {
 	{ "ctx", 'c', OPT_U32, "N", offsetof(struct options, n_ctx),
@@ -148,29 +145,6 @@ static int find_devices(struct devices *d, const struct options *o, const struct
 	return rc;
 }
 
-/* "4,2,3" */
-static bool read_split(struct wish *w, const char *s)
-{
-	char part[16];
-
-	while (w->n_split < PLAN_DEVICES_MAX) {
-		size_t n = strcspn(s, ",");
-		uint64_t v;
-
-		if (n == 0 || n >= sizeof(part))
-			return false;
-		memcpy(part, s, n);
-		part[n] = '\0';
-		if (text_parse_u64(part, &v) || v > UINT16_MAX)
-			return false;
-		w->split[w->n_split++] = (uint32_t)v;
-		if (!s[n])
-			return true;
-		s += n + 1;
-	}
-	return false;
-}
-
 static int read_wish(struct wish *w, const struct options *o)
 {
 	*w = (struct wish) { .n_ctx = o->n_ctx,
@@ -181,7 +155,7 @@ static int read_wish(struct wish *w, const struct options *o)
 	text_copy(w->type_v, sizeof(w->type_v), cache_types[o->type_v]);
 	if (o->margin != UINT64_MAX)
 		w->margin_bytes = fact_of((int64_t)o->margin, SRC_USER);
-	if (o->split && !read_split(w, o->split))
+	if (o->split && !wish_split(w, o->split))
 		return cmd_usage_error(
 			&command,
 			"--split '%s' is no list of numbers such as 20,13, at most %d of them",
@@ -236,14 +210,10 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	int first;
 
-	switch (cmd_parse(&command, argc, argv, &o, &first)) {
-	case CMD_DONE:
-		return EXIT_YES;
-	case CMD_USAGE:
-		return EXIT_USAGE;
-	case CMD_RUN:
-		break;
-	}
+	enum cmd_go go = cmd_parse(&command, argc, argv, &o, &first);
+
+	if (go != CMD_RUN)
+		return cmd_exit(go);
 	if (argc - first != 1)
 		return cmd_usage_error(&command, "give one MODEL.gguf; %d were given",
 				       argc - first);

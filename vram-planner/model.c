@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: MIT
+/* SPDX-License-Identifier: MIT */
 /* A model: opening the file, and answers from what gguf.c found in its header. */
 #include "vram-planner/model.h"
 

@@ -46,12 +46,8 @@ static void fill_head(struct plan *p, const struct question *q)
 
 static int cache_type(const char *name, uint32_t *type, struct err *e)
 {
-	/* What the engine offers for its cache (common/arg.cpp, kv_cache_types). */
-	static const char *const names[] = { "f32",  "f16",    "bf16", "q8_0", "q4_0",
-					     "q4_1", "iq4_nl", "q5_0", "q5_1" };
-
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(name, names[i]) == 0 && quant_from_name(name, type))
+	for (const char *const *known = cache_types; *known; known++) {
+		if (strcmp(name, *known) == 0 && quant_from_name(name, type))
 			return 0;
 	}
 	return err_set(

@@ -29,6 +29,12 @@ struct wish {
 
 #define WISH_CTX_DEFAULT 8192
 
+/* What the engine offers for its cache, the default first; ends with NULL. */
+extern const char *const cache_types[];
+
+/* Set the split from "4,2,3". false: no list of numbers, or of too many. */
+bool wish_split(struct wish *w, const char *s);
+
 /* A device that may be used. Made from probe's facts, or written by hand for what-if questions. */
 struct place {
 	char pci[24], uuid[64], name[120], backend[16], engine_name[32];
