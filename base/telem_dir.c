@@ -36,11 +36,13 @@ int telem_dir(char *buf, size_t size, struct err *e)
 
 	for (int i = 0; i < 3 && !folder(i, path); i++)
 		;
+	/* -EACCES whatever the cause: the environment is at fault, nobody named this folder as input */
 	if (mkdir(path, 0750) < 0 && errno != EEXIST)
-		return err_set(e, -errno, "cannot make the runtime folder %s: %s; set BERTH_RUNTIME_DIR to a "
+		return err_set(e, -EACCES, "cannot make the runtime folder %s: %s; set BERTH_RUNTIME_DIR to a "
 			       "folder you can write", path, strerror(errno));
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_set(e, -ENOTDIR, "the runtime folder %s is not a folder", path);
+		return err_set(e, -EACCES, "the runtime folder %s is not a folder; set BERTH_RUNTIME_DIR to "
+			       "a folder you can write", path);
 	if (access(path, W_OK | X_OK) < 0)
 		return err_set(e, -EACCES, "cannot write to the runtime folder %s; set BERTH_RUNTIME_DIR to a "
 			       "folder you can write", path);

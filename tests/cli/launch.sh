@@ -124,6 +124,12 @@ bad "an empty list of devices" 2 "$T/m.gguf --accept cpu --device ,"
 bad "no cache type" 2 "$T/m.gguf --accept cpu --cache-type-k zork"
 python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$T/socket"
 bad "a socket as a plan" 4 "--plan $T/socket"
+for dir in "$T/absent/run" "$T/garbage"; do
+	export BERTH_RUNTIME_DIR="$dir"
+	bad "runtime folder ${dir#"$T/"}" 5 "$T/m.gguf --accept cpu --dry-run"
+	says "runtime folder ${dir#"$T/"}: what to do" "set BERTH_RUNTIME_DIR"
+done
+export BERTH_RUNTIME_DIR="$T/run"
 for json in "" --json; do
 	# shellcheck disable=SC2086 # an option or none
 	"$BERTH" launch --accept cpu --dry-run "$T/m.gguf" $json >/dev/full 2>"$T/err"
