@@ -47,10 +47,7 @@ void fields_to_json(json_t *o, const struct field *rows, size_t n, const void *o
 			json_put_fact_text(o, r->key, member(r, obj));
 			break;
 		case FIELD_TEXT:
-			if (*text)
-				json_put_text(o, r->key, text);
-			else
-				json_object_set_new(o, r->key, json_null());
+			json_put_text_or_null(o, r->key, text);
 			break;
 		case FIELD_BOOL:
 			json_put_bool(o, r->key, *(const bool *)member(r, obj));

@@ -46,6 +46,19 @@ void json_put_bool(json_t *o, const char *key, bool v)
 	put(o, key, json_boolean(v));
 }
 
+void json_put_null(json_t *o, const char *key)
+{
+	put(o, key, json_null());
+}
+
+void json_put_text_or_null(json_t *o, const char *key, const char *v)
+{
+	if (*v)
+		json_put_text(o, key, v);
+	else
+		json_put_null(o, key);
+}
+
 static void put_with(json_t *o, const char *key, const char *suffix, const char *v)
 {
 	char name[96];
@@ -66,7 +79,7 @@ void json_put_fact(json_t *o, const char *key, const struct fact *f)
 void json_put_fact_text(json_t *o, const char *key, const struct fact_text *f)
 {
 	if (!fact_text_known(f)) {
-		put(o, key, json_null());
+		json_put_null(o, key);
 		put_with(o, key, "why", why_name(f->why));
 		return;
 	}

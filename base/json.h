@@ -22,6 +22,10 @@ json_t *json_answer(const char *schema);
 void json_put_text(json_t *o, const char *key, const char *v);
 void json_put_int(json_t *o, const char *key, int64_t v);
 void json_put_bool(json_t *o, const char *key, bool v);
+void json_put_null(json_t *o, const char *key);
+
+/* The empty text, which means "none" here, is null in JSON. */
+void json_put_text_or_null(json_t *o, const char *key, const char *v);
 
 /* `key`, and `key_src` or `key_why`. */
 void json_put_fact(json_t *o, const char *key, const struct fact *f);

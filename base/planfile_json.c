@@ -2,6 +2,7 @@
 /* The plan as "berth.plan/1": written, read back, named. docs/formats.md is the specification. */
 #include "base/planfile.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -68,7 +69,7 @@ static void put_memory(json_t *o, const struct plan_buffers *b, const struct fac
 	if (fact_known(free_bytes))
 		json_put_int(o, "left_bytes", left);
 	else
-		json_object_set_new(o, "left_bytes", json_null());
+		json_put_null(o, "left_bytes");
 }
 
 static json_t *devices_to_json(const struct plan *p)
@@ -107,10 +108,7 @@ json_t *plan_to_json(const struct plan *p)
 	json_put_text(o, "verdict", verdict_name(p->verdict));
 	json_put_text(o, "accept", accept_name(p->accept));
 	json_put_text(o, "decided_by", p->decided_by);
-	if (p->nearest_yes[0])
-		json_put_text(o, "nearest_yes", p->nearest_yes);
-	else
-		json_object_set_new(o, "nearest_yes", json_null());
+	json_put_text_or_null(o, "nearest_yes", p->nearest_yes);
 	fields_to_json(model, model_rows, N_OF(model_rows), p);
 	json_object_set_new(o, "model", model);
 	json_put_text(o, "engine", p->engine);
@@ -202,6 +200,9 @@ static int get_device(const json_t *o, struct plan_device *d, uint32_t i, struct
 
 	if (rc)
 		return rc;
+	/* As the kernel writes it: it becomes a path below /sys. */
+	for (char *c = d->pci; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
 	if (!d->pci[0] && !d->engine_name[0])
 		return err_set(e, -EBADMSG, "the plan's %s names no device: it needs pci or engine_name", where);
 	return get_memory(o, &d->buffers, &d->free_bytes, &d->left_bytes, where, e);

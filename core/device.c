@@ -115,10 +115,7 @@ static json_t *device_to_json(const struct engine_device *d)
 	json_put_text(o, "name", d->name);
 	json_put_text(o, "description", d->description);
 	json_put_text(o, "backend", d->backend);
-	if (d->pci[0])
-		json_put_text(o, "device_id", d->pci);
-	else
-		json_object_set_new(o, "device_id", json_null());
+	json_put_text_or_null(o, "device_id", d->pci);
 	json_put_text(o, "type", d->type);
 	json_put_int(o, "total_bytes", (int64_t)d->total_bytes);
 	json_put_int(o, "free_bytes", (int64_t)d->free_bytes);

@@ -50,27 +50,19 @@ json_t *event_progress(uint32_t percent)
 	return o;
 }
 
-static void put_text_or_null(json_t *o, const char *key, const char *v)
-{
-	if (v[0])
-		json_put_text(o, key, v);
-	else
-		json_object_set_new(o, key, json_null());
-}
-
 static json_t *device_object(const struct account_device *d)
 {
 	json_t *o = json_object();
 
 	json_put_text(o, "name", d->name);
-	put_text_or_null(o, "pci", d->pci);
+	json_put_text_or_null(o, "pci", d->pci);
 	json_put_text(o, "backend", d->backend);
 	json_put_int(o, "layers", d->layers);
 	json_put_int(o, "weights_bytes", (int64_t)d->bytes.weights);
 	json_put_int(o, "kv_bytes", (int64_t)d->bytes.kv);
 	json_put_int(o, "compute_bytes", (int64_t)d->bytes.compute);
 	if (d->bytes.other == TELEM_UNKNOWN)
-		json_object_set_new(o, "other_bytes", json_null());
+		json_put_null(o, "other_bytes");
 	else
 		json_put_int(o, "other_bytes", (int64_t)d->bytes.other);
 	json_put_int(o, "rounding_bytes", (int64_t)d->rounding_bytes);

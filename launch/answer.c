@@ -6,15 +6,10 @@
 #include "launch/proof.h"
 #include "vram-planner/plan.h"
 
-static void put_null(json_t *o, const char *key)
-{
-	json_object_set_new(o, key, json_null());
-}
-
 static void put_rate(json_t *o, const char *key, uint64_t tokens, uint64_t ns)
 {
 	if (ns == 0 || tokens == 0)
-		put_null(o, key);
+		json_put_null(o, key);
 	else
 		json_object_set_new(o, key, json_real((double)tokens * 1e9 / (double)ns));
 }
@@ -24,7 +19,7 @@ static void put_counts(json_t *o, const struct wire *w)
 	const struct wire_done *d = &w->done;
 
 	if (!w->is_done) {
-		put_null(o, "stop");
+		json_put_null(o, "stop");
 		return;
 	}
 	json_put_text(o, "stop", d->stop);
@@ -68,7 +63,7 @@ static void put_start(json_t *o, const struct job *j)
 	json_object_set_new(o, "argv", argv);
 	for (uint32_t i = 0; i < j->start.n_env; i++) {
 		if (j->start.env[i].unset)
-			put_null(env, j->start.env[i].name);
+			json_put_null(env, j->start.env[i].name);
 		else
 			json_put_text(env, j->start.env[i].name, j->start.env[i].value);
 	}
@@ -89,10 +84,7 @@ json_t *job_to_json(const struct job *j, enum exit_code code)
 	json_put_bool(o, "dry_run", j->o.dry_run);
 	json_put_int(o, "exit_code", code);
 	json_put_text(o, "exit_class", j->ending.class[0] ? j->ending.class : "none");
-	if (j->ending.sentence[0])
-		json_put_text(o, "sentence", j->ending.sentence);
-	else
-		put_null(o, "sentence");
+	json_put_text_or_null(o, "sentence", j->ending.sentence);
 	json_put_text(o, "plan_id", j->id);
 	json_put_text(o, "verdict", verdict_name(j->plan.verdict));
 	json_object_set_new(o, "plan", plan_to_json(&j->plan));

@@ -51,7 +51,7 @@ extern const struct core cores[]; /* ends with a NULL name; the first is the def
 void core_start_make(struct core_start *s, const struct core *c, const struct plan *p,
 		     const struct core_wish *w);
 
-/* The environment of `core --list-devices`: every device visible, in an order that says something. */
+/* For `core --list-devices`: all that the user's own variables leave visible, in the order of addresses. */
 void core_start_list(struct core_start *s, const char *program);
 
 #endif

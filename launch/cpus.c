@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
-#include <strings.h>
 
 #include "base/cpulist.h"
 #include "launch/cpus.h"
@@ -34,14 +33,6 @@ void cpus_text(struct text *t, const cpu_set_t *set)
 	text_add(t, "%s", buf);
 }
 
-static const struct gpu *find_gpu(const struct report *r, const char *pci)
-{
-	for (uint32_t i = 0; i < r->n_gpus; i++)
-		if (pci[0] && strcasecmp(r->gpus[i].pci, pci) == 0)
-			return &r->gpus[i];
-	return NULL;
-}
-
 /* set := set & near, unless nothing would be left. */
 static void narrow(cpu_set_t *set, const cpu_set_t *near)
 {
@@ -62,7 +53,7 @@ void cpus_choose(const struct report *r, const struct plan *p, const cpu_set_t *
 		narrow(set, &some);
 	CPU_ZERO(&near);
 	for (uint32_t d = 0; d < p->n_devices; d++) {
-		const struct gpu *g = find_gpu(r, p->devices[d].pci);
+		const struct gpu *g = report_gpu(r, p->devices[d].pci);
 
 		/* One device of unknown place, and no CPU is better than another */
 		if (!g || !fact_text_known(&g->cpus) || cpus_parse(g->cpus.v, &some))

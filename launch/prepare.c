@@ -130,20 +130,12 @@ static int check_model(const struct job *j, const char *path, struct err *e)
 	return rc;
 }
 
-static const struct gpu *find_gpu(const struct report *r, const char *pci)
-{
-	for (uint32_t i = 0; i < r->n_gpus; i++)
-		if (strcasecmp(r->gpus[i].pci, pci) == 0)
-			return &r->gpus[i];
-	return NULL;
-}
-
 /* The devices must be the ones that were planned for, by address and UUID. */
 static int check_devices(const struct job *j, struct err *e)
 {
 	for (uint32_t d = 0; d < j->plan.n_devices; d++) {
 		const struct plan_device *want = &j->plan.devices[d];
-		const struct gpu *g = want->pci[0] ? find_gpu(j->report, want->pci) : NULL;
+		const struct gpu *g = want->pci[0] ? report_gpu(j->report, want->pci) : NULL;
 		char need[TEXT_SIZE_MAX], have[TEXT_SIZE_MAX];
 		uint64_t sum = plan_buffers_sum(&want->buffers);
 

@@ -32,14 +32,6 @@ void proof_text(struct text *t, const struct proof *p)
 	}
 }
 
-static void put_text_or_null(json_t *o, const char *key, const char *v)
-{
-	if (v[0])
-		json_put_text(o, key, v);
-	else
-		json_object_set_new(o, key, json_null());
-}
-
 static json_t *bytes_object(const uint64_t bytes[PROOF_KINDS], const char *last,
 			    uint64_t last_bytes)
 {
@@ -53,7 +45,7 @@ static json_t *bytes_object(const uint64_t bytes[PROOF_KINDS], const char *last,
 	for (int k = 0; k < PROOF_KINDS; k++)
 		json_put_int(o, keys[k], (int64_t)bytes[k]);
 	if (last_bytes == TELEM_UNKNOWN)
-		json_object_set_new(o, last, json_null());
+		json_put_null(o, last);
 	else
 		json_put_int(o, last, (int64_t)last_bytes);
 	return o;
@@ -67,7 +59,7 @@ json_t *proof_to_json(const struct proof *p)
 		const struct proof_row *r = &p->rows[i];
 		json_t *o = json_object();
 
-		put_text_or_null(o, "pci", r->pci);
+		json_put_text_or_null(o, "pci", r->pci);
 		json_put_text(o, "name", r->name);
 		json_put_text(o, "backend", r->backend);
 		json_put_int(o, "layers_planned", r->layers_planned);

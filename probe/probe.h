@@ -102,6 +102,9 @@ json_t *probe_to_json(const struct report *r);
 /* "0000:c1:00.0  AMD Radeon RX 7900 XTX", for one-line mentions. */
 void gpu_title(struct text *t, const struct gpu *g);
 
+/* The GPU at a PCI address, in either case of letters; NULL: none, as for "". */
+const struct gpu *report_gpu(const struct report *r, const char *pci);
+
 /*
  * Whether a driver that a compute engine can use is bound: by the table of drivers (amdgpu, nvidia,
  * i915, xe, nouveau, ...). Display-only functions (ast, bochs, cirrus) are not.

@@ -8,6 +8,14 @@
 #include "base/text.h"
 #include "probe/probe_priv.h"
 
+const struct gpu *report_gpu(const struct report *r, const char *pci)
+{
+	for (uint32_t i = 0; i < r->n_gpus; i++)
+		if (pci[0] && strcasecmp(r->gpus[i].pci, pci) == 0)
+			return &r->gpus[i];
+	return NULL;
+}
+
 void gpu_title(struct text *t, const struct gpu *g)
 {
 	const char *vendor = vendor_short(g->vendor);

@@ -90,11 +90,14 @@ static void texts_are_cleaned(void **state)
 
 	(void)state;
 	json_object_set_new(o, "decided_by", json_string(evil));
+	json_object_set_new(json_array_get(json_object_get(o, "devices"), 0), "pci",
+			    json_string("0000:C1:00.0"));
 	json_array_append_new(json_object_get(o, "assumed"), json_string(evil));
 	json_object_set_new(json_object_get(o, "model"), "name", json_string(evil));
 	json_object_set_new(json_object_get(o, "model"), "path", json_string("/a\tb"));
 	assert_int_equal(plan_from_json(&q, o, &e), 0);
 	assert_string_equal(q.decided_by, "a?]0;b?");
+	assert_string_equal(q.devices[0].pci, "0000:c1:00.0");
 	assert_string_equal(q.assumed[1], "a?]0;b?");
 	assert_string_equal(q.model_name, "a?]0;b?");
 	assert_string_equal(q.model_path, "/a\tb");
