@@ -147,7 +147,7 @@ $(FRONT): $(call obj,base/main.c) $(call lib,base) $(FLAGS_FILE)
 
 # The programs find the engine at ../../lib/berth, in the build tree and installed.
 $(BUILD)/lib/berth: $(ENGINE_BUILD)/engine/engine.mk
-	$(Q)mkdir -p $(@D) && ln -sfn $(abspath $(ENGINE_LIBDIR)) $@
+	$(Q)mkdir -p $(@D) && ln -sfn "$(abspath $(ENGINE_LIBDIR))" $@
 
 .PHONY: programs
 programs: $(if $(ALL_PKGS),$(FRONT)) $(PROGRAMS)
@@ -190,15 +190,15 @@ demo-run: programs docs $(BUILD)/tests/modelgen/modelgen
 	$(Q)BUILD=$(BUILD) sh tests/demo.sh "$(MODEL)"
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/libexec/berth $(DESTDIR)$(PREFIX)/lib/berth \
-		$(DESTDIR)$(PREFIX)/share/doc/berth
-	install -m 755 $(FRONT) $(DESTDIR)$(PREFIX)/bin/
-	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/libexec/berth/
-	$(if $(wildcard $(BUILD)/lib/berth),cp -L $(BUILD)/lib/berth/* $(DESTDIR)$(PREFIX)/lib/berth/)
-	cp -R $(BUILD)/share/. $(DESTDIR)$(PREFIX)/share/
-	install -m 644 README.md LICENSE docs/*.md $(DESTDIR)$(PREFIX)/share/doc/berth/
+	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/libexec/berth" "$(DESTDIR)$(PREFIX)/lib/berth" \
+		"$(DESTDIR)$(PREFIX)/share/doc/berth"
+	install -m 755 $(FRONT) "$(DESTDIR)$(PREFIX)/bin/"
+	install -m 755 $(PROGRAMS) "$(DESTDIR)$(PREFIX)/libexec/berth/"
+	$(if $(wildcard $(BUILD)/lib/berth),cp -L $(BUILD)/lib/berth/* "$(DESTDIR)$(PREFIX)/lib/berth/")
+	cp -R $(BUILD)/share/. "$(DESTDIR)$(PREFIX)/share/"
+	install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/berth/"
 	$(if $(wildcard $(ENGINE_BUILD)/engine/licenses),cp -R $(ENGINE_BUILD)/engine/licenses \
-		$(DESTDIR)$(PREFIX)/share/doc/berth/)
+		"$(DESTDIR)$(PREFIX)/share/doc/berth/")
 
 clean:
 	rm -rf $(wildcard build build-*)
@@ -233,7 +233,7 @@ $(BUILD)/tests/fake/prog_%: $(BUILD)/obj/tests/fake/prog_%.o $(TEST_LIBS) $(FLAG
 $(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIBS) $(FLAGS_FILE)
-	$(test_link) $(ENGINE_LIBS) -Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib
+	$(test_link) $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
 $(call obj,$(wildcard tests/bench/*.c)): EXTRA := $(ENGINE_CFLAGS)
 MODELGEN_SRC := $(wildcard tests/modelgen/*.c)
 $(BUILD)/tests/modelgen/modelgen: $(call obj,$(MODELGEN_SRC)) $(TEST_LIBS) $(FLAGS_FILE)

@@ -68,14 +68,14 @@ done
 ln -s "$BERTH" "$T/b"
 (cd / && "$T/b" probe --help >/dev/null) && ok "runs through a link from /" || fail "runs through a link from /" "failed"
 
-# Installed: the same, below a prefix, without the build tree's help.
-if make -s install DESTDIR="$T/dest" PREFIX=/opt/berth BUILD="$BUILD" SAN="${SAN:-}" CC="${CC:-gcc}" >"$T/install" 2>&1; then
+# Installed: the same, below a prefix with a space in its name, without the build tree's help.
+if make -s install DESTDIR="$T/a dest" PREFIX=/opt/berth BUILD="$BUILD" SAN="${SAN:-}" CC="${CC:-gcc}" >"$T/install" 2>&1; then
 	ok "make install"
-	env -i PATH=/usr/bin:/bin "$T/dest/opt/berth/bin/berth" probe --json >"$T/out" 2>"$T/err" &&
+	env -i PATH=/usr/bin:/bin "$T/a dest/opt/berth/bin/berth" probe --json >"$T/out" 2>"$T/err" &&
 		ok "installed probe runs" || fail "installed probe runs" "$(head -c 400 "$T/err")"
-	[ -s "$T/dest/opt/berth/share/man/man1/berth-plan.1" ] && ok "man pages are installed" || fail "man pages are installed" absent
+	[ -s "$T/a dest/opt/berth/share/man/man1/berth-plan.1" ] && ok "man pages are installed" || fail "man pages are installed" absent
 	if [ -e "$BUILD/libexec/berth/core" ]; then
-		"$T/dest/opt/berth/libexec/berth/core" --list-devices --json >"$T/out" 2>"$T/err" &&
+		"$T/a dest/opt/berth/libexec/berth/core" --list-devices --json >"$T/out" 2>"$T/err" &&
 			ok "installed core finds the engine" || fail "installed core finds the engine" "$(head -c 400 "$T/err")"
 	fi
 else
