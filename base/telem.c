@@ -280,6 +280,11 @@ double telem_rate(const struct telem_run *run, uint64_t now_ns, uint64_t window_
 	       (double)(last->t_ns - first->t_ns);
 }
 
+double telem_mean_rate(uint64_t generated_tokens, uint64_t ns)
+{
+	return ns && generated_tokens > 1 ? (double)(generated_tokens - 1) * 1e9 / (double)ns : -1;
+}
+
 const char *telem_state_name(enum telem_state s)
 {
 	static const char *const names[TELEM_STATE_COUNT] = {

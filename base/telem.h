@@ -89,7 +89,7 @@ struct telem_run {
 	uint64_t prompt_tokens;
 	uint64_t prompt_ns;       /* time spent on them */
 	uint64_t generated_tokens;
-	uint64_t generated_ns;
+	uint64_t generated_ns;    /* from the first of them to the last: see telem_mean_rate */
 	struct telem_device devices[TELEM_DEVICES_MAX];
 	struct telem_sample ring[TELEM_RING]; /* t_ns 0: unused */
 };
@@ -144,6 +144,12 @@ int telem_check(struct telem_page *page, size_t size, struct err *e);
 
 /* Generated tokens per second over the last window_ns before now; -1 when the ring cannot tell. */
 double telem_rate(const struct telem_run *run, uint64_t now_ns, uint64_t window_ns);
+
+/*
+ * Generated tokens per second over a whole run; ns is the time from the first token to the last. -1:
+ * one token has no speed.
+ */
+double telem_mean_rate(uint64_t generated_tokens, uint64_t ns);
 
 const char *telem_state_name(enum telem_state s);
 

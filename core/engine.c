@@ -307,7 +307,8 @@ static enum failure make_context(struct engine *g, const struct engine_load *how
 	cp.flash_attn_type = f->flash_attn ? LLAMA_FLASH_ATTN_TYPE_ENABLED
 					   : LLAMA_FLASH_ATTN_TYPE_DISABLED;
 	cp.kv_unified = f->kv_unified;
-	cp.swa_full = false; /* the plan counts sliding windows; the library's default is whole contexts */
+	/* The plan counts sliding windows; the library's default is whole contexts. */
+	cp.swa_full = false;
 	g->context = llama_init_from_model(g->model, cp);
 	if (!g->context)
 		return failed(g, FAILURE_CONTEXT, "the engine could not make a context", e);

@@ -70,7 +70,7 @@ static enum failure cannot_put(int rc, struct outcome *o, struct err *e)
 static enum failure write_tokens(const struct generate *g, uint32_t used, struct outcome *o,
 				 struct err *e)
 {
-	uint64_t start = now_ns();
+	uint64_t first = 0;
 	uint32_t n_ctx = engine_n_ctx(g->engine);
 	struct utf8 u = { .n_held = 0 };
 
@@ -84,8 +84,10 @@ static enum failure write_tokens(const struct generate *g, uint32_t used, struct
 			o->stop = "eog";
 			break;
 		}
-		o->generated_tokens++;
-		o->generated_ns = now_ns() - start;
+		/* The prompt's computation has paid for the first token: the clock starts with it. */
+		if (o->generated_tokens++ == 0)
+			first = now_ns();
+		o->generated_ns = now_ns() - first;
 		page_count(g->page, o, used);
 		rc = put(g, &u, piece, engine_piece(g->engine, token, piece, sizeof(piece)));
 		if (rc)

@@ -306,19 +306,14 @@ static enum failure carry_out(struct run *r, struct err *e)
 	return generate_run(&g, &r->outcome, e);
 }
 
-static double rate(uint64_t tokens, uint64_t ns)
-{
-	return ns ? (double)tokens * 1e9 / (double)ns : 0;
-}
-
 static void print_summary(const struct run *r)
 {
 	const struct outcome *o = &r->outcome;
 
-	log_detail(&r->log, "%llu prompt tokens at %.1f/s, %llu tokens at %.1f/s on %u threads; %s",
-		   (unsigned long long)o->prompt_tokens, rate(o->prompt_tokens, o->prompt_ns),
-		   (unsigned long long)o->generated_tokens,
-		   rate(o->generated_tokens, o->generated_ns), r->threads, o->stop);
+	log_detail(&r->log, "%llu prompt tokens in %.3f s, %llu tokens in %.3f s on %u threads; %s",
+		   (unsigned long long)o->prompt_tokens, (double)o->prompt_ns / 1e9,
+		   (unsigned long long)o->generated_tokens, (double)o->generated_ns / 1e9,
+		   r->threads, o->stop);
 	for (uint32_t i = 0; i < r->account.n_devices; i++) {
 		const struct account_device *d = &r->account.devices[i];
 		char w[TEXT_SIZE_MAX], k[TEXT_SIZE_MAX], c[TEXT_SIZE_MAX];

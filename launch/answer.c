@@ -6,12 +6,13 @@
 #include "launch/proof.h"
 #include "vram-planner/plan.h"
 
-static void put_rate(json_t *o, const char *key, uint64_t tokens, uint64_t ns)
+/* A negative rate is unknown. */
+static void put_rate(json_t *o, const char *key, double rate)
 {
-	if (ns == 0 || tokens == 0)
+	if (rate < 0)
 		json_put_null(o, key);
 	else
-		json_object_set_new(o, key, json_real((double)tokens * 1e9 / (double)ns));
+		json_object_set_new(o, key, json_real(rate));
 }
 
 static void put_counts(json_t *o, const struct wire *w)
@@ -27,8 +28,10 @@ static void put_counts(json_t *o, const struct wire *w)
 	json_put_int(o, "prompt_ns", (int64_t)d->prompt_ns);
 	json_put_int(o, "generated_tokens", (int64_t)d->generated_tokens);
 	json_put_int(o, "generated_ns", (int64_t)d->generated_ns);
-	put_rate(o, "prompt_tokens_per_s", d->prompt_tokens, d->prompt_ns);
-	put_rate(o, "generated_tokens_per_s", d->generated_tokens, d->generated_ns);
+	put_rate(o, "prompt_tokens_per_s",
+		 d->prompt_ns ? (double)d->prompt_tokens * 1e9 / (double)d->prompt_ns : -1);
+	put_rate(o, "generated_tokens_per_s",
+		 telem_mean_rate(d->generated_tokens, d->generated_ns));
 }
 
 /* The model's text keeps its line ends; only bytes that are no UTF-8 are replaced. */

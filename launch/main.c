@@ -129,11 +129,13 @@ static void say_speed(const struct job *j)
 {
 	const struct wire_done *d = &j->wire.done;
 
-	if (!j->wire.is_done || d->generated_tokens == 0 || d->generated_ns == 0)
+	double rate = telem_mean_rate(d->generated_tokens, d->generated_ns);
+
+	if (!j->wire.is_done || rate < 0)
 		return;
 	log_note(&j->log, "%llu prompt tokens, %llu tokens generated at %.1f tokens/s (%s)",
 		 (unsigned long long)d->prompt_tokens, (unsigned long long)d->generated_tokens,
-		 (double)d->generated_tokens * 1e9 / (double)d->generated_ns, d->stop);
+		 rate, d->stop);
 }
 
 static int carry_out(struct job *j, struct err *e)

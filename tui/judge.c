@@ -137,19 +137,16 @@ bool judge_verified(const struct telem_run *run)
 	return true;
 }
 
-static double rate(uint64_t tokens, uint64_t ns)
-{
-	return ns && tokens ? (double)tokens * 1e9 / (double)ns : -1;
-}
-
 double judge_prompt_rate(const struct telem_run *run)
 {
-	return rate(run->prompt_tokens, run->prompt_ns);
+	if (run->prompt_ns == 0 || run->prompt_tokens == 0)
+		return -1;
+	return (double)run->prompt_tokens * 1e9 / (double)run->prompt_ns;
 }
 
 double judge_average_rate(const struct telem_run *run)
 {
-	return rate(run->generated_tokens, run->generated_ns);
+	return telem_mean_rate(run->generated_tokens, run->generated_ns);
 }
 
 double judge_rate_now(const struct run_seen *r, uint64_t now_ns)

@@ -188,6 +188,10 @@ static void rate_over_a_window(void **state)
 		telem_sample(&w, i * s / 10, i);
 	assert_float_equal(telem_rate(&page.run, 10 * s, 2 * s), 10.0, 0.01);
 	assert_true(telem_rate(&page.run, 100 * s, 2 * s) < 0); /* nothing within the window */
+	/* The first token took no time of its own: two in a second are one a second. */
+	assert_float_equal(telem_mean_rate(2, s), 1.0, 0.01);
+	assert_true(telem_mean_rate(1, 5) < 0);
+	assert_true(telem_mean_rate(2, 0) < 0);
 }
 
 /* A reader beside a busy writer never sees a torn page. */

@@ -67,7 +67,7 @@ static struct run_seen *add_run(struct stage *st, const char *model)
 	run->ctx_used_tokens = 1024;
 	run->prompt_tokens = 1000;
 	run->prompt_ns = 500000000;
-	run->generated_tokens = 100;
+	run->generated_tokens = 101; /* 100 after the first */
 	run->generated_ns = 4000000000;
 	run->n_devices = 2;
 	strcpy(run->devices[0].name, "CUDA0");
