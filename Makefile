@@ -145,8 +145,12 @@ FRONT := $(BUILD)/bin/berth
 $(FRONT): $(call obj,base/main.c) $(call lib,base) $(FLAGS_FILE)
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o %.a,$^)
 
-# The programs find the engine at ../../lib/berth, in the build tree and installed.
-$(BUILD)/lib/berth: $(ENGINE_BUILD)/engine/engine.mk
+# The programs find the engine at ../../lib/berth, in the build tree and installed. Make would judge the
+# link by the age of the folder that it points to: it is made anew when it points elsewhere.
+ifneq ($(shell readlink "$(BUILD)/lib/berth" 2>/dev/null),$(abspath $(ENGINE_LIBDIR)))
+.PHONY: $(BUILD)/lib/berth
+endif
+$(BUILD)/lib/berth: | $(ENGINE_BUILD)/engine/engine.mk
 	$(Q)mkdir -p $(@D) && ln -sfn "$(abspath $(ENGINE_LIBDIR))" $@
 
 .PHONY: programs

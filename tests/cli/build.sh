@@ -23,6 +23,20 @@ users=$(grep -l '"base/hash.h"' base/*.c | wc -l)
 $mk programs CFLAGS=-DOTHER >"$T/log" 2>&1
 grep -q 'CC .*base/err.c' "$T/log" && ok "another flag rebuilds" || fail "another flag rebuilds" "$(head -n 3 "$T/log")"
 
+# The link to the engine is made once, though the engine.mk is younger than the folder it names.
+mkdir -p "$T/e f/engine/lib" "$T/e f/other" && cd "$T/e f" && cp -R "$T/tree/Makefile" "$T/tree/base" .
+echo "ENGINE_LIBDIR := engine/lib" >engine/engine.mk
+touch -d '1 hour ago' engine/lib
+lk="make --no-print-directory SAN= BUILD=b ENGINE_BUILD=. MODULES=base b/lib/berth"
+$lk >"$T/log" 2>&1
+[ "$(readlink b/lib/berth)" = "$PWD/engine/lib" ] && ok "links the engine" || fail "links the engine" "$(tail -n 2 "$T/log")"
+$lk >"$T/log" 2>&1
+grep -q -e 'up to date' -e 'Nothing to be done' "$T/log" && ok "links it once" || fail "links it once" "$(head -n 3 "$T/log")"
+echo "ENGINE_LIBDIR := other" >engine/engine.mk
+$lk >"$T/log" 2>&1
+[ "$(readlink b/lib/berth)" = "$PWD/other" ] && ok "links another engine" || fail "links another engine" "$(readlink b/lib/berth)"
+cd "$T/tree" || exit 1
+
 # pkg-config that knows nothing of ncurses stands in for a machine without it.
 cat >"$T/pkg-config" <<'P'
 #!/bin/sh
