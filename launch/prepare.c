@@ -186,6 +186,12 @@ static int absolute_model(struct plan *p, struct err *e)
 		return err_set(e, -errno, "%s: %s", p->model_path, strerror(errno));
 	if (!text_copy(p->model_path, sizeof(p->model_path), path))
 		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", path);
+	/* the core reads the path from JSON, cleaned: it would look for another file */
+	if (strcmp(text_clean(path), p->model_path) != 0)
+		return err_set(e, -EBADMSG,
+			       "a plan cannot name %s, which has control characters or is not "
+			       "UTF-8; rename the file",
+			       path);
 	return 0;
 }
 

@@ -122,6 +122,13 @@ bad "bad split" 2 "$T/m.gguf --accept cpu --split 4,x"
 bad "a split without devices" 2 "$T/m.gguf --accept cpu --split 4,5"
 bad "an empty list of devices" 2 "$T/m.gguf --accept cpu --device ,"
 bad "no cache type" 2 "$T/m.gguf --accept cpu --cache-type-k zork"
+odd=$(printf '%s/a\tb.gguf' "$T")
+ln "$T/m.gguf" "$odd"
+launches "a name that JSON cannot hold" 4 "$odd" --accept cpu
+one_sentence "a name that JSON cannot hold: one sentence"
+says "a name that JSON cannot hold: what to do" "rename the file"
+ln "$T/m.gguf" "$T/it's \"a\" name.gguf"
+launches "a name with quotes and spaces" 0 "$T/it's \"a\" name.gguf" --accept cpu --prompt x -n 2 -q
 python3 -c 'import socket,sys; socket.socket(socket.AF_UNIX).bind(sys.argv[1])' "$T/socket"
 bad "a socket as a plan" 4 "--plan $T/socket"
 for dir in "$T/absent/run" "$T/garbage"; do
