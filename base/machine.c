@@ -104,22 +104,6 @@ int machine_read_u64(const struct machine *m, const char *path, uint64_t *v)
 	return text_parse_u64(buf, v) ? -EBADMSG : 0;
 }
 
-int machine_read_i64(const struct machine *m, const char *path, int64_t *v)
-{
-	char buf[64];
-	uint64_t u;
-	long n = machine_read(m, path, buf, sizeof(buf));
-
-	if (n < 0)
-		return n == -EFBIG ? -EBADMSG : (int)n;
-	bool minus = buf[0] == '-';
-
-	if (text_parse_u64(buf + minus, &u) || u > INT64_MAX)
-		return -EBADMSG;
-	*v = minus ? -(int64_t)u : (int64_t)u;
-	return 0;
-}
-
 int machine_link(const struct machine *m, const char *path, char *buf, size_t size)
 {
 	own_fd int fd = machine_openat(m, path, O_PATH | O_NOFOLLOW);
@@ -135,18 +119,6 @@ int machine_link(const struct machine *m, const char *path, char *buf, size_t si
 		return -EFBIG;
 	buf[n] = '\0';
 	return 0;
-}
-
-int machine_link_name(const struct machine *m, const char *path, char *buf, size_t size)
-{
-	char target[1024];
-	int rc = machine_link(m, path, target, sizeof(target));
-
-	if (rc)
-		return rc == -EINVAL ? -EBADMSG : rc; /* EINVAL: it is there, but no link */
-	const char *slash = strrchr(target, '/');
-
-	return text_copy(buf, size, slash ? slash + 1 : target) ? 0 : -EBADMSG;
 }
 
 bool machine_exists(const struct machine *m, const char *path)

@@ -39,15 +39,8 @@ long machine_read(const struct machine *m, const char *path, char *buf, size_t s
 
 /* Read a file that holds one number, decimal or 0x hex. 0, or as machine_read; -EBADMSG: no number. */
 int machine_read_u64(const struct machine *m, const char *path, uint64_t *v);
-int machine_read_i64(const struct machine *m, const char *path, int64_t *v);
 
-/*
- * The last component of a link's target ("../../drivers/amdgpu" -> "amdgpu").
- * Returns 0 or a negative errno; -ENOENT when nothing is there, -EBADMSG when it is no link.
- */
-int machine_link_name(const struct machine *m, const char *path, char *buf, size_t size);
-
-/* The link's target as it stands. -EINVAL: it is there, but no link. */
+/* A link's target as it stands. -ENOENT: nothing is there; -EINVAL: it is there, but no link. */
 int machine_link(const struct machine *m, const char *path, char *buf, size_t size);
 
 bool machine_exists(const struct machine *m, const char *path);

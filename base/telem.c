@@ -284,14 +284,3 @@ double telem_mean_rate(uint64_t generated_tokens, uint64_t ns)
 {
 	return ns && generated_tokens > 1 ? (double)(generated_tokens - 1) * 1e9 / (double)ns : -1;
 }
-
-const char *telem_state_name(enum telem_state s)
-{
-	static const char *const names[TELEM_STATE_COUNT] = {
-		[TELEM_STARTING] = "starting", [TELEM_READY] = "ready",
-		[TELEM_GENERATING] = "generating", [TELEM_STOPPED] = "stopped",
-		[TELEM_FAILED] = "failed",
-	};
-
-	return names[s];
-}

@@ -151,8 +151,6 @@ double telem_rate(const struct telem_run *run, uint64_t now_ns, uint64_t window_
  */
 double telem_mean_rate(uint64_t generated_tokens, uint64_t ns);
 
-const char *telem_state_name(enum telem_state s);
-
 /* --- where pages live --- */
 
 /*
