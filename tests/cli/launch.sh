@@ -159,7 +159,8 @@ fi
 
 # --- how a run ends ---
 # a sanitizer would turn these signals into an exit of its own
-export ASAN_OPTIONS="${ASAN_OPTIONS:-}:handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_abort=0"
+handled=handle_segv=0:handle_sigbus=0:handle_sigill=0:handle_abort=0
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:$handled" TSAN_OPTIONS="${TSAN_OPTIONS:-}:$handled"
 # begin ARGUMENTS...: a long run in the background: $pid is launch, $child the core, tokens flow
 begin() {
 	: >"$T/out"
