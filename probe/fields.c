@@ -157,6 +157,7 @@ json_t *probe_to_json(const struct report *r)
 		json_array_append_new(gpus, gpu_to_json(&r->gpus[i]));
 	json_object_set_new(o, "gpus", gpus);
 	json_put_int(o, "gpus_left_out", r->n_left_out);
+	json_put_int(o, "functions_unclassed", r->n_unclassed);
 	return o;
 }
 

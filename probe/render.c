@@ -269,9 +269,12 @@ void render_report(FILE *to, const struct report *r, bool whole)
 	if (r->n_left_out)
 		fprintf(to, "%u more display functions are not shown: berth counts up to %d.\n\n",
 			r->n_left_out, PROBE_GPUS_MAX);
+	if (r->n_unclassed)
+		fprintf(to, "The class of %u PCI functions cannot be read: there may be GPUs among them.\n\n",
+			r->n_unclassed);
 	if (!whole)
 		return;
-	if (!r->n_gpus)
+	if (!r->n_gpus && !r->n_unclassed)
 		fprintf(to, "No GPU or accelerator is on the PCI bus; models run on the CPU.\n\n");
 	print_cpu(to, &r->cpu);
 }

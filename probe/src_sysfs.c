@@ -301,9 +301,12 @@ int sysfs_scan(const struct source *s, struct report *r)
 		if (!addr_ok(names[i]))
 			continue;
 		sysfs_dir(s, names[i], dir, sizeof(dir));
-		if (!join(class_path, dir, "class") || src_read_u64(s, class_path, &class))
+		if (!join(class_path, dir, "class") || src_read_u64(s, class_path, &class) ||
+		    class > UINT32_MAX) {
+			r->n_unclassed++;
 			continue;
-		if (class > UINT32_MAX || !class_is_ours((uint32_t) class))
+		}
+		if (!class_is_ours((uint32_t) class))
 			continue;
 		if (r->n_gpus == PROBE_GPUS_MAX) {
 			r->n_left_out++;
