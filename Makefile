@@ -69,7 +69,7 @@ pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
 program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 
 # Goals that build nothing here need no library.
-NO_BUILD := deps demo check clean format ci nightly help fuzz
+NO_BUILD := deps demo check clean format ci nightly help fuzz bench
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
 ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))))
 HAVE_PKGS := $(shell for p in $(ALL_PKGS); do $(PKGCONF) --exists $$p 2>/dev/null && echo $$p; done)

@@ -4,6 +4,7 @@
 # list is a failure, so that no check vanishes in silence.
 set -u
 : "${BUILD:=build}"
+BUILD=$(realpath --relative-to=. "$BUILD") # the tests put $PWD before it
 STRICT=${STRICT:-}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
@@ -19,7 +20,6 @@ mkdir -m 700 "$XDG_RUNTIME_DIR"
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99:${ASAN_OPTIONS:-}"
 export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
-
 
 # listed NAME: tests/skips has the name in its first column
 listed() {
