@@ -122,6 +122,15 @@ static void undriven(char *buf, size_t size, const struct devmap *m, const struc
 	text_add(&t, "; `make deps` fetches the backends that this machine can use");
 }
 
+static void set_aside(char *buf, size_t size, const struct place *p)
+{
+	struct text t;
+
+	text_init(&t, buf, size);
+	text_add(&t, "%s %s: an integrated GPU beside a discrete one; name it with --device", p->pci,
+		 p->name);
+}
+
 static int64_t free_or_none(const struct place *p)
 {
 	return fact_known(&p->free_bytes) ? p->free_bytes.v : -1;
@@ -256,10 +265,7 @@ static int add_all_gpus(struct devmap_choice *c, const struct devmap *m, const s
 			continue;
 		}
 		if (d)
-			snprintf(
-				why, sizeof(why),
-				"%s %s: an integrated GPU beside a discrete one; name it with --device",
-				found[i].pci, found[i].name);
+			set_aside(why, sizeof(why), &found[i]);
 		else
 			undriven(why, sizeof(why), m, &found[i]);
 		if (c->n_notes < DEVMAP_NOTES_MAX)
