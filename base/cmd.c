@@ -87,7 +87,8 @@ static int unknown_option(const struct cmd *c, const char *name)
 	const char *near = cmd_nearest(name, names, n);
 
 	if (near)
-		return cmd_usage_error(c, "there is no option --%s; did you mean --%s?", name, near);
+		return cmd_usage_error(c, "there is no option --%s; did you mean --%s?", name,
+				       near);
 	return cmd_usage_error(c, "there is no option --%s", name);
 }
 
@@ -97,8 +98,8 @@ static int in_range(const struct cmd *c, const struct opt *o, uint64_t v)
 
 	if (v >= o->min && v <= max)
 		return 0;
-	return cmd_usage_error(c, "--%s takes %" PRIu64 " to %" PRIu64 ", not %" PRIu64, o->name, o->min,
-			       max, v);
+	return cmd_usage_error(c, "--%s takes %" PRIu64 " to %" PRIu64 ", not %" PRIu64, o->name,
+			       o->min, max, v);
 }
 
 static int set_choice(const struct cmd *c, const struct opt *o, const char *arg, int *to)
@@ -123,8 +124,10 @@ static int set_number(const struct cmd *c, const struct opt *o, const char *arg,
 	int rc = o->kind == OPT_SIZE ? text_parse_size(arg, &v) : text_parse_u64(arg, &v);
 
 	if (rc == -EINVAL)
-		return cmd_usage_error(c, o->kind == OPT_SIZE ? "--%s takes a size such as 512MiB, not '%s'" :
-								"--%s takes a whole number, not '%s'",
+		return cmd_usage_error(c,
+				       o->kind == OPT_SIZE
+					       ? "--%s takes a size such as 512MiB, not '%s'"
+					       : "--%s takes a whole number, not '%s'",
 				       o->name, arg);
 	if (rc)
 		return cmd_usage_error(c, "--%s: %s is too large", o->name, arg);
@@ -194,8 +197,8 @@ static const char *next_argument(struct walk *w)
 static int apply(struct walk *w, const struct opt *o, const char *arg, const char *spelt)
 {
 	if (!takes_argument(o))
-		return arg ? cmd_usage_error(w->c, "%s takes no argument", spelt) :
-			     set_option(w->c, o, NULL, w->into);
+		return arg ? cmd_usage_error(w->c, "%s takes no argument", spelt)
+			   : set_option(w->c, o, NULL, w->into);
 	if (!arg)
 		arg = next_argument(w);
 	if (!arg)

@@ -14,9 +14,9 @@
 #include "base/err.h"
 
 enum opt_kind {
-	OPT_FLAG,  /* bool: set true */
-	OPT_TEXT,  /* const char *: the argument (points into argv) */
-	OPT_U32,   /* uint32_t: a whole number */
+	OPT_FLAG, /* bool: set true */
+	OPT_TEXT, /* const char *: the argument (points into argv) */
+	OPT_U32,  /* uint32_t: a whole number */
 	OPT_U64,
 	OPT_SIZE,  /* uint64_t: bytes, as text_parse_size reads them */
 	OPT_COUNT, /* int: how often it was given */
@@ -24,8 +24,8 @@ enum opt_kind {
 };
 
 struct opt {
-	const char *name;           /* long name without dashes */
-	char letter;                /* 0: none */
+	const char *name; /* long name without dashes */
+	char letter;      /* 0: none */
 	enum opt_kind kind;
 	const char *arg;            /* how usage calls the argument; NULL for flags */
 	size_t offset;              /* of the member in the options struct */
@@ -46,9 +46,9 @@ struct cmd {
 	const char *description; /* paragraphs separated by an empty line */
 	const struct opt *opts;
 	size_t n_opts;
-	const char *exits;       /* lines "0  it fits"; NULL: the common text */
+	const char *exits;              /* lines "0  it fits"; NULL: the common text */
 	const struct example *examples; /* ends with a NULL line */
-	const char *see_also;    /* "berth-plan(1), berth-launch(1)"; may be NULL */
+	const char *see_also;           /* "berth-plan(1), berth-launch(1)"; may be NULL */
 };
 
 /* Result of cmd_parse. */
@@ -68,7 +68,8 @@ enum cmd_go cmd_parse(const struct cmd *c, int argc, char **argv, void *into, in
 enum exit_code cmd_exit(enum cmd_go go);
 
 /* A usage error found after parsing ("give one MODEL"). Prints, returns EXIT_USAGE. */
-int cmd_usage_error(const struct cmd *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int cmd_usage_error(const struct cmd *c, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* The version of berth, e.g. "0.1.0". */
 extern const char *const berth_version;

@@ -103,7 +103,8 @@ void cmd_help(const struct cmd *c, FILE *to)
 	fprintf(to, "\nexit status:\n");
 	lines(to, c->exits ? c->exits : common_exits, "  ");
 	for (const struct example *x = c->examples; x && x->line; x++)
-		fprintf(to, "%s  %s\n      %s\n", x == c->examples ? "\nexamples:\n" : "", x->line, x->says);
+		fprintf(to, "%s  %s\n      %s\n", x == c->examples ? "\nexamples:\n" : "", x->line,
+			x->says);
 }
 
 /* --- man page --- */
@@ -191,11 +192,13 @@ static void bash(const struct cmd *c, FILE *to)
 			fprintf(to, "%s%s", k ? " " : "", c->opts[i].choices[k]);
 		fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\")); return ;;\n", to);
 	}
-	fputs("\tesac\n\tcase \"${COMP_WORDS[COMP_CWORD]}\" in\n\t-*) COMPREPLY=($(compgen -W \"", to);
+	fputs("\tesac\n\tcase \"${COMP_WORDS[COMP_CWORD]}\" in\n\t-*) COMPREPLY=($(compgen -W \"",
+	      to);
 	for (size_t i = 0; (o = opt_at(c, i)); i++)
 		fprintf(to, "%s--%s", i ? " " : "", o->name);
 	fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n"
-	      "\t*) COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n\tesac\n}\n", to);
+	      "\t*) COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n\tesac\n}\n",
+	      to);
 }
 
 /* A help sentence inside single quotes of zsh or fish, brackets and colons being zsh's own. */
@@ -237,7 +240,8 @@ static void fish(const struct cmd *c, FILE *to)
 	const struct opt *o;
 
 	for (size_t i = 0; (o = opt_at(c, i)); i++) {
-		fprintf(to, "complete -c berth -n '__fish_seen_subcommand_from %s' -l %s", c->name, o->name);
+		fprintf(to, "complete -c berth -n '__fish_seen_subcommand_from %s' -l %s", c->name,
+			o->name);
 		if (o->letter)
 			fprintf(to, " -s %c", o->letter);
 		if (o->arg)

@@ -47,8 +47,8 @@ static const struct {
 	int rc;
 	enum exit_code code;
 } exits[] = {
-	{ -ENOENT, EXIT_NO },           /* a named file or thing is absent */
-	{ -ENODEV, EXIT_NO },           /* a named device is absent */
+	{ -ENOENT, EXIT_NO }, /* a named file or thing is absent */
+	{ -ENODEV, EXIT_NO }, /* a named device is absent */
 	{ -EINVAL, EXIT_BAD_INPUT },
 	{ -EBADMSG, EXIT_BAD_INPUT },   /* bytes that do not parse */
 	{ -EOVERFLOW, EXIT_BAD_INPUT }, /* numbers no honest file has */
@@ -56,13 +56,13 @@ static const struct {
 	{ -EISDIR, EXIT_BAD_INPUT },
 	{ -ENOTDIR, EXIT_BAD_INPUT },
 	{ -ELOOP, EXIT_BAD_INPUT },
-	{ -ENODATA, EXIT_UNKNOWN },     /* a fact that nobody could tell */
+	{ -ENODATA, EXIT_UNKNOWN }, /* a fact that nobody could tell */
 	{ -EACCES, EXIT_ENV },
 	{ -EPERM, EXIT_ENV },
 	{ -ENOSYS, EXIT_ENV },
 	{ -ENOMEM, EXIT_ENV },
 	{ -ENOTRECOVERABLE, EXIT_ENGINE }, /* the engine failed us, whatever the errno it came as */
-	{ -EIO, EXIT_LOST },            /* what a vanished PCI function answers */
+	{ -EIO, EXIT_LOST },               /* what a vanished PCI function answers */
 	{ -ENXIO, EXIT_LOST },
 };
 

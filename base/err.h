@@ -12,8 +12,8 @@
 #include <errno.h>
 
 struct err {
-	int rc;          /* negative errno, 0 while nothing is wrong */
-	char text[768];  /* one sentence, no newline; cut at the end with "..." when too long */
+	int rc;         /* negative errno, 0 while nothing is wrong */
+	char text[768]; /* one sentence, no newline; cut at the end with "..." when too long */
 };
 
 /* Record a cause. Returns `rc`, so that a failing line can be `return err_set(e, -EINVAL, ...)`. */
@@ -27,8 +27,8 @@ int err_at(struct err *e, int rc, const char *fmt, ...) __attribute__((format(pr
  * change meaning: scripts believe them.
  */
 enum exit_code {
-	EXIT_YES = 0,       /* the answer is yes, the action is done, or a list (even empty) was shown */
-	EXIT_NO = 1,        /* the answer is no: it does not fit, or a named thing is absent */
+	EXIT_YES = 0, /* the answer is yes, the action is done, or a list (even empty) was shown */
+	EXIT_NO = 1,  /* the answer is no: it does not fit, or a named thing is absent */
 	EXIT_USAGE = 2,     /* unknown option, missing argument */
 	EXIT_UNKNOWN = 3,   /* facts are missing, so nothing can be said */
 	EXIT_BAD_INPUT = 4, /* the file is not what it should be: not a GGUF, truncated, garbage */

@@ -6,8 +6,8 @@
 #include "base/text.h"
 
 static const char *const src_names[SRC_COUNT] = {
-	[SRC_NONE] = "none",   [SRC_SYSFS] = "sysfs", [SRC_PROC] = "proc",     [SRC_PCI] = "pci",
-	[SRC_DRM] = "drm",     [SRC_HWLOC] = "hwloc", [SRC_HWMON] = "hwmon",   [SRC_NVML] = "nvml",
+	[SRC_NONE] = "none",     [SRC_SYSFS] = "sysfs", [SRC_PROC] = "proc",   [SRC_PCI] = "pci",
+	[SRC_DRM] = "drm",       [SRC_HWLOC] = "hwloc", [SRC_HWMON] = "hwmon", [SRC_NVML] = "nvml",
 	[SRC_ENGINE] = "engine", [SRC_TABLE] = "table", [SRC_CACHE] = "cache", [SRC_USER] = "user",
 	[SRC_GUESS] = "guess",
 };
@@ -35,7 +35,7 @@ struct fact_text fact_text_of(const char *v, enum src src)
 
 struct fact_text fact_text_unknown(enum why why)
 {
-	return (struct fact_text){ .why = why };
+	return (struct fact_text) { .why = why };
 }
 
 const char *src_name(enum src src)

@@ -34,10 +34,10 @@ enum why {
 	WHY_NOT_EXPORTED, /* the driver or kernel offers no such number */
 	WHY_NO_DRIVER,    /* no driver is bound */
 	WHY_NEEDS_ROOT,
-	WHY_ASLEEP,       /* asking would wake the device; --wake allows it */
-	WHY_NO_LIBRARY,   /* the library that knows is not installed */
-	WHY_TIMEOUT,      /* the library did not answer in time */
-	WHY_GARBLED,      /* what was read is not a sensible value */
+	WHY_ASLEEP,     /* asking would wake the device; --wake allows it */
+	WHY_NO_LIBRARY, /* the library that knows is not installed */
+	WHY_TIMEOUT,    /* the library did not answer in time */
+	WHY_GARBLED,    /* what was read is not a sensible value */
 	WHY_NOT_APPLICABLE,
 	WHY_COUNT
 };
@@ -66,12 +66,12 @@ static inline bool fact_text_known(const struct fact_text *f)
 
 static inline struct fact fact_of(int64_t v, enum src src)
 {
-	return (struct fact){ .v = v, .src = src };
+	return (struct fact) { .v = v, .src = src };
 }
 
 static inline struct fact fact_unknown(enum why why)
 {
-	return (struct fact){ .why = why };
+	return (struct fact) { .why = why };
 }
 
 /* Copies v, cut to fit and cleaned of control characters and broken UTF-8. */

@@ -40,17 +40,17 @@ struct field {
 	const char *key;   /* JSON key, with its unit */
 	const char *label; /* for people; NULL: JSON only */
 	size_t offset;
-	size_t size;       /* of the member; bounds FIELD_TEXT */
+	size_t size; /* of the member; bounds FIELD_TEXT */
 	enum field_kind kind;
 	enum unit unit;
 };
 
-#define FIELD_KEY(type, member, key_, kind_, unit_, label_)                             \
-	{                                                                               \
-		.key = key_, .label = label_, .offset = offsetof(type, member),         \
-		.size = sizeof(((type *)0)->member), .kind = kind_, .unit = unit_       \
+#define FIELD_KEY(type, member, key_, kind_, unit_, label_)                                        \
+	{                                                                                          \
+		.key = key_, .label = label_, .offset = offsetof(type, member),                    \
+		.size = sizeof(((type *)0)->member), .kind = kind_, .unit = unit_                  \
 	}
-#define FIELD(type, member, kind_, unit_, label_) \
+#define FIELD(type, member, kind_, unit_, label_)                                                  \
 	FIELD_KEY(type, member, #member, kind_, unit_, label_)
 
 /* Put every field of obj into o. */

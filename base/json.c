@@ -125,7 +125,8 @@ struct fact_text json_get_fact_text(const json_t *o, const char *key)
 
 static int dump(const json_t *o, FILE *to, size_t flags)
 {
-	if (json_dumpf(o, to, flags | JSON_ENSURE_ASCII) != 0 || fputc('\n', to) == EOF || fflush(to))
+	if (json_dumpf(o, to, flags | JSON_ENSURE_ASCII) != 0 || fputc('\n', to) == EOF ||
+	    fflush(to))
 		return -EIO;
 	return 0;
 }

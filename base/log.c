@@ -19,7 +19,7 @@ void log_init(struct log *l, const char *who, int quiet, int verbose)
 {
 	int level = quiet ? LOG_QUIET : verbose ? LOG_VERBOSE : LOG_NORMAL;
 
-	*l = (struct log){ .who = who, .level = level, .colour = wants_colour() };
+	*l = (struct log) { .who = who, .level = level, .colour = wants_colour() };
 }
 
 __attribute__((format(printf, 3, 0))) static void say(const struct log *l, const char *mark,

@@ -44,21 +44,25 @@ int machine_open(struct machine *m, const char *dir, struct err *e)
 {
 	struct stat st;
 
-	*m = (struct machine){ .root_fd = -1, .live = !dir };
+	*m = (struct machine) { .root_fd = -1, .live = !dir };
 	if (!text_copy(m->path, sizeof(m->path), dir ? dir : "/"))
 		return err_set(e, -EINVAL, "the machine folder's path is longer than %zu bytes",
 			       sizeof(m->path) - 1);
 	if (dir && stat(dir, &st) == 0 && !S_ISDIR(st.st_mode))
-		return err_set(e, -ENOTDIR, "%s is not a folder; give one written by 'berth probe --capture'",
+		return err_set(e, -ENOTDIR,
+			       "%s is not a folder; give one written by 'berth probe --capture'",
 			       dir);
 	m->root_fd = open(m->path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (m->root_fd < 0)
-		return err_set(e, -errno, "cannot open the machine folder %s: %s", m->path, strerror(errno));
+		return err_set(e, -errno, "cannot open the machine folder %s: %s", m->path,
+			       strerror(errno));
 	if (dir && !machine_exists(m, "sys")) {
 		machine_close(m);
-		return err_set(e, -EBADMSG,
-			       "%s holds no sys/ folder, so it is not a captured machine; make one with "
-			       "'berth probe --capture'", dir);
+		return err_set(
+			e, -EBADMSG,
+			"%s holds no sys/ folder, so it is not a captured machine; make one with "
+			"'berth probe --capture'",
+			dir);
 	}
 	return 0;
 }

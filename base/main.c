@@ -26,7 +26,8 @@ struct command {
 	const char *name;
 	const char *operands;
 	const char *summary;
-	int (*run)(const struct front *f, int argc, char **argv); /* NULL: a program in libexec/berth */
+	/* NULL: a program in libexec/berth */
+	int (*run)(const struct front *f, int argc, char **argv);
 };
 
 static int run_help(const struct front *f, int argc, char **argv);
@@ -76,8 +77,9 @@ static int exec_program(const struct front *f, const char *name, char **argv)
 	snprintf(path, sizeof(path), "%s/libexec/berth/%s", f->root, name);
 	argv[0] = path;
 	execv(path, argv);
-	fprintf(stderr, "berth: cannot start %s: %s; 'make' says which library it was built without\n", path,
-		strerror(errno));
+	fprintf(stderr,
+		"berth: cannot start %s: %s; 'make' says which library it was built without\n",
+		path, strerror(errno));
 	return EXIT_ENV;
 }
 
@@ -85,21 +87,26 @@ static void usage(FILE *to)
 {
 	fputs("usage: berth COMMAND [OPTION...] [OPERAND...]\n\n", to);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		fprintf(to, "  %-11s %-14s %s\n", commands[i].name, commands[i].operands, commands[i].summary);
+		fprintf(to, "  %-11s %-14s %s\n", commands[i].name, commands[i].operands,
+			commands[i].summary);
 	fputs("\n'berth COMMAND --help' tells what a command does. Every answer also comes as JSON (--json).\n"
 	      "Exit status: 0 yes, 1 no, 2 usage, 3 cannot tell, 4 bad input, 5 the environment refuses,\n"
-	      "6 device lost, 7 placed elsewhere than planned, 8 the engine failed.\n", to);
+	      "6 device lost, 7 placed elsewhere than planned, 8 the engine failed.\n",
+	      to);
 }
 
 static void man_page(void)
 {
 	printf(".TH BERTH 1 \"\" \"berth %s\" \"berth manual\"\n.SH NAME\nberth \\- GPUs, models that fit "
 	       "them, and runs that stay where they were planned\n.SH SYNOPSIS\n.B berth\n\\fICOMMAND\\fR "
-	       "[\\fIOPTION\\fR...] [\\fIOPERAND\\fR...]\n.SH COMMANDS\n", berth_version);
+	       "[\\fIOPTION\\fR...] [\\fIOPERAND\\fR...]\n.SH COMMANDS\n",
+	       berth_version);
 	for (size_t i = 0; i < N_COMMANDS; i++)
-		printf(".TP\n.B %s %s\n%s\n", commands[i].name, commands[i].operands, commands[i].summary);
+		printf(".TP\n.B %s %s\n%s\n", commands[i].name, commands[i].operands,
+		       commands[i].summary);
 	fputs(".SH FILES\n.TP\n.I $BERTH_RUNTIME_DIR, $XDG_RUNTIME_DIR/berth, /run/berth\nTelemetry pages of "
-	      "runs; the first that is set is written, all three are read.\n.SH SEE ALSO\n", stdout);
+	      "runs; the first that is set is written, all three are read.\n.SH SEE ALSO\n",
+	      stdout);
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (!commands[i].run)
 			printf(".BR berth\\-%s (1)\n", commands[i].name);
@@ -121,7 +128,7 @@ static int run_help(const struct front *f, int argc, char **argv)
 		printf("usage: berth %s %s\n\n%s\n", c->name, c->operands, c->summary);
 		return EXIT_YES;
 	}
-	return exec_program(f, c->name, (char *[]){ NULL, option, NULL });
+	return exec_program(f, c->name, (char *[]) { NULL, option, NULL });
 }
 
 static int list_schemas(const char *dir)
@@ -158,7 +165,9 @@ static int run_schema(const struct front *f, int argc, char **argv)
 	own_file FILE *in = fopen(path, "re");
 
 	if (!in) {
-		fprintf(stderr, "berth schema: there is no schema '%s'; 'berth schema' lists them\n", argv[1]);
+		fprintf(stderr,
+			"berth schema: there is no schema '%s'; 'berth schema' lists them\n",
+			argv[1]);
 		return EXIT_NO;
 	}
 	while ((n = fread(buf, 1, sizeof(buf), in)) > 0)
@@ -232,11 +241,11 @@ static int run_ours(const struct front *f, const struct command *c, int argc, ch
 	bool help = argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0);
 
 	if (argc > 2) {
-		fprintf(stderr, "berth %s: '%s' is one word too many; see 'berth %s --help'\n", c->name,
-			argv[2], c->name);
+		fprintf(stderr, "berth %s: '%s' is one word too many; see 'berth %s --help'\n",
+			c->name, argv[2], c->name);
 		return EXIT_USAGE;
 	}
-	int rc = help ? run_help(f, 2, (char *[]){ NULL, argv[0], NULL }) : c->run(f, argc, argv);
+	int rc = help ? run_help(f, 2, (char *[]) { NULL, argv[0], NULL }) : c->run(f, argc, argv);
 
 	if (fflush(stdout) == 0 && !ferror(stdout))
 		return rc;
@@ -250,7 +259,8 @@ static int find_root(struct front *f)
 	ssize_t n = readlink("/proc/self/exe", f->root, sizeof(f->root) - 1);
 
 	if (n <= 0) {
-		fprintf(stderr, "berth: cannot read /proc/self/exe: %s; mount /proc\n", strerror(errno));
+		fprintf(stderr, "berth: cannot read /proc/self/exe: %s; mount /proc\n",
+			strerror(errno));
 		return EXIT_ENV;
 	}
 	f->root[n] = '\0';

@@ -54,11 +54,11 @@ static inline int take_fd(int *fd)
 }
 
 /* Move a pointer out of an own_free local: `x->text = take_ptr(&text)`. */
-#define take_ptr(p)                         \
-	({                                  \
-		__typeof__(*(p)) t_ = *(p); \
-		*(p) = NULL;                \
-		t_;                         \
+#define take_ptr(p)                                                                                \
+	({                                                                                         \
+		__typeof__(*(p)) t_ = *(p);                                                        \
+		*(p) = NULL;                                                                       \
+		t_;                                                                                \
 	})
 
 #endif

@@ -33,7 +33,8 @@ enum exit_code plan_exit(const struct plan *p)
 	case VERDICT_FITS:
 		return EXIT_YES;
 	case VERDICT_SPILLS:
-		return p->accept == ACCEPT_CPU || (p->accept == ACCEPT_SPILL && on_gpu) ? EXIT_YES : EXIT_NO;
+		return p->accept == ACCEPT_CPU || (p->accept == ACCEPT_SPILL && on_gpu) ? EXIT_YES
+											: EXIT_NO;
 	case VERDICT_NO:
 	case VERDICT_REFUSED:
 		return EXIT_NO;

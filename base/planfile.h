@@ -41,11 +41,11 @@ struct plan_device {
 	char uuid[64];        /* empty when unknown */
 	char name[120];       /* for people */
 	char backend[16];     /* "cuda", "vulkan", "rocm": a row of backends[] */
-	char engine_name[32]; /* the engine's name ("CUDA0"), set by launch; the match when pci is empty */
-	uint32_t layers;      /* units of the engine's split: repeating layers, plus one for the output */
+	char engine_name[32]; /* the engine's own, "CUDA0", set by launch; the match without pci */
+	uint32_t layers;      /* of the engine's split: repeating layers, and one for the output */
 	struct plan_buffers buffers;
-	struct fact free_bytes;  /* free now, the number that was judged */
-	int64_t left_bytes;      /* free - all buffers; meaningful when free_bytes is known */
+	struct fact free_bytes; /* free now, the number that was judged */
+	int64_t left_bytes;     /* free - all buffers; meaningful when free_bytes is known */
 };
 
 struct plan_host {
@@ -57,7 +57,7 @@ struct plan_host {
 
 /* The engine's own names for its parameters. */
 struct plan_flags {
-	uint32_t n_ctx;        /* tokens, already padded as the engine does */
+	uint32_t n_ctx; /* tokens, already padded as the engine does */
 	uint32_t n_batch;
 	uint32_t n_ubatch;
 	uint32_t n_seq_max;
@@ -74,8 +74,8 @@ struct plan {
 	char header_sha256[65]; /* of the bytes before the tensor data */
 	char model_name[120];
 	char arch[48];
-	uint32_t n_layer;       /* repeating layers of the model */
-	char engine[48];        /* the engine version whose rules were used: "llama.cpp v0.5.0" */
+	uint32_t n_layer; /* repeating layers of the model */
+	char engine[48];  /* the engine version whose rules were used: "llama.cpp v0.5.0" */
 
 	enum verdict verdict;
 	enum accept accept;
@@ -89,7 +89,7 @@ struct plan {
 	char nearest_yes[160]; /* an option that would turn it into yes; empty: none known */
 	uint32_t n_assumed;
 	char assumed[PLAN_ASSUMED_MAX][160];
-	uint32_t n_overrides;  /* options that overruled the planner, as typed */
+	uint32_t n_overrides; /* options that overruled the planner, as typed */
 	char overrides[PLAN_ASSUMED_MAX][64];
 };
 

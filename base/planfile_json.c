@@ -127,10 +127,12 @@ json_t *plan_to_json(const struct plan *p)
 
 static int bad(struct err *e, const char *where, const char *key, const char *wants)
 {
-	return err_set(e, -EBADMSG, "the plan's %s%s%s must be %s", where, *where ? "." : "", key, wants);
+	return err_set(e, -EBADMSG, "the plan's %s%s%s must be %s", where, *where ? "." : "", key,
+		       wants);
 }
 
-static int get_field(const json_t *o, const struct field *r, void *obj, const char *where, struct err *e)
+static int get_field(const json_t *o, const struct field *r, void *obj, const char *where,
+		     struct err *e)
 {
 	const json_t *v = json_object_get(o, r->key);
 	char *at = (char *)obj + r->offset;
@@ -152,7 +154,8 @@ static int get_field(const json_t *o, const struct field *r, void *obj, const ch
 		*(bool *)at = json_is_true(v);
 		return 0;
 	case FIELD_U32:
-		if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > UINT32_MAX)
+		if (!json_is_integer(v) || json_integer_value(v) < 0 ||
+		    json_integer_value(v) > UINT32_MAX)
 			return bad(e, where, r->key, "a number from 0 to 4294967295");
 		*(uint32_t *)at = (uint32_t)json_integer_value(v);
 		return 0;
@@ -166,8 +169,8 @@ static int get_field(const json_t *o, const struct field *r, void *obj, const ch
 	}
 }
 
-static int get_fields(const json_t *o, const struct field *rows, size_t n, void *obj, const char *where,
-		      struct err *e)
+static int get_fields(const json_t *o, const struct field *rows, size_t n, void *obj,
+		      const char *where, struct err *e)
 {
 	if (!json_is_object(o))
 		return bad(e, "", where, "an object");
@@ -180,15 +183,16 @@ static int get_fields(const json_t *o, const struct field *rows, size_t n, void 
 	return 0;
 }
 
-static int get_memory(const json_t *o, struct plan_buffers *b, struct fact *free_bytes, int64_t *left,
-		      const char *where, struct err *e)
+static int get_memory(const json_t *o, struct plan_buffers *b, struct fact *free_bytes,
+		      int64_t *left, const char *where, struct err *e)
 {
 	char inner[48];
 
 	snprintf(inner, sizeof(inner), "%s.buffers", where);
 	*free_bytes = json_get_fact(o, "free_bytes");
 	*left = json_integer_value(json_object_get(o, "left_bytes"));
-	return get_fields(json_object_get(o, "buffers"), buffer_rows, N_OF(buffer_rows), b, inner, e);
+	return get_fields(json_object_get(o, "buffers"), buffer_rows, N_OF(buffer_rows), b, inner,
+			  e);
 }
 
 static int get_device(const json_t *o, struct plan_device *d, uint32_t i, struct err *e)
@@ -204,7 +208,8 @@ static int get_device(const json_t *o, struct plan_device *d, uint32_t i, struct
 	for (char *c = d->pci; *c; c++)
 		*c = (char)tolower((unsigned char)*c);
 	if (!d->pci[0] && !d->engine_name[0])
-		return err_set(e, -EBADMSG, "the plan's %s names no device: it needs pci or engine_name", where);
+		return err_set(e, -EBADMSG,
+			       "the plan's %s names no device: it needs pci or engine_name", where);
 	return get_memory(o, &d->buffers, &d->free_bytes, &d->left_bytes, where, e);
 }
 
@@ -213,7 +218,8 @@ static int get_devices(struct plan *p, const json_t *all, struct err *e)
 	size_t n = json_array_size(all);
 
 	if (!json_is_array(all) || n > PLAN_DEVICES_MAX)
-		return err_set(e, -EBADMSG, "the plan's devices must be a list of at most %d", PLAN_DEVICES_MAX);
+		return err_set(e, -EBADMSG, "the plan's devices must be a list of at most %d",
+			       PLAN_DEVICES_MAX);
 	p->n_devices = (uint32_t)n;
 	for (uint32_t i = 0; i < p->n_devices; i++) {
 		int rc = get_device(json_array_get(all, i), &p->devices[i], i, e);
@@ -224,7 +230,8 @@ static int get_devices(struct plan *p, const json_t *all, struct err *e)
 	return 0;
 }
 
-static int get_name(const json_t *o, const char *key, const char *const *names, int n, int *v, struct err *e)
+static int get_name(const json_t *o, const char *key, const char *const *names, int n, int *v,
+		    struct err *e)
 {
 	const char *s = json_string_value(json_object_get(o, key));
 
@@ -243,7 +250,8 @@ static void get_texts(const json_t *o, const char *key, char *texts, size_t size
 	size_t i;
 
 	*n = 0;
-	json_array_foreach(all, i, v) {
+	json_array_foreach(all, i, v)
+	{
 		if (*n == PLAN_ASSUMED_MAX || !json_is_string(v))
 			continue;
 		text_copy(texts + size * *n, size, json_string_value(v));
@@ -261,7 +269,8 @@ static void get_text(const json_t *o, const char *key, char *to, size_t size)
 
 static int get_host(struct plan *p, const json_t *o, struct err *e)
 {
-	static const struct field layers = FIELD(struct plan_host, layers, FIELD_U32, UNIT_NONE, NULL);
+	static const struct field layers = FIELD(struct plan_host, layers, FIELD_U32, UNIT_NONE,
+						 NULL);
 	int rc = get_fields(o, &layers, 1, &p->host, "host", e);
 
 	if (rc)
@@ -275,16 +284,19 @@ static int check_layers(const struct plan *p, struct err *e)
 	uint64_t on_gpus = 0, all = (uint64_t)p->n_layer + 1;
 
 	if (p->n_layer > LAYERS_MAX)
-		return err_set(e, -EBADMSG, "the plan's model.n_layer is %" PRIu32 "; at most %d", p->n_layer,
-			       LAYERS_MAX);
-	if (p->verdict == VERDICT_UNKNOWN || p->verdict == VERDICT_NO || p->verdict == VERDICT_REFUSED)
+		return err_set(e, -EBADMSG, "the plan's model.n_layer is %" PRIu32 "; at most %d",
+			       p->n_layer, LAYERS_MAX);
+	if (p->verdict == VERDICT_UNKNOWN || p->verdict == VERDICT_NO ||
+	    p->verdict == VERDICT_REFUSED)
 		return 0;
 	for (uint32_t i = 0; i < p->n_devices; i++)
 		on_gpus += p->devices[i].layers;
 	if (on_gpus != p->flags.n_gpu_layers || on_gpus + p->host.layers != all)
-		return err_set(e, -EBADMSG, "the plan's layers do not add up: %" PRIu64 " on devices, %" PRIu32
+		return err_set(e, -EBADMSG,
+			       "the plan's layers do not add up: %" PRIu64 " on devices, %" PRIu32
 			       " on the host, n_gpu_layers %" PRIu32 ", but the model has %" PRIu64
-			       " with its output", on_gpus, p->host.layers, p->flags.n_gpu_layers, all);
+			       " with its output",
+			       on_gpus, p->host.layers, p->flags.n_gpu_layers, all);
 	return 0;
 }
 
@@ -293,9 +305,11 @@ int plan_from_json(struct plan *p, const json_t *o, struct err *e)
 	const char *schema = json_string_value(json_object_get(o, "schema"));
 	int verdict = 0, accept = 0;
 
-	*p = (struct plan){ 0 };
+	*p = (struct plan) { 0 };
 	if (!schema || strcmp(schema, "berth.plan/1") != 0)
-		return err_set(e, -EBADMSG, "the schema is not berth.plan/1; give a plan that 'berth plan --json' wrote");
+		return err_set(
+			e, -EBADMSG,
+			"the schema is not berth.plan/1; give a plan that 'berth plan --json' wrote");
 	int rc = get_name(o, "verdict", verdict_names, VERDICT_REFUSED + 1, &verdict, e);
 
 	if (!rc)
@@ -303,9 +317,11 @@ int plan_from_json(struct plan *p, const json_t *o, struct err *e)
 	p->verdict = (enum verdict)verdict;
 	p->accept = (enum accept)accept;
 	if (!rc)
-		rc = get_fields(json_object_get(o, "model"), model_rows, N_OF(model_rows), p, "model", e);
+		rc = get_fields(json_object_get(o, "model"), model_rows, N_OF(model_rows), p,
+				"model", e);
 	if (!rc)
-		rc = get_fields(json_object_get(o, "flags"), flag_rows, N_OF(flag_rows), &p->flags, "flags", e);
+		rc = get_fields(json_object_get(o, "flags"), flag_rows, N_OF(flag_rows), &p->flags,
+				"flags", e);
 	if (!rc)
 		rc = get_devices(p, json_object_get(o, "devices"), e);
 	if (rc)

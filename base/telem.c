@@ -68,14 +68,17 @@ static void boot_id(uint8_t id[16])
 	}
 }
 
-static int fill_file(int fd, const char *tmp, const char *path, struct telem_page **page, struct err *e)
+static int fill_file(int fd, const char *tmp, const char *path, struct telem_page **page,
+		     struct err *e)
 {
 	if (ftruncate(fd, sizeof(struct telem_page)) < 0)
-		return err_set(e, -errno, "cannot size the telemetry page %s: %s", path, strerror(errno));
+		return err_set(e, -errno, "cannot size the telemetry page %s: %s", path,
+			       strerror(errno));
 	void *at = mmap(NULL, sizeof(struct telem_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (at == MAP_FAILED)
-		return err_set(e, -errno, "cannot map the telemetry page %s: %s", path, strerror(errno));
+		return err_set(e, -errno, "cannot map the telemetry page %s: %s", path,
+			       strerror(errno));
 	*page = at;
 	struct telem_header *h = &(*page)->header;
 
@@ -97,7 +100,7 @@ int telem_create(struct telem_writer *w, const char *path, enum telem_kind kind,
 {
 	char tmp[sizeof(w->path) + 16];
 
-	*w = (struct telem_writer){ 0 };
+	*w = (struct telem_writer) { 0 };
 	if (!text_copy(w->path, sizeof(w->path), path))
 		return err_set(e, -ENAMETOOLONG, "the telemetry path is longer than %zu bytes",
 			       sizeof(w->path) - 1);
@@ -106,8 +109,10 @@ int telem_create(struct telem_writer *w, const char *path, enum telem_kind kind,
 	own_fd int fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 
 	if (fd < 0)
-		return err_set(e, -errno, "cannot create the telemetry page %s: %s; set BERTH_RUNTIME_DIR "
-			       "to a folder you can write", tmp, strerror(errno));
+		return err_set(e, -errno,
+			       "cannot create the telemetry page %s: %s; set BERTH_RUNTIME_DIR "
+			       "to a folder you can write",
+			       tmp, strerror(errno));
 	int rc = fill_file(fd, tmp, path, &w->page, e);
 
 	if (rc) {
@@ -167,7 +172,7 @@ void telem_sample(struct telem_writer *w, uint64_t t_ns, uint64_t generated_toke
 	struct telem_run *r = &w->page->run;
 
 	r->ring[r->ring_next % TELEM_RING] =
-		(struct telem_sample){ .t_ns = t_ns, .generated_tokens = generated_tokens };
+		(struct telem_sample) { .t_ns = t_ns, .generated_tokens = generated_tokens };
 	r->ring_next = (r->ring_next + 1) % TELEM_RING;
 }
 
@@ -179,10 +184,12 @@ int telem_check(struct telem_page *page, size_t size, struct err *e)
 	if (size < sizeof(*h) || h->magic != TELEM_MAGIC)
 		return err_set(e, -EBADMSG, "not a telemetry page");
 	if (h->version != TELEM_VERSION)
-		return err_set(e, -EBADMSG, "telemetry page version %" PRIu32 "; this berth reads %d",
+		return err_set(e, -EBADMSG,
+			       "telemetry page version %" PRIu32 "; this berth reads %d",
 			       h->version, TELEM_VERSION);
 	if (h->kind != TELEM_RUN || h->size != sizeof(*page) || size != sizeof(*page))
-		return err_set(e, -EBADMSG, "telemetry page of kind %" PRIu32 " with %zu bytes; a run has %zu",
+		return err_set(e, -EBADMSG,
+			       "telemetry page of kind %" PRIu32 " with %zu bytes; a run has %zu",
 			       h->kind, size, sizeof(*page));
 	r->model[sizeof(r->model) - 1] = '\0';
 	r->plan_id[sizeof(r->plan_id) - 1] = '\0';
@@ -214,7 +221,8 @@ static enum telem_life life_of(const struct telem_header *h)
 		return TELEM_DEAD;
 	if (start_time(h->writer_pid, &start) || start != h->writer_start)
 		return TELEM_DEAD;
-	return now > h->heartbeat_ns && now - h->heartbeat_ns > TELEM_STALE_NS ? TELEM_STALE : TELEM_ALIVE;
+	return now > h->heartbeat_ns && now - h->heartbeat_ns > TELEM_STALE_NS ? TELEM_STALE
+									       : TELEM_ALIVE;
 }
 
 /*
@@ -235,7 +243,7 @@ static int copy_stable(int fd, struct telem_page *out)
 		if (out->header.seq == after && !(after & 1))
 			return 0;
 		if (i > TELEM_TRIES / 2)
-			nanosleep(&(struct timespec){ .tv_nsec = 20000 }, NULL);
+			nanosleep(&(struct timespec) { .tv_nsec = 20000 }, NULL);
 	}
 	return -EBUSY;
 }
@@ -247,7 +255,8 @@ int telem_read(const char *path, struct telem_page *out, enum telem_life *life, 
 
 	*life = TELEM_DEAD;
 	if (fd < 0)
-		return err_set(e, -errno, "cannot open the telemetry page %s: %s", path, strerror(errno));
+		return err_set(e, -errno, "cannot open the telemetry page %s: %s", path,
+			       strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(*out))
 		return err_set(e, -EBADMSG, "%s is not a telemetry page", path);
 	int rc = copy_stable(fd, out);

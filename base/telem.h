@@ -32,7 +32,7 @@ enum telem_state {
 	TELEM_STARTING = 0, /* the engine is loading */
 	TELEM_READY,        /* placement verified, waiting for work */
 	TELEM_GENERATING,
-	TELEM_STOPPED,      /* ended as asked; the page stays until its directory is cleaned */
+	TELEM_STOPPED, /* ended as asked; the page stays until its directory is cleaned */
 	TELEM_FAILED,
 	TELEM_STATE_COUNT
 };
@@ -40,14 +40,14 @@ enum telem_state {
 struct telem_header {
 	uint64_t magic;
 	uint32_t version;
-	uint32_t kind;            /* enum telem_kind */
-	uint32_t size;            /* bytes of the whole page */
-	uint32_t seq;             /* odd while the writer is in the body; atomic */
+	uint32_t kind; /* enum telem_kind */
+	uint32_t size; /* bytes of the whole page */
+	uint32_t seq;  /* odd while the writer is in the body; atomic */
 	int32_t writer_pid;
 	uint32_t reserved;
-	uint64_t writer_start;    /* field 22 of /proc/PID/stat: tells a reused pid apart */
-	uint8_t boot_id[16];      /* of /proc/sys/kernel/random/boot_id */
-	uint64_t heartbeat_ns;    /* CLOCK_BOOTTIME of the writer's last sign of life; atomic */
+	uint64_t writer_start; /* field 22 of /proc/PID/stat: tells a reused pid apart */
+	uint8_t boot_id[16];   /* of /proc/sys/kernel/random/boot_id */
+	uint64_t heartbeat_ns; /* CLOCK_BOOTTIME of the writer's last sign of life; atomic */
 };
 
 /* Bytes by purpose; TELEM_UNKNOWN where nobody measured. */
@@ -59,8 +59,8 @@ struct telem_bytes {
 };
 
 struct telem_device {
-	char pci[24];     /* empty for the CPU and for software devices */
-	char name[40];    /* the engine's name: "CUDA0", "CPU" */
+	char pci[24];  /* empty for the CPU and for software devices */
+	char name[40]; /* the engine's name: "CUDA0", "CPU" */
 	struct telem_bytes planned;
 	struct telem_bytes measured;
 	uint32_t layers_asked;
@@ -83,13 +83,13 @@ struct telem_run {
 	uint32_t ctx_tokens;      /* capacity for one sequence */
 	uint32_t ctx_used_tokens; /* of the fullest sequence */
 	uint32_t queue;           /* requests waiting */
-	uint32_t ring_next;       /* where the next sample goes; the ring is full once samples wrap */
-	uint64_t started_ns;      /* CLOCK_BOOTTIME */
-	uint64_t ready_ns;        /* 0: not yet */
+	uint32_t ring_next;  /* where the next sample goes; the ring is full once samples wrap */
+	uint64_t started_ns; /* CLOCK_BOOTTIME */
+	uint64_t ready_ns;   /* 0: not yet */
 	uint64_t prompt_tokens;
-	uint64_t prompt_ns;       /* time spent on them */
+	uint64_t prompt_ns; /* time spent on them */
 	uint64_t generated_tokens;
-	uint64_t generated_ns;    /* from the first of them to the last: see telem_mean_rate */
+	uint64_t generated_ns; /* from the first of them to the last: see telem_mean_rate */
 	struct telem_device devices[TELEM_DEVICES_MAX];
 	struct telem_sample ring[TELEM_RING]; /* t_ns 0: unused */
 };
@@ -125,9 +125,9 @@ uint64_t telem_now_ns(void); /* CLOCK_BOOTTIME */
 /* --- the reader --- */
 
 enum telem_life {
-	TELEM_ALIVE,   /* the writer lives and beat within TELEM_STALE_NS */
-	TELEM_STALE,   /* it lives, but has not beaten for longer */
-	TELEM_DEAD,    /* the writer is gone: another pid, start time or boot */
+	TELEM_ALIVE, /* the writer lives and beat within TELEM_STALE_NS */
+	TELEM_STALE, /* it lives, but has not beaten for longer */
+	TELEM_DEAD,  /* the writer is gone: another pid, start time or boot */
 };
 
 #define TELEM_STALE_NS UINT64_C(10000000000)
@@ -165,7 +165,8 @@ void telem_list_free(char **paths);
 
 _Static_assert(sizeof(struct telem_header) == 64, "docs/formats.md: header is 64 bytes");
 _Static_assert(offsetof(struct telem_header, seq) == 20, "docs/formats.md: seq at 20");
-_Static_assert(offsetof(struct telem_header, heartbeat_ns) == 56, "docs/formats.md: heartbeat at 56");
+_Static_assert(offsetof(struct telem_header, heartbeat_ns) == 56,
+	       "docs/formats.md: heartbeat at 56");
 _Static_assert(sizeof(struct telem_device) == 136, "docs/formats.md: a device is 136 bytes");
 _Static_assert(offsetof(struct telem_run, devices) == 272, "docs/formats.md: devices at 64 + 272");
 _Static_assert(sizeof(struct telem_page) == 64 + 272 + 16 * 136 + 64 * 16, "docs/formats.md: 3536");

@@ -38,14 +38,20 @@ int telem_dir(char *buf, size_t size, struct err *e)
 		;
 	/* -EACCES whatever the cause: the environment is at fault, nobody named this folder as input */
 	if (mkdir(path, 0750) < 0 && errno != EEXIST)
-		return err_set(e, -EACCES, "cannot make the runtime folder %s: %s; set BERTH_RUNTIME_DIR to a "
-			       "folder you can write", path, strerror(errno));
+		return err_set(e, -EACCES,
+			       "cannot make the runtime folder %s: %s; set BERTH_RUNTIME_DIR to a "
+			       "folder you can write",
+			       path, strerror(errno));
 	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode))
-		return err_set(e, -EACCES, "the runtime folder %s is not a folder; set BERTH_RUNTIME_DIR to "
-			       "a folder you can write", path);
+		return err_set(e, -EACCES,
+			       "the runtime folder %s is not a folder; set BERTH_RUNTIME_DIR to "
+			       "a folder you can write",
+			       path);
 	if (access(path, W_OK | X_OK) < 0)
-		return err_set(e, -EACCES, "cannot write to the runtime folder %s; set BERTH_RUNTIME_DIR to a "
-			       "folder you can write", path);
+		return err_set(e, -EACCES,
+			       "cannot write to the runtime folder %s; set BERTH_RUNTIME_DIR to a "
+			       "folder you can write",
+			       path);
 	if (!text_copy(buf, size, path))
 		return err_set(e, -ENAMETOOLONG, "the runtime folder's path is too long");
 	return 0;

@@ -11,7 +11,7 @@
 
 void text_init(struct text *t, char *buf, size_t size)
 {
-	*t = (struct text){ .buf = buf, .size = size };
+	*t = (struct text) { .buf = buf, .size = size };
 	buf[0] = '\0';
 }
 
@@ -36,11 +36,19 @@ static const struct {
 	uint64_t bytes;
 } units[] = {
 	{ "B", 1 },
-	{ "k", UINT64_C(1) << 10 }, { "KiB", UINT64_C(1) << 10 }, { "K", UINT64_C(1) << 10 },
-	{ "M", UINT64_C(1) << 20 }, { "MiB", UINT64_C(1) << 20 },
-	{ "G", UINT64_C(1) << 30 }, { "GiB", UINT64_C(1) << 30 },
-	{ "T", UINT64_C(1) << 40 }, { "TiB", UINT64_C(1) << 40 },
-	{ "kB", 1000 }, { "MB", 1000000 }, { "GB", 1000000000 }, { "TB", UINT64_C(1000000000000) },
+	{ "k", UINT64_C(1) << 10 },
+	{ "KiB", UINT64_C(1) << 10 },
+	{ "K", UINT64_C(1) << 10 },
+	{ "M", UINT64_C(1) << 20 },
+	{ "MiB", UINT64_C(1) << 20 },
+	{ "G", UINT64_C(1) << 30 },
+	{ "GiB", UINT64_C(1) << 30 },
+	{ "T", UINT64_C(1) << 40 },
+	{ "TiB", UINT64_C(1) << 40 },
+	{ "kB", 1000 },
+	{ "MB", 1000000 },
+	{ "GB", 1000000000 },
+	{ "TB", UINT64_C(1000000000000) },
 };
 
 const char *text_size(char *buf, uint64_t bytes)
@@ -107,7 +115,8 @@ int text_parse_size(const char *s, uint64_t *bytes)
 	}
 	if (rc || __builtin_mul_overflow(whole, unit, &whole))
 		return -ERANGE;
-	if (__builtin_add_overflow(whole, (uint64_t)(part * (double)unit), &whole) || whole > INT64_MAX)
+	if (__builtin_add_overflow(whole, (uint64_t)(part * (double)unit), &whole) ||
+	    whole > INT64_MAX)
 		return -ERANGE;
 	*bytes = whole;
 	return 0;

@@ -127,8 +127,8 @@ static void set_aside(char *buf, size_t size, const struct place *p)
 	struct text t;
 
 	text_init(&t, buf, size);
-	text_add(&t, "%s %s: an integrated GPU beside a discrete one; name it with --device", p->pci,
-		 p->name);
+	text_add(&t, "%s %s: an integrated GPU beside a discrete one; name it with --device",
+		 p->pci, p->name);
 }
 
 static int64_t free_or_none(const struct place *p)

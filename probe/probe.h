@@ -81,7 +81,7 @@ struct report {
 	uint32_t n_gpus;
 	struct gpu gpus[PROBE_GPUS_MAX]; /* in PCI address order */
 	uint32_t n_left_out;             /* display functions beyond PROBE_GPUS_MAX: never silent */
-	uint32_t n_unclassed;            /* functions whose class cannot be read: GPUs may be among them */
+	uint32_t n_unclassed; /* functions whose class cannot be read: GPUs may be among them */
 };
 
 struct probe_opts {

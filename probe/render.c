@@ -270,7 +270,8 @@ void render_report(FILE *to, const struct report *r, bool whole)
 		fprintf(to, "%u more display functions are not shown: berth counts up to %d.\n\n",
 			r->n_left_out, PROBE_GPUS_MAX);
 	if (r->n_unclassed)
-		fprintf(to, "The class of %u PCI functions cannot be read: there may be GPUs among them.\n\n",
+		fprintf(to,
+			"The class of %u PCI functions cannot be read: there may be GPUs among them.\n\n",
 			r->n_unclassed);
 	if (!whole)
 		return;

@@ -22,22 +22,30 @@ static const char *const accepts[] = { "gpu", "spill", "cpu", NULL };
 
 static const struct opt rows[] = {
 	{ "json", 0, OPT_FLAG, NULL, offsetof(struct opts, json), "Print JSON.", NULL, 0, 0 },
-	{ "verbose", 'v', OPT_COUNT, NULL, offsetof(struct opts, verbose), "Say more.", NULL, 0, 0 },
+	{ "verbose", 'v', OPT_COUNT, NULL, offsetof(struct opts, verbose), "Say more.", NULL, 0,
+	  0 },
 	{ "device", 'd', OPT_TEXT, "SEL", offsetof(struct opts, device), "Which.", NULL, 0, 0 },
 	{ "ctx", 'c', OPT_U32, "TOKENS", offsetof(struct opts, ctx), "Context.", NULL, 1, 1048576 },
 	{ "margin", 0, OPT_SIZE, "SIZE", offsetof(struct opts, margin), "Leave.", NULL, 0, 0 },
-	{ "accept", 0, OPT_ENUM, "HOW", offsetof(struct opts, accept), "What will do.", accepts, 0, 0 },
+	{ "accept", 0, OPT_ENUM, "HOW", offsetof(struct opts, accept), "What will do.", accepts, 0,
+	  0 },
 };
 
 static const struct example examples[] = { { "berth test -c 8", "Tries.\n" }, { NULL, NULL } };
 
 static const struct cmd test_cmd = {
-	.name = "test", .summary = "try the parser", .operands = "FILE", .description = "First.\n\nSecond 'x'.",
-	.opts = rows, .n_opts = COUNT(rows), .examples = examples,
+	.name = "test",
+	.summary = "try the parser",
+	.operands = "FILE",
+	.description = "First.\n\nSecond 'x'.",
+	.opts = rows,
+	.n_opts = COUNT(rows),
+	.examples = examples,
 };
 
 /* stderr of the call goes to *said, stdout to nowhere. */
-static enum cmd_go parse(struct opts *o, int *first, char ***argv_out, char said[512], const char *line)
+static enum cmd_go parse(struct opts *o, int *first, char ***argv_out, char said[512],
+			 const char *line)
 {
 	static char words[16][64];
 	static char *argv[17];
@@ -52,7 +60,7 @@ static enum cmd_go parse(struct opts *o, int *first, char ***argv_out, char said
 		argc++;
 	}
 	argv[argc] = NULL;
-	*o = (struct opts){ 0 };
+	*o = (struct opts) { 0 };
 	FILE *err = tmpfile();
 	int saved_err = dup(STDERR_FILENO), saved_out = dup(STDOUT_FILENO);
 
@@ -82,9 +90,10 @@ static void reads_every_kind(void **state)
 	char **argv, said[512];
 
 	(void)state;
-	assert_int_equal(parse(&o, &first, &argv, said,
-			       "a --json -vv -d 0000:01:00.0 b --ctx=4096 --margin 1GiB --accept spill -- -c"),
-			 CMD_RUN);
+	assert_int_equal(
+		parse(&o, &first, &argv, said,
+		      "a --json -vv -d 0000:01:00.0 b --ctx=4096 --margin 1GiB --accept spill -- -c"),
+		CMD_RUN);
 	assert_true(o.json);
 	assert_int_equal(o.verbose, 2);
 	assert_string_equal(o.device, "0000:01:00.0");
@@ -111,10 +120,14 @@ static void usage_errors_are_one_sentence(void **state)
 		{ "--ctx", "berth test: --ctx needs an argument: TOKENS; see" },
 		{ "--ctx many", "berth test: --ctx takes a whole number, not 'many'; see" },
 		{ "--ctx 0", "berth test: --ctx takes 1 to 1048576, not 0; see" },
-		{ "--ctx 99999999999999999999", "berth test: --ctx: 99999999999999999999 is too large; see" },
-		{ "--margin 1Q", "berth test: --margin takes a size such as 512MiB, not '1Q'; see" },
-		{ "--accept tpu", "berth test: --accept takes one of gpu, spill, cpu, not 'tpu'; see" },
-		{ "--help=html", "berth test: --help takes man, bash, zsh or fish, not 'html'; see" },
+		{ "--ctx 99999999999999999999",
+		  "berth test: --ctx: 99999999999999999999 is too large; see" },
+		{ "--margin 1Q",
+		  "berth test: --margin takes a size such as 512MiB, not '1Q'; see" },
+		{ "--accept tpu",
+		  "berth test: --accept takes one of gpu, spill, cpu, not 'tpu'; see" },
+		{ "--help=html",
+		  "berth test: --help takes man, bash, zsh or fish, not 'html'; see" },
 	};
 	struct opts o;
 	int first;

@@ -122,12 +122,13 @@ static void forged(void **state)
 
 	(void)state;
 	assert_non_null(l);
-	enginelog_feed(l, false,
-		       "print_info: general.name = x\n"
-		       "load_tensors: layer   0 assigned to device CUDA0, is_swa = 0\n"
-		       "load_tensors:        CUDA0 model buffer size =     4.20 MiB\n"
-		       "load_tensors: loading model tensors, this can take a while... (load_mode = mmap)\n"
-		       "load_tensors: layer   1 assigned to device CPU, is_swa = 0\n");
+	enginelog_feed(
+		l, false,
+		"print_info: general.name = x\n"
+		"load_tensors: layer   0 assigned to device CUDA0, is_swa = 0\n"
+		"load_tensors:        CUDA0 model buffer size =     4.20 MiB\n"
+		"load_tensors: loading model tensors, this can take a while... (load_mode = mmap)\n"
+		"load_tensors: layer   1 assigned to device CPU, is_swa = 0\n");
 	assert_int_equal(l->n_layers, 2);
 	assert_string_equal(l->layers[0], "");
 	assert_string_equal(l->layers[1], "CPU");

@@ -62,8 +62,10 @@ static void exit_codes_by_table(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(keeps_cause_and_place), cmocka_unit_test(names_errno_when_nobody_said_why),
-		cmocka_unit_test(null_is_allowed),       cmocka_unit_test(marks_a_cut),
+		cmocka_unit_test(keeps_cause_and_place),
+		cmocka_unit_test(names_errno_when_nobody_said_why),
+		cmocka_unit_test(null_is_allowed),
+		cmocka_unit_test(marks_a_cut),
 		cmocka_unit_test(exit_codes_by_table),
 	};
 

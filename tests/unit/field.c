@@ -31,7 +31,7 @@ static json_t *sample_json(struct thing *t)
 {
 	json_t *o = json_answer("berth.test/1");
 
-	*t = (struct thing){
+	*t = (struct thing) {
 		.vram = fact_of(0, SRC_DRM),
 		.power = fact_unknown(WHY_ASLEEP),
 		.name = fact_text_of("Navi \033[31m", SRC_PCI),
@@ -80,7 +80,10 @@ static void facts_survive_a_round_trip(void **state)
 static void ill_typed_facts_are_garbled(void **state)
 {
 	const char *const bad[] = {
-		"{\"x\":1}", "{\"x\":\"1\",\"x_src\":\"drm\"}", "{\"x\":1,\"x_src\":\"martian\"}", "{}",
+		"{\"x\":1}",
+		"{\"x\":\"1\",\"x_src\":\"drm\"}",
+		"{\"x\":1,\"x_src\":\"martian\"}",
+		"{}",
 	};
 	struct err e = { 0 };
 

@@ -203,9 +203,9 @@ static const char *env(const struct core_start *s, const char *name)
 static void command_line(void **state)
 {
 	static const char *const want[] = {
-		"/x/core", "--plan",   "/r/p",     "--telemetry", "/r/t", "--control-fd",
-		"3",       "--tokens", "64",       "--seed",      "7",    "--threads",
-		"5",       "--temp",   "0",        "-v",          "--prompt", "--hello",
+		"/x/core", "--plan",   "/r/p", "--telemetry", "/r/t",     "--control-fd",
+		"3",       "--tokens", "64",   "--seed",      "7",        "--threads",
+		"5",       "--temp",   "0",    "-v",          "--prompt", "--hello",
 		NULL,
 	};
 	struct core_wish w = { "/x/core", "/r/p", "/r/t", "--hello", "0", 64, 7, 3, 1, 5 };
@@ -430,11 +430,16 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(threads_leave_room),
-		cmocka_unit_test(signals),           cmocka_unit_test(endings),
-		cmocka_unit_test(last_words),        cmocka_unit_test(cpu_lists),
-		cmocka_unit_test(cpu_choice),        cmocka_unit_test(command_line),
-		cmocka_unit_test(visible_devices),   cmocka_unit_test(devices_by_default),
-		cmocka_unit_test(devices_by_choice), cmocka_unit_test(integrated_gpu),
+		cmocka_unit_test(signals),
+		cmocka_unit_test(endings),
+		cmocka_unit_test(last_words),
+		cmocka_unit_test(cpu_lists),
+		cmocka_unit_test(cpu_choice),
+		cmocka_unit_test(command_line),
+		cmocka_unit_test(visible_devices),
+		cmocka_unit_test(devices_by_default),
+		cmocka_unit_test(devices_by_choice),
+		cmocka_unit_test(integrated_gpu),
 		cmocka_unit_test(devices_nonsense),
 	};
 

@@ -35,7 +35,8 @@ static void levels(void **state)
 	said(1, 0, out);
 	assert_string_equal(out, "berth test: warning: warn\n");
 	said(0, 1, out);
-	assert_string_equal(out, "berth test: note 1\nberth test: warning: warn\nberth test: detail\n");
+	assert_string_equal(out,
+			    "berth test: note 1\nberth test: warning: warn\nberth test: detail\n");
 }
 
 int main(void)

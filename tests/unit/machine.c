@@ -98,7 +98,8 @@ static void never_leaves_the_folder(void **state)
 
 	assert_int_equal(machine_read(&f->m, "sys/escape", buf, sizeof(buf)), -ENOENT);
 	assert_int_equal(machine_read(&f->m, "../../../../etc/passwd", buf, sizeof(buf)), -ENOENT);
-	assert_int_equal(machine_read_u64(&f->m, "sys/absolute", &u), 0); /* absolute within the folder */
+	assert_int_equal(machine_read_u64(&f->m, "sys/absolute", &u),
+			 0); /* absolute within the folder */
 	assert_int_equal(machine_read(&f->m, "sys/loop", buf, sizeof(buf)), -ELOOP);
 }
 
@@ -159,9 +160,12 @@ static void says_what_is_no_machine(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(reads_text_and_numbers),        cmocka_unit_test(never_leaves_the_folder),
-		cmocka_unit_test(odd_files_do_not_hang),         cmocka_unit_test(reads_links_without_following),
-		cmocka_unit_test(lists_sorted),                  cmocka_unit_test(says_what_is_no_machine),
+		cmocka_unit_test(reads_text_and_numbers),
+		cmocka_unit_test(never_leaves_the_folder),
+		cmocka_unit_test(odd_files_do_not_hang),
+		cmocka_unit_test(reads_links_without_following),
+		cmocka_unit_test(lists_sorted),
+		cmocka_unit_test(says_what_is_no_machine),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

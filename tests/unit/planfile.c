@@ -11,16 +11,29 @@
 static struct plan sample(void)
 {
 	struct plan p = {
-		.model_path = "/models/x.gguf", .model_size_bytes = 123456789, .model_name = "x", .arch = "llama",
-		.n_layer = 8, .engine = "llama.cpp v0.5.0", .verdict = VERDICT_SPILLS, .accept = ACCEPT_SPILL,
-		.flags = { .n_ctx = 4096, .n_batch = 2048, .n_ubatch = 512, .n_seq_max = 1, .n_gpu_layers = 6,
-			   .type_k = "f16", .type_v = "f16", .flash_attn = true },
-		.n_devices = 2, .decided_by = "because",
+		.model_path = "/models/x.gguf",
+		.model_size_bytes = 123456789,
+		.model_name = "x",
+		.arch = "llama",
+		.n_layer = 8,
+		.engine = "llama.cpp v0.5.0",
+		.verdict = VERDICT_SPILLS,
+		.accept = ACCEPT_SPILL,
+		.flags = { .n_ctx = 4096,
+			   .n_batch = 2048,
+			   .n_ubatch = 512,
+			   .n_seq_max = 1,
+			   .n_gpu_layers = 6,
+			   .type_k = "f16",
+			   .type_v = "f16",
+			   .flash_attn = true },
+		.n_devices = 2,
+		.decided_by = "because",
 	};
 
 	strcpy(p.devices[0].pci, "0000:c1:00.0");
 	p.devices[0].layers = 4;
-	p.devices[0].buffers = (struct plan_buffers){ 1, 2, 3, 4 };
+	p.devices[0].buffers = (struct plan_buffers) { 1, 2, 3, 4 };
 	p.devices[0].free_bytes = fact_of(100, SRC_NVML);
 	p.devices[0].left_bytes = 90;
 	strcpy(p.devices[1].engine_name, "Vulkan1");
@@ -156,10 +169,14 @@ static void exit_by_verdict_and_accept(void **state)
 		uint32_t gpu_layers;
 		enum exit_code code;
 	} rows[] = {
-		{ VERDICT_FITS, ACCEPT_GPU, 9, EXIT_YES },     { VERDICT_FITS, ACCEPT_CPU, 9, EXIT_YES },
-		{ VERDICT_SPILLS, ACCEPT_GPU, 6, EXIT_NO },    { VERDICT_SPILLS, ACCEPT_SPILL, 6, EXIT_YES },
-		{ VERDICT_SPILLS, ACCEPT_SPILL, 0, EXIT_NO },  { VERDICT_SPILLS, ACCEPT_CPU, 0, EXIT_YES },
-		{ VERDICT_NO, ACCEPT_CPU, 0, EXIT_NO },        { VERDICT_REFUSED, ACCEPT_CPU, 0, EXIT_NO },
+		{ VERDICT_FITS, ACCEPT_GPU, 9, EXIT_YES },
+		{ VERDICT_FITS, ACCEPT_CPU, 9, EXIT_YES },
+		{ VERDICT_SPILLS, ACCEPT_GPU, 6, EXIT_NO },
+		{ VERDICT_SPILLS, ACCEPT_SPILL, 6, EXIT_YES },
+		{ VERDICT_SPILLS, ACCEPT_SPILL, 0, EXIT_NO },
+		{ VERDICT_SPILLS, ACCEPT_CPU, 0, EXIT_YES },
+		{ VERDICT_NO, ACCEPT_CPU, 0, EXIT_NO },
+		{ VERDICT_REFUSED, ACCEPT_CPU, 0, EXIT_NO },
 		{ VERDICT_UNKNOWN, ACCEPT_CPU, 0, EXIT_UNKNOWN },
 	};
 
@@ -216,7 +233,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
 		cmocka_unit_test(file_round_trip),
-		cmocka_unit_test(writes_into_a_device), cmocka_unit_test(texts_are_cleaned),
+		cmocka_unit_test(writes_into_a_device),
+		cmocka_unit_test(texts_are_cleaned),
 		cmocka_unit_test(bad_plans_name_the_key),
 		cmocka_unit_test(too_many_devices),
 		cmocka_unit_test(exit_by_verdict_and_accept),

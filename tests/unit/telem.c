@@ -166,13 +166,15 @@ static void hostile_numbers_are_clamped(void **state)
 
 	(void)state;
 	memset(&page, 0xff, sizeof(page));
-	page.header = (struct telem_header){
-		.magic = TELEM_MAGIC, .version = TELEM_VERSION, .kind = TELEM_RUN, .size = sizeof(page)
-	};
+	page.header = (struct telem_header) { .magic = TELEM_MAGIC,
+					      .version = TELEM_VERSION,
+					      .kind = TELEM_RUN,
+					      .size = sizeof(page) };
 	assert_int_equal(telem_check(&page, sizeof(page), NULL), 0);
 	assert_int_equal(page.run.n_devices, TELEM_DEVICES_MAX);
 	assert_int_equal(page.run.state, TELEM_FAILED);
-	assert_int_equal(strnlen(page.run.model, sizeof(page.run.model)), sizeof(page.run.model) - 1);
+	assert_int_equal(strnlen(page.run.model, sizeof(page.run.model)),
+			 sizeof(page.run.model) - 1);
 	assert_true(page.run.ring_next < TELEM_RING);
 }
 
@@ -228,8 +230,10 @@ static void no_torn_page(void **state)
 		if (telem_read(path, &page, &life, NULL))
 			continue;
 		good++;
-		assert_int_equal(page.run.prompt_tokens, page.run.devices[TELEM_DEVICES_MAX - 1].measured.other);
-		assert_int_equal(page.run.prompt_tokens, page.run.ring[TELEM_RING - 1].generated_tokens);
+		assert_int_equal(page.run.prompt_tokens,
+				 page.run.devices[TELEM_DEVICES_MAX - 1].measured.other);
+		assert_int_equal(page.run.prompt_tokens,
+				 page.run.ring[TELEM_RING - 1].generated_tokens);
 	}
 	atomic_store(&stop, true);
 	pthread_join(thread, NULL);
@@ -261,10 +265,14 @@ static void lists_pages_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(what_is_written_is_read),       cmocka_unit_test(mid_write_is_busy),
-		cmocka_unit_test(dead_writer_is_seen),           cmocka_unit_test(another_boot_or_start_is_dead),
-		cmocka_unit_test(garbage_is_refused),            cmocka_unit_test(hostile_numbers_are_clamped),
-		cmocka_unit_test(rate_over_a_window),            cmocka_unit_test(no_torn_page),
+		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(mid_write_is_busy),
+		cmocka_unit_test(dead_writer_is_seen),
+		cmocka_unit_test(another_boot_or_start_is_dead),
+		cmocka_unit_test(garbage_is_refused),
+		cmocka_unit_test(hostile_numbers_are_clamped),
+		cmocka_unit_test(rate_over_a_window),
+		cmocka_unit_test(no_torn_page),
 		cmocka_unit_test(lists_pages_only),
 	};
 

@@ -100,7 +100,8 @@ static void parses_whole_numbers(void **state)
 static void cleans_what_a_terminal_would_obey(void **state)
 {
 	char esc[] = "a\033[2Jb", c1[] = "x\302\233y", bad[] = "\377\376ok", cut[] = "\342\202";
-	char good[] = "caf\303\251 \342\202\254 \360\237\230\200", over[] = "\300\257", surr[] = "\355\240\200";
+	char good[] = "caf\303\251 \342\202\254 \360\237\230\200", over[] = "\300\257",
+	     surr[] = "\355\240\200";
 
 	(void)state;
 	assert_string_equal(text_clean(esc), "a?[2Jb");
