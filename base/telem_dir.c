@@ -73,7 +73,7 @@ static int add_pages(const char *dir, char **paths, int n)
 	while (d && n < PAGES_MAX && (de = readdir(d))) {
 		if (!ends_in(de->d_name, ".telem"))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", dir, de->d_name);
+		snprintf(path, sizeof(path), "%.*s/%s", PATH_SIZE - 1, dir, de->d_name);
 		char *copy = strdup(path);
 
 		if (!copy)
