@@ -248,10 +248,15 @@ $(BUILD)/tests/models/.unpacked: $(wildcard tests/models/*.tar.xz)
 		tar -xJf tests/models/headers-dev.tar.xz --strip-components=1 -C $(@D)/headers && \
 		tar -xJf tests/models/truth-dev.tar.xz --strip-components=1 -C $(@D)/truth && touch $@
 
+# Machines written as one text file each.
+TREES := $(wildcard tests/machines/*.tree)
+$(BUILD)/tests/machines/.unfolded: tests/machines/unfold.py $(TREES)
+	$(Q)mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(TREES) && touch $@
+
 .PHONY: check check-run test-programs fuzz fuzz-run bench ci nightly
 .SECONDARY:
 test-programs: $(UNIT) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(BUILD)/tests/modelgen/modelgen \
-	$(BUILD)/tests/models/.unpacked
+	$(BUILD)/tests/models/.unpacked $(BUILD)/tests/machines/.unfolded
 
 check:
 	$(Q)sh base/deps/packages.sh build test

@@ -72,11 +72,10 @@ void machine_close(struct machine *m)
 	own_close_fd(&m->root_fd);
 }
 
-long machine_read(const struct machine *m, const char *path, char *buf, size_t size)
+long machine_read_bytes(const struct machine *m, const char *path, void *buf, size_t size)
 {
 	struct stat st;
 
-	buf[0] = '\0';
 	/* O_NONBLOCK: a FIFO planted in a captured folder must not hang us before fstat sees it. */
 	own_fd int fd = machine_openat(m, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
@@ -86,7 +85,12 @@ long machine_read(const struct machine *m, const char *path, char *buf, size_t s
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EBADMSG;
-	long n = io_read(fd, buf, size);
+	return io_read(fd, buf, size);
+}
+
+long machine_read(const struct machine *m, const char *path, char *buf, size_t size)
+{
+	long n = machine_read_bytes(m, path, buf, size);
 
 	if (n < 0 || (size_t)n == size) {
 		buf[0] = '\0';

@@ -24,7 +24,7 @@ struct machine {
 };
 
 #define MACHINE_NAME_MAX 128
-#define MACHINE_LIST_MAX 4096
+#define MACHINE_LIST_MAX 16384
 
 /* Open the live machine (dir NULL) or a captured folder. machine_close() when done. */
 int machine_open(struct machine *m, const char *dir, struct err *e);
@@ -36,6 +36,9 @@ void machine_close(struct machine *m);
  * does not fit into size-1 bytes, -EBADMSG when it is not a regular file. No trailing white space.
  */
 long machine_read(const struct machine *m, const char *path, char *buf, size_t size);
+
+/* The first `size` bytes of a file as they are: the count, or a negative errno as machine_read. */
+long machine_read_bytes(const struct machine *m, const char *path, void *buf, size_t size);
 
 /* Read a file that holds one number, decimal or 0x hex. 0, or as machine_read; -EBADMSG: no number. */
 int machine_read_u64(const struct machine *m, const char *path, uint64_t *v);

@@ -14,7 +14,7 @@
 
 static int probe(struct job *j, struct err *e)
 {
-	struct probe_opts how = { 0 };
+	struct probe_opts how = { .topology = true, .no_procs = true };
 	struct machine live;
 	int rc = machine_open(&live, NULL, e);
 

@@ -124,7 +124,8 @@ static int open_parent(struct record *r, const char *path, const char **name)
 	return take_fd(&at);
 }
 
-void record_file(struct record *r, const char *path, const char *text)
+static void record_parts(struct record *r, const char *path, const void *bytes, size_t n,
+			 const char *end)
 {
 	const char *name;
 	own_fd int parent = open_parent(r, path, &name);
@@ -139,12 +140,22 @@ void record_file(struct record *r, const char *path, const char *text)
 	/* Two GPUs behind one bridge read its state twice: the first answer stands. */
 	if (fd < 0 && errno == EEXIST)
 		return;
-	int rc = fd < 0 ? -errno : io_write(fd, text, strlen(text));
+	int rc = fd < 0 ? -errno : io_write(fd, bytes, n);
 
 	if (!rc)
-		rc = io_write(fd, "\n", 1);
+		rc = io_write(fd, end, strlen(end));
 	if (rc)
 		fail(r, rc, path);
+}
+
+void record_file(struct record *r, const char *path, const char *text)
+{
+	record_parts(r, path, text, strlen(text), "\n");
+}
+
+void record_bytes(struct record *r, const char *path, const void *bytes, size_t n)
+{
+	record_parts(r, path, bytes, n, "");
 }
 
 void record_link(struct record *r, const char *path, const char *target)

@@ -9,7 +9,7 @@
 
 #include "base/own.h"
 #include "base/text.h"
-#include "probe/probe_priv.h"
+#include "probe/section.h"
 
 struct collect {
 	struct source s;
@@ -44,7 +44,8 @@ static void ask_topo(struct collect *c)
 	const struct cpu told = *cpu;
 
 	if (c->s.m->live) {
-		topo_ask(&run->scan, &run->topo);
+		if (c->w->topology || c->w->check || c->s.rec)
+			topo_ask(&run->scan, &run->topo);
 	} else {
 		json_t *o = answer(c, "hwloc");
 
@@ -157,8 +158,8 @@ static void ask_nvml(struct collect *c)
 
 static struct cpu cpu_unknown(void)
 {
-	const struct fact no = fact_unknown(WHY_NO_LIBRARY);
-	const struct fact_text no_text = fact_text_unknown(WHY_NO_LIBRARY);
+	const struct fact no = fact_unknown(WHY_NONE);
+	const struct fact_text no_text = fact_text_unknown(WHY_NONE);
 
 	return (struct cpu) { .name = no_text,
 			      .cores = no,
@@ -191,6 +192,50 @@ static int check_readable(const struct collect *c, int scan_rc, struct err *e)
 		m->path);
 }
 
+/* Each subject's files: first what belongs to the machine, then each GPU's. */
+static void read_sections(struct collect *c)
+{
+	struct report *r = &c->run->scan;
+	char dir[PATH_SIZE];
+
+	for (const struct section *s = sections; s->name; s++)
+		if (s->read_report)
+			s->read_report(&c->s, r);
+	for (uint32_t i = 0; i < r->n_gpus; i++) {
+		struct gpu *g = &r->gpus[i];
+		const struct look look = { .s = &c->s,
+					   .r = r,
+					   .g = g,
+					   .dir = dir,
+					   .ask = g->awake == AWAKE_YES || c->w->wake };
+
+		sysfs_dir(&c->s, g->pci, dir, sizeof(dir));
+		for (const struct section *s = sections; s->name; s++)
+			if (s->read)
+				s->read(&look);
+	}
+}
+
+/* What each subject's library says, into the merged report; then what follows from all of it. */
+static void ask_sections(struct collect *c)
+{
+	struct report *r = &c->run->merged;
+
+	for (const struct section *s = sections; s->name; s++) {
+		json_t *o = NULL;
+
+		if (s->answer)
+			o = c->s.m->live ? s->ask(c->run, c->w) : answer(c, s->answer);
+		if (!o)
+			continue;
+		s->take(r, o);
+		record(c, s->answer, o);
+	}
+	for (const struct section *s = sections; s->name; s++)
+		for (uint32_t i = 0; s->decide && i < r->n_gpus; i++)
+			s->decide(r, &r->gpus[i]);
+}
+
 static int collect(struct collect *c, struct err *e)
 {
 	struct report *r = &c->run->scan;
@@ -203,6 +248,7 @@ static int collect(struct collect *c, struct err *e)
 
 	for (uint32_t i = 0; i < r->n_gpus; i++)
 		hwmon_read(&c->s, &r->gpus[i], c->w->wake);
+	read_sections(c);
 	ask_topo(c);
 	int rc = check_readable(c, scan_rc, e);
 
@@ -212,6 +258,7 @@ static int collect(struct collect *c, struct err *e)
 	ask_drm(c);
 	ask_nvml(c);
 	run_merge(c->run);
+	ask_sections(c);
 	return 0;
 }
 
@@ -234,7 +281,10 @@ int run_collect(const struct machine *m, const struct want *w, struct run **out,
 int probe_collect(const struct machine *m, const struct probe_opts *o, struct report **r,
 		  struct err *e)
 {
-	const struct want w = { .wake = o && o->wake, .no_nvml = o && o->no_nvml };
+	const struct want w = { .wake = o && o->wake,
+				.no_nvml = o && o->no_nvml,
+				.topology = o && o->topology,
+				.no_procs = o && o->no_procs };
 	own_free struct run *run = NULL;
 	int rc = run_collect(m, &w, &run, e);
 
@@ -244,6 +294,6 @@ int probe_collect(const struct machine *m, const struct probe_opts *o, struct re
 	*r = malloc(sizeof(**r));
 	if (!*r)
 		return err_set(e, -ENOMEM, "out of memory");
-	**r = run->merged;
+	report_copy(*r, &run->merged);
 	return 0;
 }

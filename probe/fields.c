@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "probe/probe_priv.h"
+#include "probe/section.h"
 
 /* clang-format off */
 const struct field gpu_fields[] = {
@@ -125,7 +125,7 @@ static void unknown(json_t *o, const char *key, enum why why)
 	json_put_fact(o, key, &f);
 }
 
-static json_t *gpu_to_json(const struct gpu *g)
+static json_t *gpu_to_json(const struct report *r, const struct gpu *g)
 {
 	json_t *o = json_object();
 
@@ -142,6 +142,9 @@ static json_t *gpu_to_json(const struct gpu *g)
 	else
 		json_put_bool(o, "awake", g->awake == AWAKE_YES);
 	json_object_set_new(o, "bars", bars_to_json(g->bars));
+	for (const struct section *s = sections; s->name; s++)
+		if (s->json)
+			s->json(o, g, r);
 	return o;
 }
 
@@ -154,8 +157,11 @@ json_t *probe_to_json(const struct report *r)
 	fields_to_json(cpu, cpu_fields, n_cpu_fields, &r->cpu);
 	json_object_set_new(o, "cpu", cpu);
 	for (uint32_t i = 0; i < r->n_gpus; i++)
-		json_array_append_new(gpus, gpu_to_json(&r->gpus[i]));
+		json_array_append_new(gpus, gpu_to_json(r, &r->gpus[i]));
 	json_object_set_new(o, "gpus", gpus);
+	for (const struct section *s = sections; s->name; s++)
+		if (s->json_report)
+			s->json_report(o, r);
 	json_put_int(o, "gpus_left_out", r->n_left_out);
 	json_put_int(o, "functions_unclassed", r->n_unclassed);
 	return o;

@@ -10,7 +10,7 @@
 #include "probe/render_priv.h"
 
 struct options {
-	bool json, check, wake;
+	bool json, check, wake, topology;
 	const char *machine, *capture, *device;
 	int quiet, verbose;
 };
@@ -30,10 +30,13 @@ static const struct opt opts[] = {
 	  "Print every disagreement between the scan and libpciaccess, libdrm and hwloc.", NULL, 0, 0 },
 	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, wake),
 	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
+	{ "topology", 0, OPT_FLAG, NULL, offsetof(struct options, topology),
+	  "Also load hwloc, for the CPU of each core and the NUMA nodes; takes longer than all the rest.",
+	  NULL, 0, 0 },
 	{ "quiet", 'q', OPT_COUNT, NULL, offsetof(struct options, quiet),
 	  "Print no notes.", NULL, 0, 0 },
 	{ "verbose", 'v', OPT_COUNT, NULL, offsetof(struct options, verbose),
-	  "Print more notes: who was asked and who could not tell.", NULL, 0, 0 },
+	  "Print more: details and their sources, who was asked and who could not tell.", NULL, 0, 0 },
 };
 
 static const struct example examples[] = {
@@ -116,7 +119,7 @@ static int show(const struct options *o, struct run *run, struct err *e)
 		return rc;
 	if (o->json)
 		return print_json(probe_to_json(r), e);
-	render_report(stdout, r, !o->device);
+	render_report(stdout, r, !o->device, o->verbose > 0);
 	return written(e);
 }
 
@@ -201,7 +204,7 @@ static int answer(const struct options *o, struct run *run, struct record **rec,
 
 static int probe(const struct options *o, const struct log *log, struct err *e)
 {
-	struct want want = { .wake = o->wake, .check = o->check };
+	struct want want = { .wake = o->wake, .check = o->check, .topology = o->topology };
 	own_free struct run *run = NULL;
 	struct machine m;
 	int rc = machine_open(&m, o->machine, e);

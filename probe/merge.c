@@ -110,11 +110,17 @@ static void merge_nvml(struct gpu *g, const struct run *run)
 	g->busy_percent = f->busy_percent;
 }
 
+/* Only the GPUs there are: the array is a megabyte. */
+void report_copy(struct report *to, const struct report *from)
+{
+	memcpy(to, from, offsetof(struct report, gpus) + from->n_gpus * sizeof(from->gpus[0]));
+}
+
 void run_merge(struct run *run)
 {
 	struct report *r = &run->merged;
 
-	*r = run->scan;
+	report_copy(r, &run->scan);
 	for (uint32_t i = 0; i < r->n_gpus; i++) {
 		struct gpu *g = &r->gpus[i];
 

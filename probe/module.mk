@@ -1,8 +1,28 @@
 # SPDX-License-Identifier: MIT
 # What GPUs and accelerators a machine has, read without waking any of them.
 probe.uses := base
-probe.lib := addr.c answers.c capture.c check.c collect.c drivers.c fields.c host.c merge.c parse.c \
-	select.c source.c src_drm.c src_hwmon.c src_nvml.c src_pci.c src_sysfs.c src_topo.c
+probe.lib := \
+	addr.c \
+	answers.c \
+	capture.c \
+	check.c \
+	collect.c \
+	drivers.c \
+	fields.c \
+	host.c \
+	lines.c \
+	merge.c \
+	parse.c \
+	sections.c \
+	select.c \
+	source.c \
+	src_drm.c \
+	src_hwmon.c \
+	src_nvml.c \
+	src_pci.c \
+	src_sysfs.c \
+	src_topo.c \
+
 probe.pkgs := pciaccess libdrm hwloc
 probe.programs := probe
 probe.probe.src := main.c render.c

@@ -18,10 +18,17 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "base/text.h"
+#include "probe/index.h"
+#include "probe/link.h"
+#include "probe/live.h"
+#include "probe/memory.h"
+#include "probe/place.h"
+#include "probe/procs.h"
+#include "probe/usb4.h"
 
-#define PROBE_GPUS_MAX  64
-#define PROBE_BARS      7 /* six BARs and the expansion ROM */
-#define PROBE_NODES_MAX 4
+#define PROBE_GPUS_MAX   64
+#define PROBE_BARS       7 /* six BARs and the expansion ROM */
+#define PROBE_OTHERS_MAX 16
 
 struct bar {
 	uint64_t address;    /* bus address as the host sees it; 0 = unassigned */
@@ -30,10 +37,29 @@ struct bar {
 	bool is_64bit;
 	bool prefetchable;
 	bool unassigned; /* implemented, but firmware and kernel found no room */
+	/*
+	 * Resizable BAR: bit n set = it can have 2^(n+20) bytes; 0 = cannot be resized, meaningful while
+	 * resizable.src is set. resizable.v is 1 or 0.
+	 */
+	struct fact resizable;
+	uint64_t sizes;
 };
 
 /* Power state, from power/runtime_status of the function and of every bridge above it. */
 enum awake { AWAKE_UNKNOWN, AWAKE_YES, AWAKE_NO };
+
+/* What it is for the person who owns it. */
+enum gpu_kind {
+	GPU_UNKNOWN = 0,
+	GPU_INTEGRATED,  /* part of the processor, works in RAM */
+	GPU_DISCRETE,    /* a card */
+	GPU_EXTERNAL,    /* a card behind Thunderbolt, USB4 or another external port */
+	GPU_BMC,         /* a server's management controller: display only */
+	GPU_VIRTUAL,     /* a virtual machine's display */
+	GPU_NPU,         /* an accelerator for inference, without graphics */
+	GPU_COPROCESSOR, /* other processing accelerators */
+	GPU_KIND_COUNT
+};
 
 struct gpu {
 	char pci[24]; /* "0000:c1:00.0"; domains may have 8 digits */
@@ -57,6 +83,39 @@ struct gpu {
 	struct fact power_cap_mw;
 	struct fact temp_mc; /* thousandths of a degree Celsius */
 	struct fact busy_percent;
+
+	enum gpu_kind kind;
+	char kind_how[80];       /* by which rule */
+	struct fact_text board;  /* subsystem or product name */
+	struct fact_text serial; /* of the board; scrubbed in captures */
+	struct fact_text vbios;
+	struct fact_text driver_override;
+	struct fact_text removable; /* the kernel's word: "fixed", "removable", "unknown" */
+	struct fact_text by_path;   /* "/dev/dri/by-path/pci-0000:03:00.0-render" */
+	struct fact_text accel;     /* "/dev/accel/accel0" */
+	struct fact_text vfio;      /* "/dev/vfio/14", or the cdev "/dev/vfio/devices/vfio0" */
+	struct fact kfd_node;       /* N of /sys/class/kfd/kfd/topology/nodes/N */
+	struct fact_text arch;      /* "gfx1100", "sm_89": what compute libraries call the chip */
+	struct fact vfs_total, vfs; /* SR-IOV: virtual functions possible, and now */
+	char physfn[24];            /* of a virtual function: its physical function; else empty */
+	struct fact_text
+		partition; /* MIG or compute partition in force: "MIG 3 of 7", "SPX/NPS1" */
+	struct link link;
+	struct tunnel tunnel;
+	struct gpu_memory memory;
+	struct live live;
+	struct holders holders;
+	struct passthrough place;
+	struct index_map index;
+};
+
+/* A display or compute device that is not on PCI: a phone-like SoC's GPU, an NPU, a virtual DRM device. */
+struct other_device {
+	char path[200];       /* below /sys/devices */
+	struct fact_text bus; /* "platform", "faux", "virtual" */
+	struct fact_text driver, card, render, accel;
+	struct fact_text compatible; /* devicetree's or modalias' name */
+	bool npu;
 };
 
 /* The device of last resort. */
@@ -78,15 +137,22 @@ struct report {
 	struct fact_text host;   /* the host name; "machine" in a captured folder */
 	struct fact_text kernel; /* "6.12.4" */
 	struct cpu cpu;
-	uint32_t n_gpus;
-	struct gpu gpus[PROBE_GPUS_MAX]; /* in PCI address order */
-	uint32_t n_left_out;             /* display functions beyond PROBE_GPUS_MAX: never silent */
+	struct usb4 usb4;
+	uint32_t n_others;
+	struct other_device others[PROBE_OTHERS_MAX];
+	uint32_t n_others_left_out;
+	uint32_t n_left_out;  /* display functions beyond PROBE_GPUS_MAX: never silent */
 	uint32_t n_unclassed; /* functions whose class cannot be read: GPUs may be among them */
+	uint32_t n_gpus;
+	struct gpu
+		gpus[PROBE_GPUS_MAX]; /* in PCI address order; last, so that copies can be short */
 };
 
 struct probe_opts {
 	bool wake;    /* reads that wake a sleeping device are allowed */
 	bool no_nvml; /* do not start the NVML child (tests, and callers that need no memory facts) */
+	bool topology; /* load hwloc, which takes longer than all the rest: cpu.cpuset, cpu.numa_nodes */
+	bool no_procs; /* do not look for the processes that hold GPUs */
 };
 
 /*
@@ -111,6 +177,8 @@ const struct gpu *report_gpu(const struct report *r, const char *pci);
  * i915, xe, nouveau, ...). Display-only functions (ast, bochs, cirrus) are not.
  */
 bool gpu_can_compute(const struct gpu *g);
+
+const char *gpu_kind_name(enum gpu_kind k); /* "integrated", "discrete", "external", "bmc", ... */
 
 /*
  * Select GPUs by "ADDR|UUID|NAME[,...]": a PCI address (the domain may be left out), a UUID or its

@@ -51,11 +51,23 @@ struct source {
 
 /* As machine_read and its sisters; every answer is recorded when there is a recorder. */
 long src_read(const struct source *s, const char *path, char *buf, size_t size);
+/* As machine_read_bytes. */
+long src_read_bytes(const struct source *s, const char *path, void *buf, size_t size);
 int src_read_u64(const struct source *s, const char *path, uint64_t *v);
 int src_read_i64(const struct source *s, const char *path, int64_t *v);
 int src_link(const struct source *s, const char *path, char *buf, size_t size);
 int src_link_name(const struct source *s, const char *path, char *buf, size_t size);
 bool src_exists(const struct source *s, const char *path); /* a folder */
+
+/* "dir/name" read into buf, which is empty on failure. -EFBIG when the path does not fit. */
+long src_read_in(const struct source *s, const char *dir, const char *name, char *buf, size_t size);
+
+/* A file of one number as a fact: unknown with the errno's reason; outside min..max is garbled. */
+struct fact src_fact(const struct source *s, const char *dir, const char *name, int64_t min,
+		     int64_t max, enum src src);
+/* A file of one line as a fact; an empty one is not exported. */
+struct fact_text src_fact_text(const struct source *s, const char *dir, const char *name,
+			       enum src src);
 
 /*
  * A whole file of at most max bytes, however long it is: *text is one allocation. The length or a
@@ -76,6 +88,7 @@ void record_drop(struct record *rec);
 
 /* What was read. Failures are kept and reported by record_finish. */
 void record_file(struct record *rec, const char *path, const char *text);
+void record_bytes(struct record *rec, const char *path, const void *bytes, size_t n);
 void record_link(struct record *rec, const char *path, const char *target);
 void record_dir(struct record *rec, const char *path);
 void record_error(struct record *rec, const char *path, int rc);
@@ -154,7 +167,9 @@ struct run {
 struct want {
 	bool wake;
 	bool no_nvml;
-	bool check; /* also list by libpciaccess, with the BARs of devices that are awake */
+	bool topology; /* load hwloc */
+	bool no_procs; /* leave out other processes */
+	bool check;    /* also list by libpciaccess, with the BARs of devices that are awake */
 	struct record *rec;
 };
 
@@ -213,6 +228,9 @@ json_t *answer_read(const struct machine *m, const char *name, struct err *e);
 void nvml_view_scrub(struct nvml_view *v);
 
 /* --- merging, checking, printing --------------------------------------------------------------------- */
+
+/* *to needs no initialisation beyond n_gpus entries: the rest is left as it is. */
+void report_copy(struct report *to, const struct report *from);
 
 /* Pure: scan and views in, run->merged out. */
 void run_merge(struct run *run);

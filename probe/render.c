@@ -2,75 +2,11 @@
 /* The report as text for people: at most 100 columns, values and units from the field tables. */
 #include "probe/render_priv.h"
 
-#include <stdarg.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "probe/probe_priv.h"
-
-#define COLUMNS 100
-#define INDENT  4
-#define LABEL   11 /* columns of a label, with its gap */
-
-/* One printed line under construction. */
-struct line {
-	char buf[2048];
-	struct text t;
-};
-
-static void line_init(struct line *l)
-{
-	text_init(&l->t, l->buf, sizeof(l->buf));
-}
-
-/* Add a part, after a comma when there is one before it. */
-static void part(struct line *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
-static void part(struct line *l, const char *fmt, ...)
-{
-	char buf[512];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(buf, sizeof(buf), fmt, ap);
-	va_end(ap);
-	text_add(&l->t, "%s%s", l->t.len ? ", " : "", buf);
-}
-
-/* How much of s goes on a line of `room` columns: whole parts, else words, else numbers, else what fits. */
-static size_t fitting(const char *s, size_t room)
-{
-	size_t len = strlen(s);
-
-	if (len <= room)
-		return len;
-	for (size_t i = room + 1; i > room / 2; i--)
-		if (s[i - 1] == ' ' && strchr(",;", s[i - 2]))
-			return i - 1;
-	for (size_t i = room + 1; i > room / 2; i--)
-		if (s[i - 1] == ' ')
-			return i - 1;
-	for (size_t i = room; i > room / 2; i--)
-		if (s[i - 1] == ',')
-			return i;
-	while (room > 1 && ((unsigned char)s[room] & 0xc0) == 0x80)
-		room--; /* not inside a UTF-8 character */
-	return room;
-}
-
-static void print_line(FILE *to, const char *label, const char *s)
-{
-	const size_t room = COLUMNS - INDENT - LABEL;
-
-	do {
-		size_t n = fitting(s, room);
-
-		fprintf(to, "%*s%-*s%.*s\n", INDENT, "", LABEL, label, (int)n, s);
-		label = "";
-		s += n;
-		s += strspn(s, " ");
-	} while (*s);
-}
+#include "probe/lines_priv.h"
+#include "probe/section.h"
 
 static const struct field *row_at(const struct field *rows, size_t n, size_t offset)
 {
@@ -104,14 +40,14 @@ static void print_ids(FILE *to, const struct gpu *g)
 
 	line_init(&l);
 	if (g->vendor)
-		part(&l, "%04x:%04x", g->vendor, g->device);
+		line_part(&l, "%04x:%04x", g->vendor, g->device);
 	else
-		part(&l, "ids unknown (%s)", why_name(WHY_GARBLED));
+		line_part(&l, "ids unknown (%s)", why_name(WHY_GARBLED));
 	if (g->subvendor)
-		part(&l, "subsystem %04x:%04x", g->subvendor, g->subdevice);
-	part(&l, "class %06x (%s)", g->class, class_name(g->class));
-	part(&l, "revision %02x", g->revision);
-	print_line(to, "ids", l.buf);
+		line_part(&l, "subsystem %04x:%04x", g->subvendor, g->subdevice);
+	line_part(&l, "class %06x (%s)", g->class, class_name(g->class));
+	line_part(&l, "revision %02x", g->revision);
+	line_print(to, "ids", l.buf);
 }
 
 static void print_driver(FILE *to, const struct gpu *g)
@@ -126,18 +62,18 @@ static void print_driver(FILE *to, const struct gpu *g)
 
 	line_init(&l);
 	if (bound && fact_text_known(&g->driver_version))
-		part(&l, "%s %s", g->driver.v, g->driver_version.v);
+		line_part(&l, "%s %s", g->driver.v, g->driver_version.v);
 	else
-		part(&l, "%s",
-		     bound                            ? g->driver.v
-		     : g->driver.why == WHY_NO_DRIVER ? "none bound"
-						      : GPU(driver));
-	part(&l, "%s", states[g->awake]);
+		line_part(&l, "%s",
+			  bound                            ? g->driver.v
+			  : g->driver.why == WHY_NO_DRIVER ? "none bound"
+							   : GPU(driver));
+	line_part(&l, "%s", states[g->awake]);
 	if (fact_known(&g->boot_vga) && g->boot_vga.v)
-		part(&l, "boot display");
+		line_part(&l, "boot display");
 	if (g->driver_note[0])
 		text_add(&l.t, "; %s", g->driver_note);
-	print_line(to, "driver", l.buf);
+	line_print(to, "driver", l.buf);
 }
 
 static void print_memory(FILE *to, const struct gpu *g)
@@ -146,16 +82,16 @@ static void print_memory(FILE *to, const struct gpu *g)
 
 	line_init(&l);
 	if (fact_known(&g->vram_total))
-		part(&l, "%s on the card, %s used, %s free (%s)", GPU(vram_total), GPU(vram_used),
-		     GPU(vram_free), src_name(g->vram_total.src));
+		line_part(&l, "%s on the card, %s used, %s free (%s)", GPU(vram_total),
+			  GPU(vram_used), GPU(vram_free), src_name(g->vram_total.src));
 	else if (g->vram_total.why == WHY_NOT_APPLICABLE)
-		part(&l, "works in the machine's RAM");
+		line_part(&l, "works in the machine's RAM");
 	else
-		part(&l, "%s", GPU(vram_total));
+		line_part(&l, "%s", GPU(vram_total));
 	if (fact_known(&g->gtt_total))
 		text_add(&l.t, "; may map %s of RAM, %s used (%s)", GPU(gtt_total), GPU(gtt_used),
 			 src_name(g->gtt_total.src));
-	print_line(to, "memory", l.buf);
+	line_print(to, "memory", l.buf);
 }
 
 static void print_bars(FILE *to, const struct gpu *g)
@@ -169,11 +105,12 @@ static void print_bars(FILE *to, const struct gpu *g)
 
 		if (!b->size_bytes)
 			continue;
-		part(&l, "%d: %s%s%s%s%s", i, text_size(size, b->size_bytes), b->io ? " I/O" : "",
-		     b->is_64bit ? " 64-bit" : "", b->prefetchable ? " prefetchable" : "",
-		     b->unassigned ? " WITHOUT AN ADDRESS" : "");
+		line_part(&l, "%d: %s%s%s%s%s", i, text_size(size, b->size_bytes),
+			  b->io ? " I/O" : "", b->is_64bit ? " 64-bit" : "",
+			  b->prefetchable ? " prefetchable" : "",
+			  b->unassigned ? " WITHOUT AN ADDRESS" : "");
 	}
-	print_line(to, "BARs", l.t.len ? l.buf : "none");
+	line_print(to, "BARs", l.t.len ? l.buf : "none");
 }
 
 static void print_place(FILE *to, const struct gpu *g)
@@ -181,18 +118,18 @@ static void print_place(FILE *to, const struct gpu *g)
 	struct line l;
 
 	line_init(&l);
-	part(&l, "NUMA node %s", GPU(numa_node));
-	part(&l, "CPUs %s", GPU(cpus));
-	part(&l, "IOMMU group %s", GPU(iommu_group));
-	print_line(to, "place", l.buf);
+	line_part(&l, "NUMA node %s", GPU(numa_node));
+	line_part(&l, "CPUs %s", GPU(cpus));
+	line_part(&l, "IOMMU group %s", GPU(iommu_group));
+	line_print(to, "place", l.buf);
 	line_init(&l);
 	if (fact_text_known(&g->drm_card) || !fact_text_known(&g->drm_render))
-		part(&l, "%s", fact_text_known(&g->drm_card) ? g->drm_card.v : "none");
+		line_part(&l, "%s", fact_text_known(&g->drm_card) ? g->drm_card.v : "none");
 	if (fact_text_known(&g->drm_render))
-		part(&l, "%s", g->drm_render.v);
+		line_part(&l, "%s", g->drm_render.v);
 	else if (!fact_text_known(&g->drm_card))
 		text_add(&l.t, " (%s)", why_name(g->drm_card.why));
-	print_line(to, "DRM nodes", l.buf);
+	line_print(to, "DRM nodes", l.buf);
 }
 
 static void print_now(FILE *to, const struct gpu *g)
@@ -202,18 +139,19 @@ static void print_now(FILE *to, const struct gpu *g)
 
 	line_init(&l);
 	if (fact_known(&g->power_mw))
-		part(&l, "%s%s%s", GPU(power_mw), cap ? " of " : "", cap ? GPU(power_cap_mw) : "");
+		line_part(&l, "%s%s%s", GPU(power_mw), cap ? " of " : "",
+			  cap ? GPU(power_cap_mw) : "");
 	else if (cap)
-		part(&l, "power limit %s", GPU(power_cap_mw));
+		line_part(&l, "power limit %s", GPU(power_cap_mw));
 	if (fact_known(&g->temp_mc))
-		part(&l, "%s", GPU(temp_mc));
+		line_part(&l, "%s", GPU(temp_mc));
 	if (fact_known(&g->busy_percent))
-		part(&l, "%s %% busy", GPU(busy_percent));
+		line_part(&l, "%s %% busy", GPU(busy_percent));
 	if (l.t.len)
-		print_line(to, "now", l.buf);
+		line_print(to, "now", l.buf);
 }
 
-static void print_gpu(FILE *to, const struct gpu *g)
+static void print_gpu(FILE *to, const struct report *r, const struct gpu *g, bool verbose)
 {
 	char title[160];
 	struct text t;
@@ -221,24 +159,27 @@ static void print_gpu(FILE *to, const struct gpu *g)
 	text_init(&t, title, sizeof(title));
 	text_add(&t, "%s ", g->class >> 16 == 0x03 ? "GPU" : "Accelerator");
 	gpu_title(&t, g);
-	fprintf(to, "%.*s\n", (int)fitting(title, COLUMNS), title);
+	fprintf(to, "%.*s\n", (int)line_fitting(title, LINE_COLUMNS), title);
 	print_ids(to, g);
 	print_driver(to, g);
 	if (fact_text_known(&g->uuid))
-		print_line(to, "UUID", g->uuid.v);
+		line_print(to, "UUID", g->uuid.v);
 	print_memory(to, g);
 	print_bars(to, g);
 	print_place(to, g);
 	print_now(to, g);
+	for (const struct section *s = sections; s->name; s++)
+		if (s->text)
+			s->text(to, g, r, verbose);
 	fputc('\n', to);
 }
 
 static void count(struct line *l, const struct fact *f, const char *one, const char *many)
 {
 	if (!fact_known(f))
-		part(l, "%s unknown (%s)", many, why_name(f->why));
+		line_part(l, "%s unknown (%s)", many, why_name(f->why));
 	else
-		part(l, "%lld %s", (long long)f->v, f->v == 1 ? one : many);
+		line_part(l, "%lld %s", (long long)f->v, f->v == 1 ? one : many);
 }
 
 static void print_cpu(FILE *to, const struct cpu *c)
@@ -247,25 +188,25 @@ static void print_cpu(FILE *to, const struct cpu *c)
 
 	line_init(&l);
 	text_add(&l.t, "CPU %s", CPU(name));
-	fprintf(to, "%.*s\n", (int)fitting(l.buf, COLUMNS), l.buf);
+	fprintf(to, "%.*s\n", (int)line_fitting(l.buf, LINE_COLUMNS), l.buf);
 	line_init(&l);
 	count(&l, &c->cores, "core", "cores");
 	count(&l, &c->threads, "thread", "threads");
 	count(&l, &c->packages, "package", "packages");
 	count(&l, &c->numa_nodes, "NUMA node", "NUMA nodes");
-	print_line(to, "for us", l.buf);
-	print_line(to, "per core", CPU(cpuset));
+	line_print(to, "for us", l.buf);
+	line_print(to, "per core", CPU(cpuset));
 	line_init(&l);
-	part(&l, "%s", CPU(ram_total));
-	part(&l, "%s available", CPU(ram_available));
-	print_line(to, "memory", l.buf);
-	print_line(to, "role", "the device of last resort: every model can run here, slowly");
+	line_part(&l, "%s", CPU(ram_total));
+	line_part(&l, "%s available", CPU(ram_available));
+	line_print(to, "memory", l.buf);
+	line_print(to, "role", "the device of last resort: every model can run here, slowly");
 }
 
-void render_report(FILE *to, const struct report *r, bool whole)
+void render_report(FILE *to, const struct report *r, bool whole, bool verbose)
 {
 	for (uint32_t i = 0; i < r->n_gpus; i++)
-		print_gpu(to, &r->gpus[i]);
+		print_gpu(to, r, &r->gpus[i], verbose);
 	if (r->n_left_out)
 		fprintf(to, "%u more display functions are not shown: berth counts up to %d.\n\n",
 			r->n_left_out, PROBE_GPUS_MAX);
@@ -275,6 +216,9 @@ void render_report(FILE *to, const struct report *r, bool whole)
 			r->n_unclassed);
 	if (!whole)
 		return;
+	for (const struct section *s = sections; s->name; s++)
+		if (s->text_report)
+			s->text_report(to, r, verbose);
 	if (!r->n_gpus && !r->n_unclassed)
 		fprintf(to, "No GPU or accelerator is on the PCI bus; models run on the CPU.\n\n");
 	print_cpu(to, &r->cpu);

@@ -8,7 +8,10 @@
 
 #include "probe/probe.h"
 
-/* whole: with the CPU, and a sentence when there is no GPU; else only the GPUs of r. */
-void render_report(FILE *to, const struct report *r, bool whole);
+/*
+ * whole: with the CPU, and a sentence when there is no GPU; else only the GPUs of r. verbose: with the
+ * details that most people do not ask for, and their sources.
+ */
+void render_report(FILE *to, const struct report *r, bool whole, bool verbose);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading through a machine's root, with every answer recorded when a capture is being made. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,17 @@ long src_read(const struct source *s, const char *path, char *buf, size_t size)
 		record_failure(s, path, n);
 	else if (s->rec)
 		record_file(s->rec, path, buf);
+	return n;
+}
+
+long src_read_bytes(const struct source *s, const char *path, void *buf, size_t size)
+{
+	long n = remembered(s, path, machine_read_bytes(s->m, path, buf, size));
+
+	if (n < 0)
+		record_failure(s, path, n);
+	else if (s->rec)
+		record_bytes(s->rec, path, buf, (size_t)n);
 	return n;
 }
 
@@ -103,6 +115,42 @@ bool src_exists(const struct source *s, const char *path)
 	if (there && s->rec)
 		record_dir(s->rec, path);
 	return there;
+}
+
+long src_read_in(const struct source *s, const char *dir, const char *name, char *buf, size_t size)
+{
+	char path[PATH_SIZE];
+
+	buf[0] = '\0';
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return -EFBIG;
+	return src_read(s, path, buf, size);
+}
+
+struct fact src_fact(const struct source *s, const char *dir, const char *name, int64_t min,
+		     int64_t max, enum src src)
+{
+	char path[PATH_SIZE];
+	int64_t v;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return fact_unknown(WHY_GARBLED);
+	int rc = src_read_i64(s, path, &v);
+
+	if (rc)
+		return fact_unknown(why_of(rc));
+	return v >= min && v <= max ? fact_of(v, src) : fact_unknown(WHY_GARBLED);
+}
+
+struct fact_text src_fact_text(const struct source *s, const char *dir, const char *name,
+			       enum src src)
+{
+	char buf[512];
+	long n = src_read_in(s, dir, name, buf, sizeof(buf));
+
+	if (n < 0)
+		return fact_text_unknown(why_of((int)n));
+	return n ? fact_text_of(buf, src) : fact_text_unknown(WHY_NOT_EXPORTED);
 }
 
 /* Small files are the rule, so a large one is read again rather than all get a large buffer. */

@@ -80,6 +80,15 @@ valid() {
 	fi
 }
 
+# machine NAME: the folder of a captured machine, or of one written as a tree
+machine() {
+	if [ -d "tests/machines/$1" ]; then
+		echo "tests/machines/$1"
+	else
+		echo "$BUILD/tests/machines/$1"
+	fi
+}
+
 finish() {
 	[ "$failures" -eq 0 ]
 	exit $?

@@ -2,21 +2,21 @@
 . tests/lib.sh
 M=tests/machines
 
-for dir in "$M"/*/; do
+for dir in "$M"/*/ "$BUILD"/tests/machines/*/; do
 	n=$(basename "$dir")
-	exits "probe $n" 0 "$BERTH" probe --machine "$M/$n"
+	exits "probe $n" 0 "$BERTH" probe --machine "$dir"
 	golden "probe-$n.txt" "$T/out"
 	if awk 'length > 100 { exit 1 }' "$T/out"; then
 		ok "$n fits 100 columns"
 	else
 		fail "$n fits 100 columns" "$(awk 'length > 100' "$T/out" | head -n 1)"
 	fi
-	exits "probe $n --json" 0 "$BERTH" probe --machine "$M/$n" --json
+	exits "probe $n --json" 0 "$BERTH" probe --machine "$dir" --json
 	golden "probe-$n.json" "$T/out"
 	valid "probe $n" probe "$T/out"
 
 	# A capture of a captured machine replays to the same bytes: the recorder keeps all that is read.
-	exits "capture $n" 0 "$BERTH" probe -q --machine "$M/$n" --capture "$T/cap-$n" --json
+	exits "capture $n" 0 "$BERTH" probe -q --machine "$dir" --capture "$T/cap-$n" --json
 	cp "$T/out" "$T/live.json"
 	run "$BERTH" probe --machine "$T/cap-$n" --json
 	if cmp -s "$T/out" "$T/live.json"; then

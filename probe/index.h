@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The index each programming interface gives a GPU. An index is no identity: it is shown beside the
+ * PCI address so that an environment line can be made of it, and it says who told it.
+ */
+#ifndef BERTH_PROBE_INDEX_H
+#define BERTH_PROBE_INDEX_H
+
+#include "base/fact.h"
+#include "base/text.h"
+
+struct index_map {
+	struct fact drm_card;   /* N of /dev/dri/cardN */
+	struct fact drm_render; /* N of /dev/dri/renderDN */
+	struct fact nvml;       /* minor number of /dev/nvidiaN */
+	struct fact cuda;       /* with CUDA_DEVICE_ORDER=PCI_BUS_ID */
+	struct fact hip;        /* ROCR_VISIBLE_DEVICES counts so */
+	struct fact vulkan;     /* as ggml numbers Vulkan devices, and GGML_VK_VISIBLE_DEVICES */
+	struct fact level_zero;
+};
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Memory pools of one GPU, kept apart: which interface sees which, and never a sum without a label. An
+ * APU's carve-out, GTT and KFD pool overlap: adding them counts the same RAM twice.
+ */
+#ifndef BERTH_PROBE_MEMORY_H
+#define BERTH_PROBE_MEMORY_H
+
+#include <stdint.h>
+
+#include "base/fact.h"
+
+#define POOLS_MAX 8
+
+enum pool_kind {
+	POOL_NONE = 0,
+	POOL_VRAM,     /* on the card */
+	POOL_VISIBLE,  /* the part of VRAM that the CPU can reach; inside POOL_VRAM */
+	POOL_CARVEOUT, /* RAM that the firmware set aside for an integrated GPU */
+	POOL_GTT,      /* RAM that the driver may map for the GPU (amdgpu) */
+	POOL_KFD,      /* what ROCm's kernel interface offers; overlaps POOL_VRAM or POOL_GTT */
+	POOL_UNIFIED,  /* the machine's RAM, shared with the CPU */
+	POOL_BAR1,     /* NVIDIA's window into VRAM; inside POOL_VRAM */
+	POOL_COUNT
+};
+
+struct pool {
+	enum pool_kind kind;
+	struct fact total, used, free; /* bytes */
+	char seen_by[80]; /* "Vulkan, ROCm (coarse)": the interfaces that allocate from it */
+	char inside[16];  /* name of the pool that this one is a part of; empty: of its own */
+};
+
+struct gpu_memory {
+	uint32_t n_pools;
+	struct pool pools[POOLS_MAX];
+	struct fact
+		largest_alloc; /* bytes: the largest single allocation one may honestly hope for now */
+	char largest_alloc_how[120]; /* by which rule */
+};
+
+const char *pool_kind_name(
+	enum pool_kind k); /* "vram", "visible", "carve-out", "gtt", "kfd", ... */
+
+#endif
