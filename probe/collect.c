@@ -198,9 +198,9 @@ static void read_sections(struct collect *c)
 	struct report *r = &c->run->scan;
 	char dir[PATH_SIZE];
 
-	for (const struct section *s = sections; s->name; s++)
-		if (s->read_report)
-			s->read_report(&c->s, r);
+	for (const struct section *const *p = sections; *p; p++)
+		if ((*p)->read_report)
+			(*p)->read_report(&c->s, r);
 	for (uint32_t i = 0; i < r->n_gpus; i++) {
 		struct gpu *g = &r->gpus[i];
 		const struct look look = { .s = &c->s,
@@ -210,9 +210,9 @@ static void read_sections(struct collect *c)
 					   .ask = g->awake == AWAKE_YES || c->w->wake };
 
 		sysfs_dir(&c->s, g->pci, dir, sizeof(dir));
-		for (const struct section *s = sections; s->name; s++)
-			if (s->read)
-				s->read(&look);
+		for (const struct section *const *p = sections; *p; p++)
+			if ((*p)->read)
+				(*p)->read(&look);
 	}
 }
 
@@ -221,7 +221,8 @@ static void ask_sections(struct collect *c)
 {
 	struct report *r = &c->run->merged;
 
-	for (const struct section *s = sections; s->name; s++) {
+	for (const struct section *const *p = sections; *p; p++) {
+		const struct section *s = *p;
 		json_t *o = NULL;
 
 		if (s->answer)
@@ -231,9 +232,9 @@ static void ask_sections(struct collect *c)
 		s->take(r, o);
 		record(c, s->answer, o);
 	}
-	for (const struct section *s = sections; s->name; s++)
-		for (uint32_t i = 0; s->decide && i < r->n_gpus; i++)
-			s->decide(r, &r->gpus[i]);
+	for (const struct section *const *p = sections; *p; p++)
+		for (uint32_t i = 0; (*p)->decide && i < r->n_gpus; i++)
+			(*p)->decide(r, &r->gpus[i]);
 }
 
 static int collect(struct collect *c, struct err *e)

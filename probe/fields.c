@@ -142,9 +142,9 @@ static json_t *gpu_to_json(const struct report *r, const struct gpu *g)
 	else
 		json_put_bool(o, "awake", g->awake == AWAKE_YES);
 	json_object_set_new(o, "bars", bars_to_json(g->bars));
-	for (const struct section *s = sections; s->name; s++)
-		if (s->json)
-			s->json(o, g, r);
+	for (const struct section *const *p = sections; *p; p++)
+		if ((*p)->json)
+			(*p)->json(o, g, r);
 	return o;
 }
 
@@ -159,9 +159,9 @@ json_t *probe_to_json(const struct report *r)
 	for (uint32_t i = 0; i < r->n_gpus; i++)
 		json_array_append_new(gpus, gpu_to_json(r, &r->gpus[i]));
 	json_object_set_new(o, "gpus", gpus);
-	for (const struct section *s = sections; s->name; s++)
-		if (s->json_report)
-			s->json_report(o, r);
+	for (const struct section *const *p = sections; *p; p++)
+		if ((*p)->json_report)
+			(*p)->json_report(o, r);
 	json_put_int(o, "gpus_left_out", r->n_left_out);
 	json_put_int(o, "functions_unclassed", r->n_unclassed);
 	return o;

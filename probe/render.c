@@ -168,9 +168,9 @@ static void print_gpu(FILE *to, const struct report *r, const struct gpu *g, boo
 	print_bars(to, g);
 	print_place(to, g);
 	print_now(to, g);
-	for (const struct section *s = sections; s->name; s++)
-		if (s->text)
-			s->text(to, g, r, verbose);
+	for (const struct section *const *p = sections; *p; p++)
+		if ((*p)->text)
+			(*p)->text(to, g, r, verbose);
 	fputc('\n', to);
 }
 
@@ -216,9 +216,9 @@ void render_report(FILE *to, const struct report *r, bool whole, bool verbose)
 			r->n_unclassed);
 	if (!whole)
 		return;
-	for (const struct section *s = sections; s->name; s++)
-		if (s->text_report)
-			s->text_report(to, r, verbose);
+	for (const struct section *const *p = sections; *p; p++)
+		if ((*p)->text_report)
+			(*p)->text_report(to, r, verbose);
 	if (!r->n_gpus && !r->n_unclassed)
 		fprintf(to, "No GPU or accelerator is on the PCI bus; models run on the CPU.\n\n");
 	print_cpu(to, &r->cpu);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A section is one subject of the report: its files, its library's answer, its decisions, its JSON and
- * its text, in one file of probe/ and one row of sections[]. collect.c calls the steps of all rows in
+ * its text, in one file of probe/ and one entry of sections[]. collect.c calls the steps of all entries in
  * this order, whatever the machine:
  *
  *   read    files, through src_*: recorded and replayed by the source. Before the libraries are asked.
@@ -42,7 +42,7 @@ struct section {
 	void (*text_report)(FILE *to, const struct report *r, bool verbose);
 };
 
-/* Ends with a row without a name. Any function may be NULL. */
-extern const struct section sections[];
+/* Any function may be NULL. Ends with NULL. */
+extern const struct section *const sections[];
 
 #endif

@@ -2,8 +2,6 @@
 /* The subjects of the report, in the order in which they are shown. */
 #include "probe/section.h"
 
-/* clang-format off */
-const struct section sections[] = {
-	{ .name = NULL },
+const struct section *const sections[] = {
+	NULL,
 };
-/* clang-format on */
