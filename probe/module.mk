@@ -6,6 +6,7 @@ probe.lib := \
 	answers.c \
 	capture.c \
 	check.c \
+	child.c \
 	collect.c \
 	drivers.c \
 	fields.c \

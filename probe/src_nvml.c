@@ -8,18 +8,10 @@
  * no header of NVIDIA's is needed.
  */
 #include <dlfcn.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <time.h>
 
-#include "base/own.h"
+#include "probe/child.h"
 #include "probe/probe_priv.h"
 
 #define NVML_TEXT_MAX        96 /* NVML_DEVICE_UUID_V2_BUFFER_SIZE and ..._NAME_V2_... */
@@ -232,86 +224,38 @@ static struct nvml_fn ask_device(const struct api *api, const char *pci)
 	return f;
 }
 
-static void send(int fd, const struct message *m)
-{
-	/* Far below PIPE_BUF, so it arrives whole or not at all. */
-	if (write(fd, m, sizeof(*m)) != (ssize_t)sizeof(*m))
-		_exit(1);
-}
+/* What the child is asked. */
+struct question {
+	const char (*pci)[24];
+	uint32_t n;
+};
 
-_Static_assert(sizeof(struct message) <= 4096, "one record is one atomic write");
-
-static void child(int fd, const char (*pci)[24], uint32_t n)
+static void answer(int to, void *arg)
 {
+	const struct question *q = arg;
 	char version[NVML_TEXT_MAX + 1] = "";
 	struct api api = { 0 };
 	struct message m = { 0 };
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	/* Nobody else stops a child whose parent died; its crash is no news, its prints are no answer. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	setrlimit(RLIMIT_CORE, &(struct rlimit) { 0 });
-	dup2(null, STDOUT_FILENO);
-	dup2(null, STDERR_FILENO);
 	m.why = start(&api);
 	m.driver_version = fact_text_unknown(m.why ? m.why : WHY_NOT_EXPORTED);
 	if (!m.why && api.driver_version && api.driver_version(version, NVML_TEXT_MAX) == 0)
 		m.driver_version = fact_text_of(version, SRC_NVML);
-	send(fd, &m);
-	for (uint32_t i = 0; !m.why && i < n; i++) {
-		struct message answer = { .fn = ask_device(&api, pci[i]) };
+	child_send(to, &m, sizeof(m));
+	for (uint32_t i = 0; !m.why && i < q->n; i++) {
+		const struct message one = { .fn = ask_device(&api, q->pci[i]) };
 
-		send(fd, &answer);
+		child_send(to, &one, sizeof(one));
 	}
-	/* No nvmlShutdown, no exit handlers: the end of the process closes the driver's files. */
-	_exit(0);
+	/* No nvmlShutdown: the end of the process closes the driver's files. */
 }
 
 /* --- in the parent ------------------------------------------------------------------------------------ */
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* 1: a record; 0: the child ended; -ETIMEDOUT: nothing came in time. */
-static int receive(int fd, int timeout_ms, struct message *m)
-{
-	int64_t until = now_ms() + timeout_ms;
-
-	for (;;) {
-		struct pollfd p = { .fd = fd, .events = POLLIN };
-		int64_t left = until - now_ms();
-		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -ETIMEDOUT;
-		return read(fd, m, sizeof(*m)) == (ssize_t)sizeof(*m);
-	}
-}
-
-/*
- * Kill and collect. A driver that hangs in the kernel keeps its process until it is done: after a
- * while we go on without it.
- */
-static void reap(pid_t pid)
-{
-	const struct timespec pause = { .tv_nsec = 1000000 };
-
-	kill(pid, SIGKILL);
-	for (int i = 0; i < 200 && waitpid(pid, NULL, WNOHANG) == 0; i++)
-		nanosleep(&pause, NULL);
-}
-
-static void collect(int fd, uint32_t n, int timeout_ms, struct nvml_view *v)
+static void collect(const struct child *c, uint32_t n, int timeout_ms, struct nvml_view *v)
 {
 	struct message m;
-	int rc = receive(fd, timeout_ms, &m);
+	int rc = child_receive(c, &m, sizeof(m), timeout_ms);
 
 	if (rc == 1 && m.why) {
 		v->why = m.why;
@@ -325,7 +269,7 @@ static void collect(int fd, uint32_t n, int timeout_ms, struct nvml_view *v)
 	 * an idle card when it is first asked, which takes seconds on large ones and is no hang.
 	 */
 	while (rc == 1 && v->n < n) {
-		rc = receive(fd, DEVICE_TIMES * timeout_ms, &m);
+		rc = child_receive(c, &m, sizeof(m), DEVICE_TIMES * timeout_ms);
 		if (rc == 1)
 			v->fns[v->n++] = m.fn;
 	}
@@ -337,21 +281,13 @@ static void collect(int fd, uint32_t n, int timeout_ms, struct nvml_view *v)
 
 void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_view *v)
 {
-	int ends[2];
+	struct question q = { .pci = pci, .n = n };
+	struct child c;
 
 	*v = (struct nvml_view) { .asked = true, .why = WHY_NO_LIBRARY };
 	v->driver_version = fact_text_unknown(WHY_NO_LIBRARY);
-	if (pipe2(ends, O_CLOEXEC) != 0)
+	if (child_open(&c, answer, &q))
 		return;
-	own_fd int from = ends[0];
-	own_fd int to = ends[1];
-	pid_t pid = fork();
-
-	if (pid == 0)
-		child(to, pci, n);
-	if (pid < 0)
-		return;
-	own_close_fd(&to);
-	collect(from, n, timeout_ms, v);
-	reap(pid);
+	collect(&c, n, timeout_ms, v);
+	child_close(&c);
 }

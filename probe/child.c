@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "base/io.h"
+#include "base/own.h"
+
+/* Nobody else stops a child whose parent died; its crash is no news, its prints are no answer. */
+static void settle(void)
+{
+	own_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setrlimit(RLIMIT_CORE, &(struct rlimit) { 0 });
+	dup2(null, STDIN_FILENO);
+	dup2(null, STDOUT_FILENO);
+	dup2(null, STDERR_FILENO);
+}
+
+int child_open(struct child *c, void (*work)(int to, void *arg), void *arg)
+{
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	own_fd int from = ends[0];
+	own_fd int to = ends[1];
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		settle();
+		work(to, arg);
+		_exit(0);
+	}
+	*c = (struct child) { .pid = pid, .from = take_fd(&from) };
+	return 0;
+}
+
+void child_send(int to, const void *record, size_t size)
+{
+	if (io_write(to, record, size))
+		_exit(1);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int child_receive(const struct child *c, void *record, size_t size, int timeout_ms)
+{
+	int64_t until = now_ms() + timeout_ms;
+	size_t got = 0;
+
+	while (got < size) {
+		struct pollfd p = { .fd = c->from, .events = POLLIN };
+		int64_t left = until - now_ms();
+		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
+
+		if (ready < 0 && errno == EINTR)
+			continue;
+		if (ready <= 0)
+			return -ETIMEDOUT;
+		ssize_t n = read(c->from, (char *)record + got, size - got);
+
+		if (n <= 0)
+			return 0;
+		got += (size_t)n;
+	}
+	return 1;
+}
+
+/*
+ * A driver that hangs in the kernel keeps its process until it is done: after a while we go on without
+ * it.
+ */
+void child_close(struct child *c)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+
+	own_close_fd(&c->from);
+	kill(c->pid, SIGKILL);
+	for (int i = 0; i < 200 && waitpid(c->pid, NULL, WNOHANG) == 0; i++)
+		nanosleep(&pause, NULL);
+}
