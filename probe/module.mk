@@ -23,6 +23,7 @@ probe.lib := \
 	src_pci.c \
 	src_sysfs.c \
 	src_topo.c \
+	usb4_ids.c \
 
 probe.pkgs := pciaccess libdrm hwloc
 probe.programs := probe
