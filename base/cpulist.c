@@ -21,27 +21,35 @@ static int number(const char **s, unsigned *v)
 	return 0;
 }
 
-static int range(const char **s, struct cpuset *set)
-{
-	unsigned first, last, step = 1;
-	int rc = number(s, &first);
+struct range {
+	unsigned first, last, step;
+};
 
-	last = first;
+static int range(const char **s, struct range *r)
+{
+	int rc = number(s, &r->first);
+
+	r->last = r->first;
+	r->step = 1;
 	if (!rc && **s == '-') {
 		++*s;
-		rc = number(s, &last);
+		rc = number(s, &r->last);
 		if (!rc && **s == ':') {
 			++*s;
-			rc = number(s, &step);
+			rc = number(s, &r->step);
 		}
 	}
 	if (rc)
 		return rc;
-	if (last < first || !step)
-		return -EINVAL;
-	for (unsigned i = first; i <= last; i += step)
-		set->bits[i / 8] |= (uint8_t)(1u << (i % 8));
-	return 0;
+	return r->last < r->first || !r->step ? -EINVAL : 0;
+}
+
+/* After a range: 1 another follows, 0 the list ends, else -EINVAL. */
+static int more(const char **s)
+{
+	if (!**s)
+		return 0;
+	return *(*s)++ == ',' ? 1 : -EINVAL;
 }
 
 int cpulist_parse(const char *list, struct cpuset *set)
@@ -50,15 +58,60 @@ int cpulist_parse(const char *list, struct cpuset *set)
 	if (!*list)
 		return 0;
 	for (;;) {
-		int rc = range(&list, set);
+		struct range r;
+		int rc = range(&list, &r);
 
 		if (rc)
 			return rc;
-		if (!*list)
-			return 0;
-		if (*list++ != ',')
-			return -EINVAL;
+		for (unsigned i = r.first; i <= r.last; i += r.step)
+			set->bits[i / 8] |= (uint8_t)(1u << (i % 8));
+		rc = more(&list);
+		if (rc <= 0)
+			return rc;
 	}
+}
+
+int cpulist_order(const char *list, unsigned *cpus, int max)
+{
+	int n = 0;
+
+	for (;;) {
+		struct range r;
+		int rc = range(&list, &r);
+
+		for (unsigned i = r.first; !rc && i <= r.last; i += r.step) {
+			if (n == max)
+				return -ERANGE;
+			cpus[n++] = i;
+		}
+		if (!rc)
+			rc = more(&list);
+		if (rc <= 0)
+			return rc ? rc : n;
+	}
+}
+
+bool cpulist_order_text(const unsigned *cpus, int n, char *buf, size_t size)
+{
+	struct text t;
+
+	text_init(&t, buf, size);
+	for (int i = 0, end; i < n; i = end + 1) {
+		unsigned step = i + 1 < n && cpus[i + 1] > cpus[i] ? cpus[i + 1] - cpus[i] : 0;
+
+		for (end = i; step && end + 1 < n && cpus[end + 1] == cpus[end] + step;)
+			end++;
+		if (step > 1 && end == i + 1)
+			end = i; /* two are no stride: the second may begin a run */
+		text_add(&t, "%s%u", i ? "," : "", cpus[i]);
+		if (end > i)
+			text_add(&t, "-%u", cpus[end]);
+		if (end > i && step > 1)
+			text_add(&t, ":%u", step);
+	}
+	if (t.cut)
+		buf[0] = '\0';
+	return !t.cut;
 }
 
 bool cpuset_has(const struct cpuset *set, unsigned cpu)
@@ -104,13 +157,22 @@ static void write_list(const struct cpuset *set, bool strides, struct text *t)
 	}
 }
 
-bool cpulist_text(const struct cpuset *set, char *buf, size_t size)
+bool cpulist_ranges(const struct cpuset *set, char *buf, size_t size)
 {
 	struct text t;
 
 	text_init(&t, buf, size);
 	write_list(set, false, &t);
-	if (!t.cut)
+	if (t.cut)
+		buf[0] = '\0';
+	return !t.cut;
+}
+
+bool cpulist_text(const struct cpuset *set, char *buf, size_t size)
+{
+	struct text t;
+
+	if (cpulist_ranges(set, buf, size))
 		return true;
 	text_init(&t, buf, size);
 	write_list(set, true, &t);

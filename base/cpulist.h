@@ -24,4 +24,15 @@ int cpulist_parse(const char *list, struct cpuset *set);
  */
 bool cpulist_text(const struct cpuset *set, char *buf, size_t size);
 
+/* The same in plain ranges only, for readers that know no strides. */
+bool cpulist_ranges(const struct cpuset *set, char *buf, size_t size);
+
+/*
+ * Lists whose order counts, in the same form: "0-6:2,1-7:2" is 0 2 4 6 1 3 5 7. cpulist_order() fills at
+ * most max CPUs and returns their count, or -EINVAL (not a list) or -ERANGE (too long, or a CPU beyond
+ * CPUS_MAX). cpulist_order_text() is false when the text does not fit; buf is then empty.
+ */
+int cpulist_order(const char *list, unsigned *cpus, int max);
+bool cpulist_order_text(const unsigned *cpus, int n, char *buf, size_t size);
+
 #endif

@@ -9,7 +9,7 @@ static const char *const src_names[SRC_COUNT] = {
 	[SRC_NONE] = "none",     [SRC_SYSFS] = "sysfs", [SRC_PROC] = "proc",   [SRC_PCI] = "pci",
 	[SRC_DRM] = "drm",       [SRC_HWLOC] = "hwloc", [SRC_HWMON] = "hwmon", [SRC_NVML] = "nvml",
 	[SRC_ENGINE] = "engine", [SRC_TABLE] = "table", [SRC_CACHE] = "cache", [SRC_USER] = "user",
-	[SRC_GUESS] = "guess",
+	[SRC_API] = "api",       [SRC_GUESS] = "guess",
 };
 
 static const char *const why_names[WHY_COUNT] = {

@@ -24,6 +24,7 @@ enum src {
 	SRC_TABLE,    /* a table in berth; the row names its source */
 	SRC_CACHE,    /* seen earlier on this machine */
 	SRC_USER,     /* an option on the command line */
+	SRC_API,      /* a compute interface itself: CUDA, HIP, Vulkan, Level Zero */
 	SRC_GUESS,    /* derived, with an assumption that the output names */
 	SRC_COUNT
 };

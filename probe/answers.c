@@ -209,6 +209,9 @@ void topo_view_from_json(struct topo_view *v, const json_t *o)
 	*v = (struct topo_view) { .asked = true };
 	fields_from_json(json_object_get(o, "cpu"), cpu_fields, n_cpu_topo_fields, &v->cpu);
 	drop_negative(cpu_fields, n_cpu_topo_fields, &v->cpu);
+	/* Captures of older versions have no such key. */
+	if (!json_object_get(json_object_get(o, "cpu"), "core_order"))
+		v->cpu.core_order = fact_text_unknown(WHY_NONE);
 	/* launch pins to it. */
 	if (fact_text_known(&v->cpu.cpuset) && cpulist_parse(v->cpu.cpuset.v, &set))
 		v->cpu.cpuset = fact_text_unknown(WHY_GARBLED);

@@ -166,7 +166,8 @@ static struct cpu cpu_unknown(void)
 			      .threads = no,
 			      .packages = no,
 			      .numa_nodes = no,
-			      .cpuset = no_text };
+			      .cpuset = no_text,
+			      .core_order = no_text };
 }
 
 /* A folder that tells nothing about a machine is not one. */

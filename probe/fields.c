@@ -48,6 +48,7 @@ const struct field cpu_fields[] = {
 	FIELD(struct cpu, packages, FIELD_FACT, UNIT_NONE, "packages"),
 	FIELD(struct cpu, numa_nodes, FIELD_FACT, UNIT_NONE, "NUMA nodes"),
 	FIELD(struct cpu, cpuset, FIELD_FACT_TEXT, UNIT_NONE, "one CPU per core"),
+	FIELD(struct cpu, core_order, FIELD_FACT_TEXT, UNIT_NONE, NULL),
 	FIELD_KEY(struct cpu, ram_total, "ram_total_bytes", FIELD_FACT, UNIT_BYTES, "RAM"),
 	FIELD_KEY(struct cpu, ram_available, "ram_available_bytes", FIELD_FACT, UNIT_BYTES, "available"),
 };

@@ -6,19 +6,28 @@
 #include "base/cmd.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "probe/format.h"
 #include "probe/probe_priv.h"
 #include "probe/render_priv.h"
 
 struct options {
 	bool json, check, wake, topology;
+	int format;
 	const char *machine, *capture, *device;
 	int quiet, verbose;
 };
+
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_ENV, FORMAT_SLURM };
+
+static const char *const formats[] = { "text", "json", "env", "slurm", NULL };
 
 /* clang-format off */
 static const struct opt opts[] = {
 	{ "json", 0, OPT_FLAG, NULL, offsetof(struct options, json),
 	  "Print one JSON object, berth.probe/1.", NULL, 0, 0 },
+	{ "format", 0, OPT_ENUM, "FORM", offsetof(struct options, format),
+	  "text, json, env (variables that select these GPUs) or slurm (lines for gres.conf).",
+	  formats, 0, 0 },
 	{ "device", 'd', OPT_TEXT, "SEL", offsetof(struct options, device),
 	  "Show only these GPUs: ADDR, UUID or a part of the name, separated by commas.", NULL, 0, 0 },
 	{ "machine", 'm', OPT_TEXT, "DIR", offsetof(struct options, machine),
@@ -42,6 +51,7 @@ static const struct opt opts[] = {
 static const struct example examples[] = {
 	{ "berth probe", "Show the GPUs, and the CPU with its memory." },
 	{ "berth probe --json | jq '.gpus[].vram_free_bytes'", "Free memory of each GPU, for a script." },
+	{ "berth probe --format env -d 03:00.0", "Variables that make programs see this GPU alone." },
 	{ "berth probe --capture report", "Write a folder to attach to a bug report." },
 	{ "berth probe --machine report", "See what another machine saw." },
 	{ NULL, NULL },
@@ -117,9 +127,19 @@ static int show(const struct options *o, struct run *run, struct err *e)
 
 	if (rc)
 		return rc;
-	if (o->json)
+	switch ((enum format)o->format) {
+	case FORMAT_JSON:
 		return print_json(probe_to_json(r), e);
-	render_report(stdout, r, !o->device, o->verbose > 0);
+	case FORMAT_ENV:
+		format_env(stdout, r);
+		break;
+	case FORMAT_SLURM:
+		format_slurm(stdout, r);
+		break;
+	case FORMAT_TEXT:
+		render_report(stdout, r, !o->device, o->verbose > 0);
+		break;
+	}
 	return written(e);
 }
 
@@ -204,7 +224,9 @@ static int answer(const struct options *o, struct run *run, struct record **rec,
 
 static int probe(const struct options *o, const struct log *log, struct err *e)
 {
-	struct want want = { .wake = o->wake, .check = o->check, .topology = o->topology };
+	struct want want = { .wake = o->wake,
+			     .check = o->check,
+			     .topology = o->topology || o->format == FORMAT_SLURM };
 	own_free struct run *run = NULL;
 	struct machine m;
 	int rc = machine_open(&m, o->machine, e);
@@ -242,6 +264,15 @@ int main(int argc, char **argv)
 	if (o.capture && o.device)
 		return cmd_usage_error(&command,
 				       "--capture keeps the whole machine; leave out --device");
+	if (o.json && o.format != FORMAT_TEXT && o.format != FORMAT_JSON)
+		return cmd_usage_error(&command, "--json and --format %s ask for two forms",
+				       formats[o.format]);
+	if (o.json)
+		o.format = FORMAT_JSON;
+	o.json = o.format == FORMAT_JSON;
+	if (o.format > FORMAT_JSON && (o.check || o.capture))
+		return cmd_usage_error(&command, "--format %s prints GPUs; leave out %s",
+				       formats[o.format], o.check ? "--check" : "--capture");
 	log_init(&log, "berth probe", o.quiet, o.verbose);
 	int rc = probe(&o, &log, &e);
 

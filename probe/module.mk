@@ -10,7 +10,9 @@ probe.lib := \
 	collect.c \
 	drivers.c \
 	fields.c \
+	format.c \
 	host.c \
+	index.c \
 	lines.c \
 	merge.c \
 	parse.c \

@@ -131,6 +131,8 @@ struct cpu {
 	 * fit, with strides as taskset(1) reads them: "0-126:2".
 	 */
 	struct fact_text cpuset;
+	/* The same CPUs in the order in which hwloc, and so Slurm, counts cores: "0-6:2,1-7:2". */
+	struct fact_text core_order;
 };
 
 struct report {

@@ -45,4 +45,6 @@ struct section {
 /* Any function may be NULL. Ends with NULL. */
 extern const struct section *const sections[];
 
+extern const struct section section_index;
+
 #endif

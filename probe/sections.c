@@ -3,5 +3,6 @@
 #include "probe/section.h"
 
 const struct section *const sections[] = {
+	&section_index,
 	NULL,
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/own.h"
 #include "probe/probe_priv.h"
 
 /*
@@ -70,22 +71,25 @@ static void pick_cpus(hwloc_topology_t topo, hwloc_const_bitmap_t ours, struct c
 {
 	hwloc_obj_type_t type = hwloc_get_nbobjs_by_type(topo, HWLOC_OBJ_CORE) > 0 ? HWLOC_OBJ_CORE
 										   : HWLOC_OBJ_PU;
+	own_free unsigned *order = calloc(CPUS_MAX, sizeof(*order));
 	struct cpuset set = { 0 };
-	int64_t cores = 0;
+	int cores = 0;
 
 	for (hwloc_obj_t o = NULL; (o = hwloc_get_next_obj_by_type(topo, type, o));) {
 		hwloc_bitmap_t here = hwloc_bitmap_dup(o->cpuset);
 
-		if (!here)
+		if (!here || !order) {
+			hwloc_bitmap_free(here);
 			return;
+		}
 		hwloc_bitmap_and(here, here, ours);
 		int cpu = hwloc_bitmap_first(here);
 
 		hwloc_bitmap_free(here);
-		if (cpu < 0 || cpu >= CPUS_MAX)
+		if (cpu < 0 || cpu >= CPUS_MAX || cores == CPUS_MAX)
 			continue;
 		set.bits[cpu / 8] |= (uint8_t)(1u << (cpu % 8));
-		cores++;
+		order[cores++] = (unsigned)cpu;
 	}
 	if (!cores)
 		return;
@@ -93,6 +97,12 @@ static void pick_cpus(hwloc_topology_t topo, hwloc_const_bitmap_t ours, struct c
 	c->cpuset = (struct fact_text) { .src = SRC_HWLOC };
 	if (!cpulist_text(&set, c->cpuset.v, sizeof(c->cpuset.v)))
 		c->cpuset = fact_text_unknown(WHY_GARBLED);
+	/* Where we may not use all of the machine, our count of its cores is not Slurm's. */
+	if (!hwloc_bitmap_isequal(ours, hwloc_topology_get_complete_cpuset(topo)))
+		return;
+	c->core_order.src = SRC_HWLOC;
+	if (!cpulist_order_text(order, cores, c->core_order.v, sizeof(c->core_order.v)))
+		c->core_order = fact_text_unknown(WHY_GARBLED);
 }
 
 static void ask_cpu(hwloc_topology_t topo, hwloc_const_bitmap_t ours, struct cpu *c)
@@ -106,7 +116,7 @@ static void ask_cpu(hwloc_topology_t topo, hwloc_const_bitmap_t ours, struct cpu
 	c->packages = count_used(topo, HWLOC_OBJ_PACKAGE, ours);
 	c->numa_nodes = count_used(topo, HWLOC_OBJ_NUMANODE, ours);
 	c->cores = fact_unknown(WHY_NOT_EXPORTED);
-	c->cpuset = fact_text_unknown(WHY_NOT_EXPORTED);
+	c->cpuset = c->core_order = fact_text_unknown(WHY_NOT_EXPORTED);
 	pick_cpus(topo, ours, c);
 }
 
