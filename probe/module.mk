@@ -13,7 +13,9 @@ probe.lib := \
 	format.c \
 	host.c \
 	index.c \
+	kfd.c \
 	lines.c \
+	memory.c \
 	merge.c \
 	parse.c \
 	sections.c \

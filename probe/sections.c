@@ -4,5 +4,7 @@
 
 const struct section *const sections[] = {
 	&section_index,
+	&section_memory,
+	&section_kfd,
 	NULL,
 };
