@@ -13,9 +13,7 @@ probe.lib := \
 	format.c \
 	host.c \
 	index.c \
-	kfd.c \
 	lines.c \
-	memory.c \
 	merge.c \
 	parse.c \
 	sections.c \
@@ -27,6 +25,8 @@ probe.lib := \
 	src_pci.c \
 	src_sysfs.c \
 	src_topo.c \
+	tunnel.c \
+	usb4.c \
 	usb4_ids.c \
 
 probe.pkgs := pciaccess libdrm hwloc

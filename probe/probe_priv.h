@@ -34,8 +34,8 @@ void parse_meminfo(const char *text, struct fact *total, struct fact *available)
 void parse_cpuinfo(const char *text, struct cpu *c);
 
 /*
- * Keep the lines whose key (before a colon, or in a line without one before a blank) is in keys[] (ends
- * with NULL). In place: what a capture stores of files that also hold serial numbers.
+ * Keep the lines whose key (before a colon) is in keys[] (ends with NULL). In place: what a capture
+ * stores of files that also hold serial numbers.
  */
 void keep_lines(char *text, const char *const *keys);
 
@@ -60,11 +60,10 @@ int src_link_name(const struct source *s, const char *path, char *buf, size_t si
 bool src_exists(const struct source *s, const char *path); /* a folder */
 
 /*
- * As src_read, but only the lines with these keys (keep_lines): what else the file holds, as serial
- * numbers, is neither returned nor recorded.
+ * The real folder that a link of sysfs leads to ("sys/class/drm/card0" is "sys/devices/..."), by its
+ * letters alone; the path itself when it is no link that can be followed. Recorded.
  */
-long src_read_lines(const struct source *s, const char *path, const char *const *keys, char *buf,
-		    size_t size);
+void src_folder(const struct source *s, const char *path, char *dir, size_t size);
 
 /* "dir/name" read into buf, which is empty on failure. -EFBIG when the path does not fit. */
 long src_read_in(const struct source *s, const char *dir, const char *name, char *buf, size_t size);

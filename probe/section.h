@@ -42,11 +42,11 @@ struct section {
 	void (*text_report)(FILE *to, const struct report *r, bool verbose);
 };
 
-extern const struct section section_kfd, section_memory;
-
 /* Any function may be NULL. Ends with NULL. */
 extern const struct section *const sections[];
 
 extern const struct section section_index;
+extern const struct section section_tunnel;
+extern const struct section section_usb4;
 
 #endif

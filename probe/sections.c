@@ -3,8 +3,8 @@
 #include "probe/section.h"
 
 const struct section *const sections[] = {
+	&section_tunnel,
 	&section_index,
-	&section_memory,
-	&section_kfd,
+	&section_usb4,
 	NULL,
 };

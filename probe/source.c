@@ -47,22 +47,6 @@ long src_read(const struct source *s, const char *path, char *buf, size_t size)
 	return n;
 }
 
-long src_read_lines(const struct source *s, const char *path, const char *const *keys, char *buf,
-		    size_t size)
-{
-	long n = remembered(s, path, machine_read(s->m, path, buf, size));
-
-	if (n < 0) {
-		record_failure(s, path, n);
-		return n;
-	}
-	keep_lines(buf, keys);
-	text_trim(buf);
-	if (s->rec)
-		record_file(s->rec, path, buf);
-	return (long)strlen(buf);
-}
-
 long src_read_bytes(const struct source *s, const char *path, void *buf, size_t size)
 {
 	long n = remembered(s, path, machine_read_bytes(s->m, path, buf, size));
@@ -122,6 +106,46 @@ int src_link_name(const struct source *s, const char *path, char *buf, size_t si
 	const char *name = slash ? slash + 1 : target;
 
 	return *name && text_copy(buf, size, name) ? 0 : -EBADMSG;
+}
+
+/*
+ * Where a link in folder `dir` leads, by the letters alone: the kernel's links are relative and go up
+ * and down real folders. False for an absolute target or one that does not fit.
+ */
+static bool follow(const char *dir, const char *target, char *out, size_t size)
+{
+	if (*target == '/' || !text_copy(out, size, dir))
+		return false;
+	while (*target) {
+		size_t len = strcspn(target, "/"), end = strlen(out);
+
+		if (len == 2 && memcmp(target, "..", 2) == 0) {
+			char *slash = strrchr(out, '/');
+
+			*(slash ? slash : out) = '\0';
+		} else if (len && !(len == 1 && *target == '.')) {
+			int n = snprintf(out + end, size - end, "%s%.*s", end ? "/" : "", (int)len,
+					 target);
+
+			if (n < 0 || (size_t)n >= size - end)
+				return false;
+		}
+		target += len + (target[len] == '/');
+	}
+	return out[0];
+}
+
+/* A hand-made folder may hold the device itself where the kernel has a link. */
+void src_folder(const struct source *s, const char *path, char *dir, size_t size)
+{
+	char target[PATH_SIZE], parent[PATH_SIZE];
+	const char *slash = strrchr(path, '/');
+
+	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
+	if (machine_link(s->m, path, target, sizeof(target)) || !follow(parent, target, dir, size))
+		text_copy(dir, size, path);
+	else if (s->rec)
+		record_link(s->rec, path, target);
 }
 
 bool src_exists(const struct source *s, const char *path)

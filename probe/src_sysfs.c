@@ -48,43 +48,12 @@ static uint32_t read_id(const struct fn *f, const char *name)
 	return (uint32_t)v;
 }
 
-/*
- * Where a link in folder `dir` leads, by the letters alone: the kernel's links are relative and go up
- * and down real folders. False for an absolute target or one that does not fit.
- */
-static bool follow(const char *dir, const char *target, char *out, size_t size)
-{
-	if (*target == '/' || !text_copy(out, size, dir))
-		return false;
-	while (*target) {
-		size_t len = strcspn(target, "/"), end = strlen(out);
-
-		if (len == 2 && memcmp(target, "..", 2) == 0) {
-			char *slash = strrchr(out, '/');
-
-			*(slash ? slash : out) = '\0';
-		} else if (len && !(len == 1 && *target == '.')) {
-			int n = snprintf(out + end, size - end, "%s%.*s", end ? "/" : "", (int)len,
-					 target);
-
-			if (n < 0 || (size_t)n >= size - end)
-				return false;
-		}
-		target += len + (target[len] == '/');
-	}
-	return out[0];
-}
-
 void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size)
 {
-	char link[PATH_SIZE], target[PATH_SIZE];
+	char link[PATH_SIZE];
 
-	/* A hand-made folder may hold the function itself where the kernel has a link. */
 	snprintf(link, sizeof(link), BUS "/%s", pci);
-	if (machine_link(s->m, link, target, sizeof(target)) || !follow(BUS, target, dir, size))
-		text_copy(dir, size, link);
-	else if (s->rec)
-		record_link(s->rec, link, target);
+	src_folder(s, link, dir, size);
 }
 
 /*

@@ -10,10 +10,16 @@
 
 #define TB_DOMAINS_MAX 8
 #define TB_ROUTERS_MAX 32
+#define TB_PORTS_MAX   8
 
 struct tb_domain {
-	char name[24];                    /* "domain0" */
-	char nhi[24];                     /* PCI address of its host controller; may be empty */
+	char name[24]; /* "domain0" */
+	char nhi[24];  /* PCI address of its host controller; may be empty */
+	/* The switch that the host controller sits below, where it is a chip of its own; else empty. */
+	char above[24];
+	/* Ports that the firmware says it tunnels through, in the order of its USB4 ports. */
+	uint32_t n_ports;
+	char ports[TB_PORTS_MAX][24];
 	struct fact_text security;        /* none, user, secure, dponly, usbonly, nopcie */
 	struct fact iommu_dma_protection; /* 1: the IOMMU guards DMA of what is plugged in */
 	struct fact deauthorization;      /* 1: authorised devices can be revoked */
@@ -24,7 +30,8 @@ struct tb_router {
 	int domain;    /* index in domains[]; -1: none */
 	char parent[24];
 	bool host;
-	struct fact authorized; /* 0 no, 1 yes, 2 yes by key */
+	/* 0 no, 1 yes, 2 yes by key; not exported where the domain forbids PCIe (dponly, nopcie). */
+	struct fact authorized;
 	struct fact_text vendor_name, device_name;
 	struct fact generation; /* 3 Thunderbolt 3, 4 USB4 */
 	/* Each way, seen from the router: the speed of one lane in Mb/s, and lanes. */
@@ -32,6 +39,7 @@ struct tb_router {
 	bool asymmetric; /* lanes differ: a display took some */
 	struct fact_text nvm_version;
 	struct fact nvm_authenticate; /* status of the last firmware update; 0 is good */
+	bool safe_mode;               /* its firmware does not start: it can only be flashed */
 };
 
 struct usb4 {
@@ -39,7 +47,7 @@ struct usb4 {
 	uint32_t n_domains, n_routers;
 	struct tb_domain domains[TB_DOMAINS_MAX];
 	struct tb_router routers[TB_ROUTERS_MAX];
-	uint32_t n_left_out;
+	uint32_t n_left_out; /* domains and routers beyond what is kept */
 };
 
 enum certainty { CERTAINTY_UNKNOWN = 0, CERTAINTY_LIKELY, CERTAINTY_CERTAIN };
@@ -53,8 +61,10 @@ struct tunnel {
 	enum certainty domain_certainty, router_certainty;
 	char how[120];        /* by which rule, for people */
 	char candidates[120]; /* names of the routers it may be, while more than one */
-	struct fact
-		pcie_bytes_per_s; /* what the cable leaves for PCIe, both ways alike; SRC_TABLE */
+	/* By a table, from the slowest link between the host and the router. */
+	struct fact pcie_bytes_per_s;     /* to expect, as measured on such links */
+	struct fact pcie_max_bytes_per_s; /* what the link leaves for PCIe at most */
+	char hotplug_port[24]; /* the nearest port above that can hot-plug; may be empty */
 	bool oculink_hint; /* a hot-plug slot with a narrow link below no tunnel: perhaps a cable */
 };
 

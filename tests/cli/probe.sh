@@ -46,6 +46,13 @@ if [ -e "$T/cap-asleep/sys/devices/pci0000:00/0000:00:01.1/$dgpu/mem_info_vram_t
 else
 	fail "its memory counters are read" "mem_info_vram_total is not in the capture"
 fi
+# A box that nobody authorised leaves its controller asleep: what the driver has in memory is read, the
+# firmware's version is not. What names one person's box is never read.
+box=$T/cap-usb4-unauthorised/sys/devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1
+[ -e "$box/authorized" ] && ok "a router of a sleeping controller is read" ||
+	fail "a router of a sleeping controller is read" "authorized is not in the capture"
+private=$(find "$T"/cap-* -name unique_id -o -name key -o -path "$box/nvm_version")
+[ -z "$private" ] && ok "no router's own id is read" || fail "no router's own id is read" "$private"
 run "$BERTH" probe --machine "$M/asleep" --wake --device 03:00.0 --json
 if grep -q '"power_mw": 666000' "$T/out"; then
 	ok "--wake reads the sensors"
