@@ -11,16 +11,18 @@
 static const struct driver drivers[] = {
 	/* kernel: amdgpu_vram_mgr.c and amdgpu_pm.c name the files; ROCm, and RADV of mesa, run on it. */
 	{ .name = "amdgpu", .compute = true, .vram_sysfs = true, .busy = "gpu_busy_percent",
-	  .power = { "power1_average", "power1_input" }, .power_cap = "power1_cap", .temp = "temp1_input" },
+	  .power = { "power1_average", "power1_input" }, .power_cap = { "power1_cap" }, .temp = "temp1_input" },
 	/* NVIDIA's own modules, open or closed: CUDA and Vulkan; numbers only by NVML. */
 	{ .name = "nvidia", .compute = true, .nvml = true },
 	/* mesa: NVK (Vulkan) runs on it. kernel: nouveau_hwmon.c. */
-	{ .name = "nouveau", .compute = true, .power = { "power1_input" }, .power_cap = "power1_max",
+	{ .name = "nouveau", .compute = true, .power = { "power1_input" }, .power_cap = { "power1_max" },
 	  .temp = "temp1_input" },
 	/* mesa: ANV runs on both. kernel: i915_hwmon.c and xe_hwmon.c export energy, not power; temp2 is
-	   the package, since 6.15. */
-	{ .name = "i915", .compute = true, .power_cap = "power1_max" },
-	{ .name = "xe", .compute = true, .power_cap = "power1_max", .temp = "temp2_input" },
+	   the package, since 6.15. Of xe's limits the first is the card's sustained one, then the
+	   package's, then the card's short one: cards have some of them. */
+	{ .name = "i915", .compute = true, .power_cap = { "power1_max" } },
+	{ .name = "xe", .compute = true, .power_cap = { "power1_max", "power2_max", "power1_cap" },
+	  .temp = "temp2_input" },
 	/* kernel: radeon_pm.c. mesa: RADV needs amdgpu, and ROCm too. */
 	{ .name = "radeon", .temp = "temp1_input",
 	  .note = "display only: Vulkan and ROCm need the amdgpu driver" },

@@ -11,9 +11,11 @@ probe.lib := \
 	drivers.c \
 	fields.c \
 	format.c \
+	gpu_metrics.c \
 	host.c \
 	index.c \
 	lines.c \
+	live.c \
 	merge.c \
 	parse.c \
 	sections.c \

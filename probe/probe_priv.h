@@ -33,6 +33,9 @@ void parse_meminfo(const char *text, struct fact *total, struct fact *available)
 /* What hwloc tells better: the model's name, logical CPUs, cores and packages of /proc/cpuinfo. */
 void parse_cpuinfo(const char *text, struct cpu *c);
 
+/* amdgpu's pp_dpm_sclk and its like: the level in force and the highest one, MHz. */
+void parse_clock_levels(const char *text, struct fact *now, struct fact *max);
+
 /*
  * Keep the lines whose key (before a colon) is in keys[] (ends with NULL). In place: what a capture
  * stores of files that also hold serial numbers.
@@ -197,6 +200,19 @@ void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size);
 /* Memory (never wakes) and sensors (only when awake, or with wake). */
 void hwmon_read(const struct source *s, struct gpu *g, bool wake);
 
+/* The hwmonN folder of the function in `dir`; false when its driver has none. */
+bool hwmon_dir(const struct source *s, const char *dir, char *out, size_t size);
+
+struct sensor_dir {
+	const struct source *s;
+	const char *dir; /* where the files are */
+	bool amdgpu;     /* its -EPERM means asleep, not forbidden */
+};
+
+/* A file of one number that cannot be negative, times mul / div; both at least 1. */
+struct fact sensor_read(const struct sensor_dir *d, const char *name, int64_t mul, int64_t div,
+			enum src src);
+
 /* libpciaccess. Names only, from pci.ids, for the gpus of r. */
 void pci_ask_names(const struct report *r, struct pci_view *v);
 void pci_ask_list(const struct report *r, bool wake, struct pci_view *v);
@@ -256,7 +272,7 @@ struct driver {
 	bool vram_sysfs;      /* mem_info_* files */
 	const char *busy;     /* file of the device's folder; NULL: none */
 	const char *power[2]; /* hwmon files in microwatts, first that reads */
-	const char *power_cap;
+	const char *power_cap[3];
 	const char *temp; /* hwmon file in thousandths of a degree */
 	const char *note; /* what being bound to it means, when that is not plain; may be NULL */
 };

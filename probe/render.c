@@ -132,25 +132,6 @@ static void print_place(FILE *to, const struct gpu *g)
 	line_print(to, "DRM nodes", l.buf);
 }
 
-static void print_now(FILE *to, const struct gpu *g)
-{
-	bool cap = fact_known(&g->power_cap_mw);
-	struct line l;
-
-	line_init(&l);
-	if (fact_known(&g->power_mw))
-		line_part(&l, "%s%s%s", GPU(power_mw), cap ? " of " : "",
-			  cap ? GPU(power_cap_mw) : "");
-	else if (cap)
-		line_part(&l, "power limit %s", GPU(power_cap_mw));
-	if (fact_known(&g->temp_mc))
-		line_part(&l, "%s", GPU(temp_mc));
-	if (fact_known(&g->busy_percent))
-		line_part(&l, "%s %% busy", GPU(busy_percent));
-	if (l.t.len)
-		line_print(to, "now", l.buf);
-}
-
 static void print_gpu(FILE *to, const struct report *r, const struct gpu *g, bool verbose)
 {
 	char title[160];
@@ -167,7 +148,6 @@ static void print_gpu(FILE *to, const struct report *r, const struct gpu *g, boo
 	print_memory(to, g);
 	print_bars(to, g);
 	print_place(to, g);
-	print_now(to, g);
 	for (const struct section *const *p = sections; *p; p++)
 		if ((*p)->text)
 			(*p)->text(to, g, r, verbose);

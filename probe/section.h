@@ -48,5 +48,6 @@ extern const struct section *const sections[];
 extern const struct section section_index;
 extern const struct section section_tunnel;
 extern const struct section section_usb4;
+extern const struct section section_live;
 
 #endif

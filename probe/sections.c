@@ -4,6 +4,7 @@
 
 const struct section *const sections[] = {
 	&section_tunnel,
+	&section_live,
 	&section_index,
 	&section_usb4,
 	NULL,

@@ -9,27 +9,23 @@
 #include "base/own.h"
 #include "probe/probe_priv.h"
 
-struct ask {
-	const struct source *s;
-	const char *dir; /* the folder of the file */
-	bool amdgpu;
-};
-
-/* A count that cannot be negative, divided; unknown with the reason of the errno. */
-static struct fact read_number(const struct ask *a, const char *name, int64_t divide, enum src src)
+struct fact sensor_read(const struct sensor_dir *d, const char *name, int64_t mul, int64_t div,
+			enum src src)
 {
 	char path[PATH_SIZE];
-	uint64_t v;
+	uint64_t v, scaled;
 	int rc = -EFBIG;
 
-	if ((size_t)snprintf(path, sizeof(path), "%s/%s", a->dir, name) < sizeof(path))
-		rc = src_read_u64(a->s, path, &v);
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", d->dir, name) < sizeof(path))
+		rc = src_read_u64(d->s, path, &v);
 	/* Newer amdgpu refuses so, instead of waking, when the device fell asleep since we looked. */
-	if (rc == -EPERM && a->amdgpu)
+	if (rc == -EPERM && d->amdgpu)
 		return fact_unknown(WHY_ASLEEP);
 	if (rc)
 		return fact_unknown(why_of(rc));
-	return v <= INT64_MAX ? fact_of((int64_t)v / divide, src) : fact_unknown(WHY_GARBLED);
+	if (__builtin_mul_overflow(v, (uint64_t)mul, &scaled) || scaled > INT64_MAX)
+		return fact_unknown(WHY_GARBLED);
+	return fact_of((int64_t)scaled / div, src);
 }
 
 /* used above total, or a total of no honest card: wrong numbers are no numbers. */
@@ -41,12 +37,12 @@ static void check_pair(struct fact *total, struct fact *used)
 
 static void read_memory(const struct source *s, struct gpu *g, const char *dir)
 {
-	const struct ask a = { .s = s, .dir = dir };
+	const struct sensor_dir a = { .s = s, .dir = dir };
 
-	g->vram_total = read_number(&a, "mem_info_vram_total", 1, SRC_SYSFS);
-	g->vram_used = read_number(&a, "mem_info_vram_used", 1, SRC_SYSFS);
-	g->gtt_total = read_number(&a, "mem_info_gtt_total", 1, SRC_SYSFS);
-	g->gtt_used = read_number(&a, "mem_info_gtt_used", 1, SRC_SYSFS);
+	g->vram_total = sensor_read(&a, "mem_info_vram_total", 1, 1, SRC_SYSFS);
+	g->vram_used = sensor_read(&a, "mem_info_vram_used", 1, 1, SRC_SYSFS);
+	g->gtt_total = sensor_read(&a, "mem_info_gtt_total", 1, 1, SRC_SYSFS);
+	g->gtt_used = sensor_read(&a, "mem_info_gtt_used", 1, 1, SRC_SYSFS);
 	check_pair(&g->vram_total, &g->vram_used);
 	check_pair(&g->gtt_total, &g->gtt_used);
 	if (fact_known(&g->vram_total) && fact_known(&g->vram_used))
@@ -63,8 +59,7 @@ static void all_unknown(struct gpu *g, enum why why)
 	g->power_mw = g->power_cap_mw = g->temp_mc = g->busy_percent = fact_unknown(why);
 }
 
-/* hwmonN: the first folder in hwmon/. */
-static bool hwmon_dir(const struct source *s, const char *dir, char *out, size_t size)
+bool hwmon_dir(const struct source *s, const char *dir, char *out, size_t size)
 {
 	own_free char **names = NULL;
 	char parent[PATH_SIZE];
@@ -73,30 +68,32 @@ static bool hwmon_dir(const struct source *s, const char *dir, char *out, size_t
 		return false;
 	if (machine_list(s->m, parent, &names) < 1)
 		return false;
-	return (size_t)snprintf(out, size, "%s/%s", parent, names[0]) < size;
+	/* Recorded as a folder: a capture in which every file of it failed must find it again. */
+	return (size_t)snprintf(out, size, "%s/%s", parent, names[0]) < size && src_exists(s, out);
 }
 
 static void read_sensors(const struct source *s, struct gpu *g, const struct driver *d,
 			 const char *dir)
 {
-	const struct ask device = { .s = s, .dir = dir, .amdgpu = d->vram_sysfs };
+	const struct sensor_dir device = { .s = s, .dir = dir, .amdgpu = d->vram_sysfs };
 	char hwmon[PATH_SIZE];
 
 	if (d->busy)
-		g->busy_percent = read_number(&device, d->busy, 1, SRC_SYSFS);
+		g->busy_percent = sensor_read(&device, d->busy, 1, 1, SRC_SYSFS);
 	if (fact_known(&g->busy_percent) && g->busy_percent.v > 100)
 		g->busy_percent = fact_unknown(WHY_GARBLED);
 	if (!hwmon_dir(s, dir, hwmon, sizeof(hwmon)))
 		return;
-	const struct ask a = { .s = s, .dir = hwmon, .amdgpu = d->vram_sysfs };
+	const struct sensor_dir a = { .s = s, .dir = hwmon, .amdgpu = d->vram_sysfs };
 
 	/* hwmon counts power in microwatts. APUs and newer cards have only one of the two files. */
-	for (int i = 0; i < 2 && d->power[i] && !fact_known(&g->power_mw); i++)
-		g->power_mw = read_number(&a, d->power[i], 1000, SRC_HWMON);
-	if (d->power_cap)
-		g->power_cap_mw = read_number(&a, d->power_cap, 1000, SRC_HWMON);
+	for (size_t i = 0; i < ARRAY_LEN(d->power) && d->power[i] && !fact_known(&g->power_mw); i++)
+		g->power_mw = sensor_read(&a, d->power[i], 1, 1000, SRC_HWMON);
+	for (size_t i = 0;
+	     i < ARRAY_LEN(d->power_cap) && d->power_cap[i] && !fact_known(&g->power_cap_mw); i++)
+		g->power_cap_mw = sensor_read(&a, d->power_cap[i], 1, 1000, SRC_HWMON);
 	if (d->temp)
-		g->temp_mc = read_number(&a, d->temp, 1, SRC_HWMON);
+		g->temp_mc = sensor_read(&a, d->temp, 1, 1, SRC_HWMON);
 }
 
 static void sensors_unknown(struct gpu *g, const struct driver *d)
@@ -107,7 +104,7 @@ static void sensors_unknown(struct gpu *g, const struct driver *d)
 		g->busy_percent = asleep;
 	if (d->power[0])
 		g->power_mw = asleep;
-	if (d->power_cap)
+	if (d->power_cap[0])
 		g->power_cap_mw = asleep;
 	if (d->temp)
 		g->temp_mc = asleep;
