@@ -126,7 +126,7 @@ static void unknown(json_t *o, const char *key, enum why why)
 	json_put_fact(o, key, &f);
 }
 
-static json_t *gpu_to_json(const struct report *r, const struct gpu *g)
+json_t *gpu_to_json(const struct report *r, const struct gpu *g)
 {
 	json_t *o = json_object();
 

@@ -7,13 +7,15 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "probe/format.h"
+#include "probe/modes_priv.h"
 #include "probe/probe_priv.h"
 #include "probe/render_priv.h"
 
 struct options {
 	bool json, check, wake, topology;
 	int format;
-	const char *machine, *capture, *device;
+	const char *machine, *capture, *device, *diff;
+	const char *to; /* the operand of --diff; NULL: this machine */
 	int quiet, verbose;
 };
 
@@ -35,6 +37,9 @@ static const struct opt opts[] = {
 	{ "capture", 0, OPT_TEXT, "DIR", offsetof(struct options, capture),
 	  "Write what the probe reads to a new folder, without host name, UUIDs and serial numbers.",
 	  NULL, 0, 0 },
+	{ "diff", 0, OPT_TEXT, "DIR", offsetof(struct options, diff),
+	  "Print what differs between a captured machine and another, or this one; -v: live values too.",
+	  NULL, 0, 0 },
 	{ "check", 0, OPT_FLAG, NULL, offsetof(struct options, check),
 	  "Print every disagreement between the scan and libpciaccess, libdrm and hwloc.", NULL, 0, 0 },
 	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, wake),
@@ -53,6 +58,7 @@ static const struct example examples[] = {
 	{ "berth probe --json | jq '.gpus[].vram_free_bytes'", "Free memory of each GPU, for a script." },
 	{ "berth probe --format env -d 03:00.0", "Variables that make programs see this GPU alone." },
 	{ "berth probe --capture report", "Write a folder to attach to a bug report." },
+	{ "berth probe --diff report", "What changed since: moved, gone, other driver, other BAR sizes." },
 	{ "berth probe --machine report", "See what another machine saw." },
 	{ NULL, NULL },
 };
@@ -60,7 +66,7 @@ static const struct example examples[] = {
 static const struct cmd command = {
 	.name = "probe",
 	.summary = "show the GPUs and accelerators of this machine",
-	.operands = "",
+	.operands = "[DIR]",
 	.description =
 		"Lists every display and accelerator function of the PCI bus (classes 03xx, 0b40 and 1200): "
 		"ids and names, the driver or why there is none, BARs, NUMA node, CPUs and IOMMU group, DRM "
@@ -71,13 +77,15 @@ static const struct cmd command = {
 		"Memory and sensors of NVIDIA's driver come from its library libnvidia-ml.so.1, asked in a "
 		"child process that is killed when the library does not answer within two seconds, or a device "
 		"within six. The environment variable BERTH_NVML names another library to ask.\n\n"
+		"--diff DIR compares a captured machine with this one, or with a second captured one; a GPU is "
+		"known again by its UUID, or by its ids and subsystem, wherever it is now.\n\n"
 		"With --capture, the machine's host name, the UUIDs of its GPUs and the serial numbers of its "
 		"files are replaced or left out; with --json, what is printed is what the captured folder "
 		"will show.",
 	.opts = opts,
 	.n_opts = ARRAY_LEN(opts),
-	.exits = "0  the machine was shown, even with no GPU; with --check: no disagreement\n"
-		 "1  --device names no GPU; with --check: disagreements were printed\n"
+	.exits = "0  the machine was shown, even with no GPU; --check, --diff: no disagreement, no difference\n"
+		 "1  --device names no GPU; --check, --diff: disagreements or differences were printed\n"
 		 "2  wrong usage\n"
 		 "3  --check: the captured machine holds no library's answers to compare\n"
 		 "4  the machine folder is none, or the capture's folder is not empty\n"
@@ -244,6 +252,55 @@ static int probe(const struct options *o, const struct log *log, struct err *e)
 	return rc;
 }
 
+static int diff(const struct options *o, struct err *e)
+{
+	const struct compare_opts c = {
+		.from = strcmp(o->diff, "now") ? o->diff : NULL,
+		.to = o->to,
+		.json = o->json,
+		.wake = o->wake,
+		.live = o->verbose > 0,
+	};
+
+	return compare_machines(&c, e);
+}
+
+/* 0, or EXIT_USAGE once a sentence was printed. */
+static int check_usage(struct options *o, int n_operands, char **operands)
+{
+	if (n_operands > !!o->diff)
+		return cmd_usage_error(
+			&command, "'%s' is one word too many: %s", operands[!!o->diff],
+			o->diff ? "--diff compares two machines" : "probe takes only options");
+	if (n_operands && strcmp(operands[0], "now") != 0)
+		o->to = operands[0];
+	if (o->diff && (o->machine || o->device || o->capture || o->check))
+		return cmd_usage_error(&command, "--diff takes two machines and no --%s",
+				       o->machine   ? "machine"
+				       : o->device  ? "device"
+				       : o->capture ? "capture"
+						    : "check");
+	if (o->check && (o->capture || o->device))
+		return cmd_usage_error(&command, "--check compares the whole machine; leave out %s",
+				       o->capture ? "--capture" : "--device");
+	if (o->capture && o->device)
+		return cmd_usage_error(&command,
+				       "--capture keeps the whole machine; leave out --device");
+	if (o->json && o->format != FORMAT_TEXT && o->format != FORMAT_JSON)
+		return cmd_usage_error(&command, "--json and --format %s ask for two forms",
+				       formats[o->format]);
+	if (o->format > FORMAT_JSON && (o->check || o->capture || o->diff))
+		return cmd_usage_error(&command, "--format %s prints GPUs; leave out %s",
+				       formats[o->format],
+				       o->check     ? "--check"
+				       : o->capture ? "--capture"
+						    : "--diff");
+	if (o->json)
+		o->format = FORMAT_JSON;
+	o->json = o->format == FORMAT_JSON;
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { 0 };
@@ -254,27 +311,11 @@ int main(int argc, char **argv)
 
 	if (go != CMD_RUN)
 		return cmd_exit(go);
-	if (first < argc)
-		return cmd_usage_error(&command,
-				       "'%s' is one word too many: probe takes only options",
-				       argv[first]);
-	if (o.check && (o.capture || o.device))
-		return cmd_usage_error(&command, "--check compares the whole machine; leave out %s",
-				       o.capture ? "--capture" : "--device");
-	if (o.capture && o.device)
-		return cmd_usage_error(&command,
-				       "--capture keeps the whole machine; leave out --device");
-	if (o.json && o.format != FORMAT_TEXT && o.format != FORMAT_JSON)
-		return cmd_usage_error(&command, "--json and --format %s ask for two forms",
-				       formats[o.format]);
-	if (o.json)
-		o.format = FORMAT_JSON;
-	o.json = o.format == FORMAT_JSON;
-	if (o.format > FORMAT_JSON && (o.check || o.capture))
-		return cmd_usage_error(&command, "--format %s prints GPUs; leave out %s",
-				       formats[o.format], o.check ? "--check" : "--capture");
-	log_init(&log, "berth probe", o.quiet, o.verbose);
-	int rc = probe(&o, &log, &e);
+	int rc = check_usage(&o, argc - first, argv + first);
 
+	if (rc)
+		return rc;
+	log_init(&log, "berth probe", o.quiet, o.verbose);
+	rc = o.diff ? diff(&o, &e) : probe(&o, &log, &e);
 	return rc < 0 ? (int)err_report("probe", rc, &e) : rc;
 }

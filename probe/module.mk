@@ -8,6 +8,7 @@ probe.lib := \
 	check.c \
 	child.c \
 	collect.c \
+	diff.c \
 	drivers.c \
 	fields.c \
 	format.c \
@@ -33,4 +34,4 @@ probe.lib := \
 
 probe.pkgs := pciaccess libdrm hwloc
 probe.programs := probe
-probe.probe.src := main.c render.c
+probe.probe.src := main.c compare.c render.c

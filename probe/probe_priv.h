@@ -291,6 +291,8 @@ extern const struct field cpu_fields[];
 extern const size_t n_cpu_fields;
 extern const size_t n_cpu_topo_fields; /* the first rows: without RAM */
 
+/* One element of berth.probe/1's `gpus`. */
+json_t *gpu_to_json(const struct report *r, const struct gpu *g);
 json_t *bars_to_json(const struct bar bars[PROBE_BARS]);
 void bars_from_json(struct bar bars[PROBE_BARS], const json_t *a);
 /* A size a BAR can have: at most 2^62, so that sums and JSON integers hold it. */

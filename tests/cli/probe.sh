@@ -26,6 +26,14 @@ for dir in "$M"/*/ "$BUILD"/tests/machines/*/; do
 	fi
 done
 
+# --- lines for other programs ---
+for n in nvidia2 twosocket three; do
+	exits "env of $n" 0 "$BERTH" probe --machine "$(machine $n)" --format env
+	golden "probe-$n.env" "$T/out"
+	exits "gres.conf of $n" 0 "$BERTH" probe --machine "$(machine $n)" --format slurm
+	golden "probe-$n.gres" "$T/out"
+done
+
 # --- a machine without GPUs is a normal answer ---
 run "$BERTH" probe --machine "$M/none"
 if [ "$(grep -c 'No GPU' "$T/out")" -eq 1 ] && grep -q '^CPU ' "$T/out"; then

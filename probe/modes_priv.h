@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MIT */
+/* What `berth probe` does besides showing one report. Each returns an exit code or a negative errno. */
+#ifndef BERTH_PROBE_MODES_PRIV_H
+#define BERTH_PROBE_MODES_PRIV_H
+
+#include "base/log.h"
+#include "probe/probe_priv.h"
+
+/* --diff: two machines, each a captured folder or NULL for this one. EXIT_YES: no difference. */
+struct compare_opts {
+	const char *from, *to;
+	bool json, wake, live;
+};
+
+int compare_machines(const struct compare_opts *o, struct err *e);
+
+#endif
