@@ -8,7 +8,8 @@
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make bench      timings, as ratios against peers in the same run
 #   make fuzz       every fuzz target, FUZZ_SECONDS=20 each
-#   make ci         what CI runs: check, sanitizers, fuzzing
+#   make lab        real kernels in emulated machines: TESTS="topology hotplug" runs some cases
+#   make ci         what CI runs: check, sanitizers, fuzzing, the lab
 #   make nightly    what does not fit into CI
 #   make format     clang-format over our C
 #
@@ -69,7 +70,7 @@ pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
 program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 
 # Goals that build nothing here need no library.
-NO_BUILD := deps demo check clean format ci nightly help fuzz bench
+NO_BUILD := deps demo check clean format ci nightly help fuzz bench lab
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
 ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))))
 HAVE_PKGS := $(shell for p in $(ALL_PKGS); do $(PKGCONF) --exists $$p 2>/dev/null && echo $$p; done)
@@ -211,7 +212,7 @@ format:
 	clang-format -i $(wildcard $(addsuffix /*.[ch],$(MODULES)) tests/*/*.[ch])
 
 help:
-	@sed -n '2,16s/^# \{0,1\}//p' Makefile
+	@sed -n '2,17s/^# \{0,1\}//p' Makefile
 
 # --- tests -------------------------------------------------------------------------------------------
 
@@ -253,7 +254,7 @@ TREES := $(wildcard tests/machines/*.tree)
 $(BUILD)/tests/machines/.unfolded: tests/machines/unfold.py $(TREES)
 	$(Q)mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(TREES) && touch $@
 
-.PHONY: check check-run test-programs fuzz fuzz-run bench ci nightly
+.PHONY: check check-run test-programs fuzz fuzz-run lab lab-run bench ci nightly
 .SECONDARY:
 test-programs: $(UNIT) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(BUILD)/tests/modelgen/modelgen \
 	$(BUILD)/tests/models/.unpacked $(BUILD)/tests/machines/.unfolded
@@ -272,6 +273,13 @@ fuzz:
 
 fuzz-run: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 	$(Q)BUILD=$(BUILD) SECONDS_EACH=$(FUZZ_SECONDS) sh tests/fuzz.sh $(FUZZ)
+
+lab:
+	$(Q)sh base/deps/packages.sh build test lab
+	$(Q)$(MAKE) --no-print-directory lab-run
+
+lab-run: programs
+	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) sh tests/lab/run.sh $(TESTS)
 
 bench:
 	$(Q)sh base/deps/packages.sh build bench

@@ -32,6 +32,13 @@ struct pool {
 };
 
 struct gpu_memory {
+	/* What was read and asked; pools are made of it, and of vram_*, gtt_* and kfd of struct gpu. */
+	struct fact integrated; /* 1: it works in the machine's RAM */
+	struct fact visible_total, visible_used;
+	struct fact bar1_total, bar1_used; /* NVML's; else the size of BAR 1 */
+	struct fact system_total;          /* RAM that i915 or xe offers to the GPU */
+	struct fact page_limit;            /* ttm.pages_limit in bytes: all GPUs' GTT together */
+
 	uint32_t n_pools;
 	struct pool pools[POOLS_MAX];
 	struct fact

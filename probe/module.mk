@@ -15,8 +15,10 @@ probe.lib := \
 	gpu_metrics.c \
 	host.c \
 	index.c \
+	kfd.c \
 	lines.c \
 	live.c \
+	memory.c \
 	merge.c \
 	parse.c \
 	sections.c \

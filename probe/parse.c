@@ -214,10 +214,10 @@ void parse_cpuinfo(const char *text, struct cpu *c)
 
 static bool is_kept(const char *line, size_t len, const char *const *keys)
 {
-	size_t n = 0;
+	const char *colon = memchr(line, ':', len), *blank = memchr(line, ' ', len);
+	const char *end = colon ? colon : blank ? blank : line + len;
+	size_t n = (size_t)(end - line);
 
-	while (n < len && line[n] != ':')
-		n++;
 	while (n && (line[n - 1] == ' ' || line[n - 1] == '\t'))
 		n--;
 	for (; *keys; keys++)

@@ -19,6 +19,7 @@
 #include "base/machine.h"
 #include "base/text.h"
 #include "probe/index.h"
+#include "probe/kfd.h"
 #include "probe/link.h"
 #include "probe/live.h"
 #include "probe/memory.h"
@@ -103,6 +104,7 @@ struct gpu {
 	struct link link;
 	struct tunnel tunnel;
 	struct gpu_memory memory;
+	struct kfd kfd;
 	struct live live;
 	struct holders holders;
 	struct passthrough place;

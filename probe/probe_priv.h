@@ -37,8 +37,8 @@ void parse_cpuinfo(const char *text, struct cpu *c);
 void parse_clock_levels(const char *text, struct fact *now, struct fact *max);
 
 /*
- * Keep the lines whose key (before a colon) is in keys[] (ends with NULL). In place: what a capture
- * stores of files that also hold serial numbers.
+ * Keep the lines whose key (before a colon, or in a line without one before a blank) is in keys[] (ends
+ * with NULL). In place: what a capture stores of files that also hold serial numbers.
  */
 void keep_lines(char *text, const char *const *keys);
 
@@ -61,6 +61,13 @@ int src_read_i64(const struct source *s, const char *path, int64_t *v);
 int src_link(const struct source *s, const char *path, char *buf, size_t size);
 int src_link_name(const struct source *s, const char *path, char *buf, size_t size);
 bool src_exists(const struct source *s, const char *path); /* a folder */
+
+/*
+ * As src_read, but only the lines with these keys (keep_lines): what else the file holds, as serial
+ * numbers, is neither returned nor recorded.
+ */
+long src_read_lines(const struct source *s, const char *path, const char *const *keys, char *buf,
+		    size_t size);
 
 /*
  * The real folder that a link of sysfs leads to ("sys/class/drm/card0" is "sys/devices/..."), by its

@@ -76,24 +76,6 @@ static void print_driver(FILE *to, const struct gpu *g)
 	line_print(to, "driver", l.buf);
 }
 
-static void print_memory(FILE *to, const struct gpu *g)
-{
-	struct line l;
-
-	line_init(&l);
-	if (fact_known(&g->vram_total))
-		line_part(&l, "%s on the card, %s used, %s free (%s)", GPU(vram_total),
-			  GPU(vram_used), GPU(vram_free), src_name(g->vram_total.src));
-	else if (g->vram_total.why == WHY_NOT_APPLICABLE)
-		line_part(&l, "works in the machine's RAM");
-	else
-		line_part(&l, "%s", GPU(vram_total));
-	if (fact_known(&g->gtt_total))
-		text_add(&l.t, "; may map %s of RAM, %s used (%s)", GPU(gtt_total), GPU(gtt_used),
-			 src_name(g->gtt_total.src));
-	line_print(to, "memory", l.buf);
-}
-
 static void print_bars(FILE *to, const struct gpu *g)
 {
 	char size[TEXT_SIZE_MAX];
@@ -145,7 +127,6 @@ static void print_gpu(FILE *to, const struct report *r, const struct gpu *g, boo
 	print_driver(to, g);
 	if (fact_text_known(&g->uuid))
 		line_print(to, "UUID", g->uuid.v);
-	print_memory(to, g);
 	print_bars(to, g);
 	print_place(to, g);
 	for (const struct section *const *p = sections; *p; p++)

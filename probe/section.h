@@ -42,6 +42,8 @@ struct section {
 	void (*text_report)(FILE *to, const struct report *r, bool verbose);
 };
 
+extern const struct section section_kfd, section_memory;
+
 /* Any function may be NULL. Ends with NULL. */
 extern const struct section *const sections[];
 

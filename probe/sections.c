@@ -6,6 +6,8 @@ const struct section *const sections[] = {
 	&section_tunnel,
 	&section_live,
 	&section_index,
+	&section_memory,
+	&section_kfd,
 	&section_usb4,
 	NULL,
 };

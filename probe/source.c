@@ -47,6 +47,22 @@ long src_read(const struct source *s, const char *path, char *buf, size_t size)
 	return n;
 }
 
+long src_read_lines(const struct source *s, const char *path, const char *const *keys, char *buf,
+		    size_t size)
+{
+	long n = remembered(s, path, machine_read(s->m, path, buf, size));
+
+	if (n < 0) {
+		record_failure(s, path, n);
+		return n;
+	}
+	keep_lines(buf, keys);
+	text_trim(buf);
+	if (s->rec)
+		record_file(s->rec, path, buf);
+	return (long)strlen(buf);
+}
+
 long src_read_bytes(const struct source *s, const char *path, void *buf, size_t size)
 {
 	long n = remembered(s, path, machine_read_bytes(s->m, path, buf, size));

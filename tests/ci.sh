@@ -1,6 +1,6 @@
 #!/bin/sh
-# What CI runs on a clean checkout: check first, then sanitizers, then fuzzing. Prints the minutes of each
-# stage and stops at the first that fails.
+# What CI runs on a clean checkout: check first, then sanitizers, fuzzing and the lab. Prints the minutes
+# of each stage and stops at the first that fails.
 set -u
 : "${MAKE:=make}"
 stages=
@@ -25,4 +25,6 @@ stage() {
 stage check "$MAKE" --no-print-directory STRICT=1 check
 stage asan "$MAKE" --no-print-directory STRICT=1 SAN=asan check
 stage fuzz "$MAKE" --no-print-directory fuzz
+# Each case has its own limit; this one is for all of them together.
+stage lab timeout -k 30 1800 "$MAKE" --no-print-directory STRICT=1 lab
 printf '%s' "$stages"

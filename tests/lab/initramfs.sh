@@ -1,0 +1,42 @@
+#!/bin/sh
+# The guests' file system: initramfs.sh KERNEL-FOLDER OUT. Writes OUT, an uncompressed cpio archive:
+# busybox, our programs from $BUILD with the libraries they load, lspci, the names of PCI ids, the modules
+# below, and guest/. What one case adds comes as a second archive behind it (vm.py).
+set -eu
+: "${BUILD:=build}"
+kernel=$1 out=$2
+# What the lab itself talks through; drivers of the GPUs that QEMU has; VFIO.
+modules='virtio_pci virtio_console bochs|bochs_drm cirrus|cirrus_qemu virtio_gpu vfio_pci'
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+trap 'exit 130' INT TERM
+
+# The program and every library the loader would take for it, at their own paths.
+program() {
+	cp -L "$1" "$2"
+	ldd "$1" | sed -n 's/^.*[[:space:]]\(\/[^ ]*\) (0x.*/\1/p' | while read -r lib; do
+		mkdir -p "$root${lib%/*}"
+		[ -e "$root$lib" ] || cp -L "$lib" "$root$lib"
+	done
+}
+
+mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/out" "$root/lab/modules" \
+	"$root/berth/bin" "$root/berth/libexec/berth" "$root/usr/share/misc"
+busybox=$(command -v busybox) || busybox=/bin/busybox
+cp -L "$busybox" "$root/bin/busybox"
+ln -s busybox "$root/bin/sh"
+program "$BUILD/bin/berth" "$root/berth/bin/berth"
+# The core needs the engine, which the guest has no use for.
+for p in "$BUILD"/libexec/berth/*; do
+	[ "${p##*/}" = core ] || program "$p" "$root/berth/libexec/berth/${p##*/}"
+done
+program "$(PATH=$PATH:/usr/sbin:/sbin command -v lspci)" "$root/bin/lspci"
+for ids in /usr/share/misc/pci.ids /usr/share/hwdata/pci.ids; do
+	[ ! -e "$ids" ] || cp -L "$ids" "$root/usr/share/misc/pci.ids"
+done
+# shellcheck disable=SC2086 # one word per module
+python3 tests/lab/modules.py "$kernel/modules" "$root/lab/modules" $modules
+cp tests/lab/guest/init "$root/init"
+cp tests/lab/guest/lib.sh "$root/lab/lib.sh"
+chmod 755 "$root/init"
+(cd "$root" && find . | cpio -o -H newc -R +0:+0 --quiet) >"$out"

@@ -1,0 +1,83 @@
+#!/bin/sh
+# The lab: real kernels in emulated machines with the hardware that a test machine lacks. run.sh [CASE...]
+# runs all cases or those named, and ends with one line that CI reads.
+#
+#   run.sh        this: the order, the limits, the summary
+#   kernel.sh     a Debian kernel and its modules, by apt, kept in the cache
+#   modules.py    those modules a guest loads, with what they depend on
+#   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
+#   vm.py         boots one case in QEMU, plugs what it asks for, collects its results (qmp.py: the protocol)
+#   guest/        what runs in a guest before and around its script
+#   lab.py        helpers of the checks on the host
+#   cases/NAME/   one machine and what is asked of it:
+#       vm        the machine (the head of vm.py says how it is written)
+#       guest.sh  runs in the guest, with guest/lib.sh; what it leaves in /out comes to the host
+#       check.py  optional: runs on the host and judges what came
+#
+# No case looks at how long something took: the host may be busy. Emulation is used even where /dev/kvm
+# exists, so that every machine runs the same thing. A case that needs an acceleration to be bearable is
+# the wrong case.
+set -u
+: "${BUILD:=build}"
+BUILD=$(realpath --relative-to=. "$BUILD")
+STRICT=${STRICT:-}
+export LC_ALL=C BUILD PYTHONDONTWRITEBYTECODE=1
+export BERTH="$PWD/$BUILD/bin/berth"
+unset BERTH_RUNTIME_DIR COLUMNS LINES NO_COLOR
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+trap 'exit 130' INT TERM
+passed=0 failed=0 skipped=0
+
+broken() {
+	echo "FAIL  lab: $1"
+	echo "0 passed, 1 failed, 0 skipped"
+	exit 1
+}
+
+# What this system lacks, which STRICT=1 does not let pass.
+unable() {
+	[ -z "$STRICT" ] || broken "$1"
+	echo "skip  lab: $1"
+	echo "0 passed, 0 failed, 1 skipped"
+	exit 0
+}
+
+count() {
+	grep -c "^$1 " "$out/$2.log"
+}
+
+# Skips and failures are shown; passed tests are counted.
+case_run() {
+	name=$1 start=$(date +%s)
+	{
+		python3 tests/lab/vm.py "tests/lab/cases/$name" "$kernel" "$out/initramfs" "$out/$name" || echo "FAIL vm.py: broke"
+		if [ -e "tests/lab/cases/$name/check.py" ] && [ -d "$out/$name/files" ]; then
+			PYTHONPATH=tests/lab python3 "tests/lab/cases/$name/check.py" "$out/$name" || echo "FAIL check.py: broke"
+		fi
+	} >"$out/$name.log" 2>&1 </dev/null
+	good=$(count ok "$name") bad=$(count FAIL "$name") left=$(count skip "$name")
+	[ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1 && echo "ran no test" >>"$out/$name.log"
+	passed=$((passed + good)) failed=$((failed + bad)) skipped=$((skipped + left))
+	verdict=ok
+	[ "$bad" -eq 0 ] || verdict=FAIL
+	printf '%-5s lab/%-24s %3d  %3d s\n' "$verdict" "$name" "$good" $(($(date +%s) - start))
+	grep -v '^ok ' "$out/$name.log" | head -n 80 | sed 's/^/    /'
+	rm -rf "${out:?}/$name"
+}
+
+case $(uname -m) in x86_64) ;; *) unable "its machines and kernels are for x86-64" ;; esac
+for tool in qemu-system-x86_64 busybox cpio zstd iasl lspci ldd python3; do
+	PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || unable "no $tool; base/deps/packages.sh lab installs it"
+done
+kernel=$(sh tests/lab/kernel.sh) || unable "no kernel for the guests"
+sh tests/lab/initramfs.sh "$kernel" "$out/initramfs" || broken "no file system for the guests"
+echo "lab: Linux $(cat "$kernel/release"), $(qemu-system-x86_64 --version | sed -n '1s/ (.*//p')"
+[ $# -gt 0 ] || set -- tests/lab/cases/*/
+for c; do
+	c=$(basename "$c")
+	[ -d "tests/lab/cases/$c" ] || { echo "no case is named $c" && exit 2; }
+	case_run "$c"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]
