@@ -22,6 +22,7 @@ static const char *const why_names[WHY_COUNT] = {
 	[WHY_TIMEOUT] = "timed out",
 	[WHY_GARBLED] = "garbled",
 	[WHY_NOT_APPLICABLE] = "not applicable",
+	[WHY_LOST] = "lost",
 };
 
 struct fact_text fact_text_of(const char *v, enum src src)

@@ -40,6 +40,7 @@ enum why {
 	WHY_TIMEOUT,    /* the library did not answer in time */
 	WHY_GARBLED,    /* what was read is not a sensible value */
 	WHY_NOT_APPLICABLE,
+	WHY_LOST, /* the device fell off its bus, or wants a reset before it answers again */
 	WHY_COUNT
 };
 
