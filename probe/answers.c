@@ -36,18 +36,6 @@ static const struct field drm_rows[] = {
 static const struct field topo_rows[] = {
 	FIELD(struct topo_fn, numa_node, FIELD_FACT, UNIT_NONE, NULL),
 };
-
-static const struct field nvml_rows[] = {
-	FIELD(struct nvml_fn, uuid, FIELD_FACT_TEXT, UNIT_NONE, NULL),
-	FIELD(struct nvml_fn, name, FIELD_FACT_TEXT, UNIT_NONE, NULL),
-	FIELD_KEY(struct nvml_fn, vram_total, "vram_total_bytes", FIELD_FACT, UNIT_BYTES, NULL),
-	FIELD_KEY(struct nvml_fn, vram_used, "vram_used_bytes", FIELD_FACT, UNIT_BYTES, NULL),
-	FIELD_KEY(struct nvml_fn, vram_free, "vram_free_bytes", FIELD_FACT, UNIT_BYTES, NULL),
-	FIELD(struct nvml_fn, power_mw, FIELD_FACT, UNIT_MW, NULL),
-	FIELD(struct nvml_fn, power_cap_mw, FIELD_FACT, UNIT_MW, NULL),
-	FIELD(struct nvml_fn, temp_mc, FIELD_FACT, UNIT_MC, NULL),
-	FIELD(struct nvml_fn, busy_percent, FIELD_FACT, UNIT_NONE, NULL),
-};
 /* clang-format on */
 
 json_t *answer_read(const struct machine *m, const char *name, struct err *e)
@@ -84,8 +72,7 @@ static json_t *device_in(json_t *devices, const char *pci)
 	return d;
 }
 
-/* Sizes, counts and sensors below zero are garbage; fields_from_json cannot know. */
-static void drop_negative(const struct field *rows, size_t n, void *obj)
+void drop_negative(const struct field *rows, size_t n, void *obj)
 {
 	for (const struct field *r = rows; r < rows + n; r++) {
 		struct fact *f = (struct fact *)(void *)((char *)obj + r->offset);
@@ -93,6 +80,45 @@ static void drop_negative(const struct field *rows, size_t n, void *obj)
 		if (r->kind == FIELD_FACT && fact_known(f) && f->v < 0)
 			*f = fact_unknown(WHY_GARBLED);
 	}
+}
+
+void rows_unknown(const struct field *rows, size_t n, void *obj, enum why why)
+{
+	for (const struct field *r = rows; r < rows + n; r++) {
+		void *at = (char *)obj + r->offset;
+
+		if (r->kind == FIELD_FACT)
+			*(struct fact *)at = fact_unknown(why);
+		else if (r->kind == FIELD_FACT_TEXT)
+			*(struct fact_text *)at = fact_text_unknown(why);
+	}
+}
+
+/* Folders captured by an older berth lack the keys that came later. */
+void rows_from_json(const json_t *o, const struct field *rows, size_t n, void *obj)
+{
+	for (const struct field *r = rows; r < rows + n; r++) {
+		if (json_object_get(o, r->key))
+			fields_from_json(o, r, 1, obj);
+		else
+			rows_unknown(r, 1, obj, WHY_NONE);
+	}
+	drop_negative(rows, n, obj);
+}
+
+void facts_limit(const struct fact_limit *limits, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (fact_known(limits[i].f) && limits[i].f->v > limits[i].max)
+			*limits[i].f = fact_unknown(WHY_GARBLED);
+}
+
+void memory_check(struct fact *total, struct fact *used, struct fact *free_bytes)
+{
+	bool all = fact_known(total) && fact_known(used) && fact_known(free_bytes);
+
+	if (all && (used->v > total->v || free_bytes->v > total->v))
+		*total = *used = *free_bytes = fact_unknown(WHY_GARBLED);
 }
 
 static bool flag(const json_t *o, const char *key)
@@ -224,64 +250,5 @@ void topo_view_from_json(struct topo_view *v, const json_t *o)
 		text_copy(f->pci, sizeof(f->pci), pci);
 		fields_from_json(d, topo_rows, ARRAY_LEN(topo_rows), f);
 		drop_negative(topo_rows, ARRAY_LEN(topo_rows), f);
-	}
-}
-
-/* --- nvml --- */
-
-json_t *nvml_view_to_json(const struct nvml_view *v)
-{
-	json_t *o = json_answer("berth.answer.nvml/1");
-
-	json_put_bool(o, "asked", v->asked);
-	json_object_set_new(o, "why",
-			    v->asked && !v->why ? json_null() : json_string(why_name(v->why)));
-	json_put_fact_text(o, "driver_version", &v->driver_version);
-	json_t *devices = devices_of(o);
-
-	for (uint32_t i = 0; i < v->n; i++)
-		fields_to_json(device_in(devices, v->fns[i].pci), nvml_rows, ARRAY_LEN(nvml_rows),
-			       &v->fns[i]);
-	return o;
-}
-
-static void check_memory(struct nvml_fn *f)
-{
-	bool all = fact_known(&f->vram_total) && fact_known(&f->vram_used) &&
-		   fact_known(&f->vram_free);
-
-	if (all && (f->vram_used.v > f->vram_total.v || f->vram_free.v > f->vram_total.v))
-		f->vram_total = f->vram_used = f->vram_free = fact_unknown(WHY_GARBLED);
-}
-
-void nvml_view_from_json(struct nvml_view *v, const json_t *o)
-{
-	const char *why = json_string_value(json_object_get(o, "why"));
-	const char *pci;
-	json_t *d;
-
-	*v = (struct nvml_view) { .asked = flag(o, "asked") };
-	v->why = why ? why_from_name(why) : WHY_NONE;
-	v->driver_version = json_get_fact_text(o, "driver_version");
-	json_object_foreach(json_object_get(o, "devices"), pci, d)
-	{
-		if (!addr_ok(pci) || v->n == PROBE_GPUS_MAX)
-			continue;
-		struct nvml_fn *f = &v->fns[v->n++];
-
-		text_copy(f->pci, sizeof(f->pci), pci);
-		fields_from_json(d, nvml_rows, ARRAY_LEN(nvml_rows), f);
-		drop_negative(nvml_rows, ARRAY_LEN(nvml_rows), f);
-		check_memory(f);
-	}
-}
-
-void nvml_view_scrub(struct nvml_view *v)
-{
-	for (uint32_t i = 0; i < v->n; i++) {
-		struct fact_text *uuid = &v->fns[i].uuid;
-
-		if (fact_text_known(uuid))
-			snprintf(uuid->v, sizeof(uuid->v), "GPU-00000000-0000-0000-0000-%012u", i);
 	}
 }

@@ -120,11 +120,6 @@ static uint32_t nvml_devices(const struct run *run, char (*pci)[24], bool *awake
 	return n;
 }
 
-static void refuse_nvml(struct nvml_view *v, enum why why)
-{
-	*v = (struct nvml_view) { .why = why, .driver_version = fact_text_unknown(why) };
-}
-
 static void ask_nvml(struct collect *c)
 {
 	char pci[PROBE_GPUS_MAX][24];
@@ -138,16 +133,16 @@ static void ask_nvml(struct collect *c)
 		uint32_t notes = c->run->n_notes;
 		json_t *o = answer(c, "nvml");
 
-		refuse_nvml(v, c->run->n_notes > notes ? WHY_GARBLED : WHY_NONE);
+		nvml_view_reset(v, false, c->run->n_notes > notes ? WHY_GARBLED : WHY_NONE);
 		if (o)
 			nvml_view_from_json(v, o);
 		json_decref(o);
 	} else if (c->w->no_nvml) {
-		refuse_nvml(v, WHY_NONE);
+		nvml_view_reset(v, false, WHY_NONE);
 	} else if (!awake && !c->w->wake) {
-		refuse_nvml(v, WHY_ASLEEP);
+		nvml_view_reset(v, false, WHY_ASLEEP);
 	} else if (!machine_exists(c->s.m, "proc/driver/nvidia")) {
-		refuse_nvml(v, WHY_NO_DRIVER);
+		nvml_view_reset(v, false, WHY_NO_DRIVER);
 	} else {
 		nvml_ask((const char(*)[24])pci, n, NVML_TIMEOUT_MS, v);
 	}
@@ -272,6 +267,7 @@ int run_collect(const struct machine *m, const struct want *w, struct run **out,
 	*out = NULL;
 	if (!run)
 		return err_set(e, -ENOMEM, "out of memory");
+	run->m = m;
 	int rc = collect(&c, e);
 
 	json_decref(c.s.errors);

@@ -21,7 +21,7 @@ static const void *find_in(const void *fns, size_t size, uint32_t n, const char 
 }
 
 _Static_assert(offsetof(struct pci_fn, pci) == 0 && offsetof(struct drm_fn, pci) == 0 &&
-		       offsetof(struct topo_fn, pci) == 0 && offsetof(struct nvml_fn, pci) == 0,
+		       offsetof(struct topo_fn, pci) == 0,
 	       "find_in");
 
 /*
@@ -77,39 +77,6 @@ static void merge_place(struct gpu *g, const struct run *run)
 		g->numa_node = f->numa_node;
 }
 
-static void nvml_unknown(struct gpu *g, enum why why)
-{
-	g->uuid = fact_text_unknown(why);
-	g->vram_total = g->vram_used = g->vram_free = fact_unknown(why);
-	g->power_mw = g->power_cap_mw = g->temp_mc = g->busy_percent = fact_unknown(why);
-}
-
-static void merge_nvml(struct gpu *g, const struct run *run)
-{
-	const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
-	const struct nvml_fn *f = FIND(run->nvml, g->pci);
-
-	g->uuid = fact_text_unknown(fact_text_known(&g->driver) ? WHY_NOT_EXPORTED : g->driver.why);
-	if (!d || !d->nvml)
-		return;
-	if (fact_text_known(&run->nvml.driver_version))
-		g->driver_version = run->nvml.driver_version;
-	if (!f) {
-		nvml_unknown(g, run->nvml.why);
-		return;
-	}
-	g->uuid = f->uuid;
-	if (fact_text_known(&f->name))
-		g->name = f->name;
-	g->vram_total = f->vram_total;
-	g->vram_used = f->vram_used;
-	g->vram_free = f->vram_free;
-	g->power_mw = f->power_mw;
-	g->power_cap_mw = f->power_cap_mw;
-	g->temp_mc = f->temp_mc;
-	g->busy_percent = f->busy_percent;
-}
-
 /* Only the GPUs there are: the array is a megabyte. */
 void report_copy(struct report *to, const struct report *from)
 {
@@ -127,6 +94,6 @@ void run_merge(struct run *run)
 		merge_names(g, run);
 		merge_nodes(g, run);
 		merge_place(g, run);
-		merge_nvml(g, run);
+		nvml_merge(g, &run->nvml);
 	}
 }

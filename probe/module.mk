@@ -20,6 +20,8 @@ probe.lib := \
 	live.c \
 	memory.c \
 	merge.c \
+	nvidia.c \
+	nvml.c \
 	parse.c \
 	sections.c \
 	select.c \

@@ -23,6 +23,7 @@
 #include "probe/link.h"
 #include "probe/live.h"
 #include "probe/memory.h"
+#include "probe/nvidia.h"
 #include "probe/place.h"
 #include "probe/procs.h"
 #include "probe/usb4.h"
@@ -109,6 +110,7 @@ struct gpu {
 	struct holders holders;
 	struct passthrough place;
 	struct index_map index;
+	struct nvidia nvidia;
 };
 
 /* A display or compute device that is not on PCI: a phone-like SoC's GPU, an NPU, a virtual DRM device. */

@@ -8,6 +8,7 @@
 
 #include "base/cpulist.h"
 #include "base/field.h"
+#include "probe/nvml_priv.h"
 #include "probe/probe.h"
 
 #define PATH_SIZE    512 /* of paths below a machine's root */
@@ -152,24 +153,10 @@ struct topo_view {
 	struct topo_fn fns[PROBE_GPUS_MAX];
 };
 
-struct nvml_fn {
-	char pci[24];
-	struct fact_text uuid, name;
-	struct fact vram_total, vram_used, vram_free;
-	struct fact power_mw, power_cap_mw, temp_mc, busy_percent;
-};
-
-struct nvml_view {
-	bool asked;
-	enum why why; /* of everything, while n is 0 or a function is not in fns[] */
-	struct fact_text driver_version;
-	uint32_t n;
-	struct nvml_fn fns[PROBE_GPUS_MAX];
-};
-
 struct run {
-	struct report scan;   /* the files' own view */
-	struct report merged; /* with what the libraries added */
+	const struct machine *m; /* while collecting */
+	struct report scan;      /* the files' own view */
+	struct report merged;    /* with what the libraries added */
 	struct pci_view pci;
 	struct drm_view drm;
 	struct topo_view topo;
@@ -227,25 +214,14 @@ void pci_ask_list(const struct report *r, bool wake, struct pci_view *v);
 void drm_ask(struct drm_view *v);                           /* libdrm */
 void topo_ask(const struct report *r, struct topo_view *v); /* hwloc */
 
-#define NVML_TIMEOUT_MS 2000
-
-/*
- * Ask NVIDIA's library about these addresses, in a child of ours that is killed when the library does
- * not answer within timeout_ms, or a device within three times that.
- * $BERTH_NVML names another library.
- */
-void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_view *v);
-
 /* --- answers/ of a captured machine ----------------------------------------------------------------- */
 
 json_t *pci_view_to_json(const struct pci_view *v);
 json_t *drm_view_to_json(const struct drm_view *v);
 json_t *topo_view_to_json(const struct topo_view *v);
-json_t *nvml_view_to_json(const struct nvml_view *v);
 void pci_view_from_json(struct pci_view *v, const json_t *o);
 void drm_view_from_json(struct drm_view *v, const json_t *o);
 void topo_view_from_json(struct topo_view *v, const json_t *o);
-void nvml_view_from_json(struct nvml_view *v, const json_t *o);
 
 /*
  * answers/NAME.json, which the caller drops. NULL when it is absent, or is no JSON object: then *e says
@@ -253,8 +229,24 @@ void nvml_view_from_json(struct nvml_view *v, const json_t *o);
  */
 json_t *answer_read(const struct machine *m, const char *name, struct err *e);
 
-/* Replace every UUID by "GPU-00000000-0000-0000-0000-00000000000N". */
-void nvml_view_scrub(struct nvml_view *v);
+/* Sizes, counts and sensors below zero are garbage, which fields_from_json cannot know. */
+void drop_negative(const struct field *rows, size_t n, void *obj);
+
+/* Every fact of an object unknown for this reason. */
+void rows_unknown(const struct field *rows, size_t n, void *obj, enum why why);
+
+/* As fields_from_json, of a hostile object: an absent key was not asked, a number below zero is garbled. */
+void rows_from_json(const json_t *o, const struct field *rows, size_t n, void *obj);
+
+/* Numbers above their limit are garbled. */
+struct fact_limit {
+	struct fact *f;
+	int64_t max;
+};
+void facts_limit(const struct fact_limit *limits, size_t n);
+
+/* Total, used and free of one pool that contradict each other are garbled. */
+void memory_check(struct fact *total, struct fact *used, struct fact *free_bytes);
 
 /* --- merging, checking, printing --------------------------------------------------------------------- */
 

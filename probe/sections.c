@@ -9,5 +9,6 @@ const struct section *const sections[] = {
 	&section_memory,
 	&section_kfd,
 	&section_usb4,
+	&section_nvidia,
 	NULL,
 };

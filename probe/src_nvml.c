@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * NVIDIA's management library, in a child of ours: it may be absent, hang with its driver, or crash,
- * and while it is open its devices cannot sleep. The child answers one record a device through a pipe
- * and ends; who does not answer in time is killed. Devices are found by PCI address, never by index.
+ * NVIDIA's management library, inside the child: it may be absent, hang with its driver, or crash, and
+ * while it is open its devices cannot sleep. Devices are found by PCI address, never by index.
  *
- * The types below restate the documented binary interface (NVML API Reference, r535 to r590), so that
- * no header of NVIDIA's is needed.
+ * What is asked is a table; a symbol that this library lacks answers as if the driver did not know. The
+ * types below restate the documented binary interface (NVML API Reference, r418 to r590), so that no
+ * header of NVIDIA's is needed.
  */
 #include <dlfcn.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/own.h"
 #include "probe/child.h"
 #include "probe/probe_priv.h"
 
-#define NVML_TEXT_MAX        96 /* NVML_DEVICE_UUID_V2_BUFFER_SIZE and ..._NAME_V2_... */
-#define NVML_TEMPERATURE_GPU 0
-#define DEVICE_TIMES         3 /* as long as the library itself, a device may take */
+#define NVML_TEXT_MAX 96 /* the largest of the documented buffers: UUID and name, second version */
 
 typedef int nvml_return;            /* nvmlReturn_t */
 typedef struct nvml_handle *handle; /* nvmlDevice_t */
@@ -30,57 +30,67 @@ struct memory_v1 {
 	unsigned long long total, free, used; /* used includes what the driver reserves */
 };
 
-struct utilization {
-	unsigned gpu, memory; /* percent */
+struct bar1_memory {
+	unsigned long long total, free, used;
+};
+
+struct addressing_mode {
+	unsigned version; /* size of the struct | 1 << 24 */
+	unsigned mode;
+};
+
+struct field_value {
+	unsigned field, scope;
+	long long timestamp, latency_us;
+	int value_type; /* 0 double, 1 unsigned, 2 unsigned long, 3 unsigned long long, 4 long long */
+	nvml_return rc;
+	union {
+		double d;
+		unsigned u;
+		unsigned long long ull;
+	} v;
+};
+
+/* What was meant by a process has changed under one name: see stride_of. */
+struct process {
+	unsigned pid;
+	unsigned long long bytes;
 };
 
 _Static_assert(sizeof(struct memory_v2) == 40, "nvmlMemory_v2_t");
-
-struct api {
-	nvml_return (*init)(void);
-	nvml_return (*driver_version)(char *, unsigned);
-	nvml_return (*by_pci)(const char *, handle *);
-	nvml_return (*uuid)(handle, char *, unsigned);
-	nvml_return (*name)(handle, char *, unsigned);
-	nvml_return (*memory_v2)(handle, struct memory_v2 *);
-	nvml_return (*memory_v1)(handle, struct memory_v1 *);
-	nvml_return (*power)(handle, unsigned *);
-	nvml_return (*power_limit)(handle, unsigned *);
-	nvml_return (*temperature)(handle, int, unsigned *);
-	nvml_return (*busy)(handle, struct utilization *);
-};
-
-static const struct {
-	const char *name;
-	size_t offset;
-} symbols[] = {
-	{ "nvmlInit_v2", offsetof(struct api, init) },
-	{ "nvmlSystemGetDriverVersion", offsetof(struct api, driver_version) },
-	{ "nvmlDeviceGetHandleByPciBusId_v2", offsetof(struct api, by_pci) },
-	{ "nvmlDeviceGetUUID", offsetof(struct api, uuid) },
-	{ "nvmlDeviceGetName", offsetof(struct api, name) },
-	{ "nvmlDeviceGetMemoryInfo_v2", offsetof(struct api, memory_v2) },
-	{ "nvmlDeviceGetMemoryInfo", offsetof(struct api, memory_v1) },
-	{ "nvmlDeviceGetPowerUsage", offsetof(struct api, power) },
-	{ "nvmlDeviceGetEnforcedPowerLimit", offsetof(struct api, power_limit) },
-	{ "nvmlDeviceGetTemperature", offsetof(struct api, temperature) },
-	{ "nvmlDeviceGetUtilizationRates", offsetof(struct api, busy) },
-};
+_Static_assert(sizeof(struct memory_v1) == 24, "nvmlMemory_t");
+_Static_assert(sizeof(struct bar1_memory) == 24, "nvmlBAR1Memory_t");
+_Static_assert(sizeof(struct field_value) == 40, "nvmlFieldValue_t");
+_Static_assert(sizeof(struct process) == 16, "nvmlProcessInfo_v1_t");
 
 /* nvmlReturn_t, NVML API Reference. */
+enum {
+	OK = 0,
+	NOT_SUPPORTED = 3,
+	INSUFFICIENT_SIZE = 7,
+	NOT_THERE = 13, /* FUNCTION_NOT_FOUND: so answers a symbol that this library lacks */
+};
+
 static const struct {
 	nvml_return rc;
 	enum why why;
 } returns[] = {
-	{ 3, WHY_NOT_EXPORTED },  /* NOT_SUPPORTED */
-	{ 4, WHY_NEEDS_ROOT },    /* NO_PERMISSION */
-	{ 6, WHY_NOT_EXPORTED },  /* NOT_FOUND: the driver does not manage this one */
-	{ 9, WHY_NO_DRIVER },     /* DRIVER_NOT_LOADED */
-	{ 10, WHY_TIMEOUT },      /* TIMEOUT */
-	{ 12, WHY_NO_LIBRARY },   /* LIBRARY_NOT_FOUND */
-	{ 13, WHY_NOT_EXPORTED }, /* FUNCTION_NOT_FOUND */
+	{ 2, WHY_NOT_EXPORTED }, /* INVALID_ARGUMENT: a driver that does not know this one */
+	{ NOT_SUPPORTED, WHY_NOT_EXPORTED },
+	{ 4, WHY_NEEDS_ROOT },   /* NO_PERMISSION */
+	{ 6, WHY_NOT_EXPORTED }, /* NOT_FOUND: the driver does not manage this one */
+	{ 9, WHY_NO_DRIVER },    /* DRIVER_NOT_LOADED */
+	{ 10, WHY_TIMEOUT },     /* TIMEOUT */
+	{ 12, WHY_NO_LIBRARY },  /* LIBRARY_NOT_FOUND */
+	{ NOT_THERE, WHY_NOT_EXPORTED },
+	{ 15, WHY_LOST },         /* GPU_IS_LOST */
+	{ 16, WHY_LOST },         /* RESET_REQUIRED */
+	{ 17, WHY_NEEDS_ROOT },   /* OPERATING_SYSTEM: a cgroup keeps the device nodes */
 	{ 18, WHY_NO_LIBRARY },   /* LIB_RM_VERSION_MISMATCH: not the library of this driver */
+	{ 21, WHY_NOT_EXPORTED }, /* NO_DATA */
 	{ 25, WHY_NOT_EXPORTED }, /* ARGUMENT_VERSION_MISMATCH: an older library */
+	{ 26, WHY_NOT_EXPORTED }, /* DEPRECATED */
+	{ 28, WHY_NOT_EXPORTED }, /* GPU_NOT_FOUND */
 };
 
 static enum why why_nvml(nvml_return rc)
@@ -91,16 +101,457 @@ static enum why why_nvml(nvml_return rc)
 	return WHY_GARBLED;
 }
 
-#define NOT_THERE 13 /* a symbol that this library lacks answers as FUNCTION_NOT_FOUND */
+/* --- numbers and texts by table --------------------------------------------------------------------- */
 
-/* The first record has no address: it is about the library. */
-struct message {
-	enum why why;
-	struct fact_text driver_version;
-	struct nvml_fn fn;
+enum call {
+	CALL_U32,    /* f(device, &u32) */
+	CALL_ARG,    /* f(device, arg, &u32) */
+	CALL_PAIR,   /* f(device, &u32, &u32) */
+	CALL_STRUCT, /* f(device, &{ u32, u32 }) */
+	CALL_U64,    /* f(device, &u64) */
+	CALL_CHARS,  /* f(device, text, size) */
 };
 
-/* --- in the child ------------------------------------------------------------------------------------- */
+/* How the numbers become a fact. */
+enum shape {
+	AS_NUMBER, /* times `scale` */
+	AS_TEXT,   /* as it is */
+	AS_ARCH,   /* major and minor: "sm_89" */
+	AS_PSTATE, /* "P8" */
+	AS_THROTTLE,
+	AS_VIRTUALIZATION,
+};
+
+struct query {
+	const char *symbol;
+	enum call call;
+	int arg;
+	enum shape shape;
+	int64_t scale;
+	size_t to, to2; /* members of struct nvml_fn; to2 of the second number, 0: dropped */
+};
+
+#define AT(member) offsetof(struct nvml_fn, member)
+
+/* A row whose member is known already is skipped: the newer name comes before the older one. */
+static const struct query queries[] = {
+	{ "nvmlDeviceGetUUID", CALL_CHARS, 0, AS_TEXT, 0, AT(uuid), 0 },
+	{ "nvmlDeviceGetName", CALL_CHARS, 0, AS_TEXT, 0, AT(name), 0 },
+	{ "nvmlDeviceGetSerial", CALL_CHARS, 0, AS_TEXT, 0, AT(serial), 0 },
+	{ "nvmlDeviceGetVbiosVersion", CALL_CHARS, 0, AS_TEXT, 0, AT(vbios), 0 },
+	{ "nvmlDeviceGetCudaComputeCapability", CALL_PAIR, 0, AS_ARCH, 0, AT(arch), 0 },
+	{ "nvmlDeviceGetMinorNumber", CALL_U32, 0, AS_NUMBER, 1, AT(minor), 0 },
+	{ "nvmlDeviceGetPowerUsage", CALL_U32, 0, AS_NUMBER, 1, AT(power_mw), 0 },
+	{ "nvmlDeviceGetEnforcedPowerLimit", CALL_U32, 0, AS_NUMBER, 1, AT(power_cap_mw), 0 },
+	{ "nvmlDeviceGetPowerManagementDefaultLimit", CALL_U32, 0, AS_NUMBER, 1,
+	  AT(live.power_cap_default_mw), 0 },
+	{ "nvmlDeviceGetPowerManagementLimitConstraints", CALL_PAIR, 0, AS_NUMBER, 1,
+	  AT(live.power_cap_min_mw), AT(live.power_cap_max_mw) },
+	/* millijoules */
+	{ "nvmlDeviceGetTotalEnergyConsumption", CALL_U64, 0, AS_NUMBER, 1000, AT(live.energy_uj),
+	  0 },
+	/* sensor 0 is the chip; degrees */
+	{ "nvmlDeviceGetTemperature", CALL_ARG, 0, AS_NUMBER, 1000, AT(temp_mc), 0 },
+	/* threshold 3: where it goes below its base clock; 1: where the hardware slows it down */
+	{ "nvmlDeviceGetTemperatureThreshold", CALL_ARG, 3, AS_NUMBER, 1000, AT(live.temp_limit_mc),
+	  0 },
+	{ "nvmlDeviceGetTemperatureThreshold", CALL_ARG, 1, AS_NUMBER, 1000, AT(live.temp_limit_mc),
+	  0 },
+	{ "nvmlDeviceGetFanSpeed", CALL_U32, 0, AS_NUMBER, 1, AT(live.fan_percent), 0 },
+	{ "nvmlDeviceGetUtilizationRates", CALL_STRUCT, 0, AS_NUMBER, 1, AT(busy_percent),
+	  AT(live.mem_busy_percent) },
+	/* clock 0 is graphics, 2 is memory */
+	{ "nvmlDeviceGetClockInfo", CALL_ARG, 0, AS_NUMBER, 1, AT(live.core_mhz), 0 },
+	{ "nvmlDeviceGetMaxClockInfo", CALL_ARG, 0, AS_NUMBER, 1, AT(live.core_max_mhz), 0 },
+	{ "nvmlDeviceGetClockInfo", CALL_ARG, 2, AS_NUMBER, 1, AT(live.mem_mhz), 0 },
+	{ "nvmlDeviceGetMaxClockInfo", CALL_ARG, 2, AS_NUMBER, 1, AT(live.mem_max_mhz), 0 },
+	{ "nvmlDeviceGetPerformanceState", CALL_U32, 0, AS_PSTATE, 0, AT(live.perf_state), 0 },
+	/* renamed in r535 */
+	{ "nvmlDeviceGetCurrentClocksEventReasons", CALL_U64, 0, AS_THROTTLE, 0, AT(live.throttle),
+	  0 },
+	{ "nvmlDeviceGetCurrentClocksThrottleReasons", CALL_U64, 0, AS_THROTTLE, 0,
+	  AT(live.throttle), 0 },
+	{ "nvmlDeviceGetCurrPcieLinkGeneration", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_gen), 0 },
+	{ "nvmlDeviceGetCurrPcieLinkWidth", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_width), 0 },
+	{ "nvmlDeviceGetMaxPcieLinkGeneration", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_max_gen), 0 },
+	{ "nvmlDeviceGetMaxPcieLinkWidth", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_max_width), 0 },
+	{ "nvmlDeviceGetEccMode", CALL_PAIR, 0, AS_NUMBER, 1, AT(nv.ecc), 0 },
+	{ "nvmlDeviceGetVirtualizationMode", CALL_U32, 0, AS_VIRTUALIZATION, 0,
+	  AT(nv.virtualization), 0 },
+	{ "nvmlDeviceGetMigMode", CALL_PAIR, 0, AS_NUMBER, 1, AT(nv.mig_on), 0 },
+	{ "nvmlDeviceGetMaxMigDeviceCount", CALL_U32, 0, AS_NUMBER, 1, AT(nv.mig_max), 0 },
+};
+
+/* nvmlClocksEventReasons: what holds the clocks down. Idle is no throttling, and so said apart. */
+static const struct {
+	unsigned long long bit;
+	const char *name;
+} throttles[] = {
+	{ 0x1, "idle" },
+	{ 0x2, "application clocks" },
+	{ 0x4, "power limit" },
+	{ 0x8, "hardware slowdown" },
+	{ 0x10, "sync boost" },
+	{ 0x20, "temperature" },
+	{ 0x40, "hardware temperature" },
+	{ 0x80, "power brake" },
+	{ 0x100, "display clocks" },
+};
+
+/* nvmlGpuVirtualizationMode_t */
+static const char *const virtualizations[] = { "none", "passthrough", "vGPU", "vGPU host",
+					       "vSGA host" };
+
+/* nvmlDeviceAddressingModeType_t */
+#define ADDRESSING_ATS 2
+static const char *const addressings[] = { "none", "HMM", "ATS" };
+
+/* Chips without memory of their own, whatever the driver says of the addressing (nvtop issue 466). */
+static const char *const unified_names[] = { "GB10", "Orin", "Thor", "Xavier", "Tegra" };
+
+static struct fact_text one_of(const char *const *names, size_t n, uint64_t v)
+{
+	return v < n ? fact_text_of(names[v], SRC_NVML) : fact_text_unknown(WHY_GARBLED);
+}
+
+static struct fact_text throttle_text(uint64_t bits)
+{
+	char buf[120];
+	struct text t;
+
+	text_init(&t, buf, sizeof(buf));
+	for (size_t i = 0; i < ARRAY_LEN(throttles); i++)
+		if (bits & throttles[i].bit)
+			text_add(&t, "%s%s", t.len ? ", " : "", throttles[i].name);
+	return fact_text_of(t.len ? buf : bits ? "other" : "none", SRC_NVML);
+}
+
+struct answer {
+	nvml_return rc;
+	uint64_t a, b;
+	char text[NVML_TEXT_MAX + 1];
+};
+
+static void *symbol(void *lib, const char *name)
+{
+	return dlsym(lib, name);
+}
+
+static struct answer call(void *lib, const struct query *q, handle h)
+{
+	struct answer r = { .rc = NOT_THERE };
+	unsigned two[2] = { 0 };
+	unsigned long long wide = 0;
+	void *f = symbol(lib, q->symbol);
+
+	if (!f)
+		return r;
+	switch (q->call) {
+	case CALL_U32:
+		r.rc = ((nvml_return(*)(handle, unsigned *))f)(h, &two[0]);
+		break;
+	case CALL_ARG:
+		r.rc = ((nvml_return(*)(handle, int, unsigned *))f)(h, q->arg, &two[0]);
+		break;
+	case CALL_PAIR:
+		r.rc = ((nvml_return(*)(handle, unsigned *, unsigned *))f)(h, &two[0], &two[1]);
+		break;
+	case CALL_STRUCT:
+		r.rc = ((nvml_return(*)(handle, unsigned[2]))f)(h, two);
+		break;
+	case CALL_U64:
+		r.rc = ((nvml_return(*)(handle, unsigned long long *))f)(h, &wide);
+		break;
+	case CALL_CHARS:
+		r.rc = ((nvml_return(*)(handle, char *, unsigned))f)(h, r.text, NVML_TEXT_MAX);
+		break;
+	}
+	r.a = q->call == CALL_U64 ? wide : two[0];
+	r.b = two[1];
+	return r;
+}
+
+static struct fact number(uint64_t v, int64_t scale)
+{
+	int64_t scaled;
+
+	if (v > INT64_MAX || __builtin_mul_overflow((int64_t)v, scale, &scaled))
+		return fact_unknown(WHY_GARBLED);
+	return fact_of(scaled, SRC_NVML);
+}
+
+static struct fact_text as_text(const struct query *q, const struct answer *r)
+{
+	char buf[48];
+
+	switch (q->shape) {
+	case AS_ARCH:
+		snprintf(buf, sizeof(buf), "sm_%u%u", (unsigned)r->a, (unsigned)r->b);
+		return r->a ? fact_text_of(buf, SRC_NVML) : fact_text_unknown(WHY_GARBLED);
+	case AS_PSTATE:
+		snprintf(buf, sizeof(buf), "P%u", (unsigned)r->a);
+		/* 32 is the library's own word for unknown. */
+		return r->a < 16 ? fact_text_of(buf, SRC_NVML)
+				 : fact_text_unknown(WHY_NOT_EXPORTED);
+	case AS_THROTTLE:
+		return throttle_text(r->a);
+	case AS_VIRTUALIZATION:
+		return one_of(virtualizations, ARRAY_LEN(virtualizations), r->a);
+	default:
+		return r->text[0] ? fact_text_of(r->text, SRC_NVML)
+				  : fact_text_unknown(WHY_NOT_EXPORTED);
+	}
+}
+
+static void ask_row(void *lib, const struct query *q, handle h, struct nvml_fn *fn)
+{
+	bool text = q->shape != AS_NUMBER;
+	struct fact *f = (struct fact *)(void *)((char *)fn + q->to);
+	struct fact_text *ft = (struct fact_text *)(void *)((char *)fn + q->to);
+
+	if (text ? fact_text_known(ft) : fact_known(f))
+		return;
+	struct answer r = call(lib, q, h);
+
+	if (text)
+		*ft = r.rc ? fact_text_unknown(why_nvml(r.rc)) : as_text(q, &r);
+	else
+		*f = r.rc ? fact_unknown(why_nvml(r.rc)) : number(r.a, q->scale);
+	if (q->to2)
+		*(struct fact *)(void *)((char *)fn + q->to2) = r.rc ? fact_unknown(why_nvml(r.rc))
+								     : number(r.b, q->scale);
+}
+
+/* --- memory ------------------------------------------------------------------------------------------ */
+
+struct memory {
+	struct fact total, used, free, reserved;
+};
+
+static struct memory memory_unknown(enum why why)
+{
+	const struct fact no = fact_unknown(why);
+
+	return (struct memory) { no, no, no, no };
+}
+
+static struct memory memory_of(uint64_t total, uint64_t free_bytes)
+{
+	if (free_bytes > total || total > INT64_MAX)
+		return memory_unknown(WHY_GARBLED);
+	/* What the driver reserves cannot be had either: used is everything that is not free. */
+	return (struct memory) { .total = fact_of((int64_t)total, SRC_NVML),
+				 .free = fact_of((int64_t)free_bytes, SRC_NVML),
+				 .used = fact_of((int64_t)(total - free_bytes), SRC_NVML),
+				 .reserved = fact_unknown(WHY_NOT_EXPORTED) };
+}
+
+static nvml_return ask_memory(void *lib, handle h, struct memory *m)
+{
+	nvml_return (*f2)(handle, struct memory_v2 *) = symbol(lib, "nvmlDeviceGetMemoryInfo_v2");
+	nvml_return (*f1)(handle, struct memory_v1 *) = symbol(lib, "nvmlDeviceGetMemoryInfo");
+	struct memory_v2 v2 = { .version = sizeof(v2) | 2u << 24 };
+	struct memory_v1 v1 = { 0 };
+	nvml_return rc = f2 ? f2(h, &v2) : NOT_THERE;
+
+	if (rc == OK) {
+		*m = memory_of(v2.total, v2.free);
+		if (fact_known(&m->total) && v2.reserved <= v2.total)
+			m->reserved = fact_of((int64_t)v2.reserved, SRC_NVML);
+		return rc;
+	}
+	/* Drivers before r510 have only the first version. */
+	if (why_nvml(rc) == WHY_NOT_EXPORTED && f1)
+		rc = f1(h, &v1);
+	*m = rc ? memory_unknown(why_nvml(rc)) : memory_of(v1.total, v1.free);
+	return rc;
+}
+
+static void ask_addressing(void *lib, handle h, struct nvml_fn *fn)
+{
+	nvml_return (*f)(handle, struct addressing_mode *) = symbol(lib,
+								    "nvmlDeviceGetAddressingMode");
+	struct addressing_mode m = { .version = sizeof(m) | 1u << 24 };
+	nvml_return rc = f ? f(h, &m) : NOT_THERE;
+
+	fn->nv.addressing = rc ? fact_text_unknown(why_nvml(rc))
+			       : one_of(addressings, ARRAY_LEN(addressings), m.mode);
+}
+
+/* It works in the machine's RAM: it has no memory to report, and shares the host's page tables. */
+static bool is_unified(const struct nvml_fn *fn)
+{
+	if (fact_text_known(&fn->nv.addressing) &&
+	    strcmp(fn->nv.addressing.v, addressings[ADDRESSING_ATS]) == 0)
+		return true;
+	for (size_t i = 0; i < ARRAY_LEN(unified_names); i++)
+		if (fact_text_known(&fn->name) && strstr(fn->name.v, unified_names[i]))
+			return true;
+	return false;
+}
+
+static void ask_memories(void *lib, handle h, struct nvml_fn *fn)
+{
+	nvml_return (*f)(handle, struct bar1_memory *) = symbol(lib, "nvmlDeviceGetBAR1MemoryInfo");
+	struct bar1_memory bar1 = { 0 };
+	struct memory m;
+
+	ask_addressing(lib, h, fn);
+	if (ask_memory(lib, h, &m) == NOT_SUPPORTED && is_unified(fn))
+		m = memory_unknown(WHY_NOT_APPLICABLE);
+	fn->vram_total = m.total;
+	fn->vram_used = m.used;
+	fn->vram_free = m.free;
+	fn->nv.vram_reserved = m.reserved;
+	nvml_return rc = f ? f(h, &bar1) : NOT_THERE;
+
+	m = rc ? memory_unknown(why_nvml(rc)) : memory_of(bar1.total, bar1.free);
+	fn->nv.bar1_total = m.total;
+	fn->nv.bar1_used = m.used;
+}
+
+/* Memory's own sensor is a field value; old libraries answer without a value. */
+static struct fact memory_temp(void *lib, handle h)
+{
+	nvml_return (*f)(handle, int, struct field_value *) = symbol(lib,
+								     "nvmlDeviceGetFieldValues");
+	struct field_value v = { .field = 82 /* NVML_FI_DEV_MEMORY_TEMP */, .rc = NOT_SUPPORTED };
+	nvml_return rc = f ? f(h, 1, &v) : NOT_THERE;
+
+	if (rc || v.rc)
+		return fact_unknown(why_nvml(rc ? rc : v.rc));
+	/* 0 degrees is what a card without the sensor says. */
+	return v.value_type == 1 && v.v.u ? number(v.v.u, 1000) : fact_unknown(WHY_NOT_EXPORTED);
+}
+
+/* --- processes --------------------------------------------------------------------------------------- */
+
+#define PROCESSES_ASKED 256
+#define STRIDE_MAX      32
+#define POISON          0xa5
+
+/*
+ * The third version's record has 24 bytes, but 32 in drivers from 535.43 to 535.86 and 16 in others
+ * (nvitop issues 79, 88 and 226): told by how far into poisoned memory the library wrote.
+ */
+static size_t stride_of(const unsigned char *buf, size_t size, unsigned n)
+{
+	static const size_t strides[] = { 16, 24, STRIDE_MAX };
+	size_t end = size;
+
+	while (end && buf[end - 1] == POISON)
+		end--;
+	for (size_t i = 0; i < ARRAY_LEN(strides); i++)
+		if (end <= n * strides[i])
+			return strides[i];
+	return 0;
+}
+
+static void add_process(struct nvml_fn *fn, const struct process *p, bool compute)
+{
+	uint32_t i = 0;
+
+	while (i < fn->n_procs && fn->procs[i].pid != p->pid)
+		i++;
+	if (i == NVML_PROCS_MAX)
+		return;
+	struct nvml_proc *to = &fn->procs[i];
+
+	if (i == fn->n_procs) {
+		fn->n_procs++;
+		*to = (struct nvml_proc) { .pid = p->pid, .bytes = fact_unknown(WHY_NOT_EXPORTED) };
+	}
+	/* One that computes and draws is in both lists, with all its memory in each. */
+	if (p->bytes <= INT64_MAX && (!fact_known(&to->bytes) || (int64_t)p->bytes > to->bytes.v))
+		to->bytes = fact_of((int64_t)p->bytes, SRC_NVML);
+	to->compute |= compute;
+	to->graphics |= !compute;
+}
+
+static void ask_processes(void *lib, handle h, struct nvml_fn *fn, const char *name, bool compute)
+{
+	nvml_return (*f)(handle, unsigned *, void *) = symbol(lib, name);
+	unsigned char buf[(PROCESSES_ASKED + 1) * STRIDE_MAX];
+	unsigned n = PROCESSES_ASKED;
+
+	memset(buf, POISON, sizeof(buf));
+	if (!f || f(h, &n, buf) != OK || n > PROCESSES_ASKED)
+		return;
+	size_t stride = stride_of(buf, sizeof(buf), n);
+
+	for (unsigned i = 0; stride && i < n; i++) {
+		struct process p;
+
+		memcpy(&p, buf + i * stride, sizeof(p));
+		add_process(fn, &p, compute);
+	}
+}
+
+static void ask_holders(void *lib, handle h, struct nvml_fn *fn)
+{
+	ask_processes(lib, h, fn, "nvmlDeviceGetComputeRunningProcesses_v3", true);
+	ask_processes(lib, h, fn, "nvmlDeviceGetGraphicsRunningProcesses_v3", false);
+}
+
+/* --- MIG --------------------------------------------------------------------------------------------- */
+
+static struct fact ask_id(void *lib, const char *name, handle h)
+{
+	const struct query q = { .symbol = name, .call = CALL_U32 };
+	struct answer r = call(lib, &q, h);
+
+	return r.rc ? fact_unknown(why_nvml(r.rc)) : number(r.a, 1);
+}
+
+/* The profile is the end of the name: "NVIDIA A100-SXM4-40GB MIG 3g.20gb". */
+static struct fact_text profile_of(const struct answer *r)
+{
+	const char *at = r->rc ? NULL : strstr(r->text, " MIG ");
+
+	if (at)
+		return fact_text_of(at + strlen(" MIG "), SRC_NVML);
+	return fact_text_unknown(r->rc ? why_nvml(r->rc) : WHY_NOT_EXPORTED);
+}
+
+static void ask_mig(void *lib, handle h, struct mig *mig)
+{
+	const struct query uuid = { .symbol = "nvmlDeviceGetUUID", .call = CALL_CHARS };
+	const struct query name = { .symbol = "nvmlDeviceGetName", .call = CALL_CHARS };
+	struct answer r = call(lib, &uuid, h);
+	struct memory m;
+
+	mig->uuid = r.rc ? fact_text_unknown(why_nvml(r.rc)) : fact_text_of(r.text, SRC_NVML);
+	r = call(lib, &name, h);
+	mig->profile = profile_of(&r);
+	mig->gpu_instance = ask_id(lib, "nvmlDeviceGetGpuInstanceId", h);
+	mig->compute_instance = ask_id(lib, "nvmlDeviceGetComputeInstanceId", h);
+	ask_memory(lib, h, &m);
+	mig->vram_total = m.total;
+	mig->vram_used = m.used;
+	mig->vram_free = m.free;
+}
+
+static void ask_migs(void *lib, handle h, struct nvml_fn *fn)
+{
+	nvml_return (*f)(handle, unsigned,
+			 handle *) = symbol(lib, "nvmlDeviceGetMigDeviceHandleByIndex");
+	int64_t max = fact_known(&fn->nv.mig_max) ? fn->nv.mig_max.v : MIG_MAX;
+
+	if (!f || !fact_known(&fn->nv.mig_on) || fn->nv.mig_on.v != 1)
+		return;
+	/* Indices have gaps where no instance was made. */
+	for (unsigned i = 0; i < max && i < 64 && fn->nv.n_migs < MIG_MAX; i++) {
+		handle mig = NULL;
+
+		if (f(h, i, &mig) != OK)
+			continue;
+		ask_mig(lib, mig, &fn->nv.migs[fn->nv.n_migs++]);
+		/* The whole card's list is for root alone in this mode. */
+		ask_holders(lib, mig, fn);
+	}
+}
+
+/* --- the child's work ---------------------------------------------------------------------------------- */
 
 static void *open_library(void)
 {
@@ -118,176 +569,74 @@ static void *open_library(void)
 	return lib;
 }
 
-static enum why start(struct api *api)
+static void ask_device(void *lib, handle h, struct nvml_fn *fn)
 {
-	void *lib = open_library();
+	for (size_t i = 0; i < ARRAY_LEN(queries); i++)
+		ask_row(lib, &queries[i], h, fn);
+	ask_memories(lib, h, fn);
+	fn->live.temp_memory_mc = memory_temp(lib, h);
+	ask_migs(lib, h, fn);
+	ask_holders(lib, h, fn);
+}
 
-	if (!lib)
-		return WHY_NO_LIBRARY;
-	for (size_t i = 0; i < ARRAY_LEN(symbols); i++) {
-		void *f = dlsym(lib, symbols[i].name);
+/* The record's length, then its bytes; drops it. */
+static void send(int to, json_t *o)
+{
+	own_free char *text = json_dumps(o, JSON_COMPACT);
+	uint32_t n = text ? (uint32_t)strlen(text) : 0;
 
-		memcpy((char *)api + symbols[i].offset, &f, sizeof(f));
-	}
-	if (!api->init || !api->by_pci)
+	json_decref(o);
+	child_send(to, &n, sizeof(n));
+	child_send(to, text, n);
+}
+
+static enum why start(void *lib)
+{
+	nvml_return (*init)(void) = lib ? symbol(lib, "nvmlInit_v2") : NULL;
+
+	if (!init)
 		return WHY_NO_LIBRARY;
-	nvml_return rc = api->init();
+	nvml_return rc = init();
 
 	return rc ? why_nvml(rc) : WHY_NONE;
 }
 
-static struct fact_text ask_text(nvml_return (*f)(handle, char *, unsigned), handle h)
+static json_t *about_library(void *lib, enum why why)
 {
+	nvml_return (*f)(char *, unsigned) = why ? NULL : symbol(lib, "nvmlSystemGetDriverVersion");
 	char buf[NVML_TEXT_MAX + 1] = "";
-	nvml_return rc = f ? f(h, buf, NVML_TEXT_MAX) : NOT_THERE;
+	nvml_return rc = f ? f(buf, NVML_TEXT_MAX) : NOT_THERE;
+	struct fact_text version = rc ? fact_text_unknown(why ? why : why_nvml(rc))
+				      : fact_text_of(buf, SRC_NVML);
+	json_t *o = json_object();
 
-	return rc ? fact_text_unknown(why_nvml(rc)) : fact_text_of(buf, SRC_NVML);
+	json_put_text_or_null(o, "why", why ? why_name(why) : "");
+	json_put_fact_text(o, "driver_version", &version);
+	return o;
 }
 
-static struct fact ask_number(nvml_return (*f)(handle, unsigned *), handle h)
+/* No nvmlShutdown afterwards: the end of the process closes the driver's files. */
+void nvml_work(int to, void *question)
 {
-	unsigned v = 0;
-	nvml_return rc = f ? f(h, &v) : NOT_THERE;
+	const struct nvml_question *q = question;
+	void *lib = open_library();
+	nvml_return (*by_pci)(const char *,
+			      handle *) = lib ? symbol(lib, "nvmlDeviceGetHandleByPciBusId_v2")
+					      : NULL;
+	enum why why = by_pci ? start(lib) : WHY_NO_LIBRARY;
 
-	return rc ? fact_unknown(why_nvml(rc)) : fact_of(v, SRC_NVML);
-}
+	send(to, about_library(lib, why));
+	for (uint32_t i = 0; !why && i < q->n; i++) {
+		struct nvml_fn fn = { 0 };
+		handle h = NULL;
+		nvml_return rc = by_pci(q->pci[i], &h);
 
-static void put_memory(struct nvml_fn *f, uint64_t total, uint64_t free_bytes)
-{
-	if (free_bytes > total || total > INT64_MAX) {
-		f->vram_total = f->vram_used = f->vram_free = fact_unknown(WHY_GARBLED);
-		return;
+		nvml_fn_unknown(&fn, rc ? why_nvml(rc) : WHY_NOT_EXPORTED);
+		if (!rc)
+			ask_device(lib, h, &fn);
+		json_t *o = nvml_fn_to_json(&fn, true);
+
+		json_put_text(o, "pci", q->pci[i]);
+		send(to, o);
 	}
-	f->vram_total = fact_of((int64_t)total, SRC_NVML);
-	f->vram_free = fact_of((int64_t)free_bytes, SRC_NVML);
-	/* What the driver reserves cannot be had either: used is everything that is not free. */
-	f->vram_used = fact_of((int64_t)(total - free_bytes), SRC_NVML);
-}
-
-static void ask_memory(const struct api *api, handle h, struct nvml_fn *f)
-{
-	struct memory_v2 v2 = { .version = sizeof(v2) | 2u << 24 };
-	struct memory_v1 v1 = { 0 };
-	nvml_return rc = api->memory_v2 ? api->memory_v2(h, &v2) : NOT_THERE;
-
-	if (rc == 0) {
-		put_memory(f, v2.total, v2.free);
-		return;
-	}
-	/* Drivers before r510 have only the first version. */
-	if (why_nvml(rc) == WHY_NOT_EXPORTED && api->memory_v1)
-		rc = api->memory_v1(h, &v1);
-	if (rc == 0)
-		put_memory(f, v1.total, v1.free);
-	else
-		f->vram_total = f->vram_used = f->vram_free = fact_unknown(why_nvml(rc));
-}
-
-static void ask_sensors(const struct api *api, handle h, struct nvml_fn *f)
-{
-	struct utilization busy = { 0 };
-	unsigned celsius = 0;
-
-	f->power_mw = ask_number(api->power, h);
-	f->power_cap_mw = ask_number(api->power_limit, h);
-	nvml_return rc = api->temperature ? api->temperature(h, NVML_TEMPERATURE_GPU, &celsius)
-					  : NOT_THERE;
-
-	f->temp_mc = rc ? fact_unknown(why_nvml(rc)) : fact_of((int64_t)celsius * 1000, SRC_NVML);
-	rc = api->busy ? api->busy(h, &busy) : NOT_THERE;
-	f->busy_percent = rc ? fact_unknown(why_nvml(rc)) : fact_of(busy.gpu, SRC_NVML);
-}
-
-static void all_unknown(struct nvml_fn *f, enum why why)
-{
-	f->uuid = f->name = fact_text_unknown(why);
-	f->vram_total = f->vram_used = f->vram_free = fact_unknown(why);
-	f->power_mw = f->power_cap_mw = f->temp_mc = f->busy_percent = fact_unknown(why);
-}
-
-static struct nvml_fn ask_device(const struct api *api, const char *pci)
-{
-	struct nvml_fn f = { 0 };
-	handle h = NULL;
-
-	memcpy(f.pci, pci, sizeof(f.pci));
-	nvml_return rc = api->by_pci(pci, &h);
-
-	if (rc) {
-		all_unknown(&f, why_nvml(rc));
-		return f;
-	}
-	f.uuid = ask_text(api->uuid, h);
-	f.name = ask_text(api->name, h);
-	ask_memory(api, h, &f);
-	ask_sensors(api, h, &f);
-	return f;
-}
-
-/* What the child is asked. */
-struct question {
-	const char (*pci)[24];
-	uint32_t n;
-};
-
-static void answer(int to, void *arg)
-{
-	const struct question *q = arg;
-	char version[NVML_TEXT_MAX + 1] = "";
-	struct api api = { 0 };
-	struct message m = { 0 };
-
-	m.why = start(&api);
-	m.driver_version = fact_text_unknown(m.why ? m.why : WHY_NOT_EXPORTED);
-	if (!m.why && api.driver_version && api.driver_version(version, NVML_TEXT_MAX) == 0)
-		m.driver_version = fact_text_of(version, SRC_NVML);
-	child_send(to, &m, sizeof(m));
-	for (uint32_t i = 0; !m.why && i < q->n; i++) {
-		const struct message one = { .fn = ask_device(&api, q->pci[i]) };
-
-		child_send(to, &one, sizeof(one));
-	}
-	/* No nvmlShutdown: the end of the process closes the driver's files. */
-}
-
-/* --- in the parent ------------------------------------------------------------------------------------ */
-
-static void collect(const struct child *c, uint32_t n, int timeout_ms, struct nvml_view *v)
-{
-	struct message m;
-	int rc = child_receive(c, &m, sizeof(m), timeout_ms);
-
-	if (rc == 1 && m.why) {
-		v->why = m.why;
-		v->driver_version = m.driver_version;
-		return;
-	}
-	if (rc == 1)
-		v->driver_version = m.driver_version;
-	/*
-	 * Each device gets its own time, and more: without the persistence daemon the driver initialises
-	 * an idle card when it is first asked, which takes seconds on large ones and is no hang.
-	 */
-	while (rc == 1 && v->n < n) {
-		rc = child_receive(c, &m, sizeof(m), DEVICE_TIMES * timeout_ms);
-		if (rc == 1)
-			v->fns[v->n++] = m.fn;
-	}
-	/* For the devices without a record: silence is a hang, an early end is a crash. */
-	v->why = rc == 1 ? WHY_NONE : rc == -ETIMEDOUT ? WHY_TIMEOUT : WHY_GARBLED;
-	if (rc != 1 && !v->n && !fact_text_known(&v->driver_version))
-		v->driver_version = fact_text_unknown(v->why);
-}
-
-void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_view *v)
-{
-	struct question q = { .pci = pci, .n = n };
-	struct child c;
-
-	*v = (struct nvml_view) { .asked = true, .why = WHY_NO_LIBRARY };
-	v->driver_version = fact_text_unknown(WHY_NO_LIBRARY);
-	if (child_open(&c, answer, &q))
-		return;
-	collect(&c, n, timeout_ms, v);
-	child_close(&c);
 }

@@ -1,26 +1,47 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A libnvidia-ml.so.1 for tests. FAKE_NVML says how it behaves: "ok"; "old" (no memory v2, no power);
- * "hang" in init, "hang-device" at the second device; "crash" and "crash-device" likewise; "refuse".
+ * A libnvidia-ml.so.1 for tests, of two devices. FAKE_NVML says how it behaves:
+ *
+ *   ok, moving        energy and power follow the clock
+ *   old               a driver before r510: no memory v2, no power, no newer names
+ *   hang, crash       in init; hang-device, crash-device: at the second device; hang-call: in the middle
+ *   refuse            the library is not this driver's
+ *   lost              the first device fell off the bus; reset: it wants a reset
+ *   mig               the first device is cut into two instances
+ *   unified           no memory of its own, addressing by ATS; gb10: only its name says so
+ *   garbage           texts of control bytes, without an end, and numbers that contradict each other
+ *   stride16, stride32   a process record of another size, as some drivers write
+ *   many              more processes than anyone keeps
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define FAKE __attribute__((visibility("default")))
+
+enum { OK, INVALID = 2, NOT_SUPPORTED, NOT_FOUND = 6, TOO_SMALL, NOT_THERE = 13, LOST = 15, RESET };
 
 struct device {
 	const char *pci, *uuid, *name;
 	unsigned long long total, reserved, used;
 	unsigned mw;
+	unsigned id; /* 0 and 1 are cards, from 10 on MIG instances */
 };
 
 static struct device devices[] = {
 	{ "0000:41:00.0", "GPU-11111111-2222-3333-4444-555555555555", "NVIDIA GeForce RTX 3090",
-	  25769803776ULL, 300000000ULL, 169762048ULL, 21350 },
+	  25769803776ULL, 300000000ULL, 169762048ULL, 21350, 0 },
 	{ "0000:61:00.0", "GPU-66666666-2222-3333-4444-555555555555", "NVIDIA GeForce RTX 4090",
-	  25757220864ULL, 446371584ULL, 900000000ULL, 0 },
+	  25757220864ULL, 446371584ULL, 900000000ULL, 0, 1 },
+};
+
+static struct device migs[] = {
+	{ "", "MIG-aaaaaaaa-1111-2222-3333-444444444444", "NVIDIA A100-SXM4-40GB MIG 3g.20gb",
+	  20937965568ULL, 1000000ULL, 4000000000ULL, 0, 10 },
+	{ "", "MIG-bbbbbbbb-1111-2222-3333-444444444444", "NVIDIA A100-SXM4-40GB MIG 1g.5gb",
+	  5100273664ULL, 1000000ULL, 0, 0, 11 },
 };
 
 struct memory_v2 {
@@ -32,17 +53,53 @@ struct memory_v1 {
 	unsigned long long total, free, used;
 };
 
+struct field_value {
+	unsigned field, scope;
+	long long timestamp, latency;
+	int type, rc;
+	unsigned long long v;
+};
+
 int nvmlInit_v2(void);
 int nvmlSystemGetDriverVersion(char *v, unsigned n);
 int nvmlDeviceGetHandleByPciBusId_v2(const char *pci, struct device **d);
 int nvmlDeviceGetUUID(struct device *d, char *v, unsigned n);
 int nvmlDeviceGetName(struct device *d, char *v, unsigned n);
+int nvmlDeviceGetSerial(struct device *d, char *v, unsigned n);
+int nvmlDeviceGetVbiosVersion(struct device *d, char *v, unsigned n);
+int nvmlDeviceGetCudaComputeCapability(struct device *d, int *major, int *minor);
+int nvmlDeviceGetMinorNumber(struct device *d, unsigned *v);
 int nvmlDeviceGetMemoryInfo_v2(struct device *d, struct memory_v2 *m);
 int nvmlDeviceGetMemoryInfo(struct device *d, struct memory_v1 *m);
+int nvmlDeviceGetBAR1MemoryInfo(struct device *d, struct memory_v1 *m);
 int nvmlDeviceGetPowerUsage(struct device *d, unsigned *mw);
 int nvmlDeviceGetEnforcedPowerLimit(struct device *d, unsigned *mw);
+int nvmlDeviceGetPowerManagementDefaultLimit(struct device *d, unsigned *mw);
+int nvmlDeviceGetPowerManagementLimitConstraints(struct device *d, unsigned *min, unsigned *max);
+int nvmlDeviceGetTotalEnergyConsumption(struct device *d, unsigned long long *mj);
 int nvmlDeviceGetTemperature(struct device *d, int sensor, unsigned *celsius);
+int nvmlDeviceGetTemperatureThreshold(struct device *d, int which, unsigned *celsius);
+int nvmlDeviceGetFanSpeed(struct device *d, unsigned *percent);
 int nvmlDeviceGetUtilizationRates(struct device *d, unsigned percent[2]);
+int nvmlDeviceGetClockInfo(struct device *d, int which, unsigned *mhz);
+int nvmlDeviceGetMaxClockInfo(struct device *d, int which, unsigned *mhz);
+int nvmlDeviceGetPerformanceState(struct device *d, unsigned *p);
+int nvmlDeviceGetCurrentClocksEventReasons(struct device *d, unsigned long long *bits);
+int nvmlDeviceGetCurrentClocksThrottleReasons(struct device *d, unsigned long long *bits);
+int nvmlDeviceGetCurrPcieLinkGeneration(struct device *d, unsigned *v);
+int nvmlDeviceGetCurrPcieLinkWidth(struct device *d, unsigned *v);
+int nvmlDeviceGetMaxPcieLinkGeneration(struct device *d, unsigned *v);
+int nvmlDeviceGetEccMode(struct device *d, unsigned *now, unsigned *pending);
+int nvmlDeviceGetVirtualizationMode(struct device *d, unsigned *v);
+int nvmlDeviceGetAddressingMode(struct device *d, unsigned v[2]);
+int nvmlDeviceGetFieldValues(struct device *d, int n, struct field_value *v);
+int nvmlDeviceGetMigMode(struct device *d, unsigned *now, unsigned *pending);
+int nvmlDeviceGetMaxMigDeviceCount(struct device *d, unsigned *n);
+int nvmlDeviceGetMigDeviceHandleByIndex(struct device *d, unsigned i, struct device **mig);
+int nvmlDeviceGetGpuInstanceId(struct device *d, unsigned *v);
+int nvmlDeviceGetComputeInstanceId(struct device *d, unsigned *v);
+int nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to);
+int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *d, unsigned *n, void *to);
 
 static int mode(const char *name)
 {
@@ -60,18 +117,49 @@ static void misbehave(const char *hang, const char *crash)
 		abort();
 }
 
+/* What every call on the first device answers when it is gone. */
+static int state(const struct device *d)
+{
+	if (d->id == 0 && mode("lost"))
+		return LOST;
+	return d->id == 0 && mode("reset") ? RESET : OK;
+}
+
+static int put(const struct device *d, unsigned *to, unsigned v)
+{
+	*to = v;
+	return state(d);
+}
+
+static int text(const struct device *d, char *to, unsigned n, const char *v)
+{
+	if (mode("garbage"))
+		memset(to, '\x1b', n);
+	else
+		snprintf(to, n, "%s", v);
+	return state(d);
+}
+
+static unsigned long long clock_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (unsigned long long)t.tv_sec * 1000 + (unsigned long long)t.tv_nsec / 1000000;
+}
+
 FAKE int nvmlInit_v2(void)
 {
 	printf("noise on stdout\n");
 	fflush(stdout);
 	misbehave("hang", "crash");
-	return mode("refuse") ? 18 : 0; /* LIB_RM_VERSION_MISMATCH */
+	return mode("refuse") ? 18 : OK; /* LIB_RM_VERSION_MISMATCH */
 }
 
 FAKE int nvmlSystemGetDriverVersion(char *v, unsigned n)
 {
 	snprintf(v, n, "570.86.16");
-	return 0;
+	return OK;
 }
 
 FAKE int nvmlDeviceGetHandleByPciBusId_v2(const char *pci, struct device **d)
@@ -82,68 +170,270 @@ FAKE int nvmlDeviceGetHandleByPciBusId_v2(const char *pci, struct device **d)
 		if (i == 1)
 			misbehave("hang-device", "crash-device");
 		*d = &devices[i];
-		return 0;
+		return state(*d);
 	}
-	return 6; /* NOT_FOUND */
+	return NOT_FOUND;
 }
 
 FAKE int nvmlDeviceGetUUID(struct device *d, char *v, unsigned n)
 {
-	snprintf(v, n, "%s", d->uuid);
-	return 0;
+	return text(d, v, n, d->uuid);
 }
 
 FAKE int nvmlDeviceGetName(struct device *d, char *v, unsigned n)
 {
-	snprintf(v, n, "%s", d->name);
-	return 0;
+	return text(d, v, n, mode("gb10") ? "NVIDIA GB10" : d->name);
+}
+
+FAKE int nvmlDeviceGetSerial(struct device *d, char *v, unsigned n)
+{
+	snprintf(v, n, "1320221000000");
+	return d->id == 1 ? NOT_SUPPORTED : state(d);
+}
+
+FAKE int nvmlDeviceGetVbiosVersion(struct device *d, char *v, unsigned n)
+{
+	return text(d, v, n, "94.02.42.00.a9");
+}
+
+FAKE int nvmlDeviceGetCudaComputeCapability(struct device *d, int *major, int *minor)
+{
+	*major = 8;
+	*minor = d->id == 1 ? 9 : 6;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetMinorNumber(struct device *d, unsigned *v)
+{
+	return put(d, v, mode("garbage") ? 4000000000u : 1 - d->id);
 }
 
 FAKE int nvmlDeviceGetMemoryInfo_v2(struct device *d, struct memory_v2 *m)
 {
 	if (mode("old"))
-		return 13; /* FUNCTION_NOT_FOUND */
+		return NOT_THERE;
+	if (mode("unified") || mode("gb10"))
+		return NOT_SUPPORTED;
 	if (m->version != (sizeof(*m) | 2u << 24))
 		return 25; /* ARGUMENT_VERSION_MISMATCH */
 	m->total = d->total;
 	m->reserved = d->reserved;
 	m->used = d->used;
-	m->free = d->total - d->reserved - d->used;
-	return 0;
+	m->free = mode("garbage") ? d->total + 1 : d->total - d->reserved - d->used;
+	return state(d);
 }
 
 FAKE int nvmlDeviceGetMemoryInfo(struct device *d, struct memory_v1 *m)
 {
+	if (mode("unified") || mode("gb10"))
+		return NOT_SUPPORTED;
 	m->total = d->total;
 	m->used = d->used + d->reserved;
 	m->free = d->total - m->used;
-	return 0;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetBAR1MemoryInfo(struct device *d, struct memory_v1 *m)
+{
+	m->total = 268435456;
+	m->used = 5242880;
+	m->free = m->total - m->used;
+	return state(d);
 }
 
 FAKE int nvmlDeviceGetPowerUsage(struct device *d, unsigned *mw)
 {
-	*mw = d->mw;
-	return d->mw && !mode("old") ? 0 : 3; /* NOT_SUPPORTED */
+	if (mode("hang-call"))
+		misbehave("hang-call", "");
+	*mw = mode("moving") ? 20000 + (unsigned)(clock_ms() % 100000) : d->mw;
+	return d->mw && !mode("old") ? state(d) : NOT_SUPPORTED;
 }
 
 FAKE int nvmlDeviceGetEnforcedPowerLimit(struct device *d, unsigned *mw)
 {
-	(void)d;
-	*mw = 350000;
-	return 0;
+	return put(d, mw, 350000);
+}
+
+FAKE int nvmlDeviceGetPowerManagementDefaultLimit(struct device *d, unsigned *mw)
+{
+	return put(d, mw, 370000);
+}
+
+FAKE int nvmlDeviceGetPowerManagementLimitConstraints(struct device *d, unsigned *min,
+						      unsigned *max)
+{
+	*min = 100000;
+	*max = 400000;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetTotalEnergyConsumption(struct device *d, unsigned long long *mj)
+{
+	*mj = mode("garbage") ? ~0ULL : mode("moving") ? clock_ms() : 123456;
+	return state(d);
 }
 
 FAKE int nvmlDeviceGetTemperature(struct device *d, int sensor, unsigned *celsius)
 {
-	(void)d;
-	*celsius = 36;
-	return sensor == 0 ? 0 : 2;
+	return sensor == 0 ? put(d, celsius, 36) : INVALID;
+}
+
+FAKE int nvmlDeviceGetTemperatureThreshold(struct device *d, int which, unsigned *celsius)
+{
+	/* The second card knows only where the hardware slows it down. */
+	if (d->id == 1 && which == 3)
+		return NOT_SUPPORTED;
+	return put(d, celsius, which == 3 ? 93 : 95);
+}
+
+FAKE int nvmlDeviceGetFanSpeed(struct device *d, unsigned *percent)
+{
+	return put(d, percent, 30);
 }
 
 FAKE int nvmlDeviceGetUtilizationRates(struct device *d, unsigned percent[2])
 {
-	(void)d;
-	percent[0] = 7;
+	percent[0] = mode("garbage") ? 101 : 7;
 	percent[1] = 3;
-	return 0;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetClockInfo(struct device *d, int which, unsigned *mhz)
+{
+	return put(d, mhz, which == 2 ? 405 : 210);
+}
+
+FAKE int nvmlDeviceGetMaxClockInfo(struct device *d, int which, unsigned *mhz)
+{
+	return put(d, mhz, which == 2 ? 9751 : 2100);
+}
+
+FAKE int nvmlDeviceGetPerformanceState(struct device *d, unsigned *p)
+{
+	return put(d, p, d->id == 1 ? 32 : 8);
+}
+
+FAKE int nvmlDeviceGetCurrentClocksEventReasons(struct device *d, unsigned long long *bits)
+{
+	*bits = d->id == 1 ? 0 : 0x24;
+	return mode("old") ? NOT_THERE : state(d);
+}
+
+FAKE int nvmlDeviceGetCurrentClocksThrottleReasons(struct device *d, unsigned long long *bits)
+{
+	*bits = 1;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetCurrPcieLinkGeneration(struct device *d, unsigned *v)
+{
+	return put(d, v, mode("garbage") ? 99 : 1);
+}
+
+FAKE int nvmlDeviceGetCurrPcieLinkWidth(struct device *d, unsigned *v)
+{
+	return put(d, v, 16);
+}
+
+FAKE int nvmlDeviceGetMaxPcieLinkGeneration(struct device *d, unsigned *v)
+{
+	return put(d, v, 4);
+}
+
+FAKE int nvmlDeviceGetEccMode(struct device *d, unsigned *now, unsigned *pending)
+{
+	*now = *pending = 1;
+	return d->id == 1 ? NOT_SUPPORTED : state(d);
+}
+
+FAKE int nvmlDeviceGetVirtualizationMode(struct device *d, unsigned *v)
+{
+	return put(d, v, mode("garbage") ? 77 : 0);
+}
+
+FAKE int nvmlDeviceGetAddressingMode(struct device *d, unsigned v[2])
+{
+	if (v[0] != (8 | 1u << 24) || mode("gb10"))
+		return mode("gb10") ? NOT_SUPPORTED : 25;
+	v[1] = mode("unified") ? 2 : 1;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetFieldValues(struct device *d, int n, struct field_value *v)
+{
+	(void)n;
+	v->type = 1;
+	v->v = 70;
+	v->rc = v->field == 82 && d->id == 0 ? OK : NOT_SUPPORTED;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetMigMode(struct device *d, unsigned *now, unsigned *pending)
+{
+	*now = *pending = mode("mig");
+	return d->id == 1 ? NOT_SUPPORTED : state(d);
+}
+
+FAKE int nvmlDeviceGetMaxMigDeviceCount(struct device *d, unsigned *n)
+{
+	return put(d, n, d->id == 1 ? 0 : 7);
+}
+
+FAKE int nvmlDeviceGetMigDeviceHandleByIndex(struct device *d, unsigned i, struct device **mig)
+{
+	/* With a gap, as where an instance was destroyed. */
+	if (d->id || (i != 0 && i != 2))
+		return NOT_FOUND;
+	*mig = &migs[i / 2];
+	return OK;
+}
+
+FAKE int nvmlDeviceGetGpuInstanceId(struct device *d, unsigned *v)
+{
+	return put(d, v, d->id - 9);
+}
+
+FAKE int nvmlDeviceGetComputeInstanceId(struct device *d, unsigned *v)
+{
+	return put(d, v, 0);
+}
+
+/* One process record of the size that this driver writes. */
+static void process(unsigned char *to, unsigned i, unsigned pid, unsigned long long bytes)
+{
+	size_t size = mode("stride16") ? 16 : mode("stride32") ? 32 : 24;
+	const unsigned ids[2] = { 0xffffffff, 0xffffffff };
+	const unsigned long long protected = 0;
+
+	to += i * size;
+	memcpy(to, &pid, 4);
+	memset(to + 4, 0, 4);
+	memcpy(to + 8, &bytes, 8);
+	if (size > 16)
+		memcpy(to + 16, ids, 8);
+	if (size > 24)
+		memcpy(to + 24, &protected, 8);
+}
+
+FAKE int nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to)
+{
+	unsigned have = mode("many") ? 100 : d->id == 10 ? 1 : d->id ? 0 : 2;
+
+	if (mode("mig") && d->id == 0)
+		return 4; /* NO_PERMISSION: the whole card's list is for root */
+	if (have > *n)
+		return TOO_SMALL;
+	*n = have;
+	for (unsigned i = 0; i < have; i++)
+		process(to, i, (unsigned)getppid() + (mode("many") ? i : 0) + i,
+			i ? ~0ULL : 4096000000ULL);
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *d, unsigned *n, void *to)
+{
+	*n = d->id < 10;
+	if (*n)
+		process(to, 0, (unsigned)getppid(), 4096000000ULL);
+	return state(d);
 }

@@ -65,6 +65,161 @@ static void answers(void **state)
 	assert_no_child();
 }
 
+static void assert_number(const struct fact *f, int64_t v)
+{
+	assert_true(fact_known(f));
+	assert_int_equal(f->src, SRC_NVML);
+	assert_int_equal(f->v, v);
+}
+
+static void answers_in_detail(void **state)
+{
+	(void)state;
+	const struct nvml_fn *f = ask("ok", 2)->fns;
+	const struct live *l = &f[0].live;
+
+	assert_string_equal(f[0].serial.v, "1320221000000");
+	assert_string_equal(f[0].vbios.v, "94.02.42.00.a9");
+	assert_string_equal(f[0].arch.v, "sm_86");
+	assert_string_equal(f[1].arch.v, "sm_89");
+	assert_number(&f[0].minor, 1); /* which need not follow the address */
+	assert_number(&f[1].minor, 0);
+	assert_number(&f[0].nv.vram_reserved, 300000000);
+	assert_number(&f[0].nv.bar1_total, 268435456);
+	assert_number(&f[0].nv.bar1_used, 5242880);
+	assert_number(&l->power_cap_min_mw, 100000);
+	assert_number(&l->power_cap_max_mw, 400000);
+	assert_number(&l->power_cap_default_mw, 370000);
+	assert_number(&l->energy_uj, 123456000);
+	assert_number(&l->temp_limit_mc, 93000);
+	assert_number(&f[1].live.temp_limit_mc, 95000); /* by the second row that tells it */
+	assert_number(&l->temp_memory_mc, 70000);
+	assert_int_equal(f[1].live.temp_memory_mc.why, WHY_NOT_EXPORTED);
+	assert_number(&l->fan_percent, 30);
+	assert_number(&l->mem_busy_percent, 3);
+	assert_number(&l->core_mhz, 210);
+	assert_number(&l->core_max_mhz, 2100);
+	assert_number(&l->mem_mhz, 405);
+	assert_number(&l->mem_max_mhz, 9751);
+	assert_string_equal(l->perf_state.v, "P8");
+	assert_false(fact_text_known(&f[1].live.perf_state)); /* 32: the library does not know */
+	assert_string_equal(l->throttle.v, "power limit, temperature");
+	assert_string_equal(f[1].live.throttle.v, "none");
+	assert_number(&f[0].nv.pcie_gen, 1);
+	assert_number(&f[0].nv.pcie_max_gen, 4);
+	assert_number(&f[0].nv.pcie_width, 16);
+	/* A symbol this library lacks. */
+	assert_int_equal(f[0].nv.pcie_max_width.why, WHY_NOT_EXPORTED);
+	assert_number(&f[0].nv.ecc, 1);
+	assert_int_equal(f[1].nv.ecc.why, WHY_NOT_EXPORTED);
+	assert_string_equal(f[0].nv.addressing.v, "HMM");
+	assert_string_equal(f[0].nv.virtualization.v, "none");
+	assert_number(&f[0].nv.mig_on, 0);
+	assert_int_equal(f[0].nv.n_migs, 0);
+	/* Nobody's question yet. */
+	assert_int_equal(l->voltage_mv.why, WHY_NOT_EXPORTED);
+}
+
+static void moves(void **state)
+{
+	const struct timespec pause = { .tv_nsec = 20000000 };
+
+	(void)state;
+	int64_t before = ask("moving", 1)->fns[0].live.energy_uj.v;
+
+	nanosleep(&pause, NULL);
+	assert_true(ask("moving", 1)->fns[0].live.energy_uj.v >= before + 20000);
+}
+
+static void loses_devices(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		const struct nvml_view *v = ask(i ? "reset" : "lost", 2);
+		struct gpu g = { .pci = "0000:41:00.0" };
+
+		assert_int_equal(v->n, 2);
+		assert_int_equal(v->fns[0].vram_total.why, WHY_LOST);
+		assert_int_equal(v->fns[0].live.core_mhz.why, WHY_LOST);
+		assert_int_equal(v->fns[0].nv.ecc.why, WHY_LOST);
+		/* The other one is as well as before. */
+		assert_number(&v->fns[1].vram_total, 25757220864);
+		g.driver = fact_text_of("nvidia", SRC_SYSFS);
+		nvml_merge(&g, v);
+		assert_int_equal(g.power_mw.why, WHY_LOST);
+		assert_non_null(strstr(g.driver_note, "lost"));
+	}
+}
+
+static void cuts_into_instances(void **state)
+{
+	(void)state;
+	const struct nvml_view *v = ask("mig", 2);
+	const struct nvidia *nv = &v->fns[0].nv;
+	struct gpu g = { .pci = "0000:41:00.0", .driver = fact_text_of("nvidia", SRC_SYSFS) };
+
+	assert_int_equal(nv->n_migs, 2);
+	assert_string_equal(nv->migs[0].uuid.v, "MIG-aaaaaaaa-1111-2222-3333-444444444444");
+	assert_string_equal(nv->migs[0].profile.v, "3g.20gb");
+	assert_string_equal(nv->migs[1].profile.v, "1g.5gb");
+	assert_number(&nv->migs[0].vram_total, 20937965568);
+	assert_number(&nv->migs[0].vram_free, 20937965568 - 4001000000);
+	assert_number(&nv->migs[1].gpu_instance, 2);
+	/* The card's list is refused, its instances' is not. */
+	assert_int_equal(v->fns[0].n_procs, 1);
+	nvml_merge(&g, v);
+	assert_string_equal(g.partition.v, "MIG 2 of 7");
+	assert_int_equal(v->fns[1].nv.n_migs, 0);
+}
+
+static void knows_unified_memory(void **state)
+{
+	(void)state;
+	/* By its addressing, or by its name where the driver tells no addressing. */
+	assert_int_equal(ask("unified", 1)->fns[0].vram_total.why, WHY_NOT_APPLICABLE);
+	assert_int_equal(ask("gb10", 1)->fns[0].vram_total.why, WHY_NOT_APPLICABLE);
+	assert_false(fact_known(&ask("gb10", 1)->fns[0].vram_free));
+}
+
+static void cleans_garbage(void **state)
+{
+	(void)state;
+	const struct nvml_fn *f = ask("garbage", 1)->fns;
+
+	/* A text without an end is cut, and no control byte gets through. */
+	assert_true(fact_text_known(&f->name));
+	assert_null(strchr(f->name.v, 0x1b));
+	assert_true(strlen(f->name.v) <= 96);
+	assert_int_equal(f->vram_total.why, WHY_GARBLED);
+	assert_int_equal(f->live.energy_uj.why, WHY_GARBLED);
+	assert_int_equal(f->busy_percent.why, WHY_GARBLED);
+	assert_int_equal(f->minor.why, WHY_GARBLED);
+	assert_int_equal(f->nv.pcie_gen.why, WHY_GARBLED);
+	assert_int_equal(f->nv.virtualization.why, WHY_GARBLED);
+	assert_number(&f->live.mem_busy_percent, 3);
+}
+
+/* The record has had three sizes under one name. */
+static void lists_processes(void **state)
+{
+	static const char *const modes[] = { "ok", "stride16", "stride32" };
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(modes); i++) {
+		const struct nvml_fn *f = ask(modes[i], 2)->fns;
+
+		assert_int_equal(f[0].n_procs, 2);
+		assert_int_equal(f[0].procs[0].pid, getpid());
+		assert_number(&f[0].procs[0].bytes, 4096000000);
+		assert_true(f[0].procs[0].compute && f[0].procs[0].graphics);
+		assert_int_equal(f[0].procs[1].pid, getpid() + 1);
+		assert_int_equal(f[0].procs[1].bytes.why, WHY_NOT_EXPORTED);
+		assert_false(f[0].procs[1].graphics);
+		assert_int_equal(f[1].n_procs, 1);
+	}
+	assert_int_equal(ask("many", 1)->fns[0].n_procs, NVML_PROCS_MAX);
+}
+
 static void old_driver(void **state)
 {
 	(void)state;
@@ -73,11 +228,13 @@ static void old_driver(void **state)
 	assert_int_equal(v->fns[0].vram_total.v, 25769803776);
 	assert_int_equal(v->fns[0].vram_used.v, 469762048);
 	assert_int_equal(v->fns[0].vram_free.v, 25769803776 - 469762048);
+	assert_int_equal(v->fns[0].nv.vram_reserved.why, WHY_NOT_EXPORTED);
+	assert_string_equal(v->fns[0].live.throttle.v, "idle"); /* by its older name */
 }
 
 static void no_library(void **state)
 {
-	struct nvml_view v;
+	static struct nvml_view v;
 
 	(void)state;
 	setenv("BERTH_NVML", "/nonexistent/libnvidia-ml.so.1", 1);
@@ -121,6 +278,10 @@ static void hangs(void **state)
 	assert_int_equal(v->fns[0].vram_total.v, 25769803776);
 	assert_int_equal(v->why, WHY_TIMEOUT);
 	assert_no_child();
+	v = ask("hang-call", 2); /* half a device is none */
+	assert_int_equal(v->n, 0);
+	assert_int_equal(v->why, WHY_TIMEOUT);
+	assert_no_child();
 }
 
 static void crashes(void **state)
@@ -160,11 +321,23 @@ static void keeps_stdout_clean(void **state)
 static void scrubs(void **state)
 {
 	(void)state;
-	struct nvml_view *v = ask("ok", 2);
+	struct nvml_view *v = ask("mig", 2);
 
 	nvml_view_scrub(v);
 	assert_string_equal(v->fns[0].uuid.v, "GPU-00000000-0000-0000-0000-000000000000");
 	assert_string_equal(v->fns[1].uuid.v, "GPU-00000000-0000-0000-0000-000000000001");
+	assert_string_equal(v->fns[0].serial.v, "0000000000000");
+	assert_false(fact_text_known(&v->fns[1].serial));
+	assert_string_equal(v->fns[0].nv.migs[1].uuid.v,
+			    "MIG-00000000-0000-0000-0001-000000000000");
+	json_t *o = nvml_view_to_json(v);
+	char *text = json_dumps(o, 0);
+
+	/* Nobody's processes are in a captured machine's answer. */
+	assert_null(strstr(text, "pid"));
+	assert_null(strstr(text, "1320221"));
+	free(text);
+	json_decref(o);
 }
 
 static void survives_json(void **state)
@@ -172,21 +345,50 @@ static void survives_json(void **state)
 	static struct nvml_view back;
 
 	(void)state;
-	const struct nvml_view *v = ask("ok", 3);
+	const struct nvml_view *v = ask("mig", 3);
 	json_t *o = nvml_view_to_json(v);
 
 	nvml_view_from_json(&back, o);
-	json_decref(o);
+	json_t *again = nvml_view_to_json(&back);
+
+	assert_true(json_equal(o, again));
 	assert_int_equal(back.n, v->n);
-	assert_string_equal(back.fns[0].uuid.v, v->fns[0].uuid.v);
-	assert_int_equal(back.fns[0].vram_free.v, v->fns[0].vram_free.v);
 	assert_int_equal(back.fns[1].power_mw.why, v->fns[1].power_mw.why);
+	assert_int_equal(back.fns[0].nv.n_migs, 2);
+	json_decref(o);
+	json_decref(again);
+}
+
+/* A folder captured before the newer keys came says nothing of them: they are no garbage. */
+static void reads_older_answers(void **state)
+{
+	static struct nvml_view v;
+	json_t *o = json_loads("{\"asked\": true, \"why\": null, \"driver_version\": \"1\","
+			       "\"driver_version_src\": \"nvml\", \"devices\": {\"0000:41:00.0\":"
+			       "{\"temp_mc\": 36000, \"temp_mc_src\": \"nvml\"}}}",
+			       0, NULL);
+
+	(void)state;
+	assert_non_null(o);
+	nvml_view_from_json(&v, o);
+	json_decref(o);
+	assert_number(&v.fns[0].temp_mc, 36000);
+	assert_int_equal(v.fns[0].live.core_mhz.why, WHY_NONE);
+	assert_int_equal(v.fns[0].nv.ecc.why, WHY_NONE);
+	assert_int_equal(v.fns[0].nv.n_migs, 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers),
+		cmocka_unit_test(answers_in_detail),
+		cmocka_unit_test(moves),
+		cmocka_unit_test(loses_devices),
+		cmocka_unit_test(cuts_into_instances),
+		cmocka_unit_test(knows_unified_memory),
+		cmocka_unit_test(cleans_garbage),
+		cmocka_unit_test(lists_processes),
 		cmocka_unit_test(old_driver),
 		cmocka_unit_test(no_library),
 		cmocka_unit_test(refuses),
@@ -195,6 +397,7 @@ int main(void)
 		cmocka_unit_test(keeps_stdout_clean),
 		cmocka_unit_test(scrubs),
 		cmocka_unit_test(survives_json),
+		cmocka_unit_test(reads_older_answers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+/* What only NVIDIA's library tells, as a section of the report: reserved memory, BAR1, ECC, MIG. */
+#include "probe/nvidia.h"
+
+#include <string.h>
+
+#include "probe/lines_priv.h"
+#include "probe/section.h"
+
+/* clang-format off */
+static const struct field rows[] = {
+	FIELD_KEY(struct nvidia, vram_reserved, "vram_reserved_bytes", FIELD_FACT, UNIT_BYTES, "reserved"),
+	FIELD_KEY(struct nvidia, bar1_total, "bar1_total_bytes", FIELD_FACT, UNIT_BYTES, "BAR1"),
+	FIELD_KEY(struct nvidia, bar1_used, "bar1_used_bytes", FIELD_FACT, UNIT_BYTES, "BAR1 used"),
+	FIELD(struct nvidia, pcie_gen, FIELD_FACT, UNIT_NONE, "PCIe generation"),
+	FIELD(struct nvidia, pcie_width, FIELD_FACT, UNIT_NONE, "PCIe lanes"),
+	FIELD(struct nvidia, pcie_max_gen, FIELD_FACT, UNIT_NONE, "most"),
+	FIELD(struct nvidia, pcie_max_width, FIELD_FACT, UNIT_NONE, "most"),
+	FIELD(struct nvidia, ecc, FIELD_FACT, UNIT_NONE, "ECC"),
+	FIELD(struct nvidia, addressing, FIELD_FACT_TEXT, UNIT_NONE, "addressing"),
+	FIELD(struct nvidia, virtualization, FIELD_FACT_TEXT, UNIT_NONE, "virtualization"),
+	FIELD(struct nvidia, mig_on, FIELD_FACT, UNIT_NONE, "MIG"),
+	FIELD(struct nvidia, mig_max, FIELD_FACT, UNIT_NONE, "MIG instances possible"),
+};
+
+static const struct field mig_rows[] = {
+	FIELD(struct mig, uuid, FIELD_FACT_TEXT, UNIT_NONE, "UUID"),
+	FIELD(struct mig, profile, FIELD_FACT_TEXT, UNIT_NONE, "profile"),
+	FIELD(struct mig, gpu_instance, FIELD_FACT, UNIT_NONE, "GPU instance"),
+	FIELD(struct mig, compute_instance, FIELD_FACT, UNIT_NONE, "compute instance"),
+	FIELD_KEY(struct mig, vram_total, "vram_total_bytes", FIELD_FACT, UNIT_BYTES, "VRAM"),
+	FIELD_KEY(struct mig, vram_used, "vram_used_bytes", FIELD_FACT, UNIT_BYTES, "used"),
+	FIELD_KEY(struct mig, vram_free, "vram_free_bytes", FIELD_FACT, UNIT_BYTES, "free"),
+};
+/* clang-format on */
+
+void nvidia_unknown(struct nvidia *nv, enum why why)
+{
+	nv->n_migs = 0;
+	rows_unknown(rows, ARRAY_LEN(rows), nv, why);
+}
+
+void nvidia_to_json(json_t *o, const struct nvidia *nv)
+{
+	json_t *a = json_array();
+
+	fields_to_json(o, rows, ARRAY_LEN(rows), nv);
+	for (uint32_t i = 0; i < nv->n_migs; i++) {
+		json_t *m = json_object();
+
+		fields_to_json(m, mig_rows, ARRAY_LEN(mig_rows), &nv->migs[i]);
+		json_array_append_new(a, m);
+	}
+	json_object_set_new(o, "mig", a);
+}
+
+void nvidia_from_json(struct nvidia *nv, const json_t *o)
+{
+	const struct fact_limit limits[] = {
+		{ &nv->ecc, 1 },         { &nv->mig_on, 1 },        { &nv->pcie_gen, 16 },
+		{ &nv->pcie_width, 32 }, { &nv->pcie_max_gen, 16 }, { &nv->pcie_max_width, 32 },
+	};
+	const json_t *one;
+	size_t i;
+
+	rows_from_json(o, rows, ARRAY_LEN(rows), nv);
+	facts_limit(limits, ARRAY_LEN(limits));
+	nv->n_migs = 0;
+	json_array_foreach(json_object_get(o, "mig"), i, one)
+	{
+		if (nv->n_migs == MIG_MAX)
+			return;
+		struct mig *m = &nv->migs[nv->n_migs++];
+
+		rows_from_json(one, mig_rows, ARRAY_LEN(mig_rows), m);
+		memory_check(&m->vram_total, &m->vram_used, &m->vram_free);
+	}
+}
+
+static bool is_nvidias(const struct gpu *g)
+{
+	const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+
+	return d && d->nvml;
+}
+
+static void json(json_t *gpu, const struct gpu *g, const struct report *r)
+{
+	json_t *o = is_nvidias(g) ? json_object() : json_null();
+
+	(void)r;
+	if (json_is_object(o))
+		nvidia_to_json(o, &g->nvidia);
+	json_object_set_new(gpu, "nvidia", o);
+}
+
+static void text_migs(FILE *to, const struct gpu *g)
+{
+	char size[TEXT_SIZE_MAX];
+	struct line l;
+
+	for (uint32_t i = 0; i < g->nvidia.n_migs; i++) {
+		const struct mig *m = &g->nvidia.migs[i];
+
+		line_init(&l);
+		line_part(&l, "%s",
+			  fact_text_known(&m->profile) ? m->profile.v : "profile unknown");
+		if (fact_known(&m->vram_free))
+			line_part(&l, "%s free", text_size(size, (uint64_t)m->vram_free.v));
+		if (fact_text_known(&m->uuid))
+			line_part(&l, "%s", m->uuid.v);
+		line_print(to, i ? "" : "MIG", l.buf);
+	}
+	if (!g->nvidia.n_migs && fact_known(&g->nvidia.mig_on) && g->nvidia.mig_on.v)
+		line_print(to, "MIG", "on, without an instance: nothing can compute on it");
+}
+
+static void text_details(FILE *to, const struct nvidia *nv)
+{
+	char size[TEXT_SIZE_MAX];
+	struct line l;
+
+	line_init(&l);
+	if (fact_known(&nv->vram_reserved))
+		line_part(&l, "%s of VRAM reserved",
+			  text_size(size, (uint64_t)nv->vram_reserved.v));
+	if (fact_known(&nv->bar1_total))
+		line_part(&l, "BAR1 %s", text_size(size, (uint64_t)nv->bar1_total.v));
+	if (fact_known(&nv->bar1_used))
+		text_add(&l.t, " (%s used)", text_size(size, (uint64_t)nv->bar1_used.v));
+	if (fact_known(&nv->pcie_gen) && fact_known(&nv->pcie_width))
+		line_part(&l, "PCIe generation %d x%d now", (int)nv->pcie_gen.v,
+			  (int)nv->pcie_width.v);
+	if (fact_known(&nv->ecc))
+		line_part(&l, "ECC %s", nv->ecc.v ? "on" : "off");
+	if (fact_text_known(&nv->addressing))
+		line_part(&l, "addressing %s", nv->addressing.v);
+	if (fact_text_known(&nv->virtualization))
+		line_part(&l, "virtualization %s", nv->virtualization.v);
+	if (l.t.len)
+		line_print(to, "NVML", l.buf);
+}
+
+static void text(FILE *to, const struct gpu *g, const struct report *r, bool verbose)
+{
+	(void)r;
+	text_migs(to, g);
+	if (verbose)
+		text_details(to, &g->nvidia);
+}
+
+const struct section section_nvidia = { .name = "nvidia", .json = json, .text = text };
