@@ -24,16 +24,20 @@ enum hop_kind {
 	HOP_ON_DIE,       /* no link at all: the function is part of the processor */
 	HOP_ON_PACKAGE,   /* a coherent link of one package (NVLink-C2C) */
 	HOP_CONVENTIONAL, /* conventional PCI: a bus, shared */
+	HOP_SWITCH,       /* between the two ports of one switch: no link at all */
 	HOP_COUNT
 };
 
+/* What hops without a link worth the name report is kept as it is; their rates are not applicable. */
 struct hop {
 	char pci[24];   /* the lower end */
 	char above[24]; /* the bridge above; empty: the root complex */
+	uint32_t vendor, device, above_vendor, above_device;
 	enum hop_kind kind;
 	struct fact speed_mts, width; /* now; megatransfers per second (8000 = 8 GT/s), lanes */
-	struct fact max_speed_mts, max_width; /* what both ends can */
-	struct fact bytes_per_s;              /* usable now: speed x width after line coding */
+	struct fact max_speed_mts, max_width;         /* what both ends can */
+	struct fact own_max_speed_mts, own_max_width; /* what the lower end alone can */
+	struct fact bytes_per_s; /* usable now: speed x width after line coding */
 	struct fact max_bytes_per_s;
 };
 
@@ -51,8 +55,10 @@ enum link_cause {
 struct link {
 	uint32_t n_hops; /* from the function upwards */
 	struct hop hops[LINK_HOPS_MAX];
-	bool cut;       /* more hops than we keep */
-	enum why why;   /* while n_hops is 0 */
+	bool cut;     /* more hops than we keep */
+	enum why why; /* while n_hops is 0 */
+	/* What the driver says of the card's own link (amdgpu's pp_dpm_pcie): now, and at its best. */
+	struct fact driver_speed_mts, driver_width, driver_best_speed_mts, driver_best_width;
 	int bottleneck; /* index of the narrowest hop that counts, by the product; -1 unknown */
 	enum link_cause cause;
 	struct fact

@@ -19,6 +19,12 @@ probe.lib := \
 	lines.c \
 	live.c \
 	memory.c \
+	kind.c \
+	lines.c \
+	link.c \
+	link_decide.c \
+	link_hops.c \
+	link_parse.c \
 	merge.c \
 	nvidia.c \
 	nvml.c \

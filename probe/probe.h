@@ -88,6 +88,7 @@ struct gpu {
 
 	enum gpu_kind kind;
 	char kind_how[80];       /* by which rule */
+	struct fact integrated;  /* 1: its driver says it is part of the processor; 0: it is not */
 	struct fact_text board;  /* subsystem or product name */
 	struct fact_text serial; /* of the board; scrubbed in captures */
 	struct fact_text vbios;

@@ -43,6 +43,8 @@ struct section {
 };
 
 extern const struct section section_kfd, section_memory;
+extern const struct section section_kind;
+extern const struct section section_link;
 
 /* Any function may be NULL. Ends with NULL. */
 extern const struct section *const sections[];

@@ -4,6 +4,9 @@
 
 const struct section *const sections[] = {
 	&section_tunnel,
+	/* The kind follows from what cables and links are; what a link can do, from the kind. */
+	&section_kind,
+	&section_link,
 	&section_live,
 	&section_index,
 	&section_memory,

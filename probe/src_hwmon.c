@@ -110,20 +110,12 @@ static void sensors_unknown(struct gpu *g, const struct driver *d)
 		g->temp_mc = asleep;
 }
 
-/* Intel's integrated GPUs sit on bus 0 and work in the machine's RAM. */
-static bool is_integrated_intel(const struct gpu *g)
-{
-	return g->vendor == 0x8086 && strcmp(g->pci, "0000:00:02.0") == 0;
-}
-
 void hwmon_read(const struct source *s, struct gpu *g, bool wake)
 {
 	const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
 	char dir[PATH_SIZE];
 
 	all_unknown(g, fact_text_known(&g->driver) ? WHY_NOT_EXPORTED : g->driver.why);
-	if (is_integrated_intel(g))
-		g->vram_total = g->vram_used = g->vram_free = fact_unknown(WHY_NOT_APPLICABLE);
 	if (!d)
 		return;
 	sysfs_dir(s, g->pci, dir, sizeof(dir));

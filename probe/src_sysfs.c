@@ -5,7 +5,8 @@
  *
  * Never add here: config, rom, vpd, resourceN_resize, max_link_width, current_link_speed,
  * current_link_width, secondary_bus_number. Each resumes the whole path to a sleeping device
- * (measured on kernel 7.2 by the root port's runtime_active_time; max_link_speed alone is cached).
+ * (measured on kernel 7.2 by the root port's runtime_active_time; max_link_speed alone is cached). What may
+ * be asked of an awake device is asked by its section (probe/section.h).
  */
 #include <inttypes.h>
 #include <stdio.h>

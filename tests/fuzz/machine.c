@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "probe/link_priv.h"
 #include "probe/probe_priv.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -89,6 +90,22 @@ static char *line(char **at, char *end)
 	return start;
 }
 
+/* A link that any text claims has a rate, and lanes that multiply. */
+static void parse_links(const char *text)
+{
+	struct fact speed = parse_link_speed(text, SRC_SYSFS);
+	struct fact width = parse_link_width(text, SRC_SYSFS);
+	struct link l = { 0 };
+
+	parse_dpm_pcie(text, &l);
+	if (fact_known(&speed) && !link_rate(speed.v, 1))
+		abort();
+	if (fact_known(&width) && !link_rate(2500, width.v))
+		abort();
+	if (fact_known(&l.driver_width) && !link_rate(l.driver_speed_mts.v, l.driver_width.v))
+		abort();
+}
+
 static void parse_all(const char *bytes, size_t n)
 {
 	own_free char *text = strndup(bytes, n);
@@ -114,6 +131,7 @@ static void parse_all(const char *bytes, size_t n)
 	if (cpulist_parse(text, &set) == 0 && cpulist_text(&set, list, sizeof(list)) &&
 	    (cpulist_parse(list, &back) || memcmp(&set, &back, sizeof(set))))
 		abort(); /* what we print must read back as the same CPUs */
+	parse_links(text);
 	keep_lines(text, keys);
 }
 
