@@ -76,6 +76,7 @@ static void read_files(const struct look *l)
 
 	m->integrated = m->visible_total = m->visible_used = fact_unknown(why);
 	m->bar1_total = m->bar1_used = m->system_total = m->page_limit = fact_unknown(why);
+	m->vram_region = fact_unknown(why);
 	if (!amdgpu)
 		return;
 	m->visible_total = src_fact(l->s, l->dir, "mem_info_vis_vram_total", 0, INT64_MAX,
@@ -276,9 +277,12 @@ static struct limit largest_on_card(const struct gpu *g)
 		l.how = "how much VRAM is free is unknown; no more than its total";
 	else
 		l.how = "the card's memory is unknown";
-	/* Each partition is a device of its own to ROCm. */
+	if (!fact_known(&l.bytes))
+		return l;
+	/* Each partition is a device of its own to ROCm; a buffer lies in one tile. */
 	if (g->kfd.n_nodes > 1)
 		at_most(&l, &g->kfd.node_bytes, "the memory of one partition");
+	at_most(&l, &g->memory.vram_region, "the memory of one tile");
 	return l;
 }
 
@@ -368,8 +372,13 @@ static void add_sizes(struct line *l, const char *what, const struct pool *p)
 {
 	char total[48], used[48], free_[48];
 
-	text_add(&l->t, "%s%s, %s used, %s free (%s)", size(total, &p->total), what,
-		 size(used, &p->used), size(free_, &p->free), src_name(p->total.src));
+	text_add(&l->t, "%s%s", size(total, &p->total), what);
+	if (fact_known(&p->total) && !fact_known(&p->used) && !fact_known(&p->free))
+		text_add(&l->t, "; how much is free is %s (%s)", size(free_, &p->free),
+			 src_name(p->total.src));
+	else
+		text_add(&l->t, ", %s used, %s free (%s)", size(used, &p->used),
+			 size(free_, &p->free), src_name(p->total.src));
 }
 
 static void add_gtt(struct line *l, const struct gpu *g)
@@ -440,6 +449,10 @@ static void text(FILE *to, const struct gpu *g, const struct report *r, bool ver
 		add_sizes(&l, " on the card", &m->pools[0]);
 	else
 		line_part(&l, "%s", size(most, &g->vram_total));
+	/* Root, or whoever may open the node. */
+	if (m->asked && !in_ram && g->vram_total.why == WHY_NEEDS_ROOT &&
+	    !fact_known(&g->vram_total))
+		text_add(&l.t, "; the group of %s is told too", g->drm_render.v);
 	add_gtt(&l, g);
 	add_rocm(&l, g, in_ram);
 	if (!in_ram)

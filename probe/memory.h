@@ -6,6 +6,7 @@
 #ifndef BERTH_PROBE_MEMORY_H
 #define BERTH_PROBE_MEMORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/fact.h"
@@ -34,7 +35,9 @@ struct pool {
 struct gpu_memory {
 	/* What was read and asked; pools are made of it, and of vram_*, gtt_* and kfd of struct gpu. */
 	struct fact integrated; /* 1: it works in the machine's RAM */
+	bool asked;             /* the driver was asked by ioctl */
 	struct fact visible_total, visible_used;
+	struct fact vram_region;           /* the largest of a card of several tiles */
 	struct fact bar1_total, bar1_used; /* NVML's; else the size of BAR 1 */
 	struct fact system_total;          /* RAM that i915 or xe offers to the GPU */
 	struct fact page_limit;            /* ttm.pages_limit in bytes: all GPUs' GTT together */

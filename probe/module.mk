@@ -15,6 +15,7 @@ probe.lib := \
 	gpu_metrics.c \
 	host.c \
 	index.c \
+	ioctl.c \
 	kfd.c \
 	lines.c \
 	live.c \

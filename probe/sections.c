@@ -9,6 +9,7 @@ const struct section *const sections[] = {
 	&section_link,
 	&section_live,
 	&section_index,
+	&section_ioctl,
 	&section_memory,
 	&section_kfd,
 	&section_usb4,

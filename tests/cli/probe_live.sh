@@ -1,44 +1,9 @@
 # berth probe on a live machine with GPUs: a captured machine's /sys, mounted in a name space of our own,
 # so that libpciaccess, hwloc and NVML (a fake one) are asked as on a real one.
 . tests/lib.sh
-# A user name space needs no root, but a kernel refuses one to a chroot. There root needs only the mounts,
-# and makes /proc and /sys private first, or the mounts would show outside.
-private='mount --make-rprivate /proc && mount --make-rprivate /sys'
-if unshare -Urm sh -c 'mount -t tmpfs none /proc/driver' 2>/dev/null; then
-	ns='unshare -Urm' private=:
-elif unshare -m --propagation unchanged sh -c "$private && mount -t tmpfs none /proc/driver" 2>/dev/null; then
-	ns='unshare -m --propagation unchanged'
-else
-	skip "name spaces with mounts are not allowed here"
-fi
+. tests/live.sh
 BERTH_NVML=$(realpath "$BUILD/tests/fake/lib_nvml.so")
 export BERTH_NVML FAKE_NVML=ok
-
-# prepare NAME: its tree as a live kernel would have it. A capture holds what the probe reads; the
-# libraries also want ids of every function, and read 256 bytes of config space when they are let.
-prepare() {
-	tree=$T/$1
-	cp -R "tests/machines/$1" "$tree"
-	find "$tree/sys/devices" -name class -exec dirname {} \; | while read -r d; do
-		for f in vendor device subsystem_vendor subsystem_device revision irq; do
-			[ -e "$d/$f" ] || echo 0x0000 >"$d/$f"
-		done
-		head -c 256 /dev/zero >"$d/config"
-	done
-}
-
-# inside NAME STATUS COMMAND...: the command sees the tree as /sys, and a loaded NVIDIA driver
-inside() {
-	name=$1 want=$2
-	shift 2
-	exits "$name" "$want" $ns sh -c "$private"' && mount --bind "$0/sys" /sys && mount -t tmpfs none /proc/driver &&
-		mkdir /proc/driver/nvidia && exec "$@"' "$tree" "$@"
-}
-
-# has NAME PATTERN FILE
-has() {
-	grep -q -e "$2" "$3" && ok "$1" || fail "$1" "no '$2' in: $(head -c 1500 "$3")"
-}
 
 replays() {
 	run "$BERTH" probe --machine "$T/cap-$1" --json

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe/ioctl_priv.h"
 #include "probe/kfd_priv.h"
 #include "probe/section.h"
 #include "tests/unit/harness.h"
@@ -207,6 +208,79 @@ static void kfd_banks(void **state)
 	assert_int_equal(kfd_bank_bytes("heap_type 1\nsize_in_bytes 99999999999999999999999"), 0);
 }
 
+static void regions(void **state)
+{
+	(void)state;
+	struct drm_memory m = { .n = 3 };
+	struct ioctl_fn f;
+
+	/* Two tiles and RAM: sums over the tiles, and the larger one for a single buffer. */
+	m.regions[0] = (struct drm_region) { .kind = REGION_SYSTEM, .total = 64u * GIB };
+	m.regions[1] = (struct drm_region) { .kind = REGION_VRAM,
+					     .used_known = true,
+					     .visible_known = true,
+					     .total = 32u * GIB,
+					     .used = 2u * GIB,
+					     .visible = 32u * GIB };
+	m.regions[2] = m.regions[1];
+	m.regions[2].total = 48u * GIB;
+	ioctl_facts(&m, &f);
+	assert_int_equal(f.vram_total.v, 80 * GIB);
+	assert_int_equal(f.vram_used.v, 4 * GIB);
+	assert_int_equal(f.vram_free.v, 76 * GIB);
+	assert_int_equal(f.vram_regions.v, 2);
+	assert_int_equal(f.vram_region.v, 48 * GIB);
+	assert_int_equal(f.system_total.v, 64 * GIB);
+	assert_int_equal(f.integrated.v, 0);
+	assert_int_equal(f.vram_total.src, SRC_DRM);
+	/* What one tile does not tell, the sum does not pretend. */
+	m.regions[1].used_known = false;
+	ioctl_facts(&m, &f);
+	assert_int_equal(f.vram_total.v, 80 * GIB);
+	assert_false(fact_known(&f.vram_used));
+	assert_int_equal(f.vram_free.why, WHY_NEEDS_ROOT);
+	m.regions[1].used_known = true;
+	m.regions[2].used_known = false;
+	ioctl_facts(&m, &f);
+	assert_false(fact_known(&f.vram_used));
+}
+
+static void absurd_regions(void **state)
+{
+	(void)state;
+	struct drm_memory m = { .n = 2 };
+	struct ioctl_fn f;
+
+	m.regions[0] = (struct drm_region) { .kind = REGION_VRAM,
+					     .used_known = true,
+					     .visible_known = true,
+					     .total = UINT64_MAX,
+					     .used = 5,
+					     .visible = 1 };
+	m.regions[1] = m.regions[0];
+	ioctl_facts(&m, &f);
+	assert_false(fact_known(&f.vram_total));
+	assert_int_equal(f.vram_total.why, WHY_GARBLED);
+	m.regions[0].total = m.regions[1].total = INT64_MAX;
+	ioctl_facts(&m, &f);
+	assert_false(fact_known(&f.vram_total));
+	/* More used than there is, and a window larger than the card. */
+	m.n = 1;
+	m.regions[0].total = 4;
+	m.regions[0].visible = 8;
+	ioctl_facts(&m, &f);
+	assert_int_equal(f.vram_total.v, 4);
+	assert_int_equal(f.vram_used.why, WHY_GARBLED);
+	assert_false(fact_known(&f.visible_total));
+	/* No regions at all say nothing, not that it works in RAM. */
+	m.n = 0;
+	ioctl_facts(&m, &f);
+	assert_false(fact_known(&f.integrated));
+	m.kind_known = m.integrated = true;
+	ioctl_facts(&m, &f);
+	assert_int_equal(f.integrated.v, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -216,6 +290,8 @@ int main(void)
 		cmocka_unit_test(intel),
 		cmocka_unit_test(partitions),
 		cmocka_unit_test(nobody_drives_it),
+		cmocka_unit_test(regions),
+		cmocka_unit_test(absurd_regions),
 		cmocka_unit_test(kfd_texts),
 		cmocka_unit_test(kfd_banks),
 	};
