@@ -17,6 +17,7 @@
 static const struct field pci_rows[] = {
 	FIELD(struct pci_fn, vendor_name, FIELD_FACT_TEXT, UNIT_NONE, NULL),
 	FIELD(struct pci_fn, device_name, FIELD_FACT_TEXT, UNIT_NONE, NULL),
+	FIELD(struct pci_fn, board, FIELD_FACT_TEXT, UNIT_NONE, NULL),
 };
 
 static const struct field id_rows[] = {

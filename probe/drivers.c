@@ -27,6 +27,8 @@ static const struct driver drivers[] = {
 	{ .name = "radeon", .temp = "temp1_input",
 	  .note = "display only: Vulkan and ROCm need the amdgpu driver" },
 	{ .name = "vfio-pci", .note = "held for a virtual machine" },
+	{ .name = "xe-vfio-pci", .note = "held for a virtual machine" },
+	{ .name = "nvgrace-gpu-vfio-pci", .note = "held for a virtual machine" },
 	{ .name = "xen-pciback", .note = "held for a virtual machine" },
 	{ .name = "pci-stub", .note = "held so that no other driver takes it" },
 	/* mesa: Venus over virtio-gpu, when the host serves it; seldom, so not promised. */

@@ -56,6 +56,9 @@ static void merge_names(struct gpu *g, const struct run *run)
 	g->vendor_name = f ? f->vendor_name : fact_text_unknown(why);
 	g->device_name = f ? f->device_name : fact_text_unknown(why);
 	g->name = short_name(g);
+	/* What the card says of itself goes before what pci.ids says of it. */
+	if (f && !fact_text_known(&g->board) && fact_text_known(&f->board))
+		g->board = f->board;
 }
 
 static void merge_nodes(struct gpu *g, const struct run *run)

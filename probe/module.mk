@@ -42,6 +42,7 @@ probe.lib := \
 	tunnel.c \
 	usb4.c \
 	usb4_ids.c \
+	who.c \
 
 probe.pkgs := pciaccess libdrm hwloc
 probe.programs := probe

@@ -100,7 +100,12 @@ struct gpu {
 	struct fact kfd_node;       /* N of /sys/class/kfd/kfd/topology/nodes/N */
 	struct fact_text arch;      /* "gfx1100", "sm_89": what compute libraries call the chip */
 	struct fact vfs_total, vfs; /* SR-IOV: virtual functions possible, and now */
-	char physfn[24];            /* of a virtual function: its physical function; else empty */
+	/*
+	 * NVIDIA's driver, without waking: whether the card may sleep ("Enabled (fine-grained)"), and what its
+	 * memory does ("Active", "Off").
+	 */
+	struct fact_text runtime_d3, vram_state;
+	char physfn[24]; /* of a virtual function: its physical function; else empty */
 	struct fact_text
 		partition; /* MIG or compute partition in force: "MIG 3 of 7", "SPX/NPS1" */
 	struct link link;

@@ -119,6 +119,7 @@ struct pci_fn {
 	bool bars_known; /* reading them takes the config space: only of an awake device, and on demand */
 	struct bar bars[PROBE_BARS];
 	struct fact_text vendor_name, device_name;
+	struct fact_text board; /* who made the card and, where pci.ids knows, what it is called */
 };
 
 /* `asked` false in each: nobody asked, or the captured folder holds no answer. */

@@ -54,5 +54,6 @@ extern const struct section section_nvidia;
 extern const struct section section_tunnel;
 extern const struct section section_usb4;
 extern const struct section section_live;
+extern const struct section section_who;
 
 #endif

@@ -15,6 +15,16 @@ static struct fact_text name_of(const char *name)
 	return name ? fact_text_of(name, SRC_PCI) : fact_text_unknown(WHY_NOT_EXPORTED);
 }
 
+/* "Sapphire Technology Limited Pulse Radeon RX 6800"; the card's own name is seldom listed. */
+static struct fact_text board_of(const char *maker, const char *card)
+{
+	char buf[256];
+
+	snprintf(buf, sizeof(buf), "%s%s%s", maker ? maker : "", maker && card ? " " : "",
+		 card ? card : "");
+	return name_of(*buf ? buf : NULL);
+}
+
 /* pci.ids is a file: looking there needs no device and no pci_system_init(). */
 static void ask_names(struct pci_fn *f)
 {
@@ -29,6 +39,8 @@ static void ask_names(struct pci_fn *f)
 	pci_get_strings(&match, &device, &vendor, &subdevice, &subvendor);
 	f->vendor_name = name_of(vendor);
 	f->device_name = name_of(device);
+	f->board = f->subvendor ? board_of(subvendor, subdevice)
+				: fact_text_unknown(WHY_NOT_EXPORTED);
 }
 
 static void copy_ids(struct pci_fn *f, const struct gpu *g)

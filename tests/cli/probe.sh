@@ -59,8 +59,12 @@ fi
 box=$T/cap-usb4-unauthorised/sys/devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1
 [ -e "$box/authorized" ] && ok "a router of a sleeping controller is read" ||
 	fail "a router of a sleeping controller is read" "authorized is not in the capture"
-private=$(find "$T"/cap-* -name unique_id -o -name key -o -path "$box/nvm_version")
+private=$(find "$T"/cap-* -path '*/domain*/unique_id' -o -name key -o -path "$box/nvm_version")
 [ -z "$private" ] && ok "no router's own id is read" || fail "no router's own id is read" "$private"
+serials=$(find "$T"/cap-who -name unique_id -o -name serial_number)
+[ "$(echo "$serials" | wc -l)" -eq 3 ] && [ -z "$(cat $serials | tr -d '0\n-')" ] &&
+	ok "a capture keeps the form of serial numbers" ||
+	fail "a capture keeps the form of serial numbers" "$(head $serials)"
 run "$BERTH" probe --machine "$M/asleep" --wake --device 03:00.0 --json
 if grep -q '"power_mw": 666000' "$T/out"; then
 	ok "--wake reads the sensors"
