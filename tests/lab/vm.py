@@ -108,6 +108,7 @@ class Guest:
         ctl_theirs.close()
         self.ctl = ctl_ours
         self.done = False
+        self.last = "nothing"  # that it said
         self.qmp = None
         try:
             self.qmp = qmp.Monitor(qmp_ours, self.deadline)
@@ -142,6 +143,7 @@ class Guest:
     def serve(self):
         for line in self.lines():
             word, _, rest = line.partition(" ")
+            self.last = line
             if word == "qmp":
                 self.answer(self.request(rest))
             elif word == "done":
@@ -185,7 +187,7 @@ def main():
     if not guest.done:
         late = time.monotonic() >= guest.deadline
         fail("the guest comes to its end", (f"not in {case.limit} s" if late else "it was switched off early")
-             + "; the last of its console, and QEMU's messages, follow")
+             + f" after '{guest.last}'; the last of its console, and QEMU's messages, follow")
         print("\n".join(console.splitlines()[-25:]))
         print(guest.log.read_text(errors="replace")[-2000:])
     else:

@@ -5,61 +5,81 @@
 gpu=0000:01:00.0 port=0000:00:03.0
 load bochs vfio_pci
 bind $gpu vfio-pci
-echo auto >$PCI/$port/power/control
-echo auto >$PCI/$gpu/power/control
+for d in $port $gpu; do
+	echo auto >"$PCI/$d/power/control"
+done
 
 asleep() {
-	[ "$(cat $PCI/$gpu/power/runtime_status) $(cat $PCI/$port/power/runtime_status)" = "suspended suspended" ]
+	for d in $gpu $port; do
+		[ "$(cat "$PCI/$d/power/runtime_status")" = suspended ] || return 1
+	done
 }
 
+# The milliseconds for which either has been awake, added up.
 awake_ms() {
-	cat $PCI/$port/power/runtime_active_time
+	sum=0
+	for d in $gpu $port; do
+		sum=$((sum + $(cat "$PCI/$d/power/runtime_active_time")))
+	done
+	echo $sum
 }
 
-# woke COMMAND...: how long the port was awake for it, in $ms
+states() {
+	for d in $gpu $port; do
+		echo "$d: $(cat "$PCI/$d/power/runtime_status"), usage $(cat "$PCI/$d/power/runtime_usage")"
+	done
+}
+
+# woke COMMAND...: how long they were awake for it, in $ms
 woke() {
-	wait_for 60 asleep || fail "the port sleeps" "$(cat $PCI/$port/power/runtime_status)"
+	wait_for 60 asleep || fail "both sleep before: $*" "$(states)"
 	ms=$(awake_ms)
 	run "$@"
-	wait_for 60 asleep || fail "the port sleeps again after: $*" "$(cat $PCI/$port/power/runtime_status)"
+	wait_for 60 asleep || fail "both sleep again after: $*" "$(states)"
 	ms=$(($(awake_ms) - ms))
 }
 
+# sleeps_through STATUS COMMAND...
 sleeps_through() {
-	woke "$@"
-	case $rc in
-	0) is "$*: exits with 0 and wakes nothing" $ms 0 ;;
-	*) fail "$*: exits with 0 and wakes nothing" "exit $rc, $ms ms awake: $(head -c 300 $T/stderr)" ;;
-	esac
-}
-
-wakes() {
-	name=$1
+	want=$1
 	shift
 	woke "$@"
-	if [ $ms -gt 0 ]; then
-		ok "$name wakes it, and it shows"
+	if [ $rc -eq "$want" ] && [ $ms -eq 0 ]; then
+		ok "$*: wakes nothing"
 	else
-		fail "$name wakes it, and it shows" "$ms ms awake"
+		fail "$*: wakes nothing" "exit $rc, $ms ms awake: $(head -c 300 $T/stderr)"
 	fi
 }
 
-if wait_for 60 asleep; then
-	ok "GPU and port fall asleep"
-else
-	fail "GPU and port fall asleep" "$(grep . $PCI/$port/power/* $PCI/$gpu/power/* 2>/dev/null)"
+# wakes COMMAND...
+wakes() {
+	woke "$@"
+	if [ $ms -gt 0 ]; then
+		ok "$*: wakes, and it shows"
+	else
+		fail "$*: wakes, and it shows" "exit $rc, $ms ms awake"
+	fi
+}
+
+if ! wait_for 60 asleep; then
+	fail "GPU and port fall asleep" "$(states)"
+	exit 0
 fi
 # Were these not seen, the rest would prove nothing.
-wakes "reading config" head -c 64 $PCI/$gpu/config
-wakes "lspci" lspci
+wakes head -c 64 $PCI/$gpu/config
+wakes lspci
+wakes berth probe --check --wake
 
-sleeps_through true
-sleeps_through berth probe
-sleeps_through berth probe -v
-sleeps_through berth probe --json
+sleeps_through 0 true
+sleeps_through 0 berth probe
+sleeps_through 0 berth probe -vv
+sleeps_through 0 berth probe --topology
+sleeps_through 0 berth probe --format env
+sleeps_through 0 berth probe --format slurm
+sleeps_through 0 berth probe --check
+sleeps_through 0 berth probe --json
 cp $T/stdout /out/probe.json
-sleeps_through berth probe --check
-sleeps_through berth probe -q --capture /out/capture --json
+sleeps_through 0 berth probe -q --capture /out/capture --json
 cp $T/stdout /out/captured.json
-sleeps_through berth top --once
-sleeps_through berth top --once --json
+sleeps_through 0 berth top --once
+sleeps_through 0 berth top --once --json
