@@ -86,10 +86,12 @@ load() {
 	done
 }
 
-# port NAME: the device of a virtio port; there is no udev to make the links
+# port NAME: the device of a virtio port. There is no udev to make the links; and the ports get their names
+# some time after the driver is there.
 port() {
+	wait_for 60 grep -qx "$1" /sys/class/virtio-ports/*/name
 	for p in /sys/class/virtio-ports/*; do
-		[ "$(cat "$p/name")" != "$1" ] || echo "/dev/${p##*/}"
+		! grep -qx "$1" "$p/name" 2>/dev/null || echo "/dev/${p##*/}"
 	done
 }
 

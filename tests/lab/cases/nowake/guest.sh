@@ -39,16 +39,15 @@ woke() {
 	ms=$(($(awake_ms) - ms))
 }
 
-# sleeps_through STATUS COMMAND...
+# sleeps_through STATUSES COMMAND...: it exits with one of these
 sleeps_through() {
 	want=$1
 	shift
 	woke "$@"
-	if [ $rc -eq "$want" ] && [ $ms -eq 0 ]; then
-		ok "$*: wakes nothing"
-	else
-		fail "$*: wakes nothing" "exit $rc, $ms ms awake: $(head -c 300 $T/stderr)"
-	fi
+	case "$ms: $want " in
+	"0:"*" $rc "*) ok "$*: wakes nothing" ;;
+	*) fail "$*: wakes nothing" "exit $rc, $ms ms awake: $(head -c 300 $T/stderr)" ;;
+	esac
 }
 
 # wakes COMMAND...
@@ -81,5 +80,10 @@ sleeps_through 0 berth probe --json
 cp $T/stdout /out/probe.json
 sleeps_through 0 berth probe -q --capture /out/capture --json
 cp $T/stdout /out/captured.json
+# What doctor finds is not the question here: all its verdicts will do.
+if [ -x /berth/libexec/berth/doctor ]; then
+	sleeps_through '0 1 3 10' berth doctor
+	sleeps_through '0 1 3 10' berth doctor --json
+fi
 sleeps_through 0 berth top --once
 sleeps_through 0 berth top --once --json
