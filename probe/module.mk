@@ -30,6 +30,7 @@ probe.lib := \
 	nvidia.c \
 	nvml.c \
 	parse.c \
+	place.c \
 	sections.c \
 	select.c \
 	source.c \

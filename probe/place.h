@@ -12,10 +12,11 @@
 #define REASONS_MAX 8
 
 struct peer {
-	char pci[24];
-	uint32_t class;
+	char pci[24];   /* of a device that is not on PCI: its name, cut to fit */
+	uint32_t class; /* 0: not PCI, or unreadable */
 	struct fact_text driver;
 	bool same_slot; /* another function of the same card */
+	bool in_group;  /* it shares the IOMMU group */
 };
 
 enum isolation {
@@ -36,12 +37,16 @@ enum reset_quality {
 };
 
 struct passthrough {
+	bool no_iommu; /* the kernel keeps no group for it, or only vfio's mode without an IOMMU */
+	bool peers_known; /* the group's members could be listed */
+	/* The others of its IOMMU group, and the other functions of its card wherever they are. */
 	uint32_t n_peers;
 	struct peer peers[PEERS_MAX];
 	uint32_t n_peers_left_out;
 	struct fact_text group_type; /* "DMA-FQ", "identity" */
 	enum isolation isolation;
-	struct fact_text reset_methods; /* as the kernel orders them: "flr bus" */
+	struct fact_text
+		reset_methods; /* as the kernel orders them: "flr bus"; empty: switched off */
 	enum reset_quality reset_quality;
 	struct fact d3cold_allowed;
 	/* Could it be given to a VM now? Every reason against it, for people. */

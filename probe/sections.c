@@ -13,6 +13,7 @@ const struct section *const sections[] = {
 	&section_ioctl,
 	&section_memory,
 	&section_kfd,
+	&section_place,
 	&section_usb4,
 	&section_nvidia,
 	NULL,
