@@ -55,7 +55,7 @@ SAN_FLAGS := $(SAN_FLAGS.$(SAN))
 OPT    ?= -O2 -g
 HARDEN := $(if $(SAN),,-D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE)
 CFLAGS ?=
-CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' $(CPPFLAGS)
+CPPFLAGS_ALL = -I. -D_GNU_SOURCE -DBERTH_VERSION='"$(VERSION)"' $(CPPFLAGS_WANTED) $(CPPFLAGS)
 CFLAGS_ALL = -std=c17 $(OPT) $(WARN) $(if $(STRICT),-Werror) $(HARDEN) $(SAN_FLAGS) $(CFLAGS)
 LDFLAGS_ALL = $(if $(SAN),,-pie -Wl,-z,relro,-z,now) -Wl,--as-needed $(SAN_FLAGS) $(LDFLAGS)
 
@@ -72,7 +72,8 @@ program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 # Goals that build nothing here need no library.
 NO_BUILD := deps demo check clean format ci nightly help fuzz bench lab
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
-ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))))
+WANTED_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).wants)))
+ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))) $(WANTED_PKGS))
 HAVE_PKGS := $(shell for p in $(ALL_PKGS); do $(PKGCONF) --exists $$p 2>/dev/null && echo $$p; done)
 ifneq ($(filter-out $(HAVE_PKGS),$(base.pkgs)),)
 $(error berth needs $(filter-out $(HAVE_PKGS),$(base.pkgs)) and $(PKGCONF): run 'make deps')
@@ -94,6 +95,13 @@ ifneq ($(SKIPPED),)
 $(foreach m,$(SKIPPED),$(if $(STRICT),$(error $(m) cannot be built: no $($(m).missing); run 'make deps'),\
 	$(info berth: $(m) is skipped: no $($(m).missing); 'make deps' installs it)))
 endif
+# What a module can do without, but less well: its code is told by -DHAVE_NAME.
+WANTED_MISSING := $(filter-out $(HAVE_PKGS),$(WANTED_PKGS))
+ifneq ($(WANTED_MISSING),)
+$(if $(STRICT),$(error no $(WANTED_MISSING); run 'make deps'),\
+	$(info berth: built without $(WANTED_MISSING); 'make deps' installs it))
+endif
+CPPFLAGS_WANTED := $(addprefix -DHAVE_,$(filter $(WANTED_PKGS),$(HAVE_PKGS)))
 BUILT := $(filter-out $(SKIPPED),$(MODULES))
 PKG_CFLAGS := $(shell $(PKGCONF) --cflags $(HAVE_PKGS))
 $(foreach p,$(HAVE_PKGS),$(eval LIBS.$(p) := $(shell $(PKGCONF) --libs $(p))))
@@ -112,7 +120,8 @@ endif
 obj = $(addprefix $(BUILD)/obj/,$(patsubst %.c,%.o,$(1)))
 lib = $(BUILD)/lib-static/lib$(1).a
 libs_of = $(foreach m,$(call closure,$(1)),$(if $($(m).lib),$(call lib,$(m))))
-ldlibs_of = $(foreach p,$(call pkgs_of,$(1)) $($(1).$(2).pkgs),$(LIBS.$(p)))
+wants_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).wants)))
+ldlibs_of = $(foreach p,$(call pkgs_of,$(1)) $(call wants_of,$(1)) $($(1).$(2).pkgs),$(LIBS.$(p)))
 
 .PHONY: all
 all: programs docs

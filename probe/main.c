@@ -12,7 +12,8 @@
 #include "probe/render_priv.h"
 
 struct options {
-	bool json, check, wake, topology;
+	bool json, check, wake, topology, watch;
+	uint32_t timeout_s, count;
 	int format;
 	const char *machine, *capture, *device, *diff;
 	const char *to; /* the operand of --diff; NULL: this machine */
@@ -40,6 +41,12 @@ static const struct opt opts[] = {
 	{ "diff", 0, OPT_TEXT, "DIR", offsetof(struct options, diff),
 	  "Print what differs between a captured machine and another, or this one; -v: live values too.",
 	  NULL, 0, 0 },
+	{ "watch", 0, OPT_FLAG, NULL, offsetof(struct options, watch),
+	  "Print a line for each GPU that appears, vanishes or is bound anew, until Ctrl-C.", NULL, 0, 0 },
+	{ "timeout", 0, OPT_U32, "SECONDS", offsetof(struct options, timeout_s),
+	  "End --watch after this time.", NULL, 1, 86400 * 365 },
+	{ "count", 0, OPT_U32, "N", offsetof(struct options, count),
+	  "End --watch after so many events.", NULL, 1, UINT32_MAX },
 	{ "check", 0, OPT_FLAG, NULL, offsetof(struct options, check),
 	  "Print every disagreement between the scan and libpciaccess, libdrm and hwloc.", NULL, 0, 0 },
 	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, wake),
@@ -59,6 +66,7 @@ static const struct example examples[] = {
 	{ "berth probe --format env -d 03:00.0", "Variables that make programs see this GPU alone." },
 	{ "berth probe --capture report", "Write a folder to attach to a bug report." },
 	{ "berth probe --diff report", "What changed since: moved, gone, other driver, other BAR sizes." },
+	{ "berth probe --watch --json | jq -r '.event + \" \" + .pci'", "Hot-plug events, for a script." },
 	{ "berth probe --machine report", "See what another machine saw." },
 	{ NULL, NULL },
 };
@@ -79,6 +87,8 @@ static const struct cmd command = {
 		"within six. The environment variable BERTH_NVML names another library to ask.\n\n"
 		"--diff DIR compares a captured machine with this one, or with a second captured one; a GPU is "
 		"known again by its UUID, or by its ids and subsystem, wherever it is now.\n\n"
+		"--watch prints the kernel's device events that concern GPUs, and Thunderbolt and USB4 routers: "
+		"appear, vanish, bind, unbind, authorise, deauthorise, change. SIGINT and SIGTERM end it with 0.\n\n"
 		"With --capture, the machine's host name, the UUIDs of its GPUs and the serial numbers of its "
 		"files are replaced or left out; with --json, what is printed is what the captured folder "
 		"will show.",
@@ -265,6 +275,15 @@ static int diff(const struct options *o, struct err *e)
 	return compare_machines(&c, e);
 }
 
+static int watch(const struct options *o, const struct log *log, struct err *e)
+{
+	const struct watch_opts w = { .json = o->json,
+				      .timeout_s = o->timeout_s,
+				      .count = o->count };
+
+	return watch_machine(&w, log, e);
+}
+
 /* 0, or EXIT_USAGE once a sentence was printed. */
 static int check_usage(struct options *o, int n_operands, char **operands)
 {
@@ -280,6 +299,13 @@ static int check_usage(struct options *o, int n_operands, char **operands)
 				       : o->device  ? "device"
 				       : o->capture ? "capture"
 						    : "check");
+	if ((o->timeout_s || o->count) && !o->watch)
+		return cmd_usage_error(&command, "--%s ends --watch, which is not there",
+				       o->timeout_s ? "timeout" : "count");
+	if (o->watch && (o->machine || o->device || o->capture || o->check || o->diff || o->wake))
+		return cmd_usage_error(&command,
+				       "--watch shows this machine's events; of the other "
+				       "options it takes --json, --timeout, --count, -q and -v");
 	if (o->check && (o->capture || o->device))
 		return cmd_usage_error(&command, "--check compares the whole machine; leave out %s",
 				       o->capture ? "--capture" : "--device");
@@ -289,12 +315,11 @@ static int check_usage(struct options *o, int n_operands, char **operands)
 	if (o->json && o->format != FORMAT_TEXT && o->format != FORMAT_JSON)
 		return cmd_usage_error(&command, "--json and --format %s ask for two forms",
 				       formats[o->format]);
-	if (o->format > FORMAT_JSON && (o->check || o->capture || o->diff))
-		return cmd_usage_error(&command, "--format %s prints GPUs; leave out %s",
-				       formats[o->format],
-				       o->check     ? "--check"
-				       : o->capture ? "--capture"
-						    : "--diff");
+	if (o->format > FORMAT_JSON && (o->check || o->capture || o->diff || o->watch))
+		return cmd_usage_error(&command,
+				       "--format %s prints GPUs; leave out --check, --capture, "
+				       "--diff and --watch",
+				       formats[o->format]);
 	if (o->json)
 		o->format = FORMAT_JSON;
 	o->json = o->format == FORMAT_JSON;
@@ -316,6 +341,6 @@ int main(int argc, char **argv)
 	if (rc)
 		return rc;
 	log_init(&log, "berth probe", o.quiet, o.verbose);
-	rc = o.diff ? diff(&o, &e) : probe(&o, &log, &e);
+	rc = o.watch ? watch(&o, &log, &e) : o.diff ? diff(&o, &e) : probe(&o, &log, &e);
 	return rc < 0 ? (int)err_report("probe", rc, &e) : rc;
 }

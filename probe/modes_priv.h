@@ -14,4 +14,12 @@ struct compare_opts {
 
 int compare_machines(const struct compare_opts *o, struct err *e);
 
+/* --watch: this machine's events, a line each, until a signal, the time or the count ends it. */
+struct watch_opts {
+	bool json;
+	uint32_t timeout_s, count; /* 0: without end */
+};
+
+int watch_machine(const struct watch_opts *o, const struct log *log, struct err *e);
+
 #endif

@@ -40,11 +40,15 @@ probe.lib := \
 	src_pci.c \
 	src_sysfs.c \
 	src_topo.c \
+	src_udev.c \
 	tunnel.c \
 	usb4.c \
 	usb4_ids.c \
 	who.c \
+	watch_event.c \
 
 probe.pkgs := pciaccess libdrm hwloc
+# For --watch; the probe does without.
+probe.wants := libudev
 probe.programs := probe
-probe.probe.src := main.c compare.c render.c
+probe.probe.src := main.c compare.c render.c watch.c

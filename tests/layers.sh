@@ -50,6 +50,7 @@ pciaccess\.h
 hwloc\.h
 n?curses(w/[a-z]*)?\.h
 jansson\.h
+libudev\.h
 sha2\.h
 llama\.h
 LIBS
