@@ -268,7 +268,9 @@ static void apply(struct gpu *g, const struct ioctl_fn *f)
 
 	m->asked = true;
 	apply_vram(g, f);
-	complete(&m->integrated, &f->integrated);
+	/* The driver's word is better than what its files look like. */
+	if (fact_known(&f->integrated))
+		g->integrated = f->integrated;
 	complete(&m->visible_total, &f->visible_total);
 	complete(&m->visible_used, &f->visible_used);
 	complete(&m->bar1_total, &f->visible_total);

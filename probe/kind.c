@@ -114,6 +114,12 @@ static bool is_said_integrated(const struct gpu *g)
 	return fact_known(&g->integrated) && g->integrated.v && g->integrated.src != SRC_GUESS;
 }
 
+/* Asked by ioctl, it named memory on the card: in a virtual machine such a card may stand anywhere. */
+static bool is_said_discrete(const struct gpu *g)
+{
+	return fact_known(&g->integrated) && !g->integrated.v && g->integrated.src == SRC_DRM;
+}
+
 static bool is_on_package(const struct gpu *g)
 {
 	/* GB10 alone: the others have memory of their own (GH200, GB200, GB300). */
@@ -166,6 +172,7 @@ static const struct rule {
 	{ GPU_EXTERNAL, is_external, "it is below an external port" },
 	{ GPU_EXTERNAL, is_removable, "the firmware calls its port external" },
 	{ GPU_INTEGRATED, is_said_integrated, "its driver says it is part of the processor" },
+	{ GPU_DISCRETE, is_said_discrete, "its driver says it has memory of its own" },
 	{ GPU_INTEGRATED, is_on_package, "the id of a GPU that shares the processor's memory" },
 	{ GPU_INTEGRATED, is_intels_place, "Intel's place for the processor's own GPU, 00:02.0" },
 	{ GPU_INTEGRATED, is_below_internal_bridge, "the bridge above it is inside the processor" },

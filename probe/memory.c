@@ -74,7 +74,7 @@ static void read_files(const struct look *l)
 	const bool amdgpu = fact_text_known(&l->g->driver) && strcmp(l->g->driver.v, "amdgpu") == 0;
 	const enum why why = fact_text_known(&l->g->driver) ? WHY_NOT_EXPORTED : l->g->driver.why;
 
-	m->integrated = m->visible_total = m->visible_used = fact_unknown(why);
+	m->visible_total = m->visible_used = fact_unknown(why);
 	m->bar1_total = m->bar1_used = m->system_total = m->page_limit = fact_unknown(why);
 	m->vram_region = fact_unknown(why);
 	if (!amdgpu)
@@ -93,32 +93,19 @@ static void read_files(const struct look *l)
 
 /* --- deciding ------------------------------------------------------------------------------------------ */
 
-#define GIB (INT64_C(1) << 30)
-
 static bool is_driver(const struct gpu *g, const char *name)
 {
 	return fact_text_known(&g->driver) && strcmp(g->driver.v, name) == 0;
 }
 
-/*
- * Whether it works in RAM: the driver's word, else what kind of device it is, else an APU's look: little
- * memory of its own, and far more of the machine's within reach.
- */
+/* Whether it works in RAM: its driver's word, else what kind of device it is. */
 static struct fact decide_integrated(const struct gpu *g)
 {
-	const struct gpu_memory *m = &g->memory;
-
-	if (fact_known(&m->integrated))
-		return m->integrated;
+	if (fact_known(&g->integrated) && g->integrated.src != SRC_GUESS)
+		return g->integrated;
 	if (g->kind == GPU_INTEGRATED || g->kind == GPU_DISCRETE || g->kind == GPU_EXTERNAL)
 		return fact_of(g->kind == GPU_INTEGRATED, SRC_GUESS);
-	if (g->vram_total.why == WHY_NOT_APPLICABLE && !fact_known(&g->vram_total))
-		return fact_of(1, SRC_GUESS);
-	if (is_driver(g, "amdgpu") && fact_known(&g->vram_total) && fact_known(&g->gtt_total))
-		return fact_of(g->vram_total.v <= 4 * GIB && g->gtt_total.v >= 8 * GIB &&
-				       g->gtt_total.v / 4 >= g->vram_total.v,
-			       SRC_GUESS);
-	return m->integrated;
+	return g->integrated;
 }
 
 /* The largest window into the card: the first prefetchable BAR that has an address. */

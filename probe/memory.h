@@ -34,7 +34,7 @@ struct pool {
 
 struct gpu_memory {
 	/* What was read and asked; pools are made of it, and of vram_*, gtt_* and kfd of struct gpu. */
-	struct fact integrated; /* 1: it works in the machine's RAM */
+	struct fact integrated; /* 1: it works in the machine's RAM; decided */
 	bool asked;             /* the driver was asked by ioctl */
 	struct fact visible_total, visible_used;
 	struct fact vram_region;           /* the largest of a card of several tiles */

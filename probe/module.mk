@@ -3,6 +3,7 @@
 probe.uses := base
 probe.lib := \
 	addr.c \
+	amdids.c \
 	answers.c \
 	capture.c \
 	check.c \

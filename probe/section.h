@@ -42,7 +42,7 @@ struct section {
 	void (*text_report)(FILE *to, const struct report *r, bool verbose);
 };
 
-extern const struct section section_ioctl, section_kfd, section_memory;
+extern const struct section section_amdids, section_ioctl, section_kfd, section_memory;
 extern const struct section section_kind;
 extern const struct section section_link;
 

@@ -10,6 +10,7 @@ const struct section *const sections[] = {
 	&section_link,
 	&section_live,
 	&section_index,
+	&section_amdids,
 	&section_ioctl,
 	&section_memory,
 	&section_kfd,

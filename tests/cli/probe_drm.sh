@@ -94,8 +94,16 @@ asks "crash" 0 renderD128=nouveau:crash,renderD129=nouveau "$BERTH" probe
 line "a crash is an unknown" 'memory unknown (garbled)'
 line "the next one still answers" '7.9 GiB on the card, 96.0 MiB used'
 
-# --- the planner gains by it: Intel's memory is known at all ---
+# --- one device id, several products: the revision tells them apart ---
+if grep -q '^731F,.*C1,' /usr/share/libdrm/amdgpu.ids 2>/dev/null; then
+	prepare usb4
+	asks "AMD's names" 0 '' "$BERTH" probe
+	has "amdgpu.ids names the product" '^GPU 0000:64:00.0  AMD Radeon RX 5700 XT' "$T/out"
+fi
+
+# --- what is integrated, by its driver's word ---
 tree=$T/b580
-asks "an APU's word" 0 renderD129=xe "$BERTH" probe --json
-has "xe tells what is integrated" '"integrated": 0' "$T/out"
+asks "what is integrated" 0 renderD128=xe:igpu,renderD129=xe "$BERTH" probe -v
+line "no region on the card" 'kind integrated: its driver says it is part of the processor'
+line "a region on the card" 'kind discrete: its driver says it has memory of its own'
 finish

@@ -68,6 +68,7 @@ static void apu(void **state)
 	struct report *r = machine(124 * GIB, 116 * GIB);
 	struct gpu *g = card(r, "amdgpu", 512 * MIB, 100 * MIB);
 
+	g->kind = GPU_INTEGRATED;
 	g->gtt_total = fact_of(108 * GIB, SRC_SYSFS);
 	g->gtt_used = fact_of(1 * GIB, SRC_SYSFS);
 	g->kfd.n_nodes = 1;
@@ -101,7 +102,7 @@ static void apu_with_much_set_aside(void **state)
 
 	g->gtt_total = fact_of(16 * GIB, SRC_SYSFS);
 	g->gtt_used = fact_of(0, SRC_SYSFS);
-	g->memory.integrated = fact_of(1, SRC_DRM);
+	g->integrated = fact_of(1, SRC_DRM);
 	section_memory.decide(r, g);
 	assert_non_null(pool(g, POOL_CARVEOUT));
 	assert_int_equal(g->memory.largest_alloc.v, 95 * GIB);
@@ -116,6 +117,7 @@ static void intel(void **state)
 	struct gpu *g = &r->gpus[0];
 
 	g->driver = fact_text_of("i915", SRC_SYSFS);
+	g->kind = GPU_INTEGRATED;
 	g->vram_total = g->vram_used = g->vram_free = fact_unknown(WHY_NOT_APPLICABLE);
 	section_memory.decide(r, g);
 	assert_int_equal(g->memory.n_pools, 1);
