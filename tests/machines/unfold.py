@@ -11,6 +11,8 @@ A tree is a machine folder (docs/formats.md) as one text file, so that what matt
         config : 86 80 0d a7    a file of bytes, as hex; NAME : 00*4096 repeats a byte
         driver -> ../x          a symbolic link
         drm/card0/              a folder
+        called NVIDIA Corporation | AD102 [GeForce RTX 4090]
+                                its names, so that no local pci.ids is asked
     dir sys/bus/thunderbolt/devices/0-0
       authorized = 1            a file below that folder
     at 0000:01:00.0             again the folder of a function named before
@@ -32,6 +34,7 @@ numa_node, local_cpulist, irq, power/runtime_status, power_state, d3cold_allowed
     barN=ADDR+SIZE[:FLAGS]              flags of letters: 6 64-bit, p prefetchable, i I/O, u unassigned;
                                         bar6 is the ROM. SIZE with K, M, G
 """
+import json
 import os
 import re
 import shutil
@@ -44,6 +47,8 @@ class Tree:
     def __init__(self, root):
         self.root = root
         self.where = {}  # address -> folder
+        self.ids = {}  # address -> vendor, device
+        self.called = {}  # address -> its entry in answers/pci.json
 
     def path(self, rel):
         path = os.path.normpath(os.path.join(self.root, rel.lstrip("/")))
@@ -153,6 +158,21 @@ def function(t, folder, addr, ids, cls, words):
         sys.exit(f"{addr}: unknown words: {' '.join(w)}")
     t.link(f"sys/bus/pci/devices/{addr}", t.to("sys/bus/pci/devices", folder))
     t.where[addr] = folder
+    t.ids[addr] = vendor, device
+
+
+def call(t, folder, names):
+    addr = os.path.basename(folder)
+    vendor, device = names.split(" | ")
+    t.called[addr] = {"vendor": f"0x{t.ids[addr][0]}", "device": f"0x{t.ids[addr][1]}",
+                      "vendor_name": vendor, "vendor_name_src": "pci",
+                      "device_name": device, "device_name_src": "pci"}
+
+
+def answer_names(t):
+    if t.called:
+        t.text("answers/pci.json", json.dumps({"schema": "berth.answer.pci/1", "listed": False,
+                                               "devices": t.called}, indent=2))
 
 
 def hex_bytes(words):
@@ -203,6 +223,8 @@ def read(t, name):
             stack.append((indent, rest))
         elif word == "at":
             stack.append((indent, t.where[rest]))
+        elif word == "called":
+            call(t, stack[-1][1], rest)
         elif word == "remove":
             t.remove(below(t, rest))
         elif not file_line(t, stack[-1][1] if stack else "", line):
@@ -215,7 +237,9 @@ def main():
         root = os.path.realpath(os.path.join(out, os.path.basename(name).removesuffix(".tree")))
         shutil.rmtree(root, ignore_errors=True)
         os.makedirs(f"{root}/sys")
-        read(Tree(root), name)
+        tree = Tree(root)
+        read(tree, name)
+        answer_names(tree)
 
 
 if __name__ == "__main__":
