@@ -109,8 +109,7 @@ static uint32_t nvml_devices(const struct run *run, char (*pci)[24], bool *awake
 	*awake = true;
 	for (uint32_t i = 0; i < run->scan.n_gpus; i++) {
 		const struct gpu *g = &run->scan.gpus[i];
-		const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v)
-								     : NULL;
+		const struct driver *d = driver_of(g);
 
 		if (!d || !d->nvml)
 			continue;
@@ -221,8 +220,10 @@ static void ask_sections(struct collect *c)
 		const struct section *s = *p;
 		json_t *o = NULL;
 
-		if (s->answer)
-			o = c->s.m->live ? s->ask(c->run, c->w) : answer(c, s->answer);
+		if (s->answer && !c->s.m->live)
+			o = answer(c, s->answer);
+		if (s->answer && !o && (c->s.m->live || s->asks_folders))
+			o = s->ask(c->run, c->w);
 		if (!o)
 			continue;
 		s->take(r, o);

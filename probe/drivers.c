@@ -87,6 +87,11 @@ const struct driver *driver_find(const char *name)
 	return NULL;
 }
 
+const struct driver *driver_of(const struct gpu *g)
+{
+	return fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+}
+
 static const struct vendor *vendor_find(uint32_t id)
 {
 	for (size_t i = 0; i < ARRAY_LEN(vendors); i++)
@@ -130,7 +135,7 @@ const char *awake_name(enum awake a)
 
 bool gpu_can_compute(const struct gpu *g)
 {
-	const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+	const struct driver *d = driver_of(g);
 
 	return d && d->compute;
 }

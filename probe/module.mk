@@ -8,12 +8,15 @@ probe.lib := \
 	capture.c \
 	check.c \
 	child.c \
+	claims.c \
 	collect.c \
 	diff.c \
 	drivers.c \
+	fdinfo.c \
 	fields.c \
 	format.c \
 	gpu_metrics.c \
+	holders.c \
 	host.c \
 	index.c \
 	ioctl.c \
@@ -39,6 +42,7 @@ probe.lib := \
 	src_hwmon.c \
 	src_nvml.c \
 	src_pci.c \
+	src_proc.c \
 	src_sysfs.c \
 	src_topo.c \
 	src_udev.c \

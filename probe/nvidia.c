@@ -79,7 +79,7 @@ void nvidia_from_json(struct nvidia *nv, const json_t *o)
 
 static bool is_nvidias(const struct gpu *g)
 {
-	const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+	const struct driver *d = driver_of(g);
 
 	return d && d->nvml;
 }

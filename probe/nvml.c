@@ -331,7 +331,7 @@ static void take(struct gpu *g, const struct nvml_fn *f)
 
 void nvml_merge(struct gpu *g, const struct nvml_view *v)
 {
-	const struct driver *d = fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
+	const struct driver *d = driver_of(g);
 	const struct nvml_fn *f = find(v, g->pci);
 	enum why why = fact_text_known(&g->driver) ? WHY_NOT_EXPORTED : g->driver.why;
 	struct nvml_fn none;

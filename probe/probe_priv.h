@@ -279,6 +279,8 @@ struct driver {
 
 /* The row of a driver, or NULL. */
 const struct driver *driver_find(const char *name);
+/* The row of a GPU's driver; NULL: none is bound, or it has no row. */
+const struct driver *driver_of(const struct gpu *g);
 /* Kernel modules that could drive a vendor's devices; ends with NULL. Never NULL itself. */
 const char *const *driver_modules(uint32_t vendor);
 /* "AMD"; NULL for a vendor without a row. */

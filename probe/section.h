@@ -30,6 +30,7 @@ struct look {
 struct section {
 	const char *name;
 	const char *answer; /* name of its file in answers/, or NULL */
+	bool asks_folders;  /* ask() reads files alone: a folder without the answer is asked too */
 	void (*read)(const struct look *l);
 	json_t *(*ask)(const struct run *run, const struct want *w);
 	void (*take)(struct report *r, const json_t *answer);
@@ -49,6 +50,7 @@ extern const struct section section_link;
 /* Any function may be NULL. Ends with NULL. */
 extern const struct section *const sections[];
 
+extern const struct section section_holders;
 extern const struct section section_index;
 extern const struct section section_nvidia;
 extern const struct section section_place;

@@ -17,5 +17,6 @@ const struct section *const sections[] = {
 	&section_place,
 	&section_usb4,
 	&section_nvidia,
+	&section_holders,
 	NULL,
 };

@@ -112,7 +112,7 @@ static int parse_interval(const char *s, uint32_t *ms)
 
 static int collect(void *ctx, struct report **r, struct err *e)
 {
-	const struct probe_opts o = { .wake = false };
+	const struct probe_opts o = { .no_procs = true };
 
 	return probe_collect(ctx, &o, r, e);
 }

@@ -124,7 +124,7 @@ static int select_devices(struct devices *d, const struct report *r, const char 
 static int find_devices(struct devices *d, const struct options *o, const struct log *log,
 			struct err *e)
 {
-	struct probe_opts po = { .wake = o->wake };
+	struct probe_opts po = { .wake = o->wake, .no_procs = true };
 	struct machine m;
 	struct report *r;
 	int rc = machine_open(&m, o->machine, e);

@@ -72,6 +72,32 @@ else
 	fail "--wake reads the sensors" "$(grep power "$T/out")"
 fi
 
+# --- who holds what: of a sleeping one only that it is held; of a capture no names that tell ---
+H=$(machine holders)
+run "$BERTH" probe --machine "$H"
+if grep -q 'held by *ollama_llama_se (1234) 9.0 GiB, kwin_wayland (900) 120.0 MiB, alices-diary (1300)$' "$T/out"; then
+	ok "holders, the largest first"
+else
+	fail "holders, the largest first" "$(grep 'held by' "$T/out")"
+fi
+if [ "$(grep -c 'kwin_wayland (900)$' "$T/out")" -eq 1 ]; then
+	ok "a client of a sleeping device is not read"
+else
+	fail "a client of a sleeping device is not read" "$(grep 'held by' "$T/out")"
+fi
+run "$BERTH" probe --machine "$H" --wake --device 05:00.0
+grep -q 'held by *kwin_wayland (900) 666.0 MiB' "$T/out" && ok "--wake reads it" ||
+	fail "--wake reads it" "$(grep 'held by' "$T/out")"
+if grep -rq -e alice -e '"pid": 1234' "$T/cap-holders"; then
+	fail "a capture names no private process" "$(grep -r -e alice -e 1234 "$T/cap-holders")"
+else
+	ok "a capture names no private process"
+fi
+grep -q '"name": "process"' "$T/cap-holders/answers/procs.json" && ok "but that there is one" ||
+	fail "but that there is one" "$(cat "$T/cap-holders/answers/procs.json")"
+[ -e "$T/cap-holders/proc/1234" ] && fail "nor copies its files" "$(ls "$T/cap-holders/proc")" ||
+	ok "nor copies its files"
+
 # --- this very machine ---
 exits "live" 0 "$BERTH" probe
 grep -q '^CPU ' "$T/out" && ok "live shows the CPU" || fail "live shows the CPU" "$(cat "$T/out")"

@@ -43,6 +43,21 @@ has "a crash is an unknown" 'memory *unknown (garbled)' "$T/out"
 BERTH_NVML=/nonexistent inside "no NVML" 0 "$BERTH" probe
 has "no library is said" 'memory *unknown (no library)' "$T/out"
 
+# The fake driver says that the one who asks it uses the first card.
+has "its processes are holders" 'held by *probe ([0-9]*) 3.8 GiB' "$T/nvidia2.txt"
+has "without their names and numbers in a capture" '"name": "process"' "$T/cap-nvidia2/answers/procs.json"
+has "that count from 1" '"pid": 1,' "$T/cap-nvidia2/answers/procs.json"
+
+# --- who has a node open; only where /dev can be ours without showing outside ---
+if [ "$ns" = 'unshare -Urm' ]; then
+	tree=$T/three
+	exits "live holders" 0 $ns sh -c 'mount --bind "$0/sys" /sys && mount -t tmpfs none /dev && mkdir /dev/dri &&
+		: >/dev/null && : >/dev/dri/renderD128 || exit 9
+		sleep 30 </dev/dri/renderD128 &
+		"$@"; rc=$?; kill $!; exit $rc' "$tree" "$BERTH" probe -v
+	has "a process that has a node open holds its GPU" 'held by .*sleep ([0-9]*)' "$T/out"
+fi
+
 # --- a container's limit is what we may use: 1 GiB, of which 600 MiB are used and 100 MiB give way ---
 if grep -q '^0::' /proc/self/cgroup; then
 	tree=$T/three
