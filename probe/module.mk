@@ -33,6 +33,7 @@ probe.lib := \
 	merge.c \
 	nvidia.c \
 	nvml.c \
+	others.c \
 	parse.c \
 	place.c \
 	sections.c \

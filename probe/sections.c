@@ -15,6 +15,7 @@ const struct section *const sections[] = {
 	&section_memory,
 	&section_kfd,
 	&section_place,
+	&section_others,
 	&section_usb4,
 	&section_nvidia,
 	&section_holders,

@@ -354,6 +354,7 @@ bool oculink_may_be(const struct tunnel *t, const struct link *l)
 
 		if (strcmp(h->above, t->hotplug_port) == 0)
 			return h->kind == HOP_PCIE && fact_known(&h->width) && h->width.v == 4 &&
+			       (!fact_known(&h->max_width) || h->max_width.v == 4) &&
 			       fact_known(&h->max_speed_mts) &&
 			       (h->max_speed_mts.v == 8000 || h->max_speed_mts.v == 16000);
 	}

@@ -343,6 +343,11 @@ static void oculink_is_a_hint(void **state)
 	l.hops[1].max_speed_mts.v = 16000;
 	l.hops[1].width.v = 16;
 	assert_false(oculink_may_be(&t, &l));
+	l.hops[1].width.v = 4;
+	l.hops[1].max_width = fact_of(16, SRC_SYSFS); /* a wide slot, badly seated */
+	assert_false(oculink_may_be(&t, &l));
+	l.hops[1].max_width.v = 4;
+	assert_true(oculink_may_be(&t, &l));
 	l.hops[1].width = fact_unknown(WHY_ASLEEP);
 	assert_false(oculink_may_be(&t, &l));
 	l.hops[1].width = fact_of(4, SRC_SYSFS);
