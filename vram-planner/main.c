@@ -107,6 +107,8 @@ static int select_devices(struct devices *d, const struct report *r, const char 
 	if (n < 0)
 		return n;
 	d->n = places_from_report(r, index, (uint32_t)n, d->places, &d->host);
+	if (!selector)
+		d->n = places_drop_integrated(d->places, d->n);
 	if (d->n >= (uint32_t)n)
 		return 0;
 	for (int i = 0; i < n; i++) {

@@ -36,9 +36,19 @@ static struct fact free_of(const struct gpu *g)
 	return g->vram_free;
 }
 
+/*
+ * What an integrated GPU reports as VRAM is the firmware's carve-out, while the engine gets that and a
+ * good part of RAM: only the engine can say how much.
+ */
 static void place_of(struct place *p, const struct gpu *g)
 {
-	*p = (struct place) { .total_bytes = g->vram_total, .free_bytes = free_of(g) };
+	const struct fact shared = fact_unknown(WHY_NOT_APPLICABLE);
+
+	*p = (struct place) { .total_bytes = g->vram_total,
+			      .free_bytes = free_of(g),
+			      .integrated = g->kind == GPU_INTEGRATED };
+	if (p->integrated)
+		p->total_bytes = p->free_bytes = shared;
 	text_copy(p->pci, sizeof(p->pci), g->pci);
 	if (fact_text_known(&g->uuid))
 		text_copy(p->uuid, sizeof(p->uuid), g->uuid.v);
@@ -76,4 +86,14 @@ uint32_t places_from_report(const struct report *r, const uint32_t *chosen, uint
 		n++;
 	}
 	return n;
+}
+
+uint32_t places_drop_integrated(struct place *places, uint32_t n)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!places[i].integrated)
+			places[kept++] = places[i];
+	return kept ? kept : n;
 }

@@ -39,6 +39,7 @@ bool wish_split(struct wish *w, const char *s);
 struct place {
 	char pci[24], uuid[64], name[120], backend[16], engine_name[32];
 	struct fact total_bytes, free_bytes;
+	bool integrated; /* it works in the host's memory: without the engine's word, nothing to judge */
 };
 
 struct host_place {
@@ -53,6 +54,12 @@ extern const char *const plan_engine; /* "llama.cpp v0.5.0" */
  */
 uint32_t places_from_report(const struct report *r, const uint32_t *chosen, uint32_t n_chosen,
 			    struct place *places, struct host_place *host);
+
+/*
+ * Take the integrated GPUs out of places[], as the engine itself does, when there is another: by free
+ * memory alone they would win, with the host's. Returns how many stay, in their order.
+ */
+uint32_t places_drop_integrated(struct place *places, uint32_t n);
 
 /*
  * Decide. Always fills *p, whatever the verdict; an unknown architecture is VERDICT_UNKNOWN with the

@@ -7,9 +7,9 @@ models=$root/$BUILD/tests/models/headers
 
 # plan MACHINE ARGS...: from the folder of models, so that paths in the answer are the same everywhere
 plan() {
-	machine=$root/tests/machines/$1
+	dir=$(realpath "$(machine "$1")")
 	shift
-	(cd "$models" && exec "$BERTH" plan --machine "$machine" "$@")
+	(cd "$models" && exec "$BERTH" plan --machine "$dir" "$@")
 }
 
 # text NAME STATUS MACHINE ARGS...: exit code and golden text
@@ -51,6 +51,10 @@ text asleep 3 asleep -c 131072 exaone-4-32b.gguf
 json asleep 3 asleep -c 131072 exaone-4-32b.gguf
 text split 0 nvidia2 --split 10,23 llama-3.1-8b.gguf
 text chosen 0 nvidia2 --device 0000:61:00.0 gemma-3-4b.gguf
+
+# A processor's own GPU is not used beside a card, and what it calls VRAM is not judged when it is alone.
+text integrated 0 usb4-phoenix-5700xt llama-3.2-1b.gguf
+text integrated-alone 1 apu llama-3.2-1b.gguf
 
 # What the answer calls nearest is a yes.
 run plan three -c 131072 --json exaone-4-32b.gguf
