@@ -25,12 +25,18 @@ prepare() {
 	done
 }
 
-# inside NAME STATUS COMMAND...: the command sees $tree as /sys, and a loaded NVIDIA driver
+# live COMMAND...: the command sees $tree as /sys, and a loaded NVIDIA driver; as run
+live() {
+	run $ns sh -c "$private"' && mount --bind "$0/sys" /sys && mount -t tmpfs none /proc/driver &&
+		mkdir /proc/driver/nvidia && exec "$@"' "$tree" "$@"
+}
+
+# inside NAME STATUS COMMAND...: the same, as exits
 inside() {
 	name=$1 want=$2
 	shift 2
-	exits "$name" "$want" $ns sh -c "$private"' && mount --bind "$0/sys" /sys && mount -t tmpfs none /proc/driver &&
-		mkdir /proc/driver/nvidia && exec "$@"' "$tree" "$@"
+	live "$@"
+	[ "$rc" -eq "$want" ] && ok "$name" || fail "$name" "exit $rc, not $want: $(head -c 600 "$T/err")"
 }
 
 # has NAME PATTERN FILE

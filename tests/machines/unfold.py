@@ -100,8 +100,9 @@ def bar_line(word):
     if not m:
         sys.exit(f"not ADDR+SIZE:FLAGS: {word}")
     start, size, letters = int(m[1], 16), size_of(m[2]), m[3] or ""
+    # The lowest bits are the BAR's own: libpciaccess reads these.
     flags = 0x40101 if "i" in letters else 0x40200
-    flags |= 0x2000 * ("p" in letters) | 0x100000 * ("6" in letters) | 0x20000000 * ("u" in letters)
+    flags |= 0x2008 * ("p" in letters) | 0x100004 * ("6" in letters) | 0x20000000 * ("u" in letters)
     return start, start + size - 1, flags
 
 
