@@ -10,6 +10,7 @@
 #include "probe/modes_priv.h"
 #include "probe/probe_priv.h"
 #include "probe/render_priv.h"
+#include "probe/seen.h"
 
 struct options {
 	bool json, check, wake, topology, watch;
@@ -89,6 +90,9 @@ static const struct cmd command = {
 		"known again by its UUID, or by its ids and subsystem, wherever it is now.\n\n"
 		"--watch prints the kernel's device events that concern GPUs, and Thunderbolt and USB4 routers: "
 		"appear, vanish, bind, unbind, authorise, deauthorise, change. SIGINT and SIGTERM end it with 0.\n\n"
+		"What is known of a GPU while it is awake is kept in $XDG_CACHE_HOME/berth/seen.json (~/.cache), "
+		"and shown with its age (source: cache) when it sleeps. With BERTH_NO_CACHE in the environment, "
+		"that file is neither read nor written.\n\n"
 		"With --capture, the machine's host name, the UUIDs of its GPUs and the serial numbers of its "
 		"files are replaced or left out; with --json, what is printed is what the captured folder "
 		"will show.",
@@ -255,6 +259,8 @@ static int probe(const struct options *o, const struct log *log, struct err *e)
 		rc = record_begin(&want.rec, o->capture, e);
 	if (!rc)
 		rc = run_collect(&m, &want, &run, e);
+	if (!rc && m.live)
+		seen_store(&run->merged, o->wake);
 	if (!rc)
 		rc = answer(o, run, &want.rec, log, e);
 	record_drop(want.rec);

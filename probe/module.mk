@@ -37,6 +37,8 @@ probe.lib := \
 	parse.c \
 	place.c \
 	sections.c \
+	seen.c \
+	seen_file.c \
 	select.c \
 	source.c \
 	src_drm.c \

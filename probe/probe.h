@@ -116,6 +116,7 @@ struct gpu {
 	struct holders holders;
 	struct passthrough place;
 	struct index_map index;
+	struct fact seen_s_ago; /* age in seconds of the facts whose source is the cache */
 	struct nvidia nvidia;
 };
 

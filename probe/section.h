@@ -52,6 +52,7 @@ extern const struct section *const sections[];
 
 extern const struct section section_holders;
 extern const struct section section_index;
+extern const struct section section_seen;
 extern const struct section section_nvidia;
 extern const struct section section_others;
 extern const struct section section_place;

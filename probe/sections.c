@@ -19,5 +19,6 @@ const struct section *const sections[] = {
 	&section_usb4,
 	&section_nvidia,
 	&section_holders,
+	&section_seen, /* the last to take: it fills what nobody else could tell */
 	NULL,
 };
