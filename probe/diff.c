@@ -60,6 +60,7 @@ static const char *const gpu_keys[] = {
 	"tunnel.tunnelled",
 	"tunnel.external",
 	"tunnel.router",
+	"tunnel.pcie_bytes_per_s",
 	"place.isolation",
 	"place.group_type",
 	"place.reset_methods",

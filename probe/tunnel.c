@@ -507,7 +507,8 @@ static void print(FILE *to, const struct gpu *g, const struct report *r, bool ve
 	if (t->tunnelled) {
 		line_part(&l, "Thunderbolt/USB4 below %s", t->port);
 		add_router(&l, r, t);
-		if (fact_known(&t->pcie_bytes_per_s))
+		/* What the link makes of it is told there. */
+		if (verbose && fact_known(&t->pcie_bytes_per_s))
 			line_part(&l, "%.1f GB/s to expect of %.1f at most",
 				  (double)t->pcie_bytes_per_s.v / 1e9,
 				  (double)t->pcie_max_bytes_per_s.v / 1e9);

@@ -65,6 +65,31 @@ serials=$(find "$T"/cap-who -name unique_id -o -name serial_number)
 [ "$(echo "$serials" | wc -l)" -eq 3 ] && [ -z "$(cat $serials | tr -d '0\n-')" ] &&
 	ok "a capture keeps the form of serial numbers" ||
 	fail "a capture keeps the form of serial numbers" "$(head $serials)"
+# --- a folder with more routers than any machine has, and files that make no sense ---
+cp -R "$(machine usb4-unauthorised)" "$T/many"
+bus=$T/many/sys/bus/thunderbolt/devices
+for i in $(seq 16 60); do
+	mkdir -p "$bus/0-$(printf %x "$i")" "$bus/domain$i"
+done
+for i in 0-1.0 0-0:1.1 usb4_port1 domainX 0-ZZ 9999999-1; do mkdir "$bus/$i"; done
+box=$T/many/sys/devices/pci0000:00/0000:00:0d.2/domain0/0-0/0-1
+printf '99999999999999999999.0 Gb/s\n' >"$box/rx_speed"
+printf '7\n' >"$box/authorized"
+printf 'Ra\033[2Jzer\377\n' >"$box/vendor_name"
+head -c 9000 /dev/zero | tr '\0' x >"$box/device_name"
+rmdir "$bus/0-1f" && ln -s ../../../../../../../../0-1 "$bus/0-1f"
+exits "45 routers too many" 0 "$BERTH" probe --machine "$T/many" --json
+valid "45 routers too many" probe "$T/out"
+python3 - "$T/out" <<'EOF' && ok "what is left out is counted" || fail "what is left out is counted" "$(cat "$T/out")"
+import json, sys
+u = json.load(open(sys.argv[1]))["usb4"]
+box = next(r for r in u["routers"] if r["name"] == "0-1")
+assert len(u["domains"]) == 8 and len(u["routers"]) == 32
+assert u["left_out"] == 1 + 45 - 8 + 2 + 45 - 32, u["left_out"]
+assert box["rx_lane_mbps_why"] == box["authorized_why"] == box["device_name_why"] == "garbled"
+assert box["vendor_name"] == "Ra?[2Jzer?", box["vendor_name"]
+EOF
+
 run "$BERTH" probe --machine "$M/asleep" --wake --device 03:00.0 --json
 if grep -q '"power_mw": 666000' "$T/out"; then
 	ok "--wake reads the sensors"
