@@ -260,8 +260,9 @@ $(BUILD)/tests/models/.unpacked: $(wildcard tests/models/*.tar.xz)
 
 # Machines written as one text file each.
 TREES := $(wildcard tests/machines/*.tree)
-$(BUILD)/tests/machines/.unfolded: tests/machines/unfold.py $(TREES)
-	$(Q)mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(TREES) && touch $@
+# The folder is a source too, so that a tree that is gone leaves no machine behind.
+$(BUILD)/tests/machines/.unfolded: tests/machines/unfold.py $(TREES) tests/machines
+	$(Q)rm -rf $(@D) && mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(TREES) && touch $@
 
 .PHONY: check check-run test-programs fuzz fuzz-run lab lab-run bench ci nightly
 .SECONDARY:

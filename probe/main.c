@@ -79,13 +79,14 @@ static const struct cmd command = {
 	.description =
 		"Lists every display and accelerator function of the PCI bus (classes 03xx, 0b40 and 1200): "
 		"ids and names, the driver or why there is none, BARs, NUMA node, CPUs and IOMMU group, DRM "
-		"nodes, memory and sensors, and the CPU as the device of last resort. Each number says who "
-		"told it, or why nobody could.\n\n"
+		"nodes, memory and sensors, displays, the processes that hold it, and the CPU as the device of "
+		"last resort. Each number says who told it, or why nobody could.\n\n"
 		"A sleeping GPU is left asleep: what only waking it would tell is unknown (asleep). "
 		"--wake allows it.\n\n"
 		"Memory and sensors of NVIDIA's driver come from its library libnvidia-ml.so.1, asked in a "
 		"child process that is killed when the library does not answer within two seconds, or a device "
 		"within six. The environment variable BERTH_NVML names another library to ask.\n\n"
+		"Of other users' processes only root sees what they hold; -v tells how many there are.\n\n"
 		"--diff DIR compares a captured machine with this one, or with a second captured one; a GPU is "
 		"known again by its UUID, or by its ids and subsystem, wherever it is now.\n\n"
 		"--watch prints the kernel's device events that concern GPUs, and Thunderbolt and USB4 routers: "
@@ -93,9 +94,10 @@ static const struct cmd command = {
 		"What is known of a GPU while it is awake is kept in $XDG_CACHE_HOME/berth/seen.json (~/.cache), "
 		"and shown with its age (source: cache) when it sleeps. With BERTH_NO_CACHE in the environment, "
 		"that file is neither read nor written.\n\n"
-		"With --capture, the machine's host name, the UUIDs of its GPUs and the serial numbers of its "
-		"files are replaced or left out; with --json, what is printed is what the captured folder "
-		"will show.",
+		"With --capture, the machine's host name, the UUIDs and serial numbers of its GPUs and the "
+		"numbers of its processes are replaced, their names too but those of well-known programs, and "
+		"serial numbers in files are left out; with --json, what is printed is what the captured "
+		"folder will show.",
 	.opts = opts,
 	.n_opts = ARRAY_LEN(opts),
 	.exits = "0  the machine was shown, even with no GPU; --check, --diff: no disagreement, no difference\n"

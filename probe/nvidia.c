@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What only NVIDIA's library tells, as a section of the report: reserved memory, BAR1, ECC, MIG. */
+/* What only NVIDIA's library tells, as a section of the report: reserved memory, ECC, MIG. */
 #include "probe/nvidia.h"
 
 #include <string.h>
@@ -10,8 +10,6 @@
 /* clang-format off */
 static const struct field rows[] = {
 	FIELD_KEY(struct nvidia, vram_reserved, "vram_reserved_bytes", FIELD_FACT, UNIT_BYTES, "reserved"),
-	FIELD_KEY(struct nvidia, bar1_total, "bar1_total_bytes", FIELD_FACT, UNIT_BYTES, "BAR1"),
-	FIELD_KEY(struct nvidia, bar1_used, "bar1_used_bytes", FIELD_FACT, UNIT_BYTES, "BAR1 used"),
 	FIELD(struct nvidia, pcie_gen, FIELD_FACT, UNIT_NONE, "PCIe generation"),
 	FIELD(struct nvidia, pcie_width, FIELD_FACT, UNIT_NONE, "PCIe lanes"),
 	FIELD(struct nvidia, pcie_max_gen, FIELD_FACT, UNIT_NONE, "most"),
@@ -124,10 +122,6 @@ static void text_details(FILE *to, const struct nvidia *nv)
 	if (fact_known(&nv->vram_reserved))
 		line_part(&l, "%s of VRAM reserved",
 			  text_size(size, (uint64_t)nv->vram_reserved.v));
-	if (fact_known(&nv->bar1_total))
-		line_part(&l, "BAR1 %s", text_size(size, (uint64_t)nv->bar1_total.v));
-	if (fact_known(&nv->bar1_used))
-		text_add(&l.t, " (%s used)", text_size(size, (uint64_t)nv->bar1_used.v));
 	if (fact_known(&nv->pcie_gen) && fact_known(&nv->pcie_width))
 		line_part(&l, "PCIe generation %d x%d now", (int)nv->pcie_gen.v,
 			  (int)nv->pcie_width.v);

@@ -18,8 +18,7 @@ struct mig {
 };
 
 struct nvidia {
-	struct fact vram_reserved;         /* bytes; part of vram_used */
-	struct fact bar1_total, bar1_used; /* bytes of the window into VRAM */
+	struct fact vram_reserved; /* bytes; part of vram_used */
 	/* The link as the driver sees it; generation 4 = 16 GT/s. */
 	struct fact pcie_gen, pcie_width, pcie_max_gen, pcie_max_width;
 	struct fact ecc;             /* 1: on */

@@ -30,6 +30,8 @@ static const struct field nvml_rows[] = {
 	FACT(vram_total, "vram_total_bytes"),
 	FACT(vram_used, "vram_used_bytes"),
 	FACT(vram_free, "vram_free_bytes"),
+	FACT(bar1_total, "bar1_total_bytes"),
+	FACT(bar1_used, "bar1_used_bytes"),
 	FACT(power_mw, "power_mw"),
 	FACT(power_cap_mw, "power_cap_mw"),
 	FACT(live.power_cap_min_mw, "power_cap_min_mw"),
@@ -317,6 +319,8 @@ static void take(struct gpu *g, const struct nvml_fn *f)
 	g->vram_total = f->vram_total;
 	g->vram_used = f->vram_used;
 	g->vram_free = f->vram_free;
+	g->memory.bar1_total = f->bar1_total;
+	g->memory.bar1_used = f->bar1_used;
 	g->power_mw = f->power_mw;
 	g->power_cap_mw = f->power_cap_mw;
 	g->temp_mc = f->temp_mc;
@@ -324,9 +328,19 @@ static void take(struct gpu *g, const struct nvml_fn *f)
 	g->live = f->live;
 	g->nvidia = f->nv;
 	g->partition = partition_of(&f->nv);
-	if (f->vram_total.why == WHY_LOST && !fact_known(&f->vram_total) && !g->driver_note[0])
-		text_copy(g->driver_note, sizeof(g->driver_note),
-			  "the driver has lost it: it fell off the bus, or wants a reset");
+}
+
+/* What a person should know of why its facts are unknown. */
+static void explain(struct gpu *g, const struct nvml_view *v)
+{
+	const char *note = "";
+
+	if (g->vram_total.why == WHY_LOST)
+		note = "the driver has lost it: it fell off the bus, or wants a reset";
+	else if (v->why == WHY_ASLEEP && g->awake == AWAKE_YES)
+		note = "not asked: NVIDIA's library would wake another GPU, which sleeps";
+	if (!fact_known(&g->vram_total) && !g->driver_note[0])
+		text_copy(g->driver_note, sizeof(g->driver_note), note);
 }
 
 void nvml_merge(struct gpu *g, const struct nvml_view *v)
@@ -348,4 +362,5 @@ void nvml_merge(struct gpu *g, const struct nvml_view *v)
 		f = &none;
 	}
 	take(g, f);
+	explain(g, v);
 }

@@ -19,6 +19,7 @@ struct nvml_fn {
 	struct fact_text uuid, name, serial, vbios, arch;
 	struct fact vram_total, vram_used, vram_free;
 	struct fact power_mw, power_cap_mw, temp_mc, busy_percent;
+	struct fact bar1_total, bar1_used; /* bytes of the window into VRAM */
 	struct fact minor;
 	struct live live;
 	struct nvidia nv;

@@ -406,8 +406,8 @@ static void ask_memories(void *lib, handle h, struct nvml_fn *fn)
 	nvml_return rc = f ? f(h, &bar1) : NOT_THERE;
 
 	m = rc ? memory_unknown(why_nvml(rc)) : memory_of(bar1.total, bar1.free);
-	fn->nv.bar1_total = m.total;
-	fn->nv.bar1_used = m.used;
+	fn->bar1_total = m.total;
+	fn->bar1_used = m.used;
 }
 
 /* Memory's own sensor is a field value; old libraries answer without a value. */

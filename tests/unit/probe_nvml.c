@@ -85,8 +85,8 @@ static void answers_in_detail(void **state)
 	assert_number(&f[0].minor, 1); /* which need not follow the address */
 	assert_number(&f[1].minor, 0);
 	assert_number(&f[0].nv.vram_reserved, 300000000);
-	assert_number(&f[0].nv.bar1_total, 268435456);
-	assert_number(&f[0].nv.bar1_used, 5242880);
+	assert_number(&f[0].bar1_total, 268435456);
+	assert_number(&f[0].bar1_used, 5242880);
 	assert_number(&l->power_cap_min_mw, 100000);
 	assert_number(&l->power_cap_max_mw, 400000);
 	assert_number(&l->power_cap_default_mw, 370000);
@@ -149,6 +149,29 @@ static void loses_devices(void **state)
 		assert_int_equal(g.power_mw.why, WHY_LOST);
 		assert_non_null(strstr(g.driver_note, "lost"));
 	}
+}
+
+/* The library opens all devices, so none is asked while one sleeps: those awake say why. */
+static void spares_sleepers(void **state)
+{
+	static struct nvml_view v;
+	struct gpu g = { .pci = "0000:41:00.0",
+			 .driver = fact_text_of("nvidia", SRC_SYSFS),
+			 .driver_version = fact_text_of("570.86.16", SRC_SYSFS),
+			 .awake = AWAKE_YES };
+
+	(void)state;
+	nvml_view_reset(&v, false, WHY_ASLEEP);
+	nvml_merge(&g, &v);
+	assert_int_equal(g.vram_free.why, WHY_ASLEEP);
+	assert_non_null(strstr(g.driver_note, "wake another"));
+	/* The module's own file told the version. */
+	assert_string_equal(g.driver_version.v, "570.86.16");
+	g = (struct gpu) { .pci = "0000:41:00.0",
+			   .driver = fact_text_of("nvidia", SRC_SYSFS),
+			   .awake = AWAKE_NO };
+	nvml_merge(&g, &v);
+	assert_string_equal(g.driver_note, "");
 }
 
 static void cuts_into_instances(void **state)
@@ -385,6 +408,7 @@ int main(void)
 		cmocka_unit_test(answers_in_detail),
 		cmocka_unit_test(moves),
 		cmocka_unit_test(loses_devices),
+		cmocka_unit_test(spares_sleepers),
 		cmocka_unit_test(cuts_into_instances),
 		cmocka_unit_test(knows_unified_memory),
 		cmocka_unit_test(cleans_garbage),
