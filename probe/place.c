@@ -41,8 +41,11 @@ static const struct {
 	{ "pm", RESET_WEAK, RESET_WEAK },
 };
 
-/* Drivers that hold a function for a virtual machine or for nobody (kernel: vfio_dev_driver_allowed). */
-static const char *const holders[] = { "vfio-pci", "pci-stub", "xen-pciback", "pcieport" };
+/*
+ * Drivers that hold a function for a virtual machine, or for nobody. vfio-pci's variants for one device
+ * have vfio in their names too: mlx5_vfio_pci, nvgrace-gpu-vfio-pci, xe-vfio-pci.
+ */
+static const char *const keepers[] = { "vfio", "pci-stub", "pciback" };
 
 static const char *const isolations[] = {
 	[ISOLATION_UNKNOWN] = "unknown", [ISOLATION_NO_IOMMU] = "no iommu",
@@ -79,8 +82,8 @@ static bool is_in_use(const struct fact_text *driver)
 {
 	if (!fact_text_known(driver))
 		return driver->why != WHY_NO_DRIVER;
-	for (size_t i = 0; i < ARRAY_LEN(holders); i++)
-		if (strcmp(driver->v, holders[i]) == 0)
+	for (size_t i = 0; i < ARRAY_LEN(keepers); i++)
+		if (strstr(driver->v, keepers[i]))
 			return false;
 	return true;
 }
@@ -473,9 +476,16 @@ static void print_details(FILE *to, const struct gpu *g)
 		text_add(&l.t, " (%s)", p->reset_methods.v);
 	if (fact_known(&p->d3cold_allowed))
 		line_part(&l, "D3cold %s", p->d3cold_allowed.v ? "allowed" : "forbidden");
-	for (uint32_t i = 0; i < p->n_peers; i++)
-		line_part(&l, "%s %s%s", p->peers[i].same_slot ? "beside" : "with", p->peers[i].pci,
-			  p->peers[i].in_group ? "" : " (a group of its own)");
+	for (uint32_t i = 0; i < p->n_peers; i++) {
+		const struct peer *peer = &p->peers[i];
+
+		line_part(&l, "%s %s (%s)%s", peer->same_slot ? "beside" : "with", peer->pci,
+			  fact_text_known(&peer->driver) ? peer->driver.v
+							 : why_name(peer->driver.why),
+			  peer->in_group ? "" : " in another group");
+	}
+	if (p->n_peers_left_out)
+		line_part(&l, "and %u more", p->n_peers_left_out);
 	line_print(to, "", l.buf);
 }
 

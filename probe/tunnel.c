@@ -218,6 +218,20 @@ static void name_candidates(const struct usb4 *u, const struct choice *c, struct
 		text_add(&to, "%s%s", i ? ", " : "", u->routers[c->routers[i]].name);
 }
 
+/* Fewer of several, by the signs there are. How, when one is left. */
+static const char *choose(const struct usb4 *u, const struct way *w, const struct tunnel *t,
+			  struct choice *c)
+{
+	int port = port_order(u, t);
+	unsigned depth = routers_on(w, t->port);
+
+	if (port >= 0)
+		narrow(u, c, route_begins_at, (unsigned)port);
+	if (depth)
+		narrow(u, c, route_is_deep, depth);
+	return port >= 0 ? "the router by the order of ports" : "the router by its depth";
+}
+
 static void find_router(const struct usb4 *u, const struct way *w, struct tunnel *t,
 			struct choice *c)
 {
@@ -225,27 +239,18 @@ static void find_router(const struct usb4 *u, const struct way *w, struct tunnel
 	const char *by = "its only router";
 
 	all_that_may(u, t->domain, c);
-	if (c->n == 1)
-		t->router_certainty = fact_known(&u->routers[c->routers[0]].authorized) &&
-						      t->domain_certainty == CERTAINTY_CERTAIN
-					      ? CERTAINTY_CERTAIN
-					      : CERTAINTY_LIKELY;
-	else {
-		int port = port_order(u, t);
-		unsigned depth = routers_on(w, t->port);
+	/* Alone for certain: nothing was left out, and the kernel says that it may carry PCIe. */
+	bool alone = c->n == 1 && t->domain_certainty == CERTAINTY_CERTAIN && !u->n_left_out &&
+		     fact_known(&u->routers[c->routers[0]].authorized);
 
-		if (port >= 0)
-			narrow(u, c, route_begins_at, (unsigned)port);
-		if (depth)
-			narrow(u, c, route_is_deep, depth);
-		if (c->n > 1)
-			name_candidates(u, c, t);
-		if (c->n != 1)
-			return;
-		by = port >= 0 ? "the router by the order of ports" : "the router by its depth";
-		t->router_certainty = CERTAINTY_LIKELY;
-	}
+	if (c->n > 1)
+		by = choose(u, w, t, c);
+	if (c->n > 1)
+		name_candidates(u, c, t);
+	if (c->n != 1)
+		return;
 	t->router = (int)c->routers[0];
+	t->router_certainty = alone ? CERTAINTY_CERTAIN : CERTAINTY_LIKELY;
 	memcpy(how, t->how, sizeof(how));
 	snprintf(t->how, sizeof(t->how), "%.85s; %s", how, by);
 }

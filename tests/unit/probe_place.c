@@ -74,6 +74,8 @@ static void a_strangers_driver_keeps_the_group(void **state)
 	assert_int_equal(g->place.isolation, ISOLATION_SHARED);
 	p->driver = fact_text_of("vfio-pci", SRC_SYSFS);
 	assert_true(judge(g)->ready);
+	p->driver = fact_text_of("xe-vfio-pci", SRC_SYSFS);
+	assert_true(judge(g)->ready);
 	/* Who cannot be looked at counts as used. */
 	p->driver = fact_text_unknown(WHY_NEEDS_ROOT);
 	assert_reason(g, "driver unknown");

@@ -133,6 +133,11 @@ static void a_lone_router_is_certain(void **state)
 	assert_int_equal(t.pcie_bytes_per_s.src, SRC_TABLE);
 	assert_int_equal(t.pcie_max_bytes_per_s.v, 4000000000); /* 32 Gb/s */
 	assert_true(t.pcie_bytes_per_s.v < t.pcie_max_bytes_per_s.v);
+	u.n_left_out = 1; /* another may be among those left out */
+	tunnel_decide(&u, &w, &t);
+	assert_int_equal(t.router, 1);
+	assert_int_equal(t.router_certainty, CERTAINTY_LIKELY);
+	u.n_left_out = 0;
 	/* Where the kernel hides who is authorised, the lone one is only likely. */
 	u.routers[1].authorized = fact_unknown(WHY_NOT_EXPORTED);
 	tunnel_decide(&u, &w, &t);
