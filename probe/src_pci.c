@@ -15,11 +15,27 @@ static struct fact_text name_of(const char *name)
 	return name ? fact_text_of(name, SRC_PCI) : fact_text_unknown(WHY_NOT_EXPORTED);
 }
 
-/* "Sapphire Technology Limited Pulse Radeon RX 6800"; the card's own name is seldom listed. */
-static struct fact_text board_of(const char *maker, const char *card)
+/* The name of a maker of cards: as people say it where a table of ours has it. */
+static const char *maker_name(uint32_t id)
 {
+	/* Asked as a vendor: of a match's subvendor the library gives the name of its vendor (0.17). */
+	const struct pci_id_match match = { .vendor_id = id };
+	const char *device = NULL, *vendor = NULL, *subdevice = NULL, *subvendor = NULL;
+
+	if (vendor_short(id))
+		return vendor_short(id);
+	pci_get_strings(&match, &device, &vendor, &subdevice, &subvendor);
+	return vendor;
+}
+
+/* "Sapphire NITRO+ RX 5700 XT", "Dell Radeon PRO": the card's own name, with its maker's unless it says it. */
+static struct fact_text board_of(uint32_t maker_id, const char *card)
+{
+	const char *maker = maker_name(maker_id);
 	char buf[256];
 
+	if (maker && card && strncasecmp(maker, card, strcspn(maker, " ,")) == 0)
+		maker = NULL;
 	snprintf(buf, sizeof(buf), "%s%s%s", maker ? maker : "", maker && card ? " " : "",
 		 card ? card : "");
 	return name_of(*buf ? buf : NULL);
@@ -39,7 +55,7 @@ static void ask_names(struct pci_fn *f)
 	pci_get_strings(&match, &device, &vendor, &subdevice, &subvendor);
 	f->vendor_name = name_of(vendor);
 	f->device_name = name_of(device);
-	f->board = f->subvendor ? board_of(subvendor, subdevice)
+	f->board = f->subvendor ? board_of(f->subvendor, subdevice)
 				: fact_text_unknown(WHY_NOT_EXPORTED);
 }
 
