@@ -195,6 +195,26 @@ static void check_topo(const struct run *run, struct check *c)
 	}
 }
 
+/* What the kernel's files say of a link against its registers. Speeds change with the load, widths do not. */
+static void check_link(const struct gpu *g, struct check *c)
+{
+	const struct hop *h = &g->link.hops[0];
+	const struct config_facts *k = &g->config;
+
+	if (!g->link.n_hops)
+		return;
+	if (fact_known(&h->width) && fact_known(&k->width) && h->width.v != k->width.v)
+		say(c->disagreements,
+		    "%s: link: the kernel's file says x%lld, the configuration space x%lld", g->pci,
+		    (long long)h->width.v, (long long)k->width.v);
+	if (fact_known(&h->speed_mts) && fact_known(&k->speed_mts) &&
+	    h->speed_mts.v != k->speed_mts.v)
+		say(c->notes,
+		    "%s: link: the kernel's file says %lld MT/s, the configuration space %lld: it "
+		    "changed in between, or one is wrong",
+		    g->pci, (long long)h->speed_mts.v, (long long)k->speed_mts.v);
+}
+
 void run_check(const struct run *run, struct check *c)
 {
 	c->disagreements = json_array();
@@ -202,4 +222,6 @@ void run_check(const struct run *run, struct check *c)
 	check_pci(run, c);
 	check_drm(run, c);
 	check_topo(run, c);
+	for (uint32_t i = 0; i < run->scan.n_gpus; i++)
+		check_link(&run->scan.gpus[i], c);
 }

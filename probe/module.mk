@@ -11,6 +11,7 @@ probe.lib := \
 	claims.c \
 	collect.c \
 	diff.c \
+	config.c \
 	drivers.c \
 	fdinfo.c \
 	fields.c \
@@ -41,6 +42,7 @@ probe.lib := \
 	seen_file.c \
 	select.c \
 	source.c \
+	src_config.c \
 	src_drm.c \
 	src_hwmon.c \
 	src_nvml.c \

@@ -32,6 +32,17 @@
 #define PROBE_BARS       7 /* six BARs and the expansion ROM */
 #define PROBE_OTHERS_MAX 16
 
+/* What the configuration space of an awake device says; without root only its first 64 bytes are told. */
+struct config_facts {
+	struct fact bytes;                     /* how many could be read */
+	struct fact memory_decode, bus_master; /* 1: on, of the command register */
+	struct fact speed_mts, width; /* the function's own link, which may be the wrong one */
+	struct fact max_speed_mts, max_width;
+	struct fact_text aspm; /* power saving of that link in force: "off", "L1", "L0s L1" */
+	struct fact aer_uncorrectable; /* errors since they were last cleared, as PCIe's bits */
+	struct fact_text capabilities; /* ids as they are chained: "01 10 05, 0001 0015" */
+};
+
 struct bar {
 	uint64_t address;    /* bus address as the host sees it; 0 = unassigned */
 	uint64_t size_bytes; /* 0: no such BAR */
@@ -40,8 +51,8 @@ struct bar {
 	bool prefetchable;
 	bool unassigned; /* implemented, but firmware and kernel found no room */
 	/*
-	 * Resizable BAR: bit n set = it can have 2^(n+20) bytes; 0 = cannot be resized, meaningful while
-	 * resizable.src is set. resizable.v is 1 or 0.
+	 * Resizable BAR: resizable.v is 1 or 0. sizes: bit n set = it can have 2^(n+20) bytes; 0 while
+	 * resizable.v is 1: it could, but which sizes is not known (the device sleeps).
 	 */
 	struct fact resizable;
 	uint64_t sizes;
@@ -108,6 +119,7 @@ struct gpu {
 	char physfn[24]; /* of a virtual function: its physical function; else empty */
 	struct fact_text
 		partition; /* MIG or compute partition in force: "MIG 3 of 7", "SPX/NPS1" */
+	struct config_facts config;
 	struct link link;
 	struct tunnel tunnel;
 	struct gpu_memory memory;
@@ -178,6 +190,9 @@ void probe_free(struct report *r);
 
 /* "berth.probe/1". The caller owns it. */
 json_t *probe_to_json(const struct report *r);
+
+/* The largest size a resizable BAR can have, bytes; 0: not known, or it is not resizable. */
+uint64_t bar_largest(const struct bar *b);
 
 /* "0000:c1:00.0  AMD Radeon RX 7900 XTX", for one-line mentions. */
 void gpu_title(struct text *t, const struct gpu *g);

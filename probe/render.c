@@ -78,18 +78,20 @@ static void print_driver(FILE *to, const struct gpu *g)
 
 static void print_bars(FILE *to, const struct gpu *g)
 {
-	char size[TEXT_SIZE_MAX];
+	char size[TEXT_SIZE_MAX], largest[TEXT_SIZE_MAX];
 	struct line l;
 
 	line_init(&l);
 	for (int i = 0; i < PROBE_BARS - 1; i++) {
 		const struct bar *b = &g->bars[i];
+		bool grows = b->size_bytes < bar_largest(b);
 
 		if (!b->size_bytes)
 			continue;
-		line_part(&l, "%d: %s%s%s%s%s", i, text_size(size, b->size_bytes),
-			  b->io ? " I/O" : "", b->is_64bit ? " 64-bit" : "",
-			  b->prefetchable ? " prefetchable" : "",
+		line_part(&l, "%d: %s%s%s%s%s%s%s", i, text_size(size, b->size_bytes),
+			  grows ? " of at most " : "",
+			  grows ? text_size(largest, bar_largest(b)) : "", b->io ? " I/O" : "",
+			  b->is_64bit ? " 64-bit" : "", b->prefetchable ? " prefetchable" : "",
 			  b->unassigned ? " WITHOUT AN ADDRESS" : "");
 	}
 	line_print(to, "BARs", l.t.len ? l.buf : "none");

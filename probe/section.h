@@ -58,6 +58,7 @@ extern const struct section section_others;
 extern const struct section section_place;
 extern const struct section section_tunnel;
 extern const struct section section_usb4;
+extern const struct section section_config;
 extern const struct section section_live;
 extern const struct section section_who;
 

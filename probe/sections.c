@@ -3,6 +3,7 @@
 #include "probe/section.h"
 
 const struct section *const sections[] = {
+	&section_config,
 	&section_who,
 	&section_tunnel,
 	/* The kind follows from what cables and links are; what a link can do, from the kind. */
