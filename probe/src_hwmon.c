@@ -9,6 +9,10 @@
 #include "base/own.h"
 #include "probe/probe_priv.h"
 
+/* What no card reaches is what a register of ones looks like. */
+#define POWER_MAX 10000000 /* mW */
+#define TEMP_MAX  250000   /* thousandths of a degree */
+
 struct fact sensor_read(const struct sensor_dir *d, const char *name, int64_t mul, int64_t div,
 			enum src src)
 {
@@ -72,6 +76,11 @@ bool hwmon_dir(const struct source *s, const char *dir, char *out, size_t size)
 	return (size_t)snprintf(out, size, "%s/%s", parent, names[0]) < size && src_exists(s, out);
 }
 
+static struct fact at_most(struct fact f, int64_t max)
+{
+	return fact_known(&f) && f.v > max ? fact_unknown(WHY_GARBLED) : f;
+}
+
 static void read_sensors(const struct source *s, struct gpu *g, const struct driver *d,
 			 const char *dir)
 {
@@ -79,21 +88,20 @@ static void read_sensors(const struct source *s, struct gpu *g, const struct dri
 	char hwmon[PATH_SIZE];
 
 	if (d->busy)
-		g->busy_percent = sensor_read(&device, d->busy, 1, 1, SRC_SYSFS);
-	if (fact_known(&g->busy_percent) && g->busy_percent.v > 100)
-		g->busy_percent = fact_unknown(WHY_GARBLED);
+		g->busy_percent = at_most(sensor_read(&device, d->busy, 1, 1, SRC_SYSFS), 100);
 	if (!hwmon_dir(s, dir, hwmon, sizeof(hwmon)))
 		return;
 	const struct sensor_dir a = { .s = s, .dir = hwmon, .amdgpu = d->vram_sysfs };
 
 	/* hwmon counts power in microwatts. APUs and newer cards have only one of the two files. */
 	for (size_t i = 0; i < ARRAY_LEN(d->power) && d->power[i] && !fact_known(&g->power_mw); i++)
-		g->power_mw = sensor_read(&a, d->power[i], 1, 1000, SRC_HWMON);
+		g->power_mw = at_most(sensor_read(&a, d->power[i], 1, 1000, SRC_HWMON), POWER_MAX);
 	for (size_t i = 0;
 	     i < ARRAY_LEN(d->power_cap) && d->power_cap[i] && !fact_known(&g->power_cap_mw); i++)
-		g->power_cap_mw = sensor_read(&a, d->power_cap[i], 1, 1000, SRC_HWMON);
+		g->power_cap_mw = at_most(sensor_read(&a, d->power_cap[i], 1, 1000, SRC_HWMON),
+					  POWER_MAX);
 	if (d->temp)
-		g->temp_mc = sensor_read(&a, d->temp, 1, 1, SRC_HWMON);
+		g->temp_mc = at_most(sensor_read(&a, d->temp, 1, 1, SRC_HWMON), TEMP_MAX);
 }
 
 static void sensors_unknown(struct gpu *g, const struct driver *d)
