@@ -264,10 +264,16 @@ TREES := $(wildcard tests/machines/*.tree)
 $(BUILD)/tests/machines/.unfolded: tests/machines/unfold.py $(TREES) tests/machines
 	$(Q)rm -rf $(@D) && mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(TREES) && touch $@
 
+# One file a check of the doctor: a machine that fires it, and a near miss.
+DOCTOR_TREES := $(wildcard tests/machines/doctor/*.tree)
+$(BUILD)/tests/doctor/.unfolded: tests/machines/unfold.py $(DOCTOR_TREES) $(wildcard tests/machines/doctor/base/*.tree)
+	$(Q)mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(DOCTOR_TREES) && touch $@
+
 .PHONY: check check-run test-programs fuzz fuzz-run lab lab-run bench ci nightly
 .SECONDARY:
 test-programs: $(UNIT) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(BUILD)/tests/modelgen/modelgen \
-	$(BUILD)/tests/models/.unpacked $(BUILD)/tests/machines/.unfolded
+	$(BUILD)/tests/models/.unpacked $(BUILD)/tests/machines/.unfolded \
+	$(BUILD)/tests/doctor/.unfolded
 
 check:
 	$(Q)sh base/deps/packages.sh build test

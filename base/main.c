@@ -38,6 +38,7 @@ static const struct command commands[] = {
 	{ "probe", "", "show the GPUs of this machine and how they are attached", NULL },
 	{ "plan", "MODEL.gguf", "tell whether a model fits, and where it would go", NULL },
 	{ "launch", "MODEL.gguf", "run a model exactly as planned, and prove the placement", NULL },
+	{ "doctor", "[link|bar DEV]", "tell what is wrong with the GPUs here, and what helps", NULL },
 	{ "top", "", "watch devices and runs: memory, tokens per second, power", NULL },
 	{ "schema", "[NAME]", "print the JSON Schema of an answer", run_schema },
 	{ "completion", "bash|zsh|fish", "print shell completions", run_completion },

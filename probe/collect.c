@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "base/text.h"
+#include "probe/evidence.h"
 #include "probe/section.h"
 
 struct collect {
@@ -234,6 +235,22 @@ static void ask_sections(struct collect *c)
 			(*p)->decide(r, &r->gpus[i]);
 }
 
+/* Last, as it looks at the whole report. */
+static int read_evidence(struct collect *c, struct err *e)
+{
+	struct evidence *ev = NULL;
+
+	if (!c->w->evidence && !c->s.rec)
+		return 0;
+	int rc = evidence_read(&c->s, &c->run->merged, c->w->log, &ev, e);
+
+	if (c->w->evidence)
+		*c->w->evidence = ev;
+	else
+		evidence_free(ev);
+	return rc;
+}
+
 static int collect(struct collect *c, struct err *e)
 {
 	struct report *r = &c->run->scan;
@@ -257,7 +274,7 @@ static int collect(struct collect *c, struct err *e)
 	ask_nvml(c);
 	run_merge(c->run);
 	ask_sections(c);
-	return 0;
+	return read_evidence(c, e);
 }
 
 int run_collect(const struct machine *m, const struct want *w, struct run **out, struct err *e)

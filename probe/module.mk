@@ -4,7 +4,9 @@ probe.uses := base
 probe.lib := \
 	addr.c \
 	amdids.c \
+	advice.c \
 	answers.c \
+	bartree.c \
 	capture.c \
 	check.c \
 	child.c \
@@ -12,8 +14,22 @@ probe.lib := \
 	collect.c \
 	diff.c \
 	config.c \
+	checks_amd_intel.c \
+	checks_desktop.c \
+	checks_iommu.c \
+	checks_link.c \
+	checks_nvidia.c \
+	checks_pci.c \
+	checks_power.c \
+	checks_process.c \
+	checks_stack.c \
+	checks_tb.c \
+	collect.c \
+	doctor.c \
 	drivers.c \
 	fdinfo.c \
+	evidence.c \
+	evidence_host.c \
 	fields.c \
 	format.c \
 	gpu_metrics.c \
@@ -22,6 +38,8 @@ probe.lib := \
 	index.c \
 	ioctl.c \
 	kfd.c \
+	kmsg.c \
+	kver.c \
 	lines.c \
 	live.c \
 	memory.c \
@@ -62,3 +80,7 @@ probe.pkgs := pciaccess libdrm hwloc
 probe.wants := libudev
 probe.programs := probe
 probe.probe.src := main.c compare.c render.c watch.c
+probe.probe.src := main.c compare.c render.c
+probe.programs := probe doctor
+probe.probe.src := main.c render.c
+probe.doctor.src := doctor_main.c doctor_render.c doctor_device.c doctor_bundle.c

@@ -168,6 +168,8 @@ struct run {
 
 /* --- the sources ----------------------------------------------------------------------------------- */
 
+struct evidence;
+
 struct want {
 	bool wake;
 	bool no_nvml;
@@ -175,6 +177,12 @@ struct want {
 	bool no_procs; /* leave out other processes */
 	bool check;    /* also list by libpciaccess, with the BARs of devices that are awake */
 	struct record *rec;
+	/*
+	 * Also collect what doctor looks at; it points into the run, and is freed by evidence_free().
+	 * A capture keeps it in any case.
+	 */
+	struct evidence **evidence;
+	const char *log; /* a file with the kernel log, in place of the machine's; or NULL */
 };
 
 /* Read everything. *out is one allocation; free() it. */

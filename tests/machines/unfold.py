@@ -18,6 +18,11 @@ A tree is a machine folder (docs/formats.md) as one text file, so that what matt
     at 0000:01:00.0             again the folder of a function named before
       vendor = 0x1002
     remove 0000:01:00.0/boot_vga    a path below the root, or below a function named before
+    log [    1.234567] TEXT      one more line of the kernel log (answers/kmsg.txt)
+    cmdline WORD...             more words of the kernel command line
+    variant NAME                what follows belongs to this variant only. A tree with variants becomes
+                                one folder for each, OUT/FILE.NAME, so that two machines which differ in
+                                one line stand side by side
 
 Indentation (two spaces a level) makes a function the child of the one above it. A function gets the
 files every kernel has: vendor, device, subsystem_vendor, subsystem_device, class, revision, resource,
@@ -33,6 +38,7 @@ numa_node, local_cpulist, irq, power/runtime_status, power_state, d3cold_allowed
     card=N render=N accel=N             the drm/ and accel/ nodes with their dev files
     barN=ADDR+SIZE[:FLAGS]              flags of letters: 6 64-bit, p prefetchable, i I/O, u unassigned;
                                         bar6 is the ROM. SIZE with K, M, G
+    win=ADDR+SIZE pwin=ADDR+SIZE        a bridge's windows: memory, prefetchable memory
 """
 import json
 import os
@@ -67,6 +73,12 @@ class Tree:
     def text(self, rel, value):
         value = value.replace("\\n", "\n").replace("\\t", "\t")
         self.put(rel, value.encode() + b"\n")
+
+    def append(self, rel, value, before):
+        """One more line, or word: `before` stands between it and what is there."""
+        path = self.path(rel)
+        old = open(path, encoding="utf-8").read().rstrip("\n") + before if os.path.exists(path) else ""
+        self.put(rel, (old + value).encode() + b"\n")
 
     def link(self, rel, target):
         path = self.path(rel)
@@ -131,6 +143,12 @@ def function(t, folder, addr, ids, cls, words):
     for i in range(7):
         if f"bar{i}" in w:
             lines[i] = "0x%016x 0x%016x 0x%016x" % bar_line(w.pop(f"bar{i}"))
+    if "win" in w or "pwin" in w:  # a bridge's file goes on: BARs of SR-IOV, I/O, memory, prefetchable, CardBus
+        lines += [lines[6]] * 10
+        for i, key, flags in ((14, "win", 0x200), (15, "pwin", 0x102201)):
+            if key in w:
+                start, end, _ = bar_line(w.pop(key))
+                lines[i] = "0x%016x 0x%016x 0x%016x" % (start, end, flags)
     files["resource"] = "\n".join(lines)
     if "reset" in w:
         files["reset_method"] = w.pop("reset").replace(",", " ")
@@ -202,8 +220,9 @@ def below(t, path):
     return f"{t.where[head]}/{rest}" if head in t.where else path
 
 
-def read(t, name):
+def read(t, name, variant):
     stack = []  # (indent, folder)
+    wanted = True
     for number, raw in enumerate(open(name, encoding="utf-8"), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
@@ -212,8 +231,12 @@ def read(t, name):
         while stack and stack[-1][0] >= indent:
             stack.pop()
         word, _, rest = line.partition(" ")
-        if word == "include":
-            read(t, os.path.join(os.path.dirname(name), rest))
+        if word == "variant":
+            wanted = rest == variant
+        elif not wanted:
+            pass
+        elif word == "include":
+            read(t, os.path.join(os.path.dirname(name), rest), variant)
         elif word == "pci":
             addr, ids, cls, *words = rest.split()
             parent = stack[-1][1] if stack else f"sys/devices/pci{addr[:addr.index(':') + 3]}"
@@ -226,21 +249,32 @@ def read(t, name):
             stack.append((indent, t.where[rest]))
         elif word == "called":
             call(t, stack[-1][1], rest)
+        elif word == "log":
+            t.append("answers/kmsg.txt", rest, "\n")
+        elif word == "cmdline":
+            t.append("proc/cmdline", rest, " ")
         elif word == "remove":
             t.remove(below(t, rest))
         elif not file_line(t, stack[-1][1] if stack else "", line):
             sys.exit(f"{name}:{number}: not understood: {line}")
 
 
+def variants(name):
+    lines = open(name, encoding="utf-8").read().splitlines()
+    return sorted({line.split()[1] for line in lines if line.startswith("variant ")})
+
+
 def main():
     out, names = sys.argv[1], sys.argv[2:]
     for name in names:
-        root = os.path.realpath(os.path.join(out, os.path.basename(name).removesuffix(".tree")))
-        shutil.rmtree(root, ignore_errors=True)
-        os.makedirs(f"{root}/sys")
-        tree = Tree(root)
-        read(tree, name)
-        answer_names(tree)
+        base = os.path.realpath(os.path.join(out, os.path.basename(name).removesuffix(".tree")))
+        for variant in variants(name) or [None]:
+            root = f"{base}.{variant}" if variant else base
+            shutil.rmtree(root, ignore_errors=True)
+            os.makedirs(f"{root}/sys")
+            tree = Tree(root)
+            read(tree, name, variant)
+            answer_names(tree)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,6 @@
+/* SPDX-License-Identifier: MIT */
+#include "probe/doctor_priv.h"
+
+const struct doctor_check checks_link[] = {
+	{ 0 },
+};

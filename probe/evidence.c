@@ -1,0 +1,753 @@
+/* SPDX-License-Identifier: MIT */
+/* Collecting evidence: a table of files, the functions on the ways to the GPUs, and the kernel log. */
+#include "probe/evidence.h"
+
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/io.h"
+#include "base/own.h"
+#include "base/text.h"
+
+#define FILES_MAX  20000
+#define VALUE_MAX  65536
+#define CONFIG_MAX 64 /* the standard header: what everybody may read */
+
+enum ev_kind {
+	EV_TEXT,  /* as it is */
+	EV_DIR,   /* only that it is there */
+	EV_LINK,  /* the last part of a symbolic link */
+	EV_LINES, /* the lines that hold one of the words; comments are left out */
+	EV_WORDS, /* the words that begin with one of the words */
+	EV_HEX,   /* bytes, as hex digits */
+};
+
+/* --- what is kept of files that people write --- */
+
+static const char *const module_words[] = { "amdgpu",   "radeon",        "nvidia", "nouveau",
+					    "nova",     "i915",          " xe",    "vfio",
+					    "pci-stub", "snd_hda_intel", "kvmfr",  "thunderbolt",
+					    "amdxdna",  "intel_vpu",     "amdkfd", NULL };
+static const char *const udev_words[] = { "authorized", "mutter-device-preferred-primary",
+					  "driver_override", NULL };
+static const char *const kfd_words[] = { "simd_count", "location_id", "domain",
+					 "gfx_target_version", NULL };
+static const char *const unit_words[] = { "Before=bolt", "After=bolt", "bolt.service", NULL };
+static const char *const cmdline_words[] = { "pci=",
+					     "pcie_aspm",
+					     "pcie_port_pm",
+					     "iommu",
+					     "intel_iommu",
+					     "amd_iommu",
+					     "amdgpu.",
+					     "nvidia",
+					     "nouveau.",
+					     "i915.",
+					     "xe.",
+					     "vfio",
+					     "thunderbolt.",
+					     "module_blacklist",
+					     "modprobe.blacklist",
+					     "rd.driver.blacklist",
+					     "nomodeset",
+					     "noaer",
+					     "radeon.",
+					     "video=",
+					     "rd.driver.pre",
+					     "initcall_blacklist",
+					     "efifb",
+					     "lockdown",
+					     "module.sig_enforce",
+					     "pcie_ports",
+					     "nova_core.",
+					     "snd_hda_intel.",
+					     "intremap",
+					     NULL };
+
+/* clang-format off */
+static const struct wanted {
+	const char *pattern; /* '*' stands for names of one folder */
+	enum ev_kind kind;
+	const char *const *words;
+} wanted[] = {
+	{ "proc/cmdline", EV_WORDS, cmdline_words },
+	{ "proc/driver/nvidia/params", EV_TEXT, NULL }, /* the driver's own copy: takes no power */
+	{ "proc/driver/nvidia/version", EV_TEXT, NULL },
+	{ "sys/module/thunderbolt/parameters/host_reset", EV_TEXT, NULL },
+	{ "sys/module/thunderbolt/parameters/clx", EV_TEXT, NULL },
+	{ "sys/module/thunderbolt/parameters/asym_threshold", EV_TEXT, NULL },
+	{ "sys/module/nvidia_drm/parameters/fbdev", EV_TEXT, NULL },
+	{ "sys/module/nvidia_drm/parameters/modeset", EV_TEXT, NULL },
+	{ "sys/module/nvidia/version", EV_TEXT, NULL },
+	{ "sys/module/vfio_pci/parameters/disable_idle_d3", EV_TEXT, NULL },
+	{ "sys/module/pcie_aspm/parameters/policy", EV_TEXT, NULL },
+	{ "sys/module/module/parameters/sig_enforce", EV_TEXT, NULL },
+	{ "sys/module/amdgpu", EV_DIR, NULL },
+	{ "sys/module/amdkfd", EV_DIR, NULL },
+	{ "sys/module/nvidia", EV_DIR, NULL },
+	{ "sys/module/nvidia_uvm", EV_DIR, NULL },
+	{ "sys/module/nvidia_drm", EV_DIR, NULL },
+	{ "sys/module/nouveau", EV_DIR, NULL },
+	{ "sys/module/nova_core", EV_DIR, NULL },
+	{ "sys/module/i915", EV_DIR, NULL },
+	{ "sys/module/xe", EV_DIR, NULL },
+	{ "sys/module/radeon", EV_DIR, NULL },
+	{ "sys/module/vfio_pci", EV_DIR, NULL },
+	{ "sys/module/thunderbolt", EV_DIR, NULL },
+	{ "sys/class/iommu/*", EV_DIR, NULL },
+	{ "sys/class/vtconsole/*/bind", EV_TEXT, NULL },
+	{ "sys/class/vtconsole/*/name", EV_TEXT, NULL },
+	{ "sys/class/graphics/*/name", EV_TEXT, NULL },
+	{ "sys/bus/platform/drivers/efi-framebuffer/efi-framebuffer.*", EV_DIR, NULL },
+	{ "sys/bus/platform/drivers/simple-framebuffer/simple-framebuffer.*", EV_DIR, NULL },
+	/* Cached when the device was plugged in: reading them resumes nothing. */
+	{ "sys/bus/usb/devices/*/bDeviceClass", EV_TEXT, NULL },
+	{ "sys/bus/usb/devices/*/bInterfaceClass", EV_TEXT, NULL },
+	{ "sys/class/kfd/kfd/topology/nodes/*/properties", EV_LINES, kfd_words },
+	{ "sys/power/mem_sleep", EV_TEXT, NULL },
+	{ "sys/kernel/security/lockdown", EV_TEXT, NULL },
+	{ "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", EV_HEX, NULL },
+	{ "etc/modprobe.d/*.conf", EV_LINES, module_words },
+	{ "run/modprobe.d/*.conf", EV_LINES, module_words },
+	{ "usr/lib/modprobe.d/*.conf", EV_LINES, module_words },
+	{ "etc/udev/rules.d/*.rules", EV_LINES, udev_words },
+	{ "run/udev/rules.d/*.rules", EV_LINES, udev_words },
+	{ "usr/lib/udev/rules.d/*.rules", EV_LINES, udev_words },
+	{ "etc/systemd/system/*.service", EV_LINES, unit_words },
+	{ "run/.containerenv", EV_DIR, NULL },
+	{ ".dockerenv", EV_DIR, NULL },
+	{ "run/systemd/container", EV_TEXT, NULL },
+	{ "dev/dxg", EV_DIR, NULL },
+};
+
+/* Of every function on the way. None of them wakes (measured on 7.2 by the port's active time). */
+static const struct {
+	const char *name;
+	enum ev_kind kind;
+	bool when_awake; /* reading it resumes the function: only when all above it are active */
+	bool bridges;	 /* of bridges only */
+} of_function[] = {
+	{ "vendor", EV_TEXT, false, false },
+	{ "device", EV_TEXT, false, false },
+	{ "class", EV_TEXT, false, false },
+	{ "resource", EV_TEXT, false, false },
+	{ "enable", EV_TEXT, false, false },
+	{ "driver", EV_LINK, false, false },
+	{ "driver_override", EV_TEXT, false, false },
+	{ "power_state", EV_TEXT, false, false },
+	{ "d3cold_allowed", EV_TEXT, false, false },
+	{ "power/control", EV_TEXT, false, false },
+	{ "power/runtime_status", EV_TEXT, false, false },
+	{ "reset_method", EV_TEXT, false, false },
+	{ "aer_dev_correctable", EV_TEXT, false, false },
+	{ "aer_dev_nonfatal", EV_TEXT, false, false },
+	{ "aer_dev_fatal", EV_TEXT, false, false },
+	{ "config", EV_HEX, true, true },
+};
+
+/* Words of kernel-log lines that may matter to a GPU. */
+static const char *const log_words[] = {
+	"pci ", "pci_bus", "pcieport", "pciehp", "PCI:", "AER:", "DPC:", "thunderbolt", "DMAR", "AMD-Vi",
+	"iommu", "NVRM", "nvidia", "amdgpu", "kfd", "i915 ", "xe ", "nouveau", "nova", "vfio", "drm",
+	"PM: suspend", "PM: hibernat", "Secure boot", "secureboot", "module verification failed",
+	"Loading of module", "Lockdown:", "USB disconnect", "bridge window", "snd_hda_intel",
+	"kill the guest", "boltd", "BAR ", "EKEYREJECTED", "not signed",
+	NULL
+};
+/* clang-format on */
+
+/* Kernel-log lines that hold a word above, but tell who the owner is or what he plugs in. */
+static const char *const log_never[] = { "SerialNumber", "Command line:", "hostname", NULL };
+
+struct reader {
+	const struct source *s;
+	struct evidence *ev;
+	uint32_t room;
+	int rc;
+};
+
+/* --- texts, filtered --- */
+
+static bool has_any(const char *text, const char *const *words)
+{
+	for (; *words; words++)
+		if (strstr(text, *words))
+			return true;
+	return false;
+}
+
+bool evidence_log_wanted(const char *text)
+{
+	return has_any(text, log_words) && !has_any(text, log_never);
+}
+
+static void keep_matching_lines(char *text, const char *const *words)
+{
+	char *to = text;
+
+	for (char *line = text, *next; line; line = next) {
+		next = strchr(line, '\n');
+		if (next)
+			*next++ = '\0';
+		line += strspn(line, " \t");
+		for (char *tab = line; (tab = strchr(tab, '\t'));)
+			*tab = ' ';
+		text_clean(text_trim(line));
+		if (*line == '#' || !has_any(line, words))
+			continue;
+		size_t n = strlen(line);
+
+		memmove(to, line, n);
+		to[n] = '\n';
+		to += n + 1;
+	}
+	*to = '\0';
+	text_trim(text);
+}
+
+static void keep_matching_words(char *text, const char *const *words)
+{
+	char *save = NULL, *to = text;
+
+	for (char *w = strtok_r(text, " \t\n", &save); w; w = strtok_r(NULL, " \t\n", &save)) {
+		const char *const *p = words;
+		size_t n = strlen(text_clean(w));
+
+		while (*p && strncmp(w, *p, strlen(*p)) != 0)
+			p++;
+		if (!*p)
+			continue;
+		memmove(to, w, n);
+		to[n] = ' ';
+		to += n + 1;
+	}
+	*to = '\0';
+	text_trim(text);
+}
+
+/* --- files --- */
+
+static void add(struct reader *rd, const char *path, const char *value, int rc)
+{
+	struct evidence *ev = rd->ev;
+
+	if (ev->n_files == FILES_MAX)
+		return;
+	if (ev->n_files == rd->room) {
+		uint32_t room = rd->room ? rd->room * 2 : 128;
+		void *more = realloc(ev->files, room * sizeof(*ev->files));
+
+		if (!more) {
+			rd->rc = -ENOMEM;
+			return;
+		}
+		ev->files = more;
+		rd->room = room;
+	}
+	struct ev_file f = { .path = strdup(path), .value = strdup(value), .rc = rc };
+
+	if (!f.path || !f.value) {
+		free(f.path);
+		free(f.value);
+		rd->rc = -ENOMEM;
+		return;
+	}
+	ev->files[ev->n_files++] = f;
+}
+
+static void read_text(struct reader *rd, const char *path)
+{
+	char buf[8192];
+	long n = src_read(rd->s, path, buf, sizeof(buf));
+
+	if (n != -ENOENT && n != -ENOTDIR)
+		add(rd, path, n < 0 ? "" : buf, n < 0 ? (int)n : 0);
+}
+
+/* Only what is kept is recorded: the rest of such a file is nobody's business. */
+static void read_filtered(struct reader *rd, const char *path, enum ev_kind kind,
+			  const char *const *words)
+{
+	const struct source quiet = { .m = rd->s->m, .errors = rd->s->errors };
+	own_free char *buf = malloc(VALUE_MAX);
+
+	if (!buf || src_read(&quiet, path, buf, VALUE_MAX) <= 0)
+		return;
+	if (kind == EV_LINES)
+		keep_matching_lines(buf, words);
+	else
+		keep_matching_words(buf, words);
+	if (!buf[0])
+		return;
+	if (rd->s->rec)
+		record_file(rd->s->rec, path, buf);
+	add(rd, path, buf, 0);
+}
+
+static void read_link(struct reader *rd, const char *path)
+{
+	char name[MACHINE_NAME_MAX];
+
+	if (src_link_name(rd->s, path, name, sizeof(name)) == 0)
+		add(rd, path, name, 0);
+}
+
+static void read_hex(struct reader *rd, const char *path)
+{
+	unsigned char bytes[CONFIG_MAX];
+	char hex[2 * CONFIG_MAX + 1];
+	long n = src_read_bytes(rd->s, path, bytes, sizeof(bytes));
+
+	if (n >= 0)
+		add(rd, path, text_hex(hex, bytes, (size_t)n), 0);
+}
+
+static void read_one(struct reader *rd, const char *path, enum ev_kind kind,
+		     const char *const *words)
+{
+	switch (kind) {
+	case EV_TEXT:
+		read_text(rd, path);
+		break;
+	case EV_DIR:
+		if (src_exists(rd->s, path))
+			add(rd, path, "", 0);
+		break;
+	case EV_LINK:
+		read_link(rd, path);
+		break;
+	case EV_LINES:
+	case EV_WORDS:
+		read_filtered(rd, path, kind, words);
+		break;
+	case EV_HEX:
+		read_hex(rd, path);
+		break;
+	}
+}
+
+/* One folder's names for the first part of the pattern that has a '*', then the rest of it. */
+static void read_pattern(struct reader *rd, const char *pattern, const struct wanted *w)
+{
+	const char *star = strchr(pattern, '*');
+
+	if (!star) {
+		read_one(rd, pattern, w->kind, w->words);
+		return;
+	}
+	const char *part = star, *rest = strchr(star, '/');
+
+	while (part > pattern && part[-1] != '/')
+		part--;
+	own_free char **names = NULL;
+	char dir[PATH_SIZE], mask[MACHINE_NAME_MAX], path[PATH_SIZE];
+
+	snprintf(dir, sizeof(dir), "%.*s", (int)(part - pattern - (part > pattern)), pattern);
+	snprintf(mask, sizeof(mask), "%.*s", (int)strcspn(part, "/"), part);
+	int n = machine_list(rd->s->m, dir, &names);
+
+	for (int i = 0; i < n; i++) {
+		if (names[i][0] == '.' || fnmatch(mask, names[i], 0) != 0)
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s%s", dir, names[i],
+				     rest ? rest : "") < sizeof(path))
+			read_pattern(rd, path, w);
+	}
+}
+
+/* --- the functions on the way --- */
+
+static const char *last_part(const char *dir)
+{
+	const char *slash = strrchr(dir, '/');
+
+	return slash ? slash + 1 : dir;
+}
+
+static bool add_function(struct evidence *ev, const char *dir, enum ev_role role, int gpu)
+{
+	const char *pci = last_part(dir);
+	char above[PATH_SIZE];
+
+	if (!addr_ok(pci) || ev_function(ev, pci) || ev->n_functions == EV_FUNCTIONS_MAX)
+		return false;
+	struct ev_function *f = &ev->functions[ev->n_functions++];
+
+	*f = (struct ev_function) { .role = role, .gpu = gpu };
+	text_copy(f->pci, sizeof(f->pci), pci);
+	text_copy(f->dir, sizeof(f->dir), dir);
+	snprintf(above, sizeof(above), "%.*s", (int)(pci - dir - (pci > dir)), dir);
+	if (addr_ok(last_part(above)))
+		text_copy(f->above, sizeof(f->above), last_part(above));
+	return true;
+}
+
+static void add_bridges(struct evidence *ev, const char *dir, int gpu)
+{
+	char at[PATH_SIZE];
+
+	text_copy(at, sizeof(at), dir);
+	for (char *slash; (slash = strrchr(at, '/'));) {
+		*slash = '\0';
+		if (!addr_ok(last_part(at)))
+			return;
+		add_function(ev, at, EV_BRIDGE, gpu);
+	}
+}
+
+/* Functions of the same slot lie beside it: 0000:03:00.1 of 0000:03:00.0. */
+static void add_companions(const struct source *s, struct evidence *ev, const char *dir, int gpu)
+{
+	char path[PATH_SIZE];
+	size_t n = strlen(dir);
+
+	for (char digit = '0'; digit < '8'; digit++) {
+		text_copy(path, sizeof(path), dir);
+		if (path[n - 1] == digit)
+			continue;
+		path[n - 1] = digit;
+		if (machine_exists(s->m, path))
+			add_function(ev, path, EV_COMPANION, gpu);
+	}
+}
+
+static void list_functions(const struct source *s, struct evidence *ev)
+{
+	char dirs[PROBE_GPUS_MAX][PATH_SIZE];
+
+	for (uint32_t i = 0; i < ev->r->n_gpus; i++) {
+		sysfs_dir(s, ev->r->gpus[i].pci, dirs[i], sizeof(dirs[i]));
+		add_function(ev, dirs[i], EV_GPU, (int)i);
+	}
+	for (uint32_t i = 0; i < ev->r->n_gpus; i++) {
+		add_bridges(ev, dirs[i], (int)i);
+		add_companions(s, ev, dirs[i], (int)i);
+	}
+}
+
+static void read_function(struct reader *rd, const struct ev_function *f)
+{
+	const struct gpu *g = &rd->ev->r->gpus[f->gpu];
+	char path[PATH_SIZE];
+
+	for (size_t i = 0; i < ARRAY_LEN(of_function); i++) {
+		bool bridge = f->role == EV_BRIDGE;
+
+		if ((of_function[i].when_awake && g->awake != AWAKE_YES) ||
+		    (of_function[i].bridges && !bridge))
+			continue;
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", f->dir, of_function[i].name) <
+		    sizeof(path))
+			read_one(rd, path, of_function[i].kind, NULL);
+	}
+}
+
+static int by_path(const void *a, const void *b)
+{
+	return strcmp(((const struct ev_file *)a)->path, ((const struct ev_file *)b)->path);
+}
+
+static void read_files(struct reader *rd)
+{
+	struct evidence *ev = rd->ev;
+
+	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+		read_pattern(rd, wanted[i].pattern, &wanted[i]);
+	list_functions(rd->s, ev);
+	for (uint32_t i = 0; i < ev->n_functions; i++)
+		read_function(rd, &ev->functions[i]);
+	if (ev->n_files)
+		qsort(ev->files, ev->n_files, sizeof(*ev->files), by_path);
+}
+
+/* --- the kernel log --- */
+
+#define LOG_ANSWER "answers/kmsg.txt"
+
+/* A read of /dev/kmsg gives one record; -EPIPE says that some were overwritten, and goes on. */
+static long read_records(int fd, char *buf, size_t size)
+{
+	size_t n = 0;
+
+	while (n + 8192 < size) {
+		ssize_t got = read(fd, buf + n, size - n);
+
+		if (got < 0 && (errno == EPIPE || errno == EINTR))
+			continue;
+		if (got < 0 && errno == EAGAIN)
+			break;
+		if (got <= 0)
+			return got < 0 && !n ? -errno : (long)n;
+		n += (size_t)got;
+	}
+	return (long)n;
+}
+
+static long read_log(const struct source *s, const char *file, char *buf, size_t size,
+		     const char **source)
+{
+	if (file) {
+		own_fd int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+		*source = file;
+		return fd < 0 ? -errno : io_read(fd, buf, size);
+	}
+	if (s->m->live) {
+		own_fd int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+		*source = "/dev/kmsg";
+		return fd < 0 ? -errno : read_records(fd, buf, size);
+	}
+	*source = LOG_ANSWER;
+	return machine_read_bytes(s->m, LOG_ANSWER, buf, size);
+}
+
+static int take_log(const struct source *s, const char *file, struct evidence *ev, struct err *e)
+{
+	own_free char *buf = malloc(KMSG_BYTES_MAX);
+	const char *source = "";
+	long n = buf ? read_log(s, file, buf, KMSG_BYTES_MAX, &source) : -ENOMEM;
+
+	if (n < 0 && file)
+		return err_set(e, (int)n, "cannot read the kernel log %.200s: %s", file,
+			       strerror((int)-n));
+	text_copy(ev->log.source, sizeof(ev->log.source), source);
+	if (n < 0) {
+		ev->log.why = why_of((int)n);
+		return 0;
+	}
+	int rc = kmsg_parse(&ev->log, buf, (size_t)n, evidence_log_wanted);
+
+	if (rc)
+		return err_set(e, rc, "out of memory");
+	if (s->rec) {
+		own_free char *text = kmsg_text(&ev->log);
+
+		if (text)
+			record_file(s->rec, LOG_ANSWER, text_trim(text));
+	}
+	return 0;
+}
+
+static json_t *take_host(const struct source *s)
+{
+	struct err ignored = { 0 };
+	json_t *o = s->m->live ? evidence_host_ask(s->m) : answer_read(s->m, "doctor", &ignored);
+
+	if (o && s->rec)
+		record_answer(s->rec, "doctor", o);
+	return o;
+}
+
+int evidence_read(const struct source *s, const struct report *r, const char *log,
+		  struct evidence **out, struct err *e)
+{
+	struct evidence *ev = calloc(1, sizeof(*ev));
+	struct reader rd = { .s = s, .ev = ev };
+
+	*out = NULL;
+	if (!ev)
+		return err_set(e, -ENOMEM, "out of memory");
+	ev->r = r;
+	if (fact_text_known(&r->kernel))
+		ev->kernel = kver_parse(r->kernel.v);
+	read_files(&rd);
+	ev->host = take_host(s);
+	int rc = rd.rc ? err_set(e, rd.rc, "out of memory") : take_log(s, log, ev, e);
+
+	if (rc) {
+		evidence_free(ev);
+		return rc;
+	}
+	*out = ev;
+	return 0;
+}
+
+void evidence_free(struct evidence *ev)
+{
+	if (!ev)
+		return;
+	for (uint32_t i = 0; i < ev->n_files; i++) {
+		free(ev->files[i].path);
+		free(ev->files[i].value);
+	}
+	free(ev->files);
+	kmsg_free(&ev->log);
+	json_decref(ev->host);
+	free(ev);
+}
+
+/* --- looking things up --- */
+
+const struct ev_file *ev_file(const struct evidence *ev, const char *path)
+{
+	char copy[PATH_SIZE];
+	const struct ev_file key = { .path = copy };
+
+	if (!ev->n_files || !text_copy(copy, sizeof(copy), path))
+		return NULL;
+	return bsearch(&key, ev->files, ev->n_files, sizeof(*ev->files), by_path);
+}
+
+const char *ev_value(const struct evidence *ev, const char *path)
+{
+	const struct ev_file *f = ev_file(ev, path);
+
+	return f && !f->rc ? f->value : NULL;
+}
+
+const struct ev_file *ev_next(const struct evidence *ev, const char *pattern, uint32_t *i)
+{
+	while (*i < ev->n_files) {
+		const struct ev_file *f = &ev->files[(*i)++];
+
+		if (fnmatch(pattern, f->path, FNM_PATHNAME) == 0)
+			return f;
+	}
+	return NULL;
+}
+
+const char *ev_function_value(const struct evidence *ev, const struct ev_function *f,
+			      const char *name)
+{
+	char path[PATH_SIZE + 64];
+
+	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
+	return ev_value(ev, path);
+}
+
+const struct ev_function *ev_function(const struct evidence *ev, const char *pci)
+{
+	for (uint32_t i = 0; i < ev->n_functions; i++)
+		if (pci[0] && strcmp(ev->functions[i].pci, pci) == 0)
+			return &ev->functions[i];
+	return NULL;
+}
+
+const struct ev_function *ev_above(const struct evidence *ev, const struct ev_function *f)
+{
+	return ev_function(ev, f->above);
+}
+
+const char *ev_cmdline(const struct evidence *ev, const char *word)
+{
+	const char *line = ev_value(ev, "proc/cmdline");
+	size_t n = strlen(word);
+
+	for (const char *at = line; at && (at = strstr(at, word)); at += n) {
+		bool begins = at == line || at[-1] == ' ';
+
+		if (begins && (word[n - 1] == '=' || at[n] == ' ' || at[n] == '\0'))
+			return at + n;
+	}
+	return NULL;
+}
+
+/* A key may stand several times; "realloc=on" is the item "realloc=on". */
+bool ev_cmdline_item(const struct evidence *ev, const char *key, const char *item)
+{
+	const char *line = ev_value(ev, "proc/cmdline");
+	size_t n = strlen(key), m = strlen(item);
+
+	for (const char *at = line; at && (at = strstr(at, key)); at += n) {
+		if (at != line && at[-1] != ' ')
+			continue;
+		for (const char *v = at + n; *v && *v != ' '; v += *v == ',') {
+			size_t len = strcspn(v, ", ");
+
+			if (len >= m && strncmp(v, item, m) == 0 &&
+			    (len == m || item[m - 1] == '='))
+				return true;
+			v += len;
+		}
+	}
+	return false;
+}
+
+static const json_t *host(const struct evidence *ev, const char *key)
+{
+	return json_object_get(ev->host, key);
+}
+
+bool ev_asked(const struct evidence *ev)
+{
+	return ev->host;
+}
+
+bool ev_flag(const struct evidence *ev, const char *key)
+{
+	return json_is_true(host(ev, key));
+}
+
+const char *ev_text(const struct evidence *ev, const char *key)
+{
+	return json_string_value(host(ev, key));
+}
+
+const char *ev_environment(const struct evidence *ev, const char *name)
+{
+	return json_string_value(json_object_get(host(ev, "environment"), name));
+}
+
+int ev_listed(const struct evidence *ev, const char *list, const char *text)
+{
+	const json_t *a = host(ev, list);
+
+	if (!json_is_array(a))
+		return -1;
+	for (size_t i = 0; i < json_array_size(a); i++) {
+		const char *v = json_string_value(json_array_get(a, i));
+
+		if (v && strcmp(v, text) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+bool ev_running(const struct evidence *ev, const char *program)
+{
+	return ev_listed(ev, "running", program) == 1;
+}
+
+static bool node_of(const json_t *o, struct ev_node *n)
+{
+	const char *owner = json_string_value(json_object_get(o, "owner"));
+	const char *group = json_string_value(json_object_get(o, "group"));
+	const char *mode = json_string_value(json_object_get(o, "mode"));
+
+	if (!owner || !group || !mode)
+		return false;
+	*n = (struct ev_node) { .mode = (uint32_t)(strtoul(mode, NULL, 8) & 07777),
+				.can = json_is_true(json_object_get(o, "can")) };
+	text_copy(n->owner, sizeof(n->owner), owner);
+	text_copy(n->group, sizeof(n->group), group);
+	text_clean(n->owner);
+	text_clean(n->group);
+	return true;
+}
+
+bool ev_node(const struct evidence *ev, const char *path, struct ev_node *n)
+{
+	return node_of(json_object_get(host(ev, "nodes"), path), n);
+}
+
+bool ev_node_next(const struct evidence *ev, const char *prefix, uint32_t *i, const char **path,
+		  struct ev_node *n)
+{
+	const char *key;
+	json_t *o;
+	uint32_t k = 0;
+
+	json_object_foreach((json_t *)host(ev, "nodes"), key, o)
+	{
+		if (k++ < *i || strncmp(key, prefix, strlen(prefix)) != 0 || !node_of(o, n))
+			continue;
+		*i = k;
+		*path = key;
+		return true;
+	}
+	return false;
+}
