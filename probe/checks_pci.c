@@ -114,12 +114,11 @@ static void bound_while_small(const struct exam *x)
 {
 	for (uint32_t i = 0; i < x->r->n_gpus; i++) {
 		const struct gpu *g = &x->r->gpus[i];
-		const struct bar *b = gpu_memory_bar(g);
 		char path[PATH_SIZE];
-		uint64_t most;
+		struct bar_case c;
 
-		if (b && bar_could_grow(b, &most) && fact_text_known(&g->driver) &&
-		    gpu_is_external(g))
+		bartree_case(x->ev, g, &c);
+		if (c.small && c.tunnelled && fact_text_known(&g->driver))
 			found(x, g->pci, function_file(path, g->pci, "driver"), g->driver.v,
 			      g->driver.v);
 	}

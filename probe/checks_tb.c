@@ -193,11 +193,9 @@ static void nvm(const struct exam *x)
 	for (uint32_t i = 0; i < x->r->usb4.n_routers; i++) {
 		const struct tb_router *t = &x->r->usb4.routers[i];
 		char path[PATH_SIZE], value[32];
-		const struct ev_file *v = ev_file(x->ev, tb_file(path, t->name, "nvm_version"));
 
-		/* In safe mode the firmware does not run, so it has no version. */
-		if (v && v->rc == -ENODATA) {
-			found(x, t->name, path, "(no data)", NULL);
+		if (t->safe_mode) {
+			found(x, t->name, tb_file(path, t->name, "nvm_version"), "(no data)", NULL);
 			continue;
 		}
 		if (!fact_known(&t->nvm_authenticate) || !t->nvm_authenticate.v)

@@ -48,6 +48,7 @@ static const char *const hop_says[HOP_COUNT] = {
 	[HOP_PCIE] = "a slot, a cable or a trace: what it reports is true",
 	[HOP_ON_CARD] = "inside the card, behind its own switch: its numbers mean nothing",
 	[HOP_TUNNEL] = "carried by Thunderbolt or USB4: its numbers mean nothing",
+	[HOP_SWITCH] = "between the two ports of one switch: there is no link",
 	[HOP_ON_DIE] = "part of the processor: there is no link",
 	[HOP_ON_PACKAGE] = "a coherent link of the package",
 	[HOP_CONVENTIONAL] = "conventional PCI: a bus that others share",
@@ -70,6 +71,7 @@ static const char *const cause_says[LINK_CAUSE_COUNT] = {
 static void explain_hop(FILE *to, const struct link *l, uint32_t i)
 {
 	const struct hop *h = &l->hops[i];
+	const char *says = h->kind < HOP_COUNT ? hop_says[h->kind] : NULL;
 	char now[64], max[64], label[24];
 	struct line line;
 
@@ -80,7 +82,7 @@ static void explain_hop(FILE *to, const struct link *l, uint32_t i)
 		text_add(&line.t, "now %s, at most %s; ",
 			 rate(now, sizeof(now), &h->speed_mts, &h->width),
 			 rate(max, sizeof(max), &h->max_speed_mts, &h->max_width));
-	text_add(&line.t, "%s%s", hop_says[h->kind < HOP_COUNT ? h->kind : HOP_UNKNOWN],
+	text_add(&line.t, "%s%s", says ? says : hop_says[HOP_UNKNOWN],
 		 l->bottleneck == (int)i ? "; THE NARROWEST" : "");
 	line_print(to, label, line.buf);
 }

@@ -103,8 +103,9 @@ static void print_summary(FILE *to, const struct evidence *ev, const struct find
 	if (f->n_left_out)
 		fprintf(to, "%u more findings are not shown.\n", f->n_left_out);
 	if (!t.len)
-		fprintf(to, "Nothing is wrong as far as %u checks of %u devices can see.\n",
-			ev->log.read ? all : all - by_log, ev->r->n_gpus);
+		fprintf(to, "Nothing is wrong as far as %u checks of %u GPU%s can see.\n",
+			ev->log.read ? all : all - by_log, ev->r->n_gpus,
+			ev->r->n_gpus == 1 ? "" : "s");
 	else if (count(f, SEV_NOTE) == f->n)
 		fprintf(to, "%s; nothing is wrong.\n", buf);
 	else

@@ -6,7 +6,6 @@ probe.lib := \
 	amdids.c \
 	advice.c \
 	answers.c \
-	bartree.c \
 	capture.c \
 	check.c \
 	child.c \
@@ -38,8 +37,6 @@ probe.lib := \
 	index.c \
 	ioctl.c \
 	kfd.c \
-	kmsg.c \
-	kver.c \
 	lines.c \
 	live.c \
 	memory.c \
@@ -75,12 +72,29 @@ probe.lib := \
 	who.c \
 	watch_event.c \
 
+# The doctor: what it looks at, its tables of checks, and what it makes of them.
+probe.lib += \
+	advice.c \
+	bartree.c \
+	checks_amd_intel.c \
+	checks_desktop.c \
+	checks_iommu.c \
+	checks_link.c \
+	checks_nvidia.c \
+	checks_pci.c \
+	checks_power.c \
+	checks_process.c \
+	checks_stack.c \
+	checks_tb.c \
+	doctor.c \
+	evidence.c \
+	evidence_host.c \
+	kmsg.c \
+	kver.c \
+
 probe.pkgs := pciaccess libdrm hwloc
 # For --watch; the probe does without.
 probe.wants := libudev
-probe.programs := probe
-probe.probe.src := main.c compare.c render.c watch.c
-probe.probe.src := main.c compare.c render.c
 probe.programs := probe doctor
-probe.probe.src := main.c render.c
+probe.probe.src := main.c compare.c render.c watch.c
 probe.doctor.src := doctor_main.c doctor_render.c doctor_device.c doctor_bundle.c
