@@ -36,6 +36,32 @@ static const struct pci_id bmc_ids[] = {
 	{ 0x18ca, 0x0020 }, { 0x18ca, 0x0021 }, { 0x1002, 0x515e }, /* XGI Z7 and Z9, ATI ES1000 */
 };
 
+/*
+ * AMD's APUs, by their chips' names in pci.ids; the seven newest (marked) by listings that name them. One
+ * that is not here is known by its bridge or its driver.
+ */
+static const struct pci_id apu_ids[] = {
+	{ 0x1002, 0x1114 }, /* Krackan, listing */
+	{ 0x1002, 0x13c0 }, /* Granite Ridge, listing */
+	{ 0x1002, 0x1435 }, /* Van Gogh, listing */
+	{ 0x1002, 0x163f }, /* Van Gogh */
+	{ 0x1002, 0x150e }, /* Strix, listing */
+	{ 0x1002, 0x1506 }, /* Mendocino */
+	{ 0x1002, 0x1586 }, /* Strix Halo, listing */
+	{ 0x1002, 0x15bf }, /* Phoenix */
+	{ 0x1002, 0x15c8 }, /* Phoenix 2 */
+	{ 0x1002, 0x15d8 }, /* Picasso, Raven 2 */
+	{ 0x1002, 0x15dd }, /* Raven */
+	{ 0x1002, 0x15e7 }, /* Barcelo */
+	{ 0x1002, 0x1636 }, /* Renoir */
+	{ 0x1002, 0x1638 }, /* Cezanne */
+	{ 0x1002, 0x164c }, /* Lucienne */
+	{ 0x1002, 0x164e }, /* Raphael */
+	{ 0x1002, 0x1681 }, /* Rembrandt */
+	{ 0x1002, 0x1900 }, /* Hawk Point, listing */
+	{ 0x1002, 0x1901 }, /* Hawk Point, listing */
+};
+
 static const char *const npu_drivers[] = { "intel_vpu", "amdxdna", "habanalabs", "qaic" };
 
 static bool listed(const struct pci_id *ids, size_t n, const struct gpu *g)
@@ -126,6 +152,11 @@ static bool is_on_package(const struct gpu *g)
 	return g->vendor == 0x10de && g->device == 0x2e12;
 }
 
+static bool is_apu(const struct gpu *g)
+{
+	return listed(apu_ids, ARRAY_LEN(apu_ids), g);
+}
+
 static bool is_intels_place(const struct gpu *g)
 {
 	size_t len = strlen(g->pci);
@@ -175,6 +206,7 @@ static const struct rule {
 	{ GPU_DISCRETE, is_said_discrete, "its driver says it has memory of its own" },
 	{ GPU_INTEGRATED, is_on_package, "the id of a GPU that shares the processor's memory" },
 	{ GPU_INTEGRATED, is_intels_place, "Intel's place for the processor's own GPU, 00:02.0" },
+	{ GPU_INTEGRATED, is_apu, "the id of a GPU inside an AMD processor" },
 	{ GPU_INTEGRATED, is_below_internal_bridge, "the bridge above it is inside the processor" },
 	{ GPU_INTEGRATED, is_on_die, "it has no link, so it is part of the processor" },
 	{ GPU_INTEGRATED, looks_integrated, "its driver names no VRAM maker and little VRAM: probably" },

@@ -143,18 +143,22 @@ static enum link_cause cause_of(const struct gpu *g, int at)
 
 	if (fact_known(&h->max_bytes_per_s) && load.v < h->max_bytes_per_s.v)
 		return LINK_CAUSE_DOWN;
-	if (fact_known(&own) && load.v < own.v)
-		return LINK_CAUSE_SLOT;
-	if (now.v < load.v)
-		return LINK_CAUSE_IDLE;
-	return fact_known(&h->max_bytes_per_s) ? LINK_CAUSE_NONE : LINK_CAUSE_UNKNOWN;
+	bool whole = fact_known(&own) ? load.v >= own.v : fact_known(&h->max_bytes_per_s);
+
+	if (whole)
+		return now.v < load.v ? LINK_CAUSE_IDLE : LINK_CAUSE_NONE;
+	/* Less than the card can, and no less than both ends can; or who limits it is unknown. */
+	return fact_known(&own) && fact_known(&h->max_bytes_per_s) ? LINK_CAUSE_SLOT
+								   : LINK_CAUSE_UNKNOWN;
 }
 
 static void decide_rate(struct gpu *g)
 {
 	struct link *l = &g->link;
-	bool off_pcie = l->n_hops &&
-			(l->hops[0].kind == HOP_ON_DIE || l->hops[0].kind == HOP_ON_PACKAGE);
+	/* An emulated link is as fast as memory, whatever it claims. */
+	bool off_pcie = g->kind == GPU_VIRTUAL ||
+			(l->n_hops &&
+			 (l->hops[0].kind == HOP_ON_DIE || l->hops[0].kind == HOP_ON_PACKAGE));
 
 	l->bottleneck = -1;
 	l->cause = off_pcie ? LINK_CAUSE_NONE : LINK_CAUSE_UNKNOWN;

@@ -203,6 +203,13 @@ static struct link_end honest(const struct link_end *e)
 	return h;
 }
 
+/* Intel's cards say so of every function, so where the bridges of the card are hidden nobody knows. */
+static bool is_made_up(const struct link_end *e)
+{
+	return e->vendor == 0x8086 && e->class >> 16 == 0x03 && fact_known(&e->max_speed_mts) &&
+	       e->max_speed_mts.v == 2500 && (!fact_known(&e->max_width) || e->max_width.v == 1);
+}
+
 /* A real link, which both its ends report. */
 static void join(struct hop *h, const struct link_end *lower, const struct link_end *above)
 {
@@ -244,6 +251,9 @@ static struct hop hop_of(const struct way *w, uint32_t i)
 	else
 		h.speed_mts = h.width = h.max_speed_mts = h.max_width = h.own_max_speed_mts =
 			h.own_max_width = none;
+	if (h.kind == HOP_PCIE && is_made_up(e))
+		h.speed_mts = h.width = h.max_speed_mts = h.max_width = h.own_max_speed_mts =
+			h.own_max_width = fact_unknown(WHY_GARBLED);
 	h.bytes_per_s = h.max_bytes_per_s = none;
 	return h;
 }

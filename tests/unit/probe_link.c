@@ -213,6 +213,23 @@ static void narrow_slot(void **state)
 	free(g);
 }
 
+/* Of a bridge that does not say what it can, nobody knows whether it is the limit. */
+static void silent_bridge(void **state)
+{
+	struct gpu *g = GPU({ 0x1002, 0x6617, 5, 4, 8, 8 }, { 0x8086, 0x7abc, 0, 0, 0, 0 });
+
+	(void)state;
+	link_decide(g);
+	assert_int_equal(g->link.cause, LINK_CAUSE_UNKNOWN);
+	assert_int_equal(g->link.bytes_per_s.v, link_rate(5000, 4));
+	free(g);
+
+	g = GPU({ 0x1002, 0x67df, 8, 16, 8, 16 }, { 0x8086, 0x7abc, 0, 0, 0, 0 });
+	link_decide(g);
+	assert_int_equal(g->link.cause, LINK_CAUSE_NONE);
+	free(g);
+}
+
 /* The least product counts: not the least speed with the least width of different hops. */
 static void product(void **state)
 {
@@ -305,6 +322,13 @@ static void arc(void **state)
 	assert_int_equal(g->link.hops[2].own_max_speed_mts.src, SRC_TABLE);
 	free(g);
 
+	/* With the card's bridges hidden, as in a virtual machine, its word is all there is: none. */
+	g = GPU({ 0x8086, 0x56a0, 2.5, 1, 2.5, 1 }, { 0x1b36, 0x000c, 16, 16, 16, 16 });
+	link_decide(g);
+	KINDS(g, HOP_PCIE);
+	assert_false(fact_known(&g->link.bytes_per_s));
+	free(g);
+
 	/* Of a Battlemage card nobody knows the best: its slot's present speed is all there is. */
 	g = GPU({ 0x8086, 0xe20b, 2.5, 1, 2.5, 1 }, { 0x8086, 0xe2f0, 2.5, 1, 2.5, 1 },
 		{ 0x8086, 0xe2ff, 2.5, 1, 2.5, 1 }, { 0x1022, 0x14db, 8, 8, 8, 16 });
@@ -386,6 +410,18 @@ static void passed_through(void **state)
 	KINDS(g, HOP_PCIE);
 	assert_int_equal(g->kind, GPU_DISCRETE);
 	assert_int_equal(g->link.bytes_per_s.v, link_rate(16000, 16));
+	free(g);
+}
+
+static void emulated(void **state)
+{
+	struct gpu *g = GPU({ 0x1af4, 0x1050, 2.5, 1, 2.5, 1 }, { 0x1b36, 0x000c, 2.5, 1, 2.5, 1 });
+
+	(void)state;
+	link_decide(g);
+	assert_int_equal(g->kind, GPU_VIRTUAL);
+	assert_int_equal(g->link.cause, LINK_CAUSE_NONE);
+	assert_int_equal(g->link.bytes_per_s.why, WHY_NOT_APPLICABLE);
 	free(g);
 }
 
@@ -479,6 +515,7 @@ static void kinds(void **state)
 		  GPU_DISCRETE },
 		{ { .vendor = 0x8086, .class = 0x030000, .pci = "0000:00:02.0" }, GPU_INTEGRATED },
 		{ { .vendor = 0x8086, .class = 0x030000, .pci = "0000:03:00.0" }, GPU_DISCRETE },
+		{ { .vendor = 0x1002, .device = 0x163f, .class = 0x030000 }, GPU_INTEGRATED },
 		{ { .vendor = 0x1002, .class = 0x030000, .integrated = { 1, SRC_GUESS, 0 } },
 		  GPU_INTEGRATED },
 		{ { .vendor = 0x1002, .class = 0x030000, .integrated = { 0, SRC_SYSFS, 0 } },
@@ -522,26 +559,17 @@ static void controllers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(speeds),
-		cmocka_unit_test(widths),
-		cmocka_unit_test(rates),
-		cmocka_unit_test(dpm),
-		cmocka_unit_test(in_a_slot),
-		cmocka_unit_test(at_rest),
-		cmocka_unit_test(lanes_lost),
-		cmocka_unit_test(narrow_slot),
-		cmocka_unit_test(product),
-		cmocka_unit_test(usb4_box),
-		cmocka_unit_test(thunderbolt_host),
-		cmocka_unit_test(arc),
-		cmocka_unit_test(drivers_word),
-		cmocka_unit_test(without_links),
-		cmocka_unit_test(passed_through),
-		cmocka_unit_test(conventional),
-		cmocka_unit_test(asleep),
-		cmocka_unit_test(deep),
-		cmocka_unit_test(kinds),
-		cmocka_unit_test(controllers),
+		cmocka_unit_test(speeds),        cmocka_unit_test(widths),
+		cmocka_unit_test(rates),         cmocka_unit_test(dpm),
+		cmocka_unit_test(in_a_slot),     cmocka_unit_test(at_rest),
+		cmocka_unit_test(lanes_lost),    cmocka_unit_test(narrow_slot),
+		cmocka_unit_test(silent_bridge), cmocka_unit_test(product),
+		cmocka_unit_test(usb4_box),      cmocka_unit_test(thunderbolt_host),
+		cmocka_unit_test(arc),           cmocka_unit_test(drivers_word),
+		cmocka_unit_test(without_links), cmocka_unit_test(passed_through),
+		cmocka_unit_test(emulated),      cmocka_unit_test(conventional),
+		cmocka_unit_test(asleep),        cmocka_unit_test(deep),
+		cmocka_unit_test(kinds),         cmocka_unit_test(controllers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
