@@ -319,6 +319,9 @@ static void take(struct gpu *g, const struct nvml_fn *f)
 	g->vram_total = f->vram_total;
 	g->vram_used = f->vram_used;
 	g->vram_free = f->vram_free;
+	/* Without memory of its own it is part of the processor's package. */
+	if (!fact_known(&f->vram_total) && f->vram_total.why == WHY_NOT_APPLICABLE)
+		g->integrated = fact_of(1, SRC_NVML);
 	g->memory.bar1_total = f->bar1_total;
 	g->memory.bar1_used = f->bar1_used;
 	g->power_mw = f->power_mw;

@@ -182,20 +182,16 @@ static const struct query queries[] = {
 	{ "nvmlDeviceGetMaxMigDeviceCount", CALL_U32, 0, AS_NUMBER, 1, AT(nv.mig_max), 0 },
 };
 
-/* nvmlClocksEventReasons: what holds the clocks down. Idle is no throttling, and so said apart. */
+/* nvmlClocksEventReasons: what holds the clocks down. Bit 0, idle, holds nothing back. */
+#define IDLE 0x1ull
 static const struct {
 	unsigned long long bit;
 	const char *name;
 } throttles[] = {
-	{ 0x1, "idle" },
-	{ 0x2, "application clocks" },
-	{ 0x4, "power limit" },
-	{ 0x8, "hardware slowdown" },
-	{ 0x10, "sync boost" },
-	{ 0x20, "temperature" },
-	{ 0x40, "hardware temperature" },
-	{ 0x80, "power brake" },
-	{ 0x100, "display clocks" },
+	{ 0x2, "application clocks" }, { 0x4, "power limit" },
+	{ 0x8, "hardware slowdown" },  { 0x10, "sync boost" },
+	{ 0x20, "temperature" },       { 0x40, "hardware temperature" },
+	{ 0x80, "power brake" },       { 0x100, "display clocks" },
 };
 
 /* nvmlGpuVirtualizationMode_t */
@@ -223,7 +219,7 @@ static struct fact_text throttle_text(uint64_t bits)
 	for (size_t i = 0; i < ARRAY_LEN(throttles); i++)
 		if (bits & throttles[i].bit)
 			text_add(&t, "%s%s", t.len ? ", " : "", throttles[i].name);
-	return fact_text_of(t.len ? buf : bits ? "other" : "none", SRC_NVML);
+	return fact_text_of(t.len ? buf : bits & ~IDLE ? "other" : "none", SRC_NVML);
 }
 
 struct answer {
@@ -232,17 +228,12 @@ struct answer {
 	char text[NVML_TEXT_MAX + 1];
 };
 
-static void *symbol(void *lib, const char *name)
-{
-	return dlsym(lib, name);
-}
-
 static struct answer call(void *lib, const struct query *q, handle h)
 {
 	struct answer r = { .rc = NOT_THERE };
 	unsigned two[2] = { 0 };
 	unsigned long long wide = 0;
-	void *f = symbol(lib, q->symbol);
+	void *f = dlsym(lib, q->symbol);
 
 	if (!f)
 		return r;
@@ -348,8 +339,8 @@ static struct memory memory_of(uint64_t total, uint64_t free_bytes)
 
 static nvml_return ask_memory(void *lib, handle h, struct memory *m)
 {
-	nvml_return (*f2)(handle, struct memory_v2 *) = symbol(lib, "nvmlDeviceGetMemoryInfo_v2");
-	nvml_return (*f1)(handle, struct memory_v1 *) = symbol(lib, "nvmlDeviceGetMemoryInfo");
+	nvml_return (*f2)(handle, struct memory_v2 *) = dlsym(lib, "nvmlDeviceGetMemoryInfo_v2");
+	nvml_return (*f1)(handle, struct memory_v1 *) = dlsym(lib, "nvmlDeviceGetMemoryInfo");
 	struct memory_v2 v2 = { .version = sizeof(v2) | 2u << 24 };
 	struct memory_v1 v1 = { 0 };
 	nvml_return rc = f2 ? f2(h, &v2) : NOT_THERE;
@@ -369,8 +360,8 @@ static nvml_return ask_memory(void *lib, handle h, struct memory *m)
 
 static void ask_addressing(void *lib, handle h, struct nvml_fn *fn)
 {
-	nvml_return (*f)(handle, struct addressing_mode *) = symbol(lib,
-								    "nvmlDeviceGetAddressingMode");
+	nvml_return (*f)(handle, struct addressing_mode *) = dlsym(lib,
+								   "nvmlDeviceGetAddressingMode");
 	struct addressing_mode m = { .version = sizeof(m) | 1u << 24 };
 	nvml_return rc = f ? f(h, &m) : NOT_THERE;
 
@@ -392,7 +383,7 @@ static bool is_unified(const struct nvml_fn *fn)
 
 static void ask_memories(void *lib, handle h, struct nvml_fn *fn)
 {
-	nvml_return (*f)(handle, struct bar1_memory *) = symbol(lib, "nvmlDeviceGetBAR1MemoryInfo");
+	nvml_return (*f)(handle, struct bar1_memory *) = dlsym(lib, "nvmlDeviceGetBAR1MemoryInfo");
 	struct bar1_memory bar1 = { 0 };
 	struct memory m;
 
@@ -413,8 +404,8 @@ static void ask_memories(void *lib, handle h, struct nvml_fn *fn)
 /* Memory's own sensor is a field value; old libraries answer without a value. */
 static struct fact memory_temp(void *lib, handle h)
 {
-	nvml_return (*f)(handle, int, struct field_value *) = symbol(lib,
-								     "nvmlDeviceGetFieldValues");
+	nvml_return (*f)(handle, int, struct field_value *) = dlsym(lib,
+								    "nvmlDeviceGetFieldValues");
 	struct field_value v = { .field = 82 /* NVML_FI_DEV_MEMORY_TEMP */, .rc = NOT_SUPPORTED };
 	nvml_return rc = f ? f(h, 1, &v) : NOT_THERE;
 
@@ -470,7 +461,7 @@ static void add_process(struct nvml_fn *fn, const struct process *p, bool comput
 
 static void ask_processes(void *lib, handle h, struct nvml_fn *fn, const char *name, bool compute)
 {
-	nvml_return (*f)(handle, unsigned *, void *) = symbol(lib, name);
+	nvml_return (*f)(handle, unsigned *, void *) = dlsym(lib, name);
 	unsigned char buf[(PROCESSES_ASKED + 1) * STRIDE_MAX];
 	unsigned n = PROCESSES_ASKED;
 
@@ -533,8 +524,8 @@ static void ask_mig(void *lib, handle h, struct mig *mig)
 
 static void ask_migs(void *lib, handle h, struct nvml_fn *fn)
 {
-	nvml_return (*f)(handle, unsigned,
-			 handle *) = symbol(lib, "nvmlDeviceGetMigDeviceHandleByIndex");
+	nvml_return (*f)(handle, unsigned, handle *) = dlsym(lib,
+							     "nvmlDeviceGetMigDeviceHandleByIndex");
 	int64_t max = fact_known(&fn->nv.mig_max) ? fn->nv.mig_max.v : MIG_MAX;
 
 	if (!f || !fact_known(&fn->nv.mig_on) || fn->nv.mig_on.v != 1)
@@ -592,7 +583,7 @@ static void send(int to, json_t *o)
 
 static enum why start(void *lib)
 {
-	nvml_return (*init)(void) = lib ? symbol(lib, "nvmlInit_v2") : NULL;
+	nvml_return (*init)(void) = lib ? dlsym(lib, "nvmlInit_v2") : NULL;
 
 	if (!init)
 		return WHY_NO_LIBRARY;
@@ -603,7 +594,7 @@ static enum why start(void *lib)
 
 static json_t *about_library(void *lib, enum why why)
 {
-	nvml_return (*f)(char *, unsigned) = why ? NULL : symbol(lib, "nvmlSystemGetDriverVersion");
+	nvml_return (*f)(char *, unsigned) = why ? NULL : dlsym(lib, "nvmlSystemGetDriverVersion");
 	char buf[NVML_TEXT_MAX + 1] = "";
 	nvml_return rc = f ? f(buf, NVML_TEXT_MAX) : NOT_THERE;
 	struct fact_text version = rc ? fact_text_unknown(why ? why : why_nvml(rc))
@@ -621,7 +612,7 @@ void nvml_work(int to, void *question)
 	const struct nvml_question *q = question;
 	void *lib = open_library();
 	nvml_return (*by_pci)(const char *,
-			      handle *) = lib ? symbol(lib, "nvmlDeviceGetHandleByPciBusId_v2")
+			      handle *) = lib ? dlsym(lib, "nvmlDeviceGetHandleByPciBusId_v2")
 					      : NULL;
 	enum why why = by_pci ? start(lib) : WHY_NO_LIBRARY;
 

@@ -43,6 +43,21 @@ has "a crash is an unknown" 'memory *unknown (garbled)' "$T/out"
 BERTH_NVML=/nonexistent inside "no NVML" 0 "$BERTH" probe
 has "no library is said" 'memory *unknown (no library)' "$T/out"
 
+FAKE_NVML=mig inside "MIG" 0 "$BERTH" probe
+has "instances are listed" 'MIG *3g.20gb, 15.8 GiB free, MIG-aaaaaaaa-1111-2222-3333-444444444444' "$T/out"
+FAKE_NVML=mig inside "capture with MIG" 0 "$BERTH" probe -q --capture "$T/cap-mig" --json
+cp "$T/out" "$T/live.json"
+valid "MIG" probe "$T/out"
+has "its UUIDs are scrubbed" '"uuid": "MIG-00000000-0000-0000-0001-000000000000"' "$T/out"
+replays mig
+FAKE_NVML=lost inside "a lost device" 0 "$BERTH" probe --json
+valid "a lost device" probe "$T/out"
+has "is lost" '"vram_free_bytes_why": "lost"' "$T/out"
+has "and the other one is not" '"vram_free_bytes": 24410849280' "$T/out"
+FAKE_NVML=garbage inside "NVML talks nonsense" 0 "$BERTH" probe --json
+valid "nonsense" probe "$T/out"
+FAKE_NVML=unified inside "no memory of its own" 0 "$BERTH" probe
+has "works in RAM" "memory *works in the machine's RAM" "$T/out"
 # The fake driver says that the one who asks it uses the first card.
 has "its processes are holders" 'held by *probe ([0-9]*) 3.8 GiB' "$T/nvidia2.txt"
 has "without their names and numbers in a capture" '"name": "process"' "$T/cap-nvidia2/answers/procs.json"

@@ -321,7 +321,7 @@ FAKE int nvmlDeviceGetCurrentClocksEventReasons(struct device *d, unsigned long 
 
 FAKE int nvmlDeviceGetCurrentClocksThrottleReasons(struct device *d, unsigned long long *bits)
 {
-	*bits = 1;
+	*bits = 0x41;
 	return state(d);
 }
 

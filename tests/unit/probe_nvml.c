@@ -252,7 +252,8 @@ static void old_driver(void **state)
 	assert_int_equal(v->fns[0].vram_used.v, 469762048);
 	assert_int_equal(v->fns[0].vram_free.v, 25769803776 - 469762048);
 	assert_int_equal(v->fns[0].nv.vram_reserved.why, WHY_NOT_EXPORTED);
-	assert_string_equal(v->fns[0].live.throttle.v, "idle"); /* by its older name */
+	/* By its older name; that it also idles is no reason. */
+	assert_string_equal(v->fns[0].live.throttle.v, "hardware temperature");
 }
 
 static void no_library(void **state)
