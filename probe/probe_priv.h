@@ -62,6 +62,8 @@ int src_read_i64(const struct source *s, const char *path, int64_t *v);
 int src_link(const struct source *s, const char *path, char *buf, size_t size);
 int src_link_name(const struct source *s, const char *path, char *buf, size_t size);
 bool src_exists(const struct source *s, const char *path); /* a folder */
+/* A file that is not read, as that would wake its device. A capture remembers that it is there: EAGAIN. */
+bool src_there(const struct source *s, const char *dir, const char *name);
 
 /*
  * As src_read, but only the lines with these keys (keep_lines): what else the file holds, as serial

@@ -173,6 +173,19 @@ bool src_exists(const struct source *s, const char *path)
 	return there;
 }
 
+bool src_there(const struct source *s, const char *dir, const char *name)
+{
+	char path[PATH_SIZE];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return false;
+	bool there = machine_exists(s->m, path) || json_object_get(s->errors, path);
+
+	if (there && s->rec)
+		record_error(s->rec, path, -EAGAIN);
+	return there;
+}
+
 long src_read_in(const struct source *s, const char *dir, const char *name, char *buf, size_t size)
 {
 	char path[PATH_SIZE];
@@ -235,6 +248,8 @@ enum why why_of(int rc)
 	case -EACCES:
 	case -EPERM:
 		return WHY_NEEDS_ROOT;
+	case -EAGAIN: /* what a capture has of a file that was left unread: src_there() */
+		return WHY_ASLEEP;
 	default:
 		return WHY_GARBLED;
 	}

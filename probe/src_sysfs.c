@@ -3,10 +3,10 @@
  * The scan of the PCI bus by sysfs files. It is the one that counts: it sees driverless and vfio-bound
  * functions, which DRM does not, and it reads only files that never wake a device.
  *
- * Never add here: config, rom, vpd, resourceN_resize, max_link_width, current_link_speed,
- * current_link_width, secondary_bus_number. Each resumes the whole path to a sleeping device
- * (measured on kernel 7.2 by the root port's runtime_active_time; max_link_speed alone is cached). What may
- * be asked of an awake device is asked by its section (probe/section.h).
+ * Never add here: config, rom, vpd, resourceN_resize, max_link_speed, max_link_width, current_link_speed,
+ * current_link_width, secondary_bus_number. Each resumes the whole path to a sleeping device, on some
+ * kernel at least (measured by the root port's runtime_active_time: 6.1.192 does it for all, 7.2 has
+ * max_link_speed in memory). What may be asked of an awake device is asked by its section (probe/section.h).
  */
 #include <inttypes.h>
 #include <stdio.h>
