@@ -17,6 +17,7 @@ EXPLAINED = {
     "revision 00": "lspci leaves revision 00 out",
     "32-bit domain of hwloc": "hwloc keeps domains above ffff only when it was built so",
     "32-bit domain of libdrm": "libdrm 2.4.114 reads domains of four digits only",
+    "32-bit domain of lspci": "pciutils 3.9 gives up at a domain above 7fffffff",
     "no node": "a function without a DRM driver has no node to compare",
     "no place": "the firmware named no NUMA node",
 }
@@ -43,17 +44,27 @@ def read_lspci(path):
     return out
 
 
+def bits(text):
+    """The numbers in hwloc's '0x00000001,0xffffffff': words of 32 bits, the highest first"""
+    value = 0
+    for word in text.split(","):
+        value = value << 32 | int(word or "0", 16)
+    return [i for i in range(value.bit_length()) if value >> i & 1]
+
+
+def find_places(at, nodeset, places):
+    """A device is near the NUMA nodes of the nearest object above it that has any: I/O objects do not."""
+    nodeset = at.get("nodeset", nodeset)
+    if at.get("type") == "PCIDev":
+        places[at.get("pci_busid")] = bits(nodeset)
+    for child in at:
+        find_places(child, nodeset, places)
+
+
 def read_lstopo(path):
     devices, nodes, places = {}, {}, {}
     root = ET.parse(path).getroot()
-    for package in root.iter("object"):
-        # A device hangs below whatever covers its CPUs: a package with its own NUMA node, or the machine.
-        numa = [int(o.get("os_index")) for o in package if o.get("type") == "NUMANode"]
-        for pci in package.iter("object"):
-            if numa and pci.get("type") == "PCIDev":
-                places.setdefault(pci.get("pci_busid"), numa)
-                if len(numa) < len(places[pci.get("pci_busid")]):
-                    places[pci.get("pci_busid")] = numa
+    find_places(root, None, places)
     for pci in root.iter("object"):
         if pci.get("type") != "PCIDev":
             continue
@@ -129,6 +140,8 @@ def main():
         wide = len(addr.split(":")[0]) > 4
         if addr in lspci:
             compare_lspci(addr, g, lspci[addr])
+        elif wide:
+            explained("32-bit domain of lspci")
         else:
             bad.append(f"{addr}: lspci does not list it")
         if addr in devices:

@@ -12,29 +12,30 @@ complete() {
 	DRM_SHIM_DEV=$tree/dev
 }
 
-for n in three asleep server twosocket usb4 mi210 strixhalo b580 a770 nouveau; do
+for n in $(find tests/machines "$BUILD/tests/machines" -mindepth 1 -maxdepth 1 -type d -printf '%f\n' | sort); do
+	[ "$n" = badfiles ] && continue # what no kernel writes
 	prepare "$n"
 	complete
-	inside "$n" 0 env LD_PRELOAD="$SHIM" "$BERTH" probe --json
+	inside "$n" 0 env LD_PRELOAD="$SHIM" "$BERTH" probe -q --json --capture "$T/cap-$n"
 	cp "$T/out" "$T/probe.json"
 	# libpciaccess and drmGetDevices2, inside the probe itself. Its hwloc sees the CPUs of this very machine,
 	# so what it says of places is no answer; lstopo reads them from the tree below.
-	live env LD_PRELOAD="$SHIM" "$BERTH" probe --check
-	has "$n --check compared" '^functions: ' "$T/out"
+	run "$BERTH" probe --machine "$T/cap-$n" --check
+	has "$n: --check compared" '^functions: ' "$T/out"
 	other=$(grep -v '^functions: \|NUMA node: .*hwloc places' "$T/out")
 	[ -z "$other" ] && ok "$n agrees with libpciaccess and libdrm" || fail "$n agrees with libpciaccess and libdrm" "$other"
-	inside "capture of $n" 0 env LD_PRELOAD="$SHIM" "$BERTH" probe -q --capture "$T/cap-$n"
-	exits "$n: lspci" 0 lspci -A linux-sysfs -O sysfs.path="$tree/sys/bus/pci" -Dvmmnn
+	run lspci -A linux-sysfs -O sysfs.path="$tree/sys/bus/pci" -Dvmmnn
+	[ "$rc" -eq 0 ] || grep -q 'Invalid domain' "$T/err" || fail "$n: lspci" "$(cat "$T/err")"
 	cp "$T/out" "$T/lspci.txt"
 	HWLOC_FSROOT=$tree HWLOC_COMPONENTS=linux,stop lstopo-no-graphics --whole-io --of xml >"$T/lstopo.xml" 2>"$T/err" ||
 		fail "$n: lstopo" "$(cat "$T/err")"
-	exits "$n agrees with lspci and hwloc" 0 python3 tests/agree.py "$T/probe.json" "$T/lspci.txt" "$T/lstopo.xml" \
-		"$T/cap-$n/answers/drm.json"
+	exits "$n agrees with lspci, hwloc and libdrm" 0 python3 tests/agree.py "$T/probe.json" "$T/lspci.txt" \
+		"$T/lstopo.xml" "$T/cap-$n/answers/drm.json"
 	[ "$rc" -eq 0 ] || cat "$T/out"
+	# The comparison sees what is planted.
+	[ "$n" = nouveau ] || continue
+	sed 's/"device": "0x1b80"/"device": "0x1b81"/' "$T/probe.json" >"$T/planted.json"
+	exits "a planted id is seen" 1 python3 tests/agree.py "$T/planted.json" "$T/lspci.txt" "$T/lstopo.xml" \
+		"$T/cap-$n/answers/drm.json"
 done
-
-# The comparison sees what is planted.
-sed 's/"device": "0x1b80"/"device": "0x1b81"/' "$T/probe.json" >"$T/planted.json"
-exits "a planted id is seen" 1 python3 tests/agree.py "$T/planted.json" "$T/lspci.txt" "$T/lstopo.xml" \
-	"$T/cap-$n/answers/drm.json"
 finish

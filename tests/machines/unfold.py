@@ -266,6 +266,11 @@ def variants(name):
 
 def main():
     out, names = sys.argv[1], sys.argv[2:]
+    # A tree that is gone or has another name leaves a stale folder, which a test might still use.
+    known = {os.path.basename(n).removesuffix(".tree") for n in names}
+    for stale in os.listdir(out):
+        if os.path.isdir(f"{out}/{stale}") and stale not in known:
+            shutil.rmtree(f"{out}/{stale}")
     for name in names:
         base = os.path.realpath(os.path.join(out, os.path.basename(name).removesuffix(".tree")))
         for variant in variants(name) or [None]:
