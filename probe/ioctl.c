@@ -169,6 +169,13 @@ static void ask_all(struct jobs *j, struct ioctl_fn *fns)
 	}
 }
 
+/* Asking keeps a device awake a while: not for what the kernel's files have told already. */
+static bool is_told(const struct gpu *g)
+{
+	return fact_known(&g->vram_total) && fact_known(&g->vram_used) &&
+	       fact_known(&g->integrated) && g->integrated.src != SRC_GUESS;
+}
+
 static void find_jobs(const struct run *run, const struct want *w, struct jobs *j)
 {
 	for (uint32_t i = 0; i < run->merged.n_gpus; i++) {
@@ -176,7 +183,7 @@ static void find_jobs(const struct run *run, const struct want *w, struct jobs *
 		bool wakes;
 
 		if (!fact_text_known(&g->driver) || !drm_answers(g->driver.v, &wakes) ||
-		    !fact_text_known(&g->drm_render))
+		    !fact_text_known(&g->drm_render) || is_told(g))
 			continue;
 		if (g->awake == AWAKE_YES || !wakes || w->wake)
 			j->all[j->n++] = (struct job) { .g = g, .waking = g->awake != AWAKE_YES };

@@ -58,7 +58,15 @@ asks "i915 asleep" 0 renderD128=i915 "$BERTH" probe
 line "i915 answers without waking" '15.9 GiB on the card; how much is free is unknown (needs root) (drm)'
 find "$tree" -name runtime_status | while read -r f; do echo active >"$f"; done
 
+# A card of which the files tell all is not opened: that would keep it awake for some seconds.
+prepare mi210
+asks "all told" 0 renderD128=amdgpu,renderD129=amdgpu,renderD130=amdgpu:root "$BERTH" probe
+grep -q 'renderD12' "$T/log" && fail "who is told by files is not asked" "$(cat "$T/log")" ||
+	ok "who is told by files is not asked"
+has "who is not, is" 'open /dev/dri/renderD130' "$T/log"
+
 # --- who may not, what fails, what hangs ---
+tree=$T/a770
 asks "root" 0 renderD128=i915:root "$BERTH" probe
 line "root is told what is free" '15.9 GiB on the card, 3.0 GiB used, 12.9 GiB free (drm); the CPU reaches 256.0 MiB'
 asks "denied" 0 renderD128=i915:denied "$BERTH" probe
@@ -96,7 +104,7 @@ line "the next one still answers" '7.9 GiB on the card, 96.0 MiB used'
 
 # --- one device id, several products: the revision tells them apart ---
 if grep -q '^731F,.*C1,' /usr/share/libdrm/amdgpu.ids 2>/dev/null; then
-	prepare usb4
+	prepare usb4-phoenix-5700xt
 	asks "AMD's names" 0 '' "$BERTH" probe
 	has "amdgpu.ids names the product" '^GPU 0000:64:00.0  AMD Radeon RX 5700 XT' "$T/out"
 fi
