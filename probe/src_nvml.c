@@ -67,7 +67,6 @@ _Static_assert(sizeof(struct process) == 16, "nvmlProcessInfo_v1_t");
 enum {
 	OK = 0,
 	NOT_SUPPORTED = 3,
-	INSUFFICIENT_SIZE = 7,
 	NOT_THERE = 13, /* FUNCTION_NOT_FOUND: so answers a symbol that this library lacks */
 };
 
