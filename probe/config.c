@@ -134,7 +134,8 @@ int config_parse(const uint8_t *bytes, size_t n, struct config *c)
 	c->vendor = u16(&b, 0x00);
 	c->device = u16(&b, 0x02);
 	c->command = u16(&b, 0x04);
-	if (c->vendor == 0xffff)
+	/* A virtual function has ones for its ids too, and only for them. */
+	if (c->vendor == 0xffff && c->command == 0xffff)
 		return -ENODEV;
 	walk_standard(&b, c);
 	walk_extended(&b, c);

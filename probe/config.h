@@ -19,8 +19,9 @@ struct config_cap {
 };
 
 struct config {
-	uint32_t n; /* bytes that were there: 64, 256 or 4096 on real machines */
-	uint16_t vendor, device, command;
+	uint32_t n;              /* bytes that were there: 64, 256 or 4096 on real machines */
+	uint16_t vendor, device; /* ffff of a virtual function: they are its physical function's */
+	uint16_t command;
 	uint32_t n_caps;
 	struct config_cap caps[CONFIG_CAPS_MAX];
 	/* PCI Express; 0 in all: no such capability, or a function without a link. Megatransfers, lanes. */

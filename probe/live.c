@@ -38,8 +38,9 @@ struct reading {
 /*
  * Sources, Linux 7.2: amd/pm/amdgpu_pm.c (hwmon: microwatts, hertz, temp2 is the junction and temp3 the
  * memory of every chip); xe/xe_hwmon.c (channel 1 card, 2 package; temp2 package, temp3 VRAM) and
- * xe/xe_gt_freq.c; i915/i915_hwmon.c and gt/intel_gt_sysfs_pm.c; nouveau/nouveau_hwmon.c (pwm1 is in
- * percent there, and of 255 in amdgpu). The first tile and its first GT are the one that computes.
+ * xe/xe_gt_freq.c; i915/i915_hwmon.c and gt/intel_gt_sysfs_pm.c; accel/ivpu/ivpu_sysfs.c;
+ * nouveau/nouveau_hwmon.c (pwm1 is in percent there, and of 255 in amdgpu). The first tile and its first GT
+ * are the one that computes.
  */
 /* clang-format off */
 static const struct reading readings[] = {
@@ -76,6 +77,9 @@ static const struct reading readings[] = {
 	{ "i915", L(voltage_mv), IN_HWMON, "in0_input", 1, 1, 0, 10000 },
 	{ "i915", L(core_mhz), IN_CARD, "gt_act_freq_mhz", 1, 1, 0, CLOCK_MAX },
 	{ "i915", L(core_max_mhz), IN_CARD, "gt_RP0_freq_mhz", 1, 1, 1, CLOCK_MAX },
+
+	{ "intel_vpu", L(core_mhz), IN_DEVICE, "npu_current_frequency_mhz", 1, 1, 0, CLOCK_MAX },
+	{ "intel_vpu", L(core_max_mhz), IN_DEVICE, "npu_max_frequency_mhz", 1, 1, 1, CLOCK_MAX },
 
 	{ "nouveau", L(power_cap_max_mw), IN_HWMON, "power1_crit", 1, 1000, 1, 0 },
 	{ "nouveau", L(temp_limit_mc), IN_HWMON, "temp1_crit", 1, 1, 1, TEMP_MAX },

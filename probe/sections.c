@@ -3,8 +3,8 @@
 #include "probe/section.h"
 
 const struct section *const sections[] = {
-	&section_config,
 	&section_who,
+	&section_config, /* after who: virtual functions have other registers */
 	&section_tunnel,
 	/* The kind follows from what cables and links are; what a link can do, from the kind. */
 	&section_kind,

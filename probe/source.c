@@ -16,18 +16,20 @@ static const struct {
 	{ "EACCES", -EACCES },   { "EPERM", -EPERM },     { "EIO", -EIO },
 	{ "ENODEV", -ENODEV },   { "EINVAL", -EINVAL },   { "EBUSY", -EBUSY },
 	{ "ENXIO", -ENXIO },     { "EAGAIN", -EAGAIN },   { "EFBIG", -EFBIG },
-	{ "ENODATA", -ENODATA }, { "EBADMSG", -EBADMSG },
+	{ "ENODATA", -ENODATA }, { "EBADMSG", -EBADMSG }, { "EOPNOTSUPP", -EOPNOTSUPP },
 };
 
-/* The errno a captured machine remembers for a path, else rc. */
+/* The errno a captured machine remembers for a path, else rc. Of those without a row we know that it failed. */
 static long remembered(const struct source *s, const char *path, long rc)
 {
 	const char *name = json_string_value(json_object_get(s->errors, path));
 
-	for (size_t i = 0; name && rc == -ENOENT && i < ARRAY_LEN(errnos); i++)
+	if (!name || rc != -ENOENT)
+		return rc;
+	for (size_t i = 0; i < ARRAY_LEN(errnos); i++)
 		if (strcmp(errnos[i].name, name) == 0)
 			return errnos[i].rc;
-	return rc;
+	return -EIO;
 }
 
 static void record_failure(const struct source *s, const char *path, long rc)
@@ -244,6 +246,7 @@ enum why why_of(int rc)
 	case -ENOENT:
 	case -ENOTDIR:
 	case -ENODATA:
+	case -EOPNOTSUPP: /* the driver makes the file for every chip, and this one has no such sensor */
 		return WHY_NOT_EXPORTED;
 	case -EACCES:
 	case -EPERM:

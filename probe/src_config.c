@@ -110,6 +110,14 @@ static void take_config(struct config_facts *f, const struct config *c)
 		f->capabilities = caps_text(c);
 }
 
+/* Ids that are not the kernel's: another device, or none, answers in its place. */
+static bool is_another(const struct gpu *g, const struct config *c)
+{
+	if (g->physfn[0] || !g->vendor)
+		return false;
+	return c->vendor != g->vendor || c->device != g->device;
+}
+
 /* c->n stays 0 when nothing could be read. */
 static void look_at_config(const struct look *l, struct config *c)
 {
@@ -127,14 +135,16 @@ static void look_at_config(const struct look *l, struct config *c)
 		set_all(f, why_of((int)n));
 		return;
 	}
-	/* All ones, or another's ids: it went away, or fell asleep, while we looked. */
-	if (config_parse(bytes, (size_t)n, c) ||
-	    (l->g->vendor && (c->vendor != l->g->vendor || c->device != l->g->device))) {
+	/* All ones: it went away, or fell asleep, while we looked. */
+	if (config_parse(bytes, (size_t)n, c) || is_another(l->g, c)) {
 		set_all(f, WHY_GARBLED);
 		*c = (struct config) { 0 };
 		return;
 	}
 	take_config(f, c);
+	/* Of a virtual function the bit is always 0: its physical function decides. */
+	if (l->g->physfn[0])
+		f->memory_decode = fact_unknown(WHY_NOT_APPLICABLE);
 }
 
 /* --- the sizes of BARs ----------------------------------------------------------------------------- */

@@ -45,16 +45,21 @@ is "without a power state nothing is asked" 'a["awake"] is None and a["live"]["m
 # --- a sensor fails while the device is awake ---
 copy sensor
 rm "$tree/$amd/gpu_metrics" "$tree/$amd/hwmon/hwmon3/temp2_input" "$tree/$xe/hwmon/hwmon4/energy1_input" \
-	"$tree/$xe/hwmon/hwmon4/energy2_input"
+	"$tree/$xe/hwmon/hwmon4/energy2_input" "$tree/$xe/hwmon/hwmon4/temp3_input"
 cat >"$tree/answers/errors.json" <<EOF
 {"$amd/gpu_metrics": "EPERM", "$amd/hwmon/hwmon3/temp2_input": "EPERM",
- "$xe/hwmon/hwmon4/energy1_input": "EIO", "$xe/hwmon/hwmon4/energy2_input": "ENODEV"}
+ "$xe/hwmon/hwmon4/energy1_input": "EIO", "$xe/hwmon/hwmon4/energy2_input": "EREMOTEIO",
+ "$xe/hwmon/hwmon4/temp3_input": "EOPNOTSUPP"}
 EOF
 answers "a sensor that fails"
 is "amdgpu's EPERM means that it fell asleep" \
 	'a["live"]["metrics_why"] == "asleep" and a["live"]["temp_hotspot_mc_why"] == "asleep"'
 is "the other sensors are read" 'a["power_mw"] == 231000 and a["live"]["temp_memory_mc"] == 84000'
 is "EIO is garbled" 'x["live"]["energy_uj_why"] == "garbled" and x["live"]["core_mhz"] == 2650'
+is "what this chip has not is not exported" 'x["live"]["temp_memory_mc_why"] == "not exported"'
+exits "a capture of it" 0 "$BERTH" probe -q --machine "$tree" --capture "$T/cap-sensor"
+run "$BERTH" probe -q --machine "$T/cap-sensor" --json
+cmp -s "$T/out" "$T/answer.json" && ok "and it replays" || fail "and it replays" "$(diff "$T/answer.json" "$T/out" | head -n 5)"
 
 # --- the device answers with all ones ---
 copy ones

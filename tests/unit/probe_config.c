@@ -126,6 +126,12 @@ static void hostile(void **state)
 	put(&s, 0, 2, 0x1002);
 	assert_int_equal(config_parse(s.b, sizeof(s.b), &c), 0);
 	assert_int_equal(c.n_caps, 0);
+	/* A virtual function */
+	header(&s, 0x60);
+	express(&s, 0, 0);
+	put(&s, 0, 4, UINT32_MAX);
+	assert_int_equal(config_parse(s.b, sizeof(s.b), &c), 0);
+	assert_int_equal(c.n_caps, 1);
 	/* Chains that turn in a circle. */
 	header(&s, 0x40);
 	cap(&s, 0x40, 0x01, 0x50);
