@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -251,19 +252,31 @@ static int read_evidence(struct collect *c, struct err *e)
 	return rc;
 }
 
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static int collect(struct collect *c, struct err *e)
 {
 	struct report *r = &c->run->scan;
+	int64_t start = now_us();
 
 	r->cpu = cpu_unknown();
 	if (!c->s.m->live)
 		c->s.errors = answer(c, "errors");
 	host_read(&c->s, r);
 	int scan_rc = sysfs_scan(&c->s, r);
+	int64_t scanned = now_us();
 
 	for (uint32_t i = 0; i < r->n_gpus; i++)
 		hwmon_read(&c->s, &r->gpus[i], c->w->wake);
 	read_sections(c);
+	c->run->took_us.scan = scanned - start;
+	c->run->took_us.files = now_us() - scanned;
 	ask_topo(c);
 	int rc = check_readable(c, scan_rc, e);
 
@@ -274,6 +287,7 @@ static int collect(struct collect *c, struct err *e)
 	ask_nvml(c);
 	run_merge(c->run);
 	ask_sections(c);
+	c->run->took_us.rest = now_us() - start - c->run->took_us.scan - c->run->took_us.files;
 	return read_evidence(c, e);
 }
 

@@ -232,12 +232,23 @@ static void tell_sources(const struct log *log, const struct run *run)
 			   run->nvml.n);
 }
 
+static void tell_times(const struct log *log, const struct run *run)
+{
+	log_detail(
+		log,
+		"the bus took %.1f ms, the subjects' files %.1f ms, libraries and drivers %.1f ms",
+		(double)run->took_us.scan / 1000, (double)run->took_us.files / 1000,
+		(double)run->took_us.rest / 1000);
+}
+
 static int answer(const struct options *o, struct run *run, struct record **rec,
 		  const struct log *log, struct err *e)
 {
 	int rc;
 
 	tell_sources(log, run);
+	if (o->verbose > 1)
+		tell_times(log, run);
 	if (*rec) {
 		rc = record_finish(rec, e);
 		if (rc)

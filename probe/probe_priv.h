@@ -164,6 +164,9 @@ struct run {
 	struct drm_view drm;
 	struct topo_view topo;
 	struct nvml_view nvml;
+	struct {
+		int64_t scan, files, rest;
+	} took_us;	  /* listing the bus; the subjects' files; libraries, drivers and deciding */
 	uint32_t n_notes; /* answers of a captured machine that were ignored, for stderr */
 	char notes[4][200];
 };

@@ -166,18 +166,21 @@ static bool read_client(const struct walk *w, const char *fd, struct claim *clai
 	return !info.pdev[0] || addr_compare(info.pdev, g->pci) == 0;
 }
 
-static void look_at_fd(struct walk *w, int dir, const char *fd, struct claim *claim)
+/* False: the process does not let us look, at this descriptor or any other. */
+static bool look_at_fd(struct walk *w, int dir, const char *fd, struct claim *claim)
 {
 	char target[64];
 	ssize_t n = readlinkat(dir, fd, target, sizeof(target));
 
+	if (n < 0 && (errno == EACCES || errno == EPERM))
+		return false;
 	if (n <= 0 || (size_t)n >= sizeof(target))
-		return;
+		return true;
 	target[n] = '\0';
 	const struct node *node = node_of(w, target);
 
 	if (!node)
-		return;
+		return true;
 	struct claim one = *claim;
 
 	one.gpu = node->gpu;
@@ -187,6 +190,7 @@ static void look_at_fd(struct walk *w, int dir, const char *fd, struct claim *cl
 	claim->broker = one.broker;
 	if (!node->client || read_client(w, fd, &one))
 		claims_add(w->c, &one);
+	return true;
 }
 
 static void look_at(struct walk *w, uint32_t pid)
@@ -211,9 +215,15 @@ static void look_at(struct walk *w, uint32_t pid)
 	if (!d)
 		return;
 	take_fd(&fd);
-	for (int i = 0; i < DESCRIPTORS_MAX && (de = readdir(d)); i++)
-		if (de->d_name[0] >= '0' && de->d_name[0] <= '9')
-			look_at_fd(w, dirfd(d), de->d_name, &claim);
+	for (int i = 0; i < DESCRIPTORS_MAX && (de = readdir(d)); i++) {
+		if (de->d_name[0] < '0' || de->d_name[0] > '9')
+			continue;
+		/* In a user name space the folder may be open to us and its links not. */
+		if (!look_at_fd(w, dirfd(d), de->d_name, &claim)) {
+			w->unseen++;
+			return;
+		}
+	}
 }
 
 /* The names in a folder that are numbers: processes, in no order. */
