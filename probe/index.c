@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "probe/api_priv.h"
 #include "probe/lines_priv.h"
 #include "probe/section.h"
 
@@ -16,7 +17,7 @@ static const struct field rows[] = {
 	FIELD(struct index_map, drm_render, FIELD_FACT, UNIT_NONE, NULL),
 	FIELD(struct index_map, nvml, FIELD_FACT, UNIT_NONE, "NVML"),
 	FIELD(struct index_map, cuda, FIELD_FACT, UNIT_NONE, "CUDA"),
-	FIELD(struct index_map, cuda_fastest, FIELD_FACT, UNIT_NONE, "CUDA, fastest first,"),
+	FIELD(struct index_map, cuda_fastest, FIELD_FACT, UNIT_NONE, "CUDA by speed"),
 	FIELD(struct index_map, hip, FIELD_FACT, UNIT_NONE, "HIP"),
 	FIELD(struct index_map, vulkan, FIELD_FACT, UNIT_NONE, "Vulkan"),
 	FIELD(struct index_map, vulkan_loader, FIELD_FACT, UNIT_NONE, "Vulkan's loader"),
@@ -162,6 +163,102 @@ static struct fact *fact_at(struct index_map *m, size_t offset)
 	return (struct fact *)(void *)((char *)m + offset);
 }
 
+/* --- what the interfaces say, with --wake --- */
+
+#define API_TIMEOUT_MS 10000 /* a card that wakes, and a driver that starts, take seconds */
+
+/* Whose numbers an interface's list gives. */
+static const struct {
+	bool (*serves)(const struct gpu *g);
+	size_t offset;
+} apis[API_COUNT] = {
+	[API_CUDA] = { serves_cuda, offsetof(struct index_map, cuda) },
+	[API_CUDA_FASTEST] = { serves_cuda, offsetof(struct index_map, cuda_fastest) },
+	[API_HIP] = { serves_hip, offsetof(struct index_map, hip) },
+	[API_LEVEL_ZERO] = { serves_level_zero, offsetof(struct index_map, level_zero) },
+	[API_VULKAN] = { gpu_can_compute, offsetof(struct index_map, vulkan_loader) },
+};
+
+static bool any_served(const struct report *r, enum api a)
+{
+	for (uint32_t i = 0; i < r->n_gpus; i++)
+		if (apis[a].serves(&r->gpus[i]))
+			return true;
+	return false;
+}
+
+static json_t *index_ask(const struct run *run, const struct want *w)
+{
+	json_t *o;
+
+	if (!w->wake || !any_served(&run->merged, API_VULKAN))
+		return NULL;
+	o = json_answer("berth.answer.api/1");
+	for (enum api a = 0; a < API_COUNT; a++) {
+		struct api_list l;
+
+		if (!any_served(&run->merged, a))
+			continue;
+		api_ask(a, API_TIMEOUT_MS, &l);
+		json_object_set_new(o, api_name(a), api_list_to_json(&l));
+	}
+	return o;
+}
+
+/* The number of a GPU in a list; Level Zero counts within each of its drivers. */
+static struct fact number_in(const struct api_list *l, const struct gpu *g)
+{
+	int64_t n = 0;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct api_device *d = &l->devices[i];
+
+		n = i && d->driver != l->devices[i - 1].driver ? 0 : n;
+		if (d->pci[0] && addr_compare(d->pci, g->pci) == 0)
+			return fact_of(n, SRC_API);
+		n++;
+	}
+	return fact_unknown(WHY_NOT_EXPORTED);
+}
+
+/* Of a GPU that two drivers list, the device that the engine takes is the one. */
+static void take_vulkan(const struct api_list *l, struct gpu *g)
+{
+	uint32_t chosen[API_DEVICES_MAX], n = api_vulkan_choice(l, chosen);
+
+	g->index.vulkan = fact_unknown(WHY_NOT_EXPORTED);
+	for (uint32_t k = 0; k < n; k++) {
+		const struct api_device *d = &l->devices[chosen[k]];
+
+		if (!d->pci[0] || addr_compare(d->pci, g->pci) != 0)
+			continue;
+		g->index.vulkan = fact_of(k, SRC_API);
+		g->index.vulkan_loader = fact_of(chosen[k], SRC_API);
+	}
+}
+
+static void index_take(struct report *r, const json_t *answer)
+{
+	for (enum api a = 0; a < API_COUNT; a++) {
+		const json_t *o = json_object_get(answer, api_name(a));
+		struct api_list l;
+
+		api_list_from_json(&l, o);
+		/* Who did not answer refutes no rule. */
+		if (!o || l.why)
+			continue;
+		for (uint32_t i = 0; i < r->n_gpus; i++) {
+			struct gpu *g = &r->gpus[i];
+
+			if (!apis[a].serves(g))
+				continue;
+			*fact_at(&g->index, apis[a].offset) = number_in(&l, g);
+			if (a == API_VULKAN)
+				take_vulkan(&l, g);
+		}
+	}
+}
+
 static void index_decide(struct report *r, struct gpu *g)
 {
 	struct index_map *m = &g->index;
@@ -171,7 +268,8 @@ static void index_decide(struct report *r, struct gpu *g)
 	for (const struct rule *rule = rules; rule < rules + ARRAY_LEN(rules); rule++) {
 		struct fact *f = fact_at(m, rule->offset);
 
-		if (!fact_known(f))
+		/* An interface that was asked and does not list it knows better. */
+		if (!fact_known(f) && f->why == WHY_NONE)
 			*f = number_by(rule, r, g);
 	}
 	if (!fact_known(&m->nvml) && m->nvml.why == WHY_NONE && !serves_cuda(g))
@@ -214,6 +312,9 @@ static void index_text(FILE *to, const struct gpu *g, const struct report *r, bo
 
 const struct section section_index = {
 	.name = "index",
+	.answer = "api",
+	.ask = index_ask,
+	.take = index_take,
 	.decide = index_decide,
 	.json = index_json,
 	.text = index_text,

@@ -6,6 +6,7 @@ probe.lib := \
 	amdids.c \
 	advice.c \
 	answers.c \
+	api.c \
 	capture.c \
 	check.c \
 	child.c \
@@ -58,6 +59,7 @@ probe.lib := \
 	select.c \
 	source.c \
 	src_config.c \
+	src_api.c \
 	src_drm.c \
 	src_hwmon.c \
 	src_nvml.c \

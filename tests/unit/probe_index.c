@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "probe/api_priv.h"
 #include "probe/format.h"
 #include "probe/section.h"
 #include "tests/unit/harness.h"
@@ -228,6 +229,72 @@ static void test_slurm(void **state)
 	assert_line(text, "# left out: 0000:03:00.0  NVIDIA 10de:2684: no driver that can compute");
 }
 
+static struct api_list api;
+
+static void lists(const char *pci, uint32_t type, uint32_t vendor, uint32_t driver_id,
+		  uint32_t same)
+{
+	struct api_device *d = &api.devices[api.n++];
+
+	*d = (struct api_device) {
+		.type = type, .vendor = vendor, .driver_id = driver_id, .same = same
+	};
+	text_copy(d->pci, sizeof(d->pci), pci);
+}
+
+static void test_engine_chooses_devices(void **state)
+{
+	uint32_t chosen[API_DEVICES_MAX];
+
+	(void)state;
+	api.n = 0;
+	lists("0000:01:00.0", 2, 0x10de, 4, 0);
+	lists("0000:03:00.0", 2, 0x1002, 2, 1); /* AMDVLK */
+	lists("0000:05:00.0", 2, 0x8086, 6, 2);
+	lists("0000:03:00.0", 2, 0x1002, 3, 1); /* RADV shows the same card, and is preferred */
+	lists("", 4, 0x10005, 13, 4);           /* llvmpipe */
+	assert_int_equal(api_vulkan_choice(&api, chosen), 3);
+	assert_int_equal(chosen[0], 0);
+	assert_int_equal(chosen[1], 2);
+	assert_int_equal(chosen[2], 3);
+
+	api.devices[2].lacking = true;
+	assert_int_equal(api_vulkan_choice(&api, chosen), 2);
+
+	/* Software alone is no device; anything else is better than none. */
+	api.n = 0;
+	lists("", 4, 0x10005, 13, 0);
+	assert_int_equal(api_vulkan_choice(&api, chosen), 0);
+	lists("", 3, 0x1af4, 22, 1);
+	assert_int_equal(api_vulkan_choice(&api, chosen), 1);
+	assert_int_equal(chosen[0], 1);
+}
+
+static void test_interfaces_know_better(void **state)
+{
+	struct gpu *a = add("0000:01:00.0", "nvidia", GPU_DISCRETE);
+	struct gpu *b = add("0000:02:00.0", "nvidia", GPU_DISCRETE);
+	json_t *answer = json_object(), *o;
+
+	(void)state;
+	api = (struct api_list) { 0 };
+	lists("0000:02:00.0", 0, 0, 0, 0);
+	o = api_list_to_json(&api);
+	json_object_set_new(answer, "cuda", o);
+	api = (struct api_list) { .why = WHY_TIMEOUT };
+	json_object_set_new(answer, "vulkan", api_list_to_json(&api));
+	section_index.take(&r, answer);
+	decide();
+	assert_int_equal(b->index.cuda.v, 0);
+	assert_int_equal(b->index.cuda.src, SRC_API);
+	/* Not listed: the rule that gave it a number is refuted. */
+	assert_false(fact_known(&a->index.cuda));
+	/* Who did not answer refutes nothing. */
+	assert_int_equal(b->index.vulkan.v, 1);
+	assert_int_equal(b->index.vulkan.src, SRC_GUESS);
+	json_decref(answer);
+}
+
 static void check_order(const char *list, int n, const unsigned *want)
 {
 	unsigned cpus[16];
@@ -272,6 +339,8 @@ int main(void)
 		cmocka_unit_test_setup(test_env_layers, setup),
 		cmocka_unit_test_setup(test_env_says_what_is_unknown, setup),
 		cmocka_unit_test_setup(test_slurm, setup),
+		cmocka_unit_test_setup(test_engine_chooses_devices, setup),
+		cmocka_unit_test_setup(test_interfaces_know_better, setup),
 		cmocka_unit_test_setup(test_ordered_lists, setup),
 	};
 
