@@ -88,6 +88,12 @@ static bool is_in_use(const struct fact_text *driver)
 	return true;
 }
 
+/* It waits for a guest, or is at one already. */
+static bool is_kept(const struct gpu *g)
+{
+	return fact_text_known(&g->driver) && !is_in_use(&g->driver);
+}
+
 static enum isolation isolation_of(const struct gpu *g)
 {
 	const struct passthrough *p = &g->place;
@@ -177,6 +183,12 @@ static void reason(struct passthrough *p, const char *fmt, ...)
 	text_clean(p->reasons[p->n_reasons++]); /* a name may be cut inside a character */
 }
 
+static void add_function(struct text *t, const struct peer *p)
+{
+	text_add(t, "%s%s (%.16s)", t->len ? ", " : "", p->pci,
+		 fact_text_known(&p->driver) ? p->driver.v : "driver unknown");
+}
+
 static void judge_group(const struct gpu *g, struct passthrough *p)
 {
 	char list[80] = "";
@@ -198,9 +210,7 @@ static void judge_group(const struct gpu *g, struct passthrough *p)
 		    !is_in_use(&peer->driver))
 			continue;
 		if (n++ < 2)
-			text_add(&t, "%s%s (%.16s)", t.len ? ", " : "", peer->pci,
-				 fact_text_known(&peer->driver) ? peer->driver.v
-								: "driver unknown");
+			add_function(&t, peer);
 		else
 			more++;
 	}
@@ -223,13 +233,11 @@ static void judge_card(const struct gpu *g, struct passthrough *p)
 	struct text t;
 
 	text_init(&t, list, sizeof(list));
-	for (uint32_t i = 0; i < p->n_peers; i++) {
+	for (uint32_t i = 0; is_kept(g) && i < p->n_peers; i++) {
 		const struct peer *peer = &p->peers[i];
 
-		if (peer->same_slot && !is_in_use(&g->driver) && is_in_use(&peer->driver))
-			text_add(&t, "%s%s (%.16s)", t.len ? ", " : "", peer->pci,
-				 fact_text_known(&peer->driver) ? peer->driver.v
-								: "driver unknown");
+		if (peer->same_slot && is_in_use(&peer->driver))
+			add_function(&t, peer);
 	}
 	if (t.len)
 		reason(p, "of the same card the host uses %s", list);
@@ -241,8 +249,9 @@ static void judge_users(const struct gpu *g, struct passthrough *p)
 	char list[64] = "";
 	struct text t;
 
-	if (!is_in_use(&g->driver))
+	if (is_kept(g))
 		return;
+	/* Without a driver too: the firmware's frame buffer may be what shows the console. */
 	if (fact_known(&g->boot_vga) && g->boot_vga.v)
 		reason(p, "it is the firmware's boot display");
 	text_init(&t, list, sizeof(list));

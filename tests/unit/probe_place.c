@@ -221,6 +221,9 @@ static void users_keep_it(void **state)
 	(void)state;
 	g->boot_vga = fact_of(1, SRC_SYSFS);
 	assert_reason(g, "boot display");
+	g->driver = fact_text_unknown(WHY_NO_DRIVER);
+	assert_reason(g, "boot display");
+	g->driver = fact_text_of("amdgpu", SRC_SYSFS);
 	g->boot_vga = fact_of(0, SRC_SYSFS);
 	g->holders.n_displays = 1;
 	strcpy(d->connector, "DP-1");
