@@ -141,6 +141,15 @@ static bool has_word(const struct doctor_check *c, const char *text)
 	return false;
 }
 
+bool checks_name_line(const char *text)
+{
+	for (const struct subject *s = subjects; s->name; s++)
+		for (const struct doctor_check *c = s->checks; c->id; c++)
+			if (has_word(c, text))
+				return true;
+	return false;
+}
+
 void test_log(const struct exam *x, bool (*also)(const struct exam *x, const struct kline *l))
 {
 	const struct kmsg *k = &x->ev->log;

@@ -12,9 +12,9 @@
 #include "base/own.h"
 #include "base/text.h"
 
-#define FILES_MAX  20000
-#define VALUE_MAX  65536
-#define CONFIG_MAX 64 /* the standard header: what everybody may read */
+#define FILES_MAX 20000
+#define VALUE_MAX 65536
+#define HEX_MAX   256 /* of config: everybody may read 64, root all of it */
 
 enum ev_kind {
 	EV_TEXT,  /* as it is */
@@ -128,27 +128,26 @@ static const struct {
 	const char *name;
 	enum ev_kind kind;
 	bool when_awake; /* reading it resumes the function: only when all above it are active */
-	bool bridges;	 /* of bridges only */
 } of_function[] = {
-	{ "vendor", EV_TEXT, false, false },
-	{ "device", EV_TEXT, false, false },
-	{ "class", EV_TEXT, false, false },
-	{ "resource", EV_TEXT, false, false },
-	{ "enable", EV_TEXT, false, false },
-	{ "driver", EV_LINK, false, false },
-	{ "driver_override", EV_TEXT, false, false },
-	{ "power_state", EV_TEXT, false, false },
-	{ "d3cold_allowed", EV_TEXT, false, false },
-	{ "power/control", EV_TEXT, false, false },
-	{ "power/runtime_status", EV_TEXT, false, false },
-	{ "reset_method", EV_TEXT, false, false },
-	{ "aer_dev_correctable", EV_TEXT, false, false },
-	{ "aer_dev_nonfatal", EV_TEXT, false, false },
-	{ "aer_dev_fatal", EV_TEXT, false, false },
-	{ "config", EV_HEX, true, true },
+	{ "vendor", EV_TEXT, false },
+	{ "device", EV_TEXT, false },
+	{ "class", EV_TEXT, false },
+	{ "resource", EV_TEXT, false },
+	{ "enable", EV_TEXT, false },
+	{ "driver", EV_LINK, false },
+	{ "driver_override", EV_TEXT, false },
+	{ "power_state", EV_TEXT, false },
+	{ "d3cold_allowed", EV_TEXT, false },
+	{ "power/control", EV_TEXT, false },
+	{ "power/runtime_status", EV_TEXT, false },
+	{ "reset_method", EV_TEXT, false },
+	{ "aer_dev_correctable", EV_TEXT, false },
+	{ "aer_dev_nonfatal", EV_TEXT, false },
+	{ "aer_dev_fatal", EV_TEXT, false },
+	{ "config", EV_HEX, true },
 };
 
-/* Words of kernel-log lines that may matter to a GPU. */
+/* Words of kernel-log lines that may matter to a GPU, besides those that checks name. */
 static const char *const log_words[] = {
 	"pci ", "pci_bus", "pcieport", "pciehp", "PCI:", "AER:", "DPC:", "thunderbolt", "DMAR", "AMD-Vi",
 	"iommu", "NVRM", "nvidia", "amdgpu", "kfd", "i915 ", "xe ", "nouveau", "nova", "vfio", "drm",
@@ -181,7 +180,7 @@ static bool has_any(const char *text, const char *const *words)
 
 bool evidence_log_wanted(const char *text)
 {
-	return has_any(text, log_words) && !has_any(text, log_never);
+	return (has_any(text, log_words) || checks_name_line(text)) && !has_any(text, log_never);
 }
 
 static void keep_matching_lines(char *text, const char *const *words)
@@ -297,8 +296,8 @@ static void read_link(struct reader *rd, const char *path)
 
 static void read_hex(struct reader *rd, const char *path)
 {
-	unsigned char bytes[CONFIG_MAX];
-	char hex[2 * CONFIG_MAX + 1];
+	unsigned char bytes[HEX_MAX];
+	char hex[2 * HEX_MAX + 1];
 	long n = src_read_bytes(rd->s, path, bytes, sizeof(bytes));
 
 	if (n >= 0)
@@ -434,10 +433,7 @@ static void read_function(struct reader *rd, const struct ev_function *f)
 	char path[PATH_SIZE];
 
 	for (size_t i = 0; i < ARRAY_LEN(of_function); i++) {
-		bool bridge = f->role == EV_BRIDGE;
-
-		if ((of_function[i].when_awake && g->awake != AWAKE_YES) ||
-		    (of_function[i].bridges && !bridge))
+		if (of_function[i].when_awake && g->awake != AWAKE_YES)
 			continue;
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", f->dir, of_function[i].name) <
 		    sizeof(path))

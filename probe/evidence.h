@@ -100,5 +100,7 @@ extern const char *const ev_programs[];
 
 /* Lines of the kernel log that are kept (dmesg's text without the time). */
 bool evidence_log_wanted(const char *text);
+/* Whether a check's row names a word of this line (doctor.c). */
+bool checks_name_line(const char *text);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "probe/doctor_priv.h"
 #include "probe/link_priv.h"
 #include "probe/probe_priv.h"
 
@@ -152,9 +153,26 @@ static void unpack(int root, char *at, char *end)
 	}
 }
 
+/* Whatever a machine shows, no two remedies exclude each other, and what is found can be printed. */
+static void examine(const struct evidence *ev)
+{
+	own_free struct findings *f = doctor_examine(ev);
+	const struct finding *a, *b;
+
+	if (!f)
+		return;
+	if (findings_contradict(f, &a, &b))
+		abort();
+	for (uint32_t i = 0; i < f->n; i++)
+		if (!f->list[i].where[0] ||
+		    strcmp(text_clean(f->list[i].value), f->list[i].value) != 0)
+			abort();
+}
+
 static void probe_folder(const char *dir)
 {
-	const struct want want = { .check = true };
+	struct evidence *ev = NULL;
+	const struct want want = { .check = true, .evidence = &ev };
 	struct err e = { 0 };
 	struct run *run = NULL;
 	struct machine m;
@@ -177,10 +195,12 @@ static void probe_folder(const char *dir)
 		free(text);
 		json_decref(o);
 		probe_select(&run->merged, run->merged.gpus[0].name.v, index, &e);
+		examine(ev);
 		free(run);
 	} else if (!e.text[0]) {
 		abort(); /* a failure without its sentence */
 	}
+	evidence_free(ev);
 	machine_close(&m);
 }
 
