@@ -237,8 +237,8 @@ static struct fact amdgpus_word(const struct look *l)
 	const struct gpu *g = l->g;
 	char buf[256];
 
-	if (src_read_in(l->s, l->dir, "mem_info_vram_vendor", buf, sizeof(buf)) >= 0 ||
-	    src_read_in(l->s, l->dir, "board_info", buf, sizeof(buf)) >= 0)
+	if (src_read_in(l->s, l->dir, "mem_info_vram_vendor", buf, sizeof(buf)) != -ENOENT ||
+	    src_read_in(l->s, l->dir, "board_info", buf, sizeof(buf)) != -ENOENT)
 		return fact_of(0, SRC_SYSFS);
 	if (!fact_known(&g->vram_total) || !fact_known(&g->gtt_total))
 		return fact_unknown(WHY_NOT_EXPORTED);

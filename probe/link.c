@@ -90,21 +90,17 @@ static void read_end(const struct source *s, const char *dir, bool ask, struct l
 	e->width = read_word(s, dir, "current_link_width", parse_link_width);
 }
 
-/* The last address in the first `len` bytes of a folder's name; its place, or -1. */
+/* The address that the first `len` bytes of a folder's name end in: its place there, or -1. */
 static int last_address(const char *dir, size_t len, char addr[24])
 {
-	while (len) {
-		size_t start = len;
+	size_t start = len;
 
-		while (start && dir[start - 1] != '/')
-			start--;
-		if (len - start < 24) {
-			snprintf(addr, 24, "%.*s", (int)(len - start), dir + start);
-			return addr_ok(addr) ? (int)start : -1;
-		}
+	while (start && dir[start - 1] != '/')
+		start--;
+	if (len - start >= 24)
 		return -1;
-	}
-	return -1;
+	snprintf(addr, 24, "%.*s", (int)(len - start), dir + start);
+	return addr_ok(addr) ? (int)start : -1;
 }
 
 /* From the function upwards: .../0000:00:01.0/0000:01:00.0 holds two ends. */
