@@ -110,7 +110,8 @@ void ioctl_facts(const struct drm_memory *m, struct ioctl_fn *f)
 
 struct job {
 	const struct gpu *g;
-	bool waking;
+	bool waking;     /* it sleeps now, and may be woken */
+	bool only_awake; /* asking would wake it, which is not allowed */
 };
 
 struct jobs {
@@ -123,21 +124,40 @@ struct reply {
 	struct drm_memory memory;
 };
 
+/* It was awake when the files were read; since then another device may have taken its time to answer. */
+static bool fell_asleep(const struct machine *m, const char *pci)
+{
+	char path[PATH_SIZE], status[64];
+
+	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/power/runtime_status", pci);
+	return machine_read(m, path, status, sizeof(status)) > 0 &&
+	       parse_runtime_status(status) == AWAKE_NO;
+}
+
 static void work(int to, void *arg)
 {
 	const struct jobs *j = arg;
+	struct err e = { 0 };
+	struct machine m;
 
+	if (machine_open(&m, NULL, &e))
+		return;
 	for (uint32_t i = j->next; i < j->n; i++) {
 		const struct gpu *g = j->all[i].g;
 		struct reply r = { 0 };
 
-		r.rc = drm_ask_memory(g->drm_render.v, g->driver.v, &r.memory);
+		if (j->all[i].only_awake && fell_asleep(&m, g->pci))
+			r.rc = -EAGAIN;
+		else
+			r.rc = drm_ask_memory(g->drm_render.v, g->driver.v, &r.memory);
 		child_send(to, &r, sizeof(r));
 	}
 }
 
 static enum why why_ioctl(int rc)
 {
+	if (rc == -EAGAIN)
+		return WHY_ASLEEP;
 	/* An older driver, or a container that has no nodes. */
 	return rc == -EINVAL || rc == -ENOTTY ? WHY_NOT_EXPORTED : why_of(rc);
 }
@@ -186,7 +206,9 @@ static void find_jobs(const struct run *run, const struct want *w, struct jobs *
 		    !fact_text_known(&g->drm_render) || is_told(g))
 			continue;
 		if (g->awake == AWAKE_YES || !wakes || w->wake)
-			j->all[j->n++] = (struct job) { .g = g, .waking = g->awake != AWAKE_YES };
+			j->all[j->n++] = (struct job) { .g = g,
+							.waking = g->awake != AWAKE_YES,
+							.only_awake = wakes && !w->wake };
 	}
 }
 

@@ -242,7 +242,8 @@ static struct limit largest_in_ram(const struct report *r, const struct gpu *g)
 			   .how = "the machine's available RAM is unknown" };
 
 	if (gtt)
-		at_most(&l, &gtt->free, "GTT that is free");
+		at_most(&l, fact_known(&gtt->free) ? &gtt->free : &gtt->total,
+			fact_known(&gtt->free) ? "GTT that is free" : "all of GTT");
 	at_most(&l, &m->page_limit, "the module parameter ttm.pages_limit");
 	at_most(&l, &m->system_total, "the RAM that the driver offers to the GPU");
 	at_most(&l, &r->cpu.ram_available, "RAM that is available now");

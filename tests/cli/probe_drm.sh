@@ -98,6 +98,15 @@ asks "hang" 0 renderD128=nouveau:hang,renderD129=nouveau "$BERTH" probe
 [ $(($(date +%s) - before)) -le 6 ] && ok "a hang costs seconds" || fail "a hang costs seconds" "too long"
 line "a hang is a time-out" 'memory unknown (timed out)'
 line "the next device still answers" '7.9 GiB on the card, 96.0 MiB used'
+# While the first hangs, the second falls asleep: whoever asks it now would wake it.
+status=$(find "$tree" -path '*0000:02:00.0/power/runtime_status')
+(sleep 1 && echo suspended >"$status") &
+asks "falls asleep" 0 renderD128=nouveau:hang,renderD129=nouveau "$BERTH" probe
+wait
+grep -q 'open.*renderD129' "$T/log" && fail "who fell asleep is not asked" "$(cat "$T/log")" ||
+	ok "who fell asleep is not asked"
+line "and it is said of the second" 'unknown (asleep)'
+echo active >"$status"
 asks "crash" 0 renderD128=nouveau:crash,renderD129=nouveau "$BERTH" probe
 line "a crash is an unknown" 'memory unknown (garbled)'
 line "the next one still answers" '7.9 GiB on the card, 96.0 MiB used'

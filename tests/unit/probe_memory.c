@@ -86,6 +86,12 @@ static void apu(void **state)
 	assert_int_equal(g->memory.largest_alloc.v, 96 * GIB);
 	assert_non_null(strstr(g->memory.largest_alloc_how, "ttm.pages_limit"));
 
+	/* Without the used part, all of GTT is the bound, not all of RAM. */
+	g->memory.page_limit = fact_unknown(WHY_NOT_EXPORTED);
+	g->gtt_used = fact_unknown(WHY_GARBLED);
+	section_memory.decide(r, g);
+	assert_int_equal(g->memory.largest_alloc.v, 108 * GIB);
+
 	r->cpu.ram_available = fact_of(20 * GIB, SRC_PROC);
 	section_memory.decide(r, g);
 	assert_int_equal(g->memory.largest_alloc.v, 20 * GIB);
