@@ -39,10 +39,10 @@ static const struct field who_fields[] = {
  */
 static const struct {
 	const char *file;
-	bool wakes;
+	bool amdgpu, wakes;
 } serials[] = {
-	{ "unique_id", false },
-	{ "serial_number", true },
+	{ "unique_id", true, false },
+	{ "serial_number", false, true },
 };
 /* clang-format on */
 
@@ -79,12 +79,19 @@ static struct fact_text read_serial(const struct look *l, const char *file)
 	return n ? fact_text_of(buf, SRC_SYSFS) : fact_text_unknown(WHY_NOT_EXPORTED);
 }
 
+static bool is_amdgpu(const struct gpu *g)
+{
+	return fact_text_known(&g->driver) && strcmp(g->driver.v, "amdgpu") == 0;
+}
+
 static void read_serials(const struct look *l)
 {
 	struct fact_text *serial = &l->g->serial;
 
 	*serial = fact_text_unknown(WHY_NOT_EXPORTED);
 	for (size_t i = 0; i < ARRAY_LEN(serials); i++) {
+		if (serials[i].amdgpu && !is_amdgpu(l->g))
+			continue;
 		struct fact_text here = serials[i].wakes && !l->ask
 						? fact_text_unknown(WHY_ASLEEP)
 						: read_serial(l, serials[i].file);
@@ -110,8 +117,11 @@ static void read_identity(const struct look *l)
 {
 	struct gpu *g = l->g;
 
-	g->board = read_name(l, "product_name");
-	g->vbios = read_name(l, "vbios_version");
+	g->board = g->vbios = fact_text_unknown(WHY_NOT_EXPORTED);
+	if (is_amdgpu(g)) {
+		g->board = read_name(l, "product_name");
+		g->vbios = read_name(l, "vbios_version");
+	}
 	g->removable = src_fact_text(l->s, l->dir, "removable", SRC_SYSFS);
 	g->driver_override = src_fact_text(l->s, l->dir, "driver_override", SRC_SYSFS);
 	if (strcmp(g->driver_override.v, "(null)") == 0)
@@ -228,7 +238,7 @@ static struct fact_text read_partition(const struct look *l)
 	struct fact_text compute, memory;
 	char both[64];
 
-	if (!fact_text_known(&l->g->driver) || strcmp(l->g->driver.v, "amdgpu") != 0)
+	if (!is_amdgpu(l->g))
 		return fact_text_unknown(WHY_NOT_EXPORTED);
 	if (!l->ask)
 		return fact_text_unknown(WHY_ASLEEP);
@@ -246,7 +256,7 @@ static void read_division(const struct look *l)
 	char path[PATH_SIZE], name[MACHINE_NAME_MAX];
 
 	g->vfs_total = count_of(l, "sriov_totalvfs");
-	g->vfs = count_of(l, "sriov_numvfs");
+	g->vfs = fact_known(&g->vfs_total) ? count_of(l, "sriov_numvfs") : g->vfs_total;
 	if ((size_t)snprintf(path, sizeof(path), "%s/physfn", l->dir) < sizeof(path) &&
 	    src_link_name(l->s, path, name, sizeof(name)) == 0 && addr_ok(name))
 		text_copy(g->physfn, sizeof(g->physfn), name);
