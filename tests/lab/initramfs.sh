@@ -6,7 +6,7 @@ set -eu
 : "${BUILD:=build}"
 kernel=$1 out=$2
 # What the lab itself talks through; drivers of the GPUs that QEMU has; VFIO.
-modules='virtio_pci virtio_console bochs|bochs_drm cirrus|cirrus_qemu virtio_gpu vfio_pci'
+modules='virtio_pci virtio_console bochs|bochs_drm cirrus|cirrus_qemu virtio_gpu vgem vfio_pci'
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 trap 'exit 130' INT TERM

@@ -43,10 +43,24 @@ def berth(*args):
     return done.returncode, done.stdout
 
 
+def lines(name):
+    """An object a line."""
+    return [json.loads(line) for line in text(name).splitlines()]
+
+
+def invalid(schema, answer):
+    """What the schema has against it; nothing, if it is valid."""
+    done = subprocess.run([sys.executable, "tests/validate.py", f"docs/schema/{schema}.json", "-"],
+                          input=answer.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    return done.stdout.decode()
+
+
 def valid(name, schema, file):
-    done = subprocess.run([sys.executable, "tests/validate.py", f"docs/schema/{schema}.json", str(FILES / file)],
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-    same(name, done.stdout.decode(), "")
+    same(name, invalid(schema, text(file)), "")
+
+
+def valid_lines(name, schema, file):
+    same(name, "".join(invalid(schema, line) for line in text(file).splitlines()), "")
 
 
 def replays(name, capture, answer):
@@ -61,15 +75,17 @@ def replays(name, capture, answer):
 
 
 def truth():
-    """The kernel's own files, as the guest's scripts wrote them down: address -> key -> value."""
+    """The kernel's own files of all functions, as a guest's script wrote them down: address -> key -> value."""
     facts = {}
     for line in text("truth").splitlines():
         address, key, value = (line.split(" ", 2) + [""])[:3]
         facts.setdefault(address, {})[key] = value.strip()
-    return {a: f for a, f in facts.items() if is_ours(int(f["class"], 16))}
+    return facts
 
 
-def is_ours(cls):
+def is_ours(facts):
+    """Display functions, co-processors and accelerators."""
+    cls = int(facts["class"], 16)
     return cls >> 16 == 0x03 or cls >> 8 in (0x0B40, 0x1200)
 
 

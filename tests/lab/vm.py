@@ -1,6 +1,7 @@
 """Boot one case of the lab in QEMU and print its results: vm.py CASE-FOLDER KERNEL-FOLDER INITRAMFS OUT.
 
-The machine is emulated (TCG) on purpose: it needs no rights and is the same everywhere. Two virtio ports
+The machine is emulated (TCG) on purpose: it needs no rights and is the same everywhere. One thread does it:
+with one for each processor, a guest with four on a busy host with two was seen to starve. Two virtio ports
 lead out of the guest. On `berth.ctl` go lines: results (`ok NAME`, `FAIL NAME: why`, `skip NAME: why`),
 which are printed; `qmp JSON`, which is done and answered by a line of JSON; and `done`, after which the
 guest waits for a line. `berth.out` carries a tar of the guest's /out, which is unpacked into OUT/files.
@@ -75,7 +76,7 @@ def command(case, kernel, initramfs, out, fds):
         f.write(case_archive(case, out))
     words = ["console=ttyS0", "panic=-1", "quiet", *case.cmdline]
     line = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
-            "-no-reboot", "-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512",
+            "-no-reboot", "-accel", "tcg,thread=single", "-cpu", "max", "-m", "512",
             "-kernel", f"{kernel}/vmlinuz", "-initrd", str(out / "initramfs"), "-append", " ".join(words),
             "-serial", f"file:{out}/console",
             "-chardev", f"socket,id=qmp,fd={fds['qmp']}", "-mon", "chardev=qmp,mode=control",

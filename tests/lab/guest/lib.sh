@@ -89,10 +89,15 @@ load() {
 # port NAME: the device of a virtio port. There is no udev to make the links; and the ports get their names
 # some time after the driver is there.
 port() {
-	wait_for 60 grep -qx "$1" /sys/class/virtio-ports/*/name
+	wait_for 60 port_named "$1"
+	port_named "$1"
+}
+
+port_named() {
 	for p in /sys/class/virtio-ports/*; do
-		! grep -qx "$1" "$p/name" 2>/dev/null || echo "/dev/${p##*/}"
+		! grep -qx "$1" "$p/name" 2>/dev/null || { echo "/dev/${p##*/}" && return; }
 	done
+	return 1
 }
 
 # qmp JSON: have vm.py do it; the answer in $answer
@@ -107,6 +112,11 @@ plug() {
 }
 unplug() {
 	qmp "{\"execute\": \"device_del\", \"arguments\": {\"id\": \"$1\"}}"
+}
+
+# listens PID: to the kernel's device events, protocol 15 of netlink
+listens() {
+	awk -v pid="$1" '$2 == 15 && $3 == pid { found = 1 } END { exit !found }' /proc/net/netlink
 }
 
 PCI=/sys/bus/pci/devices

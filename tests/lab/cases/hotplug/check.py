@@ -15,3 +15,10 @@ lab.same("the third has no driver", (roomless[ROOMLESS]["driver"], roomless[ROOM
 memory = [b for b in roomless[ROOMLESS]["bars"] if b["index"] == 0]
 lab.same("for want of an address", [b["address"] for b in memory if not b["unassigned"]], [])
 lab.same("at last there is one again", after, before)
+
+lab.valid_lines("the watcher's lines keep their schema", "watch", "watch.jsonl")
+# A driver that lights a display up may make the kernel tell of changes too.
+told = [(e["event"], e["pci"], e["driver"]) for e in lab.lines("watch.jsonl") if e["event"] != "change"]
+lab.same("the watcher has told all, in order", told, [
+    ("appear", GPU, None), ("bind", GPU, "bochs-drm"), ("unbind", GPU, "bochs-drm"), ("bind", GPU, "vfio-pci"),
+    ("appear", ROOMLESS, None), ("unbind", GPU, "vfio-pci"), ("vanish", GPU, None), ("vanish", ROOMLESS, None)])

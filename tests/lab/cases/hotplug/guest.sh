@@ -25,23 +25,46 @@ soon() {
 	fi
 }
 
+# told EVENT ADDRESS: the watcher has said so. It looks again after each event: what comes next must wait.
+told() {
+	grep -q "\"event\":\"$1\",\"pci\":\"$2\"" /out/watch.jsonl
+}
+
 # shot NAME: the probe's answer now
 shot() {
 	keeps "$1.json" berth probe --json
 }
 
+# Its lines go to a file: one that were kept back until the end would be missed.
+berth probe --watch --json >/out/watch.jsonl 2>/out/watch.err </dev/null 3>&- &
+watcher=$!
+soon "the watcher listens" listens $watcher
 shot before
+
 plug card bochs-display roomy
 soon "a GPU is plugged, and has its driver" bound $gpu bochs-drm
+soon "which is told" told bind $gpu
 shot plugged
+
+echo vfio-pci >$PCI/$gpu/driver_override
+echo $gpu >$PCI/$gpu/driver/unbind
+soon "its driver lets go, which is told" told unbind $gpu
 bind $gpu vfio-pci
 soon "it goes to vfio-pci" bound $gpu vfio-pci
 shot rebound
+
 plug big bochs-display tight
 soon "another is plugged where there is no room for it" here $roomless
 shot roomless
+
 unplug card
 soon "the first is unplugged" gone $gpu
+soon "which is told" told vanish $gpu
 unplug big
 soon "the second too" gone $roomless
+soon "which is told" told vanish $roomless
 shot after
+
+kill $watcher
+wait $watcher
+is "the watcher ends as asked" $? 0

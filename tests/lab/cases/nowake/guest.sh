@@ -81,9 +81,9 @@ cp $T/stdout /out/probe.json
 sleeps_through 0 berth probe -q --capture /out/capture --json
 cp $T/stdout /out/captured.json
 # What doctor finds is not the question here: all its verdicts will do.
-if [ -x /berth/libexec/berth/doctor ]; then
-	sleeps_through '0 1 3 10' berth doctor
-	sleeps_through '0 1 3 10' berth doctor --json
-fi
+sleeps_through '0 1 3 10' berth doctor
+sleeps_through '0 1 3 10' berth doctor --json
+sleeps_through '0 1 3 10' berth doctor link $gpu
+sleeps_through '0 1 3 10' berth doctor bar $gpu
 sleeps_through 0 berth top --once
 sleeps_through 0 berth top --once --json

@@ -1,5 +1,5 @@
 # shellcheck shell=dash
-load bochs virtio_gpu cirrus
+load bochs virtio_gpu cirrus vgem
 
 # What the kernel says of every function, a line each: ADDRESS KEY VALUE.
 for d in $PCI/*; do
@@ -10,6 +10,13 @@ for d in $PCI/*; do
 	echo "$a driver $(driver_of "$a")"
 	group=$(readlink "$d/iommu_group")
 	echo "$a iommu_group ${group##*/}"
+	echo "$a group_type $(cat "$d/iommu_group/type")"
+	echo "$a group $(ls "$d/iommu_group/devices" | tr '\n' ' ')"
+	echo "$a reset $(cat "$d/reset_method" 2>/dev/null)"
+	echo "$a way $(readlink "$d")"
+	for f in current_link_speed current_link_width; do
+		echo "$a $f $(cat "$d/$f" 2>/dev/null)"
+	done
 	echo "$a nodes $(ls "$d/drm" 2>/dev/null | grep -v '^by' | tr '\n' ' ')"
 	n=0
 	while read -r start end flags; do
