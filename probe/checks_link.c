@@ -56,7 +56,7 @@ static const struct ev_function *most_errors(const struct exam *x, int gpu, cons
 		const struct ev_function *f = &x->ev->functions[i];
 		uint64_t errors = total_of(ev_function_value(x->ev, f, file), word);
 
-		if (f->gpu == gpu && f->role != EV_COMPANION && errors > *n) {
+		if (f->gpu == gpu && ev_on_the_way(f) && errors > *n) {
 			*n = errors;
 			worst = f;
 		}
@@ -178,7 +178,7 @@ static void completion_timeout(const struct exam *x)
 		char path[PATH_SIZE], value[64];
 		unsigned range;
 
-		if (f->role == EV_COMPANION ||
+		if (!ev_on_the_way(f) ||
 		    !timeout_range(ev_function_value(x->ev, f, "config"), &range) || !range)
 			continue;
 		snprintf(value, sizeof(value), "Device Control 2: completion timeout range %x",

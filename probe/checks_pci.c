@@ -67,7 +67,7 @@ static bool on_the_way(const struct exam *x, const char *pci)
 {
 	const struct ev_function *f = ev_function(x->ev, pci);
 
-	return f && f->role != EV_COMPANION;
+	return f && ev_on_the_way(f);
 }
 
 static bool claim_lost(const struct exam *x, const struct kline *l)

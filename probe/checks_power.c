@@ -59,7 +59,7 @@ static bool of_gpu(const struct exam *x, const char *pci)
 {
 	const struct ev_function *f = ev_function(x->ev, pci);
 
-	return !pci[0] || (f && f->role != EV_COMPANION);
+	return !pci[0] || (f && ev_on_the_way(f));
 }
 
 /* Within two minutes of waking up: later, something else did it. */

@@ -59,6 +59,7 @@ static int capture(const struct doctor_options *o, const char *dir, int *exit, s
 
 	if (rc)
 		return rc;
+	want.no_nvml = evidence_card_fails(&m, o->kmsg);
 	rc = record_begin(&want.rec, dir, e);
 	if (!rc)
 		rc = run_collect(&m, &want, &run, e);

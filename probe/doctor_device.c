@@ -179,7 +179,8 @@ static void put_window(struct line *l, const char *what, const struct window *w)
 		line_part(l, "%s %s at 0x%" PRIx64, what, text_size(size, w->size), w->start);
 }
 
-static void explain_bridge(FILE *to, const struct evidence *ev, const struct ev_function *b)
+static void explain_bridge(FILE *to, const struct evidence *ev, const struct ev_function *b,
+			   const char *label)
 {
 	const char *resource = ev_function_value(ev, b, "resource");
 	struct window plain, prefetch;
@@ -187,13 +188,24 @@ static void explain_bridge(FILE *to, const struct evidence *ev, const struct ev_
 
 	bridge_windows(resource, &plain, &prefetch);
 	line_init(&l);
-	text_add(&l.t, "%s", b->pci);
+	text_add(&l.t, "%s%s", b->pci, b->role == EV_EMPTY_PORT ? " (empty)" : "");
 	if (!plain.size && !prefetch.size)
 		line_part(&l, "its windows are %s",
 			  resource ? "closed or not shown" : "not recorded");
 	put_window(&l, "memory", &plain);
 	put_window(&l, "prefetchable", &prefetch);
-	line_print(to, "below", l.buf);
+	line_print(to, label, l.buf);
+}
+
+/* Empty ports beside the way: removing them frees their part of the window. */
+static void explain_siblings(FILE *to, const struct evidence *ev, const struct gpu *g)
+{
+	for (uint32_t i = 0; i < ev->n_functions; i++) {
+		const struct ev_function *f = &ev->functions[i];
+
+		if (f->role == EV_EMPTY_PORT && &ev->r->gpus[f->gpu] == g)
+			explain_bridge(to, ev, f, "beside");
+	}
 }
 
 static const char *tri_text(enum tri t, const char *yes, const char *no)
@@ -230,7 +242,8 @@ void explain_bars(FILE *to, const struct evidence *ev, const struct gpu *g)
 	for (int i = 0; i < PROBE_BARS; i++)
 		explain_bar(to, g, i);
 	while (f && (f = ev_above(ev, f)))
-		explain_bridge(to, ev, f);
+		explain_bridge(to, ev, f, "below");
+	explain_siblings(to, ev, g);
 	bartree_case(ev, g, &c);
 	explain_case(to, &c);
 	enum bar_advice a = bartree_decide(&c);

@@ -49,7 +49,8 @@ static const struct cmd command = {
 		"cards that fell off the bus, drivers that are missing or blacklisted, nodes that may not be opened. "
 		"Each finding shows the file or log line it comes from, how sure it is, and a remedy with its undo. "
 		"Remedies never contradict each other.\n\n"
-		"It changes nothing, opens no device, and leaves a sleeping GPU asleep.\n\n"
+		"It changes nothing and leaves a sleeping GPU asleep. Drivers and libraries are asked about GPUs that are "
+		"awake, as 'berth probe' does; NVIDIA's is not while the kernel log tells of a card that fails.\n\n"
 		"'doctor link DEVICE' explains each hop between a GPU and the processor. 'doctor bar DEVICE' explains "
 		"its BARs, the windows above it and what decides about a larger one.\n\n"
 		"All checks, with their sources and with those that cannot be made and why, are in docs/doctor.md and "
@@ -139,6 +140,11 @@ static int look(const struct doctor_options *o, const struct log *log, struct er
 
 	if (rc)
 		return rc;
+	want.no_nvml = evidence_card_fails(&m, o->kmsg);
+	if (want.no_nvml)
+		log_note(
+			log,
+			"NVIDIA's library is not asked: a card fails, and asking would disturb it");
 	rc = run_collect(&m, &want, &run, e);
 	machine_close(&m);
 	for (uint32_t i = 0; !rc && i < run->n_notes; i++)

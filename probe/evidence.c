@@ -397,6 +397,49 @@ static void add_bridges(struct evidence *ev, const char *dir, int gpu)
 	}
 }
 
+static bool is_empty_port(const struct source *s, const char *dir)
+{
+	own_free char **names = NULL;
+	char path[PATH_SIZE + 8];
+	uint64_t class;
+
+	snprintf(path, sizeof(path), "%s/class", dir);
+	if (machine_read_u64(s->m, path, &class) || class >> 8 != 0x0604)
+		return false;
+	int n = machine_list(s->m, dir, &names);
+
+	for (int i = 0; i < n; i++)
+		if (addr_ok(names[i]))
+			return false;
+	return n >= 0;
+}
+
+/*
+ * Beside the bridges of the way, inside the same switch: an empty port holds a part of the window that a
+ * larger BAR would need. Ports of the root have windows of their own.
+ */
+static void add_empty_ports(const struct source *s, struct evidence *ev, const char *dir, int gpu)
+{
+	char at[PATH_SIZE], path[PATH_SIZE];
+
+	text_copy(at, sizeof(at), dir);
+	for (char *slash; (slash = strrchr(at, '/'));) {
+		own_free char **names = NULL;
+
+		*slash = '\0';
+		if (!addr_ok(last_part(at)))
+			return;
+		int n = machine_list(s->m, at, &names);
+
+		for (int i = 0; i < n; i++)
+			if (addr_ok(names[i]) &&
+			    (size_t)snprintf(path, sizeof(path), "%s/%s", at, names[i]) <
+				    sizeof(path) &&
+			    is_empty_port(s, path))
+				add_function(ev, path, EV_EMPTY_PORT, gpu);
+	}
+}
+
 /* Functions of the same slot lie beside it: 0000:03:00.1 of 0000:03:00.0. */
 static void add_companions(const struct source *s, struct evidence *ev, const char *dir, int gpu)
 {
@@ -425,6 +468,8 @@ static void list_functions(const struct source *s, struct evidence *ev)
 		add_bridges(ev, dirs[i], (int)i);
 		add_companions(s, ev, dirs[i], (int)i);
 	}
+	for (uint32_t i = 0; i < ev->r->n_gpus; i++)
+		add_empty_ports(s, ev, dirs[i], (int)i);
 }
 
 static void read_function(struct reader *rd, const struct ev_function *f)
@@ -526,6 +571,21 @@ static int take_log(const struct source *s, const char *file, struct evidence *e
 			record_file(s->rec, LOG_ANSWER, text_trim(text));
 	}
 	return 0;
+}
+
+bool evidence_card_fails(const struct machine *m, const char *log)
+{
+	static const char *const words[] = { "NVRM: Xid", "fallen off the bus",
+					     "RmInitAdapter failed", NULL };
+	const struct source s = { .m = m };
+	own_free char *buf = m->live ? malloc(KMSG_BYTES_MAX) : NULL;
+	const char *source;
+	long n = buf ? read_log(&s, log, buf, KMSG_BYTES_MAX - 1, &source) : -1;
+
+	if (n < 0)
+		return false;
+	buf[n] = '\0';
+	return has_any(buf, words);
 }
 
 static json_t *take_host(const struct source *s)

@@ -23,9 +23,14 @@ struct ev_file {
 	int rc; /* negative errno: it is there, but did not read; `value` is then empty */
 };
 
-enum ev_role { EV_GPU, EV_BRIDGE, EV_COMPANION };
+enum ev_role {
+	EV_GPU,
+	EV_BRIDGE,
+	EV_COMPANION,
+	EV_EMPTY_PORT, /* a bridge beside one of the way, with nothing below it */
+};
 
-/* A function that matters: a GPU, a bridge above one, or another function of a GPU's card. */
+/* A function that matters: a GPU, a bridge above one, or what shares its card or its windows. */
 struct ev_function {
 	char pci[24];
 	char dir[PATH_SIZE]; /* its real folder */
@@ -53,6 +58,12 @@ int evidence_read(const struct source *s, const struct report *r, const char *lo
 		  struct evidence **out, struct err *e);
 void evidence_free(struct evidence *ev);
 
+/*
+ * Whether the running machine's kernel log, or that of a file, tells of an NVIDIA card that is failing. Its
+ * library opens every card, and each opening of such a card starts its recovery anew: then it is not asked.
+ */
+bool evidence_card_fails(const struct machine *m, const char *log);
+
 /* The value of a file; NULL when it is not there or did not read. */
 const char *ev_value(const struct evidence *ev, const char *path);
 /* The file itself, for its errno; NULL: not there. */
@@ -64,6 +75,12 @@ const struct ev_file *ev_next(const struct evidence *ev, const char *pattern, ui
 const char *ev_function_value(const struct evidence *ev, const struct ev_function *f,
 			      const char *name);
 const struct ev_function *ev_function(const struct evidence *ev, const char *pci);
+/* A GPU, or a bridge above one. */
+static inline bool ev_on_the_way(const struct ev_function *f)
+{
+	return f->role == EV_GPU || f->role == EV_BRIDGE;
+}
+
 /* The bridge above; NULL at the root. */
 const struct ev_function *ev_above(const struct evidence *ev, const struct ev_function *f);
 

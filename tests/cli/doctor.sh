@@ -114,6 +114,13 @@ golden doctor-bar.txt "$T/out"
 exits "link" 0 "$BERTH" doctor link 05:00.0 --machine "$BUILD/tests/doctor/options-contradict.fires"
 golden doctor-link.txt "$T/out"
 
+# --- one device only ---
+run "$BERTH" doctor --machine "$BUILD/tests/machines/rebar" --device 0000:99:00.0
+[ "$rc" -eq 1 ] && ok "--device of nothing" || fail "--device of nothing" "exit $rc"
+run "$BERTH" doctor --machine "$BUILD/tests/machines/a6000x4-idle" --device 41:00.0 --json
+n=$(ids "$T/out" | grep -c bar-small)
+[ "$n" -eq 1 ] && ok "--device leaves out the others" || fail "--device leaves out the others" "$n findings: $(grep device "$T/out")"
+
 # --- the kernel log of a file ---
 printf 'Sep 01 12:00:00 host kernel: pcieport 0000:04:02.0: No bus number available for hot-added bridge\n' >"$T/log"
 run "$BERTH" doctor --machine tests/machines/apu --kmsg "$T/log" --json
