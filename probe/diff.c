@@ -26,7 +26,6 @@ static const char *const gpu_keys[] = {
 	"kind",
 	"vbios",
 	"arch",
-	"uuid",
 	"driver",
 	"driver_version",
 	"driver_override",
@@ -55,8 +54,12 @@ static const char *const gpu_keys[] = {
 	"index.level_zero",
 	"link.bottleneck",
 	"link.cause",
-	"link.hops.*.kind",
-	"link.hops.*.max_*",
+	"links.*.kind",
+	"links.*.max_speed_mts",
+	"links.*.max_width",
+	"memory.pools.*.total_bytes",
+	"nvidia.ecc",
+	"nvidia.mig_on",
 	"tunnel.tunnelled",
 	"tunnel.external",
 	"tunnel.router",
@@ -81,6 +84,10 @@ static const char *const machine_keys[] = {
 	"usb4.routers.*.authorized",
 	"usb4.routers.*.nvm_version",
 	"usb4.routers.*.generation",
+	"usb4.routers.*.rx_lanes",
+	"usb4.routers.*.tx_lanes",
+	"other_devices.*.path",
+	"other_devices.*.driver",
 };
 
 struct keys {
@@ -155,7 +162,9 @@ static bool not_looked(const json_t *flat, const char *key)
 /* What can be there or not, so that its absence says something. */
 static bool may_be_absent(const char *key)
 {
-	return strncmp(key, "bars.", 5) == 0 || strncmp(key, "usb4.", 5) == 0;
+	return strncmp(key, "bars.", 5) == 0 || strncmp(key, "usb4.", 5) == 0 ||
+	       strncmp(key, "links.", 6) == 0 || strncmp(key, "memory.pools.", 13) == 0 ||
+	       strncmp(key, "other_devices.", 14) == 0;
 }
 
 static void compare_key(json_t *out, const char *key, json_t *a, json_t *b, const struct keys *k)
@@ -200,12 +209,15 @@ static json_t *compare(json_t *a, json_t *b, const struct keys *k)
 json_t *diff_gpu(const struct report *ra, const struct gpu *a, const struct report *rb,
 		 const struct gpu *b, bool live)
 {
+	static const char *const identity[] = { "pci", "uuid", "serial" };
 	const struct keys keys = { gpu_keys, ARRAY_LEN(gpu_keys), live };
 	json_t *ja = gpu_to_json(ra, a), *jb = gpu_to_json(rb, b);
 
-	/* That it moved is said apart. */
-	json_object_del(ja, "pci");
-	json_object_del(jb, "pci");
+	/* That it moved is said apart; who it is was decided, and a capture's numbers are made up. */
+	for (size_t i = 0; i < ARRAY_LEN(identity); i++) {
+		json_object_del(ja, identity[i]);
+		json_object_del(jb, identity[i]);
+	}
 	json_t *out = compare(ja, jb, &keys);
 
 	json_decref(ja);

@@ -68,6 +68,13 @@ static void test_scrubbed_uuids_are_none(void **state)
 	assert_int_equal(d.n_moved, 0);
 	assert_int_equal(d.n_vanished, 1);
 	assert_int_equal(d.n_appeared, 1);
+
+	/* A capture against this machine: the made-up UUID is no change. */
+	diff_fini(&d);
+	b.gpus[0].device = 1;
+	b.gpus[0].uuid = fact_text_of("GPU-aaaa", SRC_NVML);
+	diff_reports(&d, &a, &b, false);
+	assert_false(d.any);
 }
 
 static void test_place_before_kind(void **state)
