@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* Collecting evidence: a table of files, the functions on the ways to the GPUs, and the kernel log. */
+/* Collecting evidence: a table of files, and the functions on the ways to the GPUs. */
 #include "probe/evidence.h"
 
-#include <fcntl.h>
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
 
@@ -146,20 +144,7 @@ static const struct {
 	{ "aer_dev_fatal", EV_TEXT, false },
 	{ "config", EV_HEX, true },
 };
-
-/* Words of kernel-log lines that may matter to a GPU, besides those that checks name. */
-static const char *const log_words[] = {
-	"pci ", "pci_bus", "pcieport", "pciehp", "PCI:", "AER:", "DPC:", "thunderbolt", "DMAR", "AMD-Vi",
-	"iommu", "NVRM", "nvidia", "amdgpu", "kfd", "i915 ", "xe ", "nouveau", "nova", "vfio", "drm",
-	"PM: suspend", "PM: hibernat", "Secure boot", "secureboot", "module verification failed",
-	"Loading of module", "Lockdown:", "USB disconnect", "bridge window", "snd_hda_intel",
-	"kill the guest", "boltd", "BAR ", "EKEYREJECTED", "not signed",
-	NULL
-};
 /* clang-format on */
-
-/* Kernel-log lines that hold a word above, but tell who the owner is or what he plugs in. */
-static const char *const log_never[] = { "SerialNumber", "Command line:", "hostname", NULL };
 
 struct reader {
 	const struct source *s;
@@ -169,19 +154,6 @@ struct reader {
 };
 
 /* --- texts, filtered --- */
-
-static bool has_any(const char *text, const char *const *words)
-{
-	for (; *words; words++)
-		if (strstr(text, *words))
-			return true;
-	return false;
-}
-
-bool evidence_log_wanted(const char *text)
-{
-	return (has_any(text, log_words) || checks_name_line(text)) && !has_any(text, log_never);
-}
 
 static void keep_matching_lines(char *text, const char *const *words)
 {
@@ -195,7 +167,7 @@ static void keep_matching_lines(char *text, const char *const *words)
 		for (char *tab = line; (tab = strchr(tab, '\t'));)
 			*tab = ' ';
 		text_clean(text_trim(line));
-		if (*line == '#' || !has_any(line, words))
+		if (*line == '#' || !has_any_word(line, words))
 			continue;
 		size_t n = strlen(line);
 
@@ -504,89 +476,7 @@ static void read_files(struct reader *rd)
 		qsort(ev->files, ev->n_files, sizeof(*ev->files), by_path);
 }
 
-/* --- the kernel log --- */
-
-#define LOG_ANSWER "answers/kmsg.txt"
-
-/* A read of /dev/kmsg gives one record; -EPIPE says that some were overwritten, and goes on. */
-static long read_records(int fd, char *buf, size_t size)
-{
-	size_t n = 0;
-
-	while (n + 8192 < size) {
-		ssize_t got = read(fd, buf + n, size - n);
-
-		if (got < 0 && (errno == EPIPE || errno == EINTR))
-			continue;
-		if (got < 0 && errno == EAGAIN)
-			break;
-		if (got <= 0)
-			return got < 0 && !n ? -errno : (long)n;
-		n += (size_t)got;
-	}
-	return (long)n;
-}
-
-static long read_log(const struct source *s, const char *file, char *buf, size_t size,
-		     const char **source)
-{
-	if (file) {
-		own_fd int fd = open(file, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-
-		*source = file;
-		return fd < 0 ? -errno : io_read(fd, buf, size);
-	}
-	if (s->m->live) {
-		own_fd int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-
-		*source = "/dev/kmsg";
-		return fd < 0 ? -errno : read_records(fd, buf, size);
-	}
-	*source = LOG_ANSWER;
-	return machine_read_bytes(s->m, LOG_ANSWER, buf, size);
-}
-
-static int take_log(const struct source *s, const char *file, struct evidence *ev, struct err *e)
-{
-	own_free char *buf = malloc(KMSG_BYTES_MAX);
-	const char *source = "";
-	long n = buf ? read_log(s, file, buf, KMSG_BYTES_MAX, &source) : -ENOMEM;
-
-	if (n < 0 && file)
-		return err_set(e, (int)n, "cannot read the kernel log %.200s: %s", file,
-			       strerror((int)-n));
-	text_copy(ev->log.source, sizeof(ev->log.source), source);
-	if (n < 0) {
-		ev->log.why = why_of((int)n);
-		return 0;
-	}
-	int rc = kmsg_parse(&ev->log, buf, (size_t)n, evidence_log_wanted);
-
-	if (rc)
-		return err_set(e, rc, "out of memory");
-	if (s->rec) {
-		own_free char *text = kmsg_text(&ev->log);
-
-		if (text)
-			record_file(s->rec, LOG_ANSWER, text_trim(text));
-	}
-	return 0;
-}
-
-bool evidence_card_fails(const struct machine *m, const char *log)
-{
-	static const char *const words[] = { "NVRM: Xid", "fallen off the bus",
-					     "RmInitAdapter failed", NULL };
-	const struct source s = { .m = m };
-	own_free char *buf = m->live ? malloc(KMSG_BYTES_MAX) : NULL;
-	const char *source;
-	long n = buf ? read_log(&s, log, buf, KMSG_BYTES_MAX - 1, &source) : -1;
-
-	if (n < 0)
-		return false;
-	buf[n] = '\0';
-	return has_any(buf, words);
-}
+/* --- the whole --- */
 
 static json_t *take_host(const struct source *s)
 {
@@ -612,7 +502,7 @@ int evidence_read(const struct source *s, const struct report *r, const char *lo
 		ev->kernel = kver_parse(r->kernel.v);
 	read_files(&rd);
 	ev->host = take_host(s);
-	int rc = rd.rc ? err_set(e, rd.rc, "out of memory") : take_log(s, log, ev, e);
+	int rc = rd.rc ? err_set(e, rd.rc, "out of memory") : evidence_take_log(s, log, ev, e);
 
 	if (rc) {
 		evidence_free(ev);
@@ -634,176 +524,4 @@ void evidence_free(struct evidence *ev)
 	kmsg_free(&ev->log);
 	json_decref(ev->host);
 	free(ev);
-}
-
-/* --- looking things up --- */
-
-const struct ev_file *ev_file(const struct evidence *ev, const char *path)
-{
-	char copy[PATH_SIZE];
-	const struct ev_file key = { .path = copy };
-
-	if (!ev->n_files || !text_copy(copy, sizeof(copy), path))
-		return NULL;
-	return bsearch(&key, ev->files, ev->n_files, sizeof(*ev->files), by_path);
-}
-
-const char *ev_value(const struct evidence *ev, const char *path)
-{
-	const struct ev_file *f = ev_file(ev, path);
-
-	return f && !f->rc ? f->value : NULL;
-}
-
-const struct ev_file *ev_next(const struct evidence *ev, const char *pattern, uint32_t *i)
-{
-	while (*i < ev->n_files) {
-		const struct ev_file *f = &ev->files[(*i)++];
-
-		if (fnmatch(pattern, f->path, FNM_PATHNAME) == 0)
-			return f;
-	}
-	return NULL;
-}
-
-const char *ev_function_value(const struct evidence *ev, const struct ev_function *f,
-			      const char *name)
-{
-	char path[PATH_SIZE + 64];
-
-	snprintf(path, sizeof(path), "%s/%s", f->dir, name);
-	return ev_value(ev, path);
-}
-
-const struct ev_function *ev_function(const struct evidence *ev, const char *pci)
-{
-	for (uint32_t i = 0; i < ev->n_functions; i++)
-		if (pci[0] && strcmp(ev->functions[i].pci, pci) == 0)
-			return &ev->functions[i];
-	return NULL;
-}
-
-const struct ev_function *ev_above(const struct evidence *ev, const struct ev_function *f)
-{
-	return ev_function(ev, f->above);
-}
-
-const char *ev_cmdline(const struct evidence *ev, const char *word)
-{
-	const char *line = ev_value(ev, "proc/cmdline");
-	size_t n = strlen(word);
-
-	for (const char *at = line; at && (at = strstr(at, word)); at += n) {
-		bool begins = at == line || at[-1] == ' ';
-
-		if (begins && (word[n - 1] == '=' || at[n] == ' ' || at[n] == '\0'))
-			return at + n;
-	}
-	return NULL;
-}
-
-/* A key may stand several times; "realloc=on" is the item "realloc=on". */
-bool ev_cmdline_item(const struct evidence *ev, const char *key, const char *item)
-{
-	const char *line = ev_value(ev, "proc/cmdline");
-	size_t n = strlen(key), m = strlen(item);
-
-	for (const char *at = line; at && (at = strstr(at, key)); at += n) {
-		if (at != line && at[-1] != ' ')
-			continue;
-		for (const char *v = at + n; *v && *v != ' '; v += *v == ',') {
-			size_t len = strcspn(v, ", ");
-
-			if (len >= m && strncmp(v, item, m) == 0 &&
-			    (len == m || item[m - 1] == '='))
-				return true;
-			v += len;
-		}
-	}
-	return false;
-}
-
-static const json_t *host(const struct evidence *ev, const char *key)
-{
-	return json_object_get(ev->host, key);
-}
-
-bool ev_asked(const struct evidence *ev)
-{
-	return ev->host;
-}
-
-bool ev_flag(const struct evidence *ev, const char *key)
-{
-	return json_is_true(host(ev, key));
-}
-
-const char *ev_text(const struct evidence *ev, const char *key)
-{
-	return json_string_value(host(ev, key));
-}
-
-const char *ev_environment(const struct evidence *ev, const char *name)
-{
-	return json_string_value(json_object_get(host(ev, "environment"), name));
-}
-
-int ev_listed(const struct evidence *ev, const char *list, const char *text)
-{
-	const json_t *a = host(ev, list);
-
-	if (!json_is_array(a))
-		return -1;
-	for (size_t i = 0; i < json_array_size(a); i++) {
-		const char *v = json_string_value(json_array_get(a, i));
-
-		if (v && strcmp(v, text) == 0)
-			return 1;
-	}
-	return 0;
-}
-
-bool ev_running(const struct evidence *ev, const char *program)
-{
-	return ev_listed(ev, "running", program) == 1;
-}
-
-static bool node_of(const json_t *o, struct ev_node *n)
-{
-	const char *owner = json_string_value(json_object_get(o, "owner"));
-	const char *group = json_string_value(json_object_get(o, "group"));
-	const char *mode = json_string_value(json_object_get(o, "mode"));
-
-	if (!owner || !group || !mode)
-		return false;
-	*n = (struct ev_node) { .mode = (uint32_t)(strtoul(mode, NULL, 8) & 07777),
-				.can = json_is_true(json_object_get(o, "can")) };
-	text_copy(n->owner, sizeof(n->owner), owner);
-	text_copy(n->group, sizeof(n->group), group);
-	text_clean(n->owner);
-	text_clean(n->group);
-	return true;
-}
-
-bool ev_node(const struct evidence *ev, const char *path, struct ev_node *n)
-{
-	return node_of(json_object_get(host(ev, "nodes"), path), n);
-}
-
-bool ev_node_next(const struct evidence *ev, const char *prefix, uint32_t *i, const char **path,
-		  struct ev_node *n)
-{
-	const char *key;
-	json_t *o;
-	uint32_t k = 0;
-
-	json_object_foreach((json_t *)host(ev, "nodes"), key, o)
-	{
-		if (k++ < *i || strncmp(key, prefix, strlen(prefix)) != 0 || !node_of(o, n))
-			continue;
-		*i = k;
-		*path = key;
-		return true;
-	}
-	return false;
 }

@@ -99,15 +99,17 @@ struct ev_node {
 
 /* "/dev/kfd"; false: there is no such node, or nobody asked. */
 bool ev_node(const struct evidence *ev, const char *path, struct ev_node *n);
-bool ev_node_next(const struct evidence *ev, const char *prefix, uint32_t *i, const char **path,
-		  struct ev_node *n);
 bool ev_asked(const struct evidence *ev); /* there is an answer at all */
-bool ev_flag(const struct evidence *ev, const char *key);
 const char *ev_environment(const struct evidence *ev, const char *name); /* NULL: not set */
 bool ev_running(const struct evidence *ev, const char *program);
 /* Whether a list of the answer holds a text; -1: there is no such list. */
 int ev_listed(const struct evidence *ev, const char *list, const char *text);
 const char *ev_text(const struct evidence *ev, const char *key);
+
+bool has_any_word(const char *text, const char *const *words); /* words end with NULL */
+
+/* The kernel log into ev->log (evidence_log.c): the named file's, or the machine's. */
+int evidence_take_log(const struct source *s, const char *file, struct evidence *ev, struct err *e);
 
 /* The answer of the running machine (evidence_host.c); the caller owns it. */
 json_t *evidence_host_ask(const struct machine *m);

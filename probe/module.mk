@@ -29,7 +29,9 @@ probe.lib := \
 	drivers.c \
 	fdinfo.c \
 	evidence.c \
+	evidence_find.c \
 	evidence_host.c \
+	evidence_log.c \
 	fields.c \
 	format.c \
 	gpu_metrics.c \
@@ -90,7 +92,9 @@ probe.lib += \
 	checks_tb.c \
 	doctor.c \
 	evidence.c \
+	evidence_find.c \
 	evidence_host.c \
+	evidence_log.c \
 	kmsg.c \
 	kver.c \
 

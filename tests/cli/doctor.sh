@@ -125,6 +125,9 @@ n=$(ids "$T/out" | grep -c bar-small)
 printf 'Sep 01 12:00:00 host kernel: pcieport 0000:04:02.0: No bus number available for hot-added bridge\n' >"$T/log"
 run "$BERTH" doctor --machine tests/machines/apu --kmsg "$T/log" --json
 ids "$T/out" | grep -qx no-bus-numbers && ok "--kmsg is read" || fail "--kmsg is read" "$(ids "$T/out")"
+printf '[   60.0] NVRM: Xid (PCI:0000:05:00): 79, GPU has fallen off the bus.\n' >"$T/log"
+run "$BERTH" doctor --kmsg "$T/log"
+says "a failing card's library is left alone" "NVIDIA's library is not asked"
 exits "--kmsg of nothing" 1 "$BERTH" doctor --kmsg "$T/nothing"
 one_sentence "--kmsg of nothing is one sentence"
 
