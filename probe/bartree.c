@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "probe/bartree.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,6 +156,34 @@ static bool is_small(const struct gpu *g)
 	       fact_known(&g->vram_total) && (uint64_t)g->vram_total.v >= 4 * b->size_bytes;
 }
 
+/* The last line about one BAR of a function, "pci 0000:03:00.0: BAR 0 ..."; NULL: none. */
+static const struct kline *bar_line(const struct kmsg *k, const char *pci, int bar)
+{
+	char name[16], other[24];
+
+	snprintf(name, sizeof(name), ": BAR %d", bar);
+	for (uint32_t i = k->n; i-- > 0;) {
+		const char *at = strstr(k->lines[i].text, name);
+
+		if (at && !isdigit((unsigned char)at[strlen(name)]) &&
+		    kline_pci(k->lines[i].text, other) && strcmp(other, pci) == 0)
+			return &k->lines[i];
+	}
+	return NULL;
+}
+
+const struct kline *bar_forgotten(const struct evidence *ev, const struct gpu *g)
+{
+	for (int i = 0; i < PROBE_BARS - 1; i++) {
+		const struct kline *l = g->bars[i].size_bytes ? NULL
+							      : bar_line(&ev->log, g->pci, i);
+
+		if (l && strstr(l->text, "failed to assign") && strstr(l->text, "[mem"))
+			return l;
+	}
+	return NULL;
+}
+
 /* The line that says a function was found: "pci 0000:03:00.0: [10de:2d04] type 00 class 0x030000". */
 static int found_at(const struct evidence *ev, const char *pci)
 {
@@ -206,7 +235,7 @@ static enum tri host_reset(const struct evidence *ev)
 void bartree_case(const struct evidence *ev, const struct gpu *g, struct bar_case *c)
 {
 	*c = (struct bar_case) {
-		.unassigned = any_unassigned(g),
+		.unassigned = any_unassigned(g) || bar_forgotten(ev, g),
 		.small = is_small(g),
 		.tunnelled = gpu_is_external(g),
 		.seen_early = seen_early(ev, g),

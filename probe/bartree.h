@@ -60,6 +60,12 @@ void bartree_advise(const struct evidence *ev, struct finding *f);
 /* Whether a BAR could be larger; the size it could have in *most. */
 bool bar_could_grow(const struct bar *b, uint64_t *most);
 
+/*
+ * Where the kernel finds no room for a BAR after boot, it empties the BAR's line in `resource`, as if there
+ * were none (seen on 6.1 and 6.12); its log alone remembers. The line that says so, or NULL.
+ */
+const struct kline *bar_forgotten(const struct evidence *ev, const struct gpu *g);
+
 /* The BAR that shows the card's memory: the largest prefetchable one; NULL: none. */
 const struct bar *gpu_memory_bar(const struct gpu *g);
 

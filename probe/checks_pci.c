@@ -45,6 +45,16 @@ static void unassigned(const struct exam *x)
 	}
 }
 
+static void forgotten(const struct exam *x)
+{
+	for (uint32_t i = 0; i < x->r->n_gpus; i++) {
+		const struct kline *l = bar_forgotten(x->ev, &x->r->gpus[i]);
+
+		if (l)
+			found_line(x, x->r->gpus[i].pci, l);
+	}
+}
+
 /* Whether a later line gave the same function's BAR its place: "BAR 2 [mem ...]: assigned". */
 static bool assigned_later(const struct exam *x, const struct kline *l, const char *pci)
 {
@@ -253,6 +263,11 @@ const struct doctor_check checks_pci[] = {
 	  "A BAR found no room, so no driver can use the card",
 	  "a function's resource file; kernel log: BAR0 is 0M, BAR1 is 0M",
 	  { "BAR0 is 0M", "BAR1 is 0M" }, unassigned, REMEDY_TREE, "", "", 0, "firmware-open#66; R", NULL },
+	{ 15, "bar-forgotten", SEV_ERROR, CONF_CERTAIN,
+	  "The kernel found no room for a BAR of a card that came after boot, so no driver can use it",
+	  "kernel log: BAR N ... failed to assign, as the last word on a BAR that the resource file does not have",
+	  { "failed to assign" }, forgotten, REMEDY_TREE, "", "", 0, "tests/lab/cases/hotplug, on Linux 6.1 and 6.12",
+	  NULL },
 	{ 16, "bar-rejected", SEV_WARNING, CONF_LIKELY,
 	  "Firmware's place for a BAR or a window was refused, and none was found after it",
 	  "kernel log: can't claim; no compatible bridge window, address conflict with; and no 'assigned' after it",

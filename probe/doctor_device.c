@@ -231,6 +231,18 @@ static void explain_case(FILE *to, const struct bar_case *c)
 	line_print(to, "decides", l.buf);
 }
 
+static void explain_forgotten(FILE *to, const struct evidence *ev, const struct gpu *g)
+{
+	const struct kline *lost = bar_forgotten(ev, g);
+	struct line l;
+
+	if (!lost)
+		return;
+	line_init(&l);
+	text_add(&l.t, "%s", lost->text);
+	line_print(to, "the log", text_clean(l.buf));
+}
+
 void explain_bars(FILE *to, const struct evidence *ev, const struct gpu *g)
 {
 	const struct ev_function *f = ev_function(ev, g->pci);
@@ -241,6 +253,7 @@ void explain_bars(FILE *to, const struct evidence *ev, const struct gpu *g)
 	title(to, g);
 	for (int i = 0; i < PROBE_BARS; i++)
 		explain_bar(to, g, i);
+	explain_forgotten(to, ev, g);
 	while (f && (f = ev_above(ev, f)))
 		explain_bridge(to, ev, f, "below");
 	explain_siblings(to, ev, g);

@@ -14,6 +14,11 @@ lab.same("the third has no driver", (roomless[ROOMLESS]["driver"], roomless[ROOM
 # Linux 6.1 and 6.12 forget a BAR for which they find no room: then only their log tells why.
 memory = [b for b in roomless[ROOMLESS]["bars"] if b["index"] == 0]
 lab.same("for want of an address", [b["address"] for b in memory if not b["unassigned"]], [])
+lab.valid("doctor's JSON keeps its schema", "doctor", "doctor.json")
+found = [(f["id"], f["device"]) for f in lab.load("doctor.json")["findings"] if f["severity"] == "error"]
+lab.same("doctor knows why, of the one without room alone", found,
+         [("bar-unassigned" if memory else "bar-forgotten", ROOMLESS)])
+lab.same("and doctor bar has no calm word for it", "nothing to do" in lab.text("bar.txt"), False)
 lab.same("at last there is one again", after, before)
 
 lab.valid_lines("the watcher's lines keep their schema", "watch", "watch.jsonl")

@@ -56,6 +56,9 @@ shot rebound
 plug big bochs-display tight
 soon "another is plugged where there is no room for it" here $roomless
 shot roomless
+exits "doctor calls that an error" 1 berth doctor --json
+cp $T/stdout /out/doctor.json
+keeps bar.txt berth doctor bar $roomless
 
 unplug card
 soon "the first is unplugged" gone $gpu
