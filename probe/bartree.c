@@ -208,17 +208,22 @@ static int driver_at(const struct evidence *ev)
 	return -1;
 }
 
-/*
- * The card's line first: firmware's tunnel. The driver's first: hot-add. A card that was found although the
- * driver said nothing was there before it. A log that begins too late says nothing.
- */
+/* A log without a word of the driver: what was found this soon after its first line, firmware had built. */
+#define EARLY_USEC 10000000
+
+/* The card's line first: firmware's tunnel. The driver's first: hot-add. */
 static enum tri seen_early(const struct evidence *ev, const struct gpu *g)
 {
 	int card = found_at(ev, g->pci), driver = driver_at(ev);
+	const struct kline *lines = ev->log.lines;
 
 	if (!ev->log.read || card < 0)
 		return TRI_UNKNOWN;
-	return driver < 0 || card < driver ? TRI_YES : TRI_NO;
+	if (driver >= 0)
+		return card < driver ? TRI_YES : TRI_NO;
+	if (!lines[0].timed || !lines[card].timed)
+		return TRI_UNKNOWN;
+	return lines[card].usec - lines[0].usec < EARLY_USEC ? TRI_YES : TRI_NO;
 }
 
 static enum tri host_reset(const struct evidence *ev)

@@ -104,7 +104,7 @@ cmp -s "$T/out" "$T/answers/bar-unassigned.fires.json" && ok "a capture's findin
 	fail "a capture's findings are the machine's" "$(diff "$T/out" "$T/answers/bar-unassigned.fires.json" | head -n 5)"
 
 # --- text for people ---
-for m in bar-unassigned.fires options-contradict.fires no-bus-numbers.near; do
+for m in bar-unassigned.fires options-contradict.fires tb-half-rate.fires no-bus-numbers.near; do
 	run "$BERTH" doctor --machine "$BUILD/tests/doctor/$m"
 	golden "doctor-$m.txt" "$T/out"
 	awk 'length > 100 { exit 1 }' "$T/out" && ok "$m fits 100 columns" || fail "$m fits 100 columns" "it does not"
@@ -113,6 +113,30 @@ exits "bar" 0 "$BERTH" doctor bar 05:00.0 --machine "$BUILD/tests/doctor/options
 golden doctor-bar.txt "$T/out"
 exits "link" 0 "$BERTH" doctor link 05:00.0 --machine "$BUILD/tests/doctor/options-contradict.fires"
 golden doctor-link.txt "$T/out"
+
+# --- the BAR tree, by the order of the kernel log ---
+# advises NAME WORD LOG-LINE...: a small BAR behind Thunderbolt, with this log
+advises() {
+	name=$1 word=$2
+	shift 2
+	printf '%s\n' "$@" >"$T/log"
+	run "$BERTH" doctor --machine "$BUILD/tests/doctor/bar-resize-needs-unbind.fires" --kmsg "$T/log" --json
+	python3 - "$T/out" bar-small "$word" <<'PY' >"$T/bad" && ok "$name" || fail "$name" "$(cat "$T/bad")"
+import json, sys
+says = [f["remedy"] for f in json.load(open(sys.argv[1]))["findings"] if f["id"] == sys.argv[2]]
+print(says)
+sys.exit(len(says) != 1 or (sys.argv[3] not in says[0]["advice"] if sys.argv[3] != "none" else says[0]["advice"] != []))
+PY
+}
+bus='[    0.300000] pci_bus 0000:00: root bus resource [bus 00-fe]'
+card='[    0.410000] pci 0000:05:00.0: [10de:2d04] type 00 class 0x030000 PCIe Endpoint'
+late='[   95.410000] pci 0000:05:00.0: [10de:2d04] type 00 class 0x030000 PCIe Endpoint'
+driver='[    2.000000] thunderbolt 0-1: new device found, vendor=0x68 device=0x1'
+advises "firmware's tunnel is kept" host-reset-off "$bus" "$card" "$driver"
+advises "a hot add keeps the host reset" host-reset-on "$bus" "$driver" "$late"
+advises "early without a word of the driver" host-reset-off "$bus" "$card"
+advises "late without a word of the driver" host-reset-on "$bus" "$late"
+advises "a log without the card decides nothing" none "$bus" "$driver"
 
 # --- one device only ---
 run "$BERTH" doctor --machine "$BUILD/tests/machines/rebar" --device 0000:99:00.0
