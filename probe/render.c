@@ -129,11 +129,11 @@ static void print_gpu(FILE *to, const struct report *r, const struct gpu *g, boo
 	print_driver(to, g);
 	if (fact_text_known(&g->uuid))
 		line_print(to, "UUID", g->uuid.v);
-	print_bars(to, g);
-	print_place(to, g);
-	for (const struct section *const *p = sections; *p; p++)
+	for (const struct section *const *p = sections_shown; *p; p++)
 		if ((*p)->text)
 			(*p)->text(to, g, r, verbose);
+	print_bars(to, g);
+	print_place(to, g);
 	fputc('\n', to);
 }
 
@@ -179,7 +179,7 @@ void render_report(FILE *to, const struct report *r, bool whole, bool verbose)
 			r->n_unclassed);
 	if (!whole)
 		return;
-	for (const struct section *const *p = sections; *p; p++)
+	for (const struct section *const *p = sections_shown; *p; p++)
 		if ((*p)->text_report)
 			(*p)->text_report(to, r, verbose);
 	if (!r->n_gpus && !r->n_unclassed)

@@ -49,6 +49,8 @@ extern const struct section section_link;
 
 /* Any function may be NULL. Ends with NULL. */
 extern const struct section *const sections[];
+/* The same in the order of the text. */
+extern const struct section *const sections_shown[];
 
 extern const struct section section_holders;
 extern const struct section section_index;

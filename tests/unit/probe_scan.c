@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "probe/probe_priv.h"
+#include "probe/section.h"
 #include "tests/unit/harness.h"
 
 #define GPU_DIR "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0"
@@ -412,6 +412,19 @@ static void names(void **state)
 	assert_false(gpu_can_compute(&g));
 }
 
+/* A subject that is read but not shown would be lost in silence. */
+static void every_section_is_shown(void **state)
+{
+	(void)state;
+	for (const struct section *const *p = sections; *p; p++) {
+		bool shown = false;
+
+		for (const struct section *const *q = sections_shown; *q; q++)
+			shown |= *p == *q;
+		assert_true(shown);
+	}
+}
+
 int main(void)
 {
 #define WITH_FOLDER(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -426,6 +439,7 @@ int main(void)
 		WITH_FOLDER(not_a_machine),
 		cmocka_unit_test(selectors),
 		cmocka_unit_test(names),
+		cmocka_unit_test(every_section_is_shown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
