@@ -59,8 +59,7 @@ static const char *const cause_says[LINK_CAUSE_COUNT] = {
 	[LINK_CAUSE_IDLE] =
 		"It is slower now because nothing is asked of it; under load it comes back.",
 	[LINK_CAUSE_DOWN] =
-		"It is below what both its ends can do, and load does not change that: clean the "
-		"contacts, seat the card anew, or try another slot or cable.",
+		"It is below what both its ends can do, also under load: seat the card anew, or try another slot.",
 	[LINK_CAUSE_SLOT] =
 		"The slot, or the bridge above, has less to give than the card could take.",
 	[LINK_CAUSE_TUNNEL] =
