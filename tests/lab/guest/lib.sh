@@ -16,10 +16,6 @@ fail() {
 	say "FAIL $1: $(echo "$2" | tr '\n' ' ' | head -c 600)"
 }
 
-skip() {
-	say "skip $1: $2"
-}
-
 # is NAME GOT WANTED
 is() {
 	if [ "$2" = "$3" ]; then

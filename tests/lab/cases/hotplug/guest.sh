@@ -21,7 +21,7 @@ soon() {
 	if wait_for 60 "$@"; then
 		ok "$name"
 	else
-		fail "$name" "not within a minute; QEMU said: $answer"
+		fail "$name" "not within a minute; QEMU said: ${answer:-nothing}"
 	fi
 }
 
