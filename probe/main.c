@@ -276,7 +276,8 @@ static int probe(const struct options *o, const struct log *log, struct err *e)
 		rc = record_begin(&want.rec, o->capture, e);
 	if (!rc)
 		rc = run_collect(&m, &want, &run, e);
-	if (!rc && m.live)
+	/* A capture's UUIDs are made up: kept for later, they would select no GPU. */
+	if (!rc && m.live && !want.rec)
 		seen_store(&run->merged, o->wake);
 	if (!rc)
 		rc = answer(o, run, &want.rec, log, e);

@@ -39,6 +39,10 @@ inside "awake again" 0 "$BERTH" probe
 cmp -s "$file" "$T/first" && [ "$(find "$T/cache" -type f | wc -l)" -eq 1 ] && ok "what is known is not written again" ||
 	fail "what is known is not written again" "$(diff "$T/first" "$file")"
 
+# A capture's UUIDs are made up: kept, they would select no GPU.
+inside "capture while awake" 0 env XDG_CACHE_HOME="$T/cache2" "$BERTH" probe -q --capture "$T/cap-awake"
+[ -e "$T/cache2" ] && fail "a capture stores nothing" "$(grep -r uuid "$T/cache2")" || ok "a capture stores nothing"
+
 fall_asleep
 inside "asleep" 0 "$BERTH" probe --json
 cp "$T/out" "$T/asleep.json"
