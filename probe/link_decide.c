@@ -94,7 +94,7 @@ static struct fact tunnel_rate(const struct gpu *g, const struct hop *h)
 
 /*
  * The narrowest hop, or -1 when one that counts is unknown. Next to a tunnel that is known, an unknown
- * slot does not matter: no box has one that is narrower.
+ * slot does not matter: no box has one that is narrower. A tunnel that is unknown always does.
  */
 static int narrowest(const struct gpu *g, struct fact *least)
 {
@@ -115,7 +115,7 @@ static int narrowest(const struct gpu *g, struct fact *least)
 			f = fact_unknown(WHY_NOT_EXPORTED);
 		else
 			continue;
-		if (!fact_known(&f) && tunnelled)
+		if (!fact_known(&f) && tunnelled && h->kind != HOP_TUNNEL)
 			continue;
 		if (!fact_known(&f)) {
 			*least = f;
@@ -173,9 +173,26 @@ static void decide_rate(struct gpu *g)
 					  l->bytes_per_s.src);
 }
 
+/*
+ * Bridges without a row in the table of ids look like any others, and the made-up 2.5 GT/s between them
+ * like a link: but the firmware may have said from which port on the way is a tunnel.
+ */
+static void mark_tunnel(struct gpu *g)
+{
+	struct link *l = &g->link;
+
+	if (!g->tunnel.tunnelled || !g->tunnel.port[0] || link_hop_of(l, HOP_TUNNEL) >= 0)
+		return;
+	for (uint32_t i = 0; i < l->n_hops; i++)
+		if (strcmp(l->hops[i].above, g->tunnel.port) == 0)
+			l->hops[i].kind = HOP_TUNNEL;
+}
+
 void link_decide(struct gpu *g)
 {
 	struct link *l = &g->link;
+
+	mark_tunnel(g);
 
 	/* A processor's internal bridge without a row: the function says so itself. */
 	if (g->kind == GPU_INTEGRATED && l->n_hops &&

@@ -308,6 +308,29 @@ static void thunderbolt_host(void **state)
 	free(g);
 }
 
+/* A host and a box that no table knows: the firmware named the port, and its 2.5 GT/s are no link. */
+static void tunnel_by_firmware(void **state)
+{
+	struct gpu *g = GPU({ 0x10de, 0x2684, 16, 4, 16, 16 }, { 0x1234, 0x0001, 16, 4, 16, 4 },
+			    { 0x1234, 0x0001, 2.5, 4, 2.5, 4 }, { 0x8086, 0xffff, 2.5, 4, 2.5, 4 });
+
+	(void)state;
+	g->tunnel.tunnelled = true;
+	g->tunnel.pcie_bytes_per_s = fact_unknown(WHY_NOT_EXPORTED);
+	memcpy(g->tunnel.port, g->link.hops[2].above, sizeof(g->tunnel.port));
+	link_decide(g);
+	KINDS(g, HOP_PCIE, HOP_SWITCH, HOP_TUNNEL);
+	/* What it carries is unknown, so the box's slot is not the answer. */
+	assert_int_equal(g->link.bottleneck, -1);
+	assert_false(fact_known(&g->link.bytes_per_s));
+	g->tunnel.pcie_bytes_per_s = fact_of(2750000000, SRC_TABLE);
+	link_decide(g);
+	assert_int_equal(g->link.bottleneck, 2);
+	assert_int_equal(g->link.cause, LINK_CAUSE_TUNNEL);
+	assert_int_equal(g->link.bytes_per_s.v, 2750000000);
+	free(g);
+}
+
 /* nvtop 344: the function and both bridges of an Arc card say 2.5 GT/s x1; the root port knows. */
 static void arc(void **state)
 {
@@ -559,17 +582,29 @@ static void controllers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(speeds),        cmocka_unit_test(widths),
-		cmocka_unit_test(rates),         cmocka_unit_test(dpm),
-		cmocka_unit_test(in_a_slot),     cmocka_unit_test(at_rest),
-		cmocka_unit_test(lanes_lost),    cmocka_unit_test(narrow_slot),
-		cmocka_unit_test(silent_bridge), cmocka_unit_test(product),
-		cmocka_unit_test(usb4_box),      cmocka_unit_test(thunderbolt_host),
-		cmocka_unit_test(arc),           cmocka_unit_test(drivers_word),
-		cmocka_unit_test(without_links), cmocka_unit_test(passed_through),
-		cmocka_unit_test(emulated),      cmocka_unit_test(conventional),
-		cmocka_unit_test(asleep),        cmocka_unit_test(deep),
-		cmocka_unit_test(kinds),         cmocka_unit_test(controllers),
+		cmocka_unit_test(speeds),
+		cmocka_unit_test(widths),
+		cmocka_unit_test(rates),
+		cmocka_unit_test(dpm),
+		cmocka_unit_test(in_a_slot),
+		cmocka_unit_test(at_rest),
+		cmocka_unit_test(lanes_lost),
+		cmocka_unit_test(narrow_slot),
+		cmocka_unit_test(silent_bridge),
+		cmocka_unit_test(product),
+		cmocka_unit_test(usb4_box),
+		cmocka_unit_test(thunderbolt_host),
+		cmocka_unit_test(tunnel_by_firmware),
+		cmocka_unit_test(arc),
+		cmocka_unit_test(drivers_word),
+		cmocka_unit_test(without_links),
+		cmocka_unit_test(passed_through),
+		cmocka_unit_test(emulated),
+		cmocka_unit_test(conventional),
+		cmocka_unit_test(asleep),
+		cmocka_unit_test(deep),
+		cmocka_unit_test(kinds),
+		cmocka_unit_test(controllers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
