@@ -243,7 +243,8 @@ static void read_filtered(struct reader *rd, const char *path, enum ev_kind kind
 			  const char *const *words)
 {
 	const struct source quiet = { .m = rd->s->m, .errors = rd->s->errors };
-	own_free char *buf = malloc(VALUE_MAX);
+	/* The filters end what they keep with one character more. */
+	own_free char *buf = malloc(VALUE_MAX + 1);
 
 	if (!buf || src_read(&quiet, path, buf, VALUE_MAX) <= 0)
 		return;
@@ -300,10 +301,14 @@ static void read_one(struct reader *rd, const char *path, enum ev_kind kind,
 	}
 }
 
-/* One folder's names for the first part of the pattern that has a '*', then the rest of it. */
-static void read_pattern(struct reader *rd, const char *pattern, const struct wanted *w)
+/*
+ * One folder's names for the first part of the pattern that has a '*', then the rest of it. What is
+ * before `from` are names already: a '*' in one of them, as in a file "*.conf", stands for nothing.
+ */
+static void read_pattern(struct reader *rd, const char *pattern, size_t from,
+			 const struct wanted *w)
 {
-	const char *star = strchr(pattern, '*');
+	const char *star = strchr(pattern + from, '*');
 
 	if (!star) {
 		read_one(rd, pattern, w->kind, w->words);
@@ -323,9 +328,11 @@ static void read_pattern(struct reader *rd, const char *pattern, const struct wa
 	for (int i = 0; i < n; i++) {
 		if (names[i][0] == '.' || fnmatch(mask, names[i], 0) != 0)
 			continue;
+		size_t done = strlen(dir) + 1 + strlen(names[i]);
+
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s%s", dir, names[i],
 				     rest ? rest : "") < sizeof(path))
-			read_pattern(rd, path, w);
+			read_pattern(rd, path, done, w);
 	}
 }
 
@@ -444,13 +451,26 @@ static void list_functions(const struct source *s, struct evidence *ev)
 		add_empty_ports(s, ev, dirs[i], (int)i);
 }
 
+/*
+ * Now, by its own word: a card's sound sleeps while the GPU beside it works, and since the scan even the
+ * GPU may have gone to sleep. Not recorded: the table has it so already.
+ */
+static bool is_active(const struct source *s, const struct ev_function *f)
+{
+	const struct source quiet = { .m = s->m, .errors = s->errors };
+	char status[64];
+
+	return src_read_in(&quiet, f->dir, "power/runtime_status", status, sizeof(status)) >= 0 &&
+	       parse_runtime_status(status) == AWAKE_YES;
+}
+
 static void read_function(struct reader *rd, const struct ev_function *f)
 {
 	const struct gpu *g = &rd->ev->r->gpus[f->gpu];
 	char path[PATH_SIZE];
 
 	for (size_t i = 0; i < ARRAY_LEN(of_function); i++) {
-		if (of_function[i].when_awake && g->awake != AWAKE_YES)
+		if (of_function[i].when_awake && (g->awake != AWAKE_YES || !is_active(rd->s, f)))
 			continue;
 		if ((size_t)snprintf(path, sizeof(path), "%s/%s", f->dir, of_function[i].name) <
 		    sizeof(path))
@@ -468,7 +488,7 @@ static void read_files(struct reader *rd)
 	struct evidence *ev = rd->ev;
 
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-		read_pattern(rd, wanted[i].pattern, &wanted[i]);
+		read_pattern(rd, wanted[i].pattern, 0, &wanted[i]);
 	list_functions(rd->s, ev);
 	for (uint32_t i = 0; i < ev->n_functions; i++)
 		read_function(rd, &ev->functions[i]);

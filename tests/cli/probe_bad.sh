@@ -100,6 +100,24 @@ wait $away 2>/dev/null
 [ "$bad" -eq 0 ] && ok "a device that comes and goes ($seen of 20 without it)" ||
 	fail "a device that comes and goes" "$bad of 20 answers are wrong"
 
+# --- what doctor looks at, which a capture keeps ---
+copy evidence
+mkdir -p "$tree/etc/modprobe.d" "$tree/$amd/../0000:03:00.1/power"
+echo 'options amdgpu dc=0' >"$tree/etc/modprobe.d/*.conf"
+(printf 'pci='; head -c 65531 /dev/zero | tr '\0' x) >"$tree/proc/cmdline"
+for f in vendor=0x1002 device=0xab30 class=0x040300 power/runtime_status=suspended; do
+	echo "${f#*=}" >"$tree/$amd/../0000:03:00.1/${f%%=*}"
+done
+head -c 64 /dev/zero >"$tree/$amd/../0000:03:00.1/config"
+exits "a capture of it" 0 "$BERTH" probe -q --machine "$tree" --capture "$T/cap-evidence"
+[ -f "$T/cap-evidence/etc/modprobe.d/*.conf" ] && ok "a name with a star is a name" ||
+	fail "a name with a star is a name" "$(find "$T/cap-evidence/etc")"
+[ "$(wc -c <"$T/cap-evidence/proc/cmdline")" = 65536 ] && ok "a file as long as may be" ||
+	fail "a file as long as may be" "$(wc -c "$T/cap-evidence/proc/cmdline")"
+[ -f "$T/cap-evidence/$amd/../0000:03:00.1/power/runtime_status" ] &&
+	[ ! -e "$T/cap-evidence/$amd/../0000:03:00.1/config" ] && ok "the sound beside an awake GPU sleeps on" ||
+	fail "the sound beside an awake GPU sleeps on" "$(find "$T/cap-evidence" -path '*03:00.1*')"
+
 # --- ten thousand functions, a hundred of them GPUs ---
 tree=$T/many
 python3 - "$tree" <<'EOF_PY'
