@@ -36,6 +36,9 @@ struct claims {
 	uint32_t n_seen;    /* processes there were, of ours and of others */
 };
 
+/* A program that everybody runs: what a capture may say of a process. */
+bool process_is_public(const char *name);
+
 /* One opening that several processes hold counts once. False: no room. */
 bool claims_add(struct claims *c, const struct claim *claim);
 void claims_fini(struct claims *c);

@@ -16,6 +16,7 @@
 
 enum ev_kind {
 	EV_TEXT,  /* as it is */
+	EV_SCRUB, /* without what may name a machine or a person */
 	EV_DIR,   /* only that it is there */
 	EV_LINK,  /* the last part of a symbolic link */
 	EV_LINES, /* the lines that hold one of the words; comments are left out */
@@ -72,8 +73,8 @@ static const struct wanted {
 	const char *const *words;
 } wanted[] = {
 	{ "proc/cmdline", EV_WORDS, cmdline_words },
-	{ "proc/driver/nvidia/params", EV_TEXT, NULL }, /* the driver's own copy: takes no power */
-	{ "proc/driver/nvidia/version", EV_TEXT, NULL },
+	{ "proc/driver/nvidia/params", EV_SCRUB, NULL }, /* the driver's own copy: takes no power */
+	{ "proc/driver/nvidia/version", EV_SCRUB, NULL }, /* it says who built the module, and where */
 	{ "sys/module/thunderbolt/parameters/host_reset", EV_TEXT, NULL },
 	{ "sys/module/thunderbolt/parameters/clx", EV_TEXT, NULL },
 	{ "sys/module/thunderbolt/parameters/asym_threshold", EV_TEXT, NULL },
@@ -238,6 +239,23 @@ static void read_text(struct reader *rd, const char *path)
 		add(rd, path, n < 0 ? "" : buf, n < 0 ? (int)n : 0);
 }
 
+static void read_scrubbed(struct reader *rd, const char *path)
+{
+	const struct source quiet = { .m = rd->s->m, .errors = rd->s->errors };
+	char buf[8192];
+	long n = src_read(&quiet, path, buf, sizeof(buf));
+
+	if (n == -ENOENT || n == -ENOTDIR)
+		return;
+	if (n >= 0)
+		kmsg_scrub(buf);
+	if (rd->s->rec && n >= 0)
+		record_file(rd->s->rec, path, buf);
+	else if (rd->s->rec)
+		record_error(rd->s->rec, path, (int)n);
+	add(rd, path, buf, n < 0 ? (int)n : 0);
+}
+
 /* Only what is kept is recorded: the rest of such a file is nobody's business. */
 static void read_filtered(struct reader *rd, const char *path, enum ev_kind kind,
 			  const char *const *words)
@@ -283,6 +301,9 @@ static void read_one(struct reader *rd, const char *path, enum ev_kind kind,
 	switch (kind) {
 	case EV_TEXT:
 		read_text(rd, path);
+		break;
+	case EV_SCRUB:
+		read_scrubbed(rd, path);
 		break;
 	case EV_DIR:
 		if (src_exists(rd->s, path))

@@ -22,7 +22,7 @@ static const char *const log_words[] = {
 /* clang-format on */
 
 /* Kernel-log lines that hold a word above, but tell who the owner is or what he plugs in. */
-static const char *const log_never[] = { "SerialNumber", "Command line:", "hostname", NULL };
+static const char *const log_never[] = { "SerialNumber", "ommand line", "hostname", NULL };
 
 bool has_any_word(const char *text, const char *const *words)
 {

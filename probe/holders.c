@@ -92,7 +92,7 @@ static void read_displays(const struct look *l)
 
 /* --- the answer ------------------------------------------------------------------------------------------ */
 
-static bool is_public(const char *name)
+bool process_is_public(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LEN(public_names); i++)
 		if (strcmp(public_names[i], name) == 0)
@@ -115,7 +115,7 @@ static void scrub_proc(struct scrub *s, struct gpu_proc *p)
 	if (i == s->n)
 		s->pids[s->n++] = p->pid;
 	p->pid = i + 1;
-	if (!is_public(p->name))
+	if (!process_is_public(p->name))
 		strcpy(p->name, "process");
 }
 

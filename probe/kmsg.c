@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "probe/claims.h"
 #include "probe/probe_priv.h"
 
 #define LINE_BYTES 1024
@@ -170,7 +171,7 @@ static const char *const shapes[] = {
 	"xx-xx-xx-xx-xx-xx-xx-xx",              /* PCIe device serial number */
 };
 
-void kmsg_scrub(char *text)
+static void scrub_shapes(char *text)
 {
 	for (char *s = text; *s; s++) {
 		size_t n = 0;
@@ -184,6 +185,71 @@ void kmsg_scrub(char *text)
 				s[i] = '0';
 		s += n ? n - 1 : 0;
 	}
+}
+
+/*
+ * Where drivers name the process whose work failed: what stands before and after the name. NVIDIA's Xid
+ * (open kernel modules, nv-report-err.c); amdgpu_vm.c and amdgpu_job.c; i915_gpu_error.c.
+ */
+static const struct {
+	const char *line, *before, *after;
+} naming[] = {
+	{ "Xid (", "name=", "," },
+	{ "", "rocess ", " pid " },
+	{ "", " thread ", " pid " },
+	{ "GPU HANG", ", in ", " [" },
+};
+
+static void blank(char *s, const char *end)
+{
+	for (; s < end; s++)
+		*s = *s == '@' ? '@' : 'x';
+}
+
+/* Names of programs, as in a capture's list of processes: those that everybody runs stay. */
+static void scrub_programs(char *text)
+{
+	for (size_t i = 0; i < ARRAY_LEN(naming); i++) {
+		size_t n = strlen(naming[i].before);
+		char *at = strstr(text, naming[i].line) ? strstr(text, naming[i].before) : NULL;
+		char *end = at ? strstr(at + n, naming[i].after) : NULL;
+		char word[32];
+
+		/* "Process information: process Xorg pid": the last one before. */
+		for (char *next = at; end && next && next + n <= end;
+		     next = strstr(next + 1, naming[i].before))
+			at = next;
+		char *name = at ? at + n : NULL;
+
+		if (!end || name > end || *name == '<')
+			continue;
+		snprintf(word, sizeof(word), "%.*s", (int)(end - name < 31 ? end - name : 31),
+			 name);
+		if (!process_is_public(word))
+			blank(name, end);
+	}
+}
+
+/* "(root@alices-laptop)": who built a module, and where. */
+static void scrub_builder(char *text)
+{
+	for (char *at = text; (at = strchr(at, '@')); at++) {
+		char *start = at, *end = at;
+
+		while (start > text &&
+		       (isalnum((unsigned char)start[-1]) || strchr("._-", start[-1])))
+			start--;
+		end += strcspn(end, " )");
+		if (start > text && start[-1] == '(' && *end == ')')
+			blank(start, end);
+	}
+}
+
+void kmsg_scrub(char *text)
+{
+	scrub_shapes(text);
+	scrub_programs(text);
+	scrub_builder(text);
 }
 
 /* --- the log --- */

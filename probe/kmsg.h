@@ -51,7 +51,10 @@ bool kline_pci(const char *text, char pci[24]);
 /* The next line at or after `from` that has `word`; -1: none. */
 int kmsg_find(const struct kmsg *k, uint32_t from, const char *word);
 
-/* Replace, in place, what may name a machine or a person: UUIDs, MAC addresses, serial numbers. */
+/*
+ * Replace, in place, what may name a machine or a person: UUIDs, MAC addresses, serial numbers, programs
+ * that are not well known, and who built a module on which machine.
+ */
 void kmsg_scrub(char *text);
 
 #endif

@@ -152,6 +152,38 @@ static void scrubs_names(void **state)
 				  "00:00:00:00:00:00 at 0000:03:00.0");
 }
 
+/* Programs and builders that tell whose machine it is; what everybody runs stays. */
+static void scrubs_people(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "NVRM: Xid (PCI:0000:01:00): 31, pid=42, name=alices-tool, Ch 8",
+		  "NVRM: Xid (PCI:0000:01:00): 31, pid=42, name=xxxxxxxxxxx, Ch 8" },
+		{ "NVRM: Xid (PCI:0000:01:00): 31, pid=42, name=python3, Ch 8", NULL },
+		{ "NVRM: Xid (PCI:0000:01:00): 79, pid='<unknown>', name=<unknown>, x", NULL },
+		{ "amdgpu: Process information: process Xorg pid 7 thread secret:cs0 pid 9",
+		  "amdgpu: Process information: process Xorg pid 7 thread xxxxxxxxxx pid 9" },
+		{ "amdgpu:  Process secret pid 7 thread", "amdgpu:  Process xxxxxx pid 7 thread" },
+		{ "GPU HANG: ecode 12:1:85dffffb, in secret [42]",
+		  "GPU HANG: ecode 12:1:85dffffb, in xxxxxx [42]" },
+		{ "Open Kernel Module  550.78  Release Build  (root@alices-box)",
+		  "Open Kernel Module  550.78  Release Build  (xxxx@xxxxxxxxxx)" },
+		{ "pci@1c00: device name=x, in y, mail a@b", NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char text[160];
+
+		snprintf(text, sizeof(text), "%s", rows[i][0]);
+		kmsg_scrub(text);
+		assert_string_equal(text, rows[i][1] ? rows[i][1] : rows[i][0]);
+	}
+	assert_true(evidence_log_wanted("amdgpu 0000:03:00.0: ready"));
+	assert_false(evidence_log_wanted("Command line: root=/dev/mapper/alice-root amdgpu.dc=1"));
+	assert_false(evidence_log_wanted(
+		"Kernel command line: root=/dev/mapper/alice-root amdgpu.dc=1"));
+}
+
 static void finds_addresses(void **state)
 {
 	char pci[24];
@@ -364,6 +396,7 @@ int main(void)
 		cmocka_unit_test(keeps_the_last_boot),
 		cmocka_unit_test(counts_over_midnight),
 		cmocka_unit_test(scrubs_names),
+		cmocka_unit_test(scrubs_people),
 		cmocka_unit_test(finds_addresses),
 		cmocka_unit_test(tree_begins_with_what_it_must_know),
 		cmocka_unit_test(tree_keeps_firmwares_tunnel),
