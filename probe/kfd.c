@@ -127,8 +127,9 @@ static uint64_t read_banks(const struct source *s, uint32_t number, uint64_t cou
 
 	for (unsigned i = 0; i < count && i < PARTS_MAX; i++) {
 		snprintf(path, sizeof(path), NODES "/%u/mem_banks/%u/properties", number, i);
+		/* Part of the memory is not its size. */
 		if (src_read_lines(s, path, bank_keys, text, sizeof(text)) < 0)
-			break;
+			return 0;
 		if (__builtin_add_overflow(sum, kfd_bank_bytes(text), &sum) || sum > INT64_MAX)
 			return 0;
 	}

@@ -108,7 +108,7 @@ static struct fact decide_integrated(const struct gpu *g)
 	return g->integrated;
 }
 
-/* The largest window into the card: the first prefetchable BAR that has an address. */
+/* The largest window into the card: of the prefetchable BARs that have an address. */
 static struct fact window_of(const struct gpu *g)
 {
 	uint64_t most = 0;

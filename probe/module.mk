@@ -4,7 +4,6 @@ probe.uses := base
 probe.lib := \
 	addr.c \
 	amdids.c \
-	advice.c \
 	answers.c \
 	api.c \
 	capture.c \
@@ -14,18 +13,6 @@ probe.lib := \
 	collect.c \
 	diff.c \
 	config.c \
-	checks_amd_intel.c \
-	checks_desktop.c \
-	checks_iommu.c \
-	checks_link.c \
-	checks_nvidia.c \
-	checks_pci.c \
-	checks_power.c \
-	checks_process.c \
-	checks_stack.c \
-	checks_tb.c \
-	collect.c \
-	doctor.c \
 	drivers.c \
 	fdinfo.c \
 	evidence.c \
@@ -44,7 +31,6 @@ probe.lib := \
 	live.c \
 	memory.c \
 	kind.c \
-	lines.c \
 	link.c \
 	link_decide.c \
 	link_hops.c \
