@@ -116,8 +116,8 @@ static void off_the_bus(const struct exam *x)
 /* --- what the driver knows of the box --- */
 
 /*
- * Bridges by which the driver knows a card in a box (vendor 8086): src/common/inc/nvegpuconfig.h or egpu.h of
- * its releases up to 2026. Those of Thunderbolt 5 are in newer releases only.
+ * Bridges of Intel's (8086) by which the driver knows a card in a box: what isTB3DeviceID() and isTB2DeviceID() of
+ * NVIDIA's open kernel modules list, in two releases. Those of Thunderbolt 5 are only in the newer one.
  */
 /* clang-format off */
 static const struct {
@@ -260,20 +260,40 @@ static void uvm_forbidden(const struct exam *x)
 	}
 }
 
+/* The card that a framebuffer is on: "sys/class/graphics/fb0/name" stands beside its device. NULL: not told. */
+static const char *framebuffer_card(const struct evidence *ev, const struct ev_file *name)
+{
+	char path[PATH_SIZE];
+
+	snprintf(path, sizeof(path), "%.*s/device", (int)(strrchr(name->path, '/') - name->path),
+		 name->path);
+	return ev_value(ev, path);
+}
+
 /* A console on nvidia_drm's framebuffer keeps the module, and so the card, for good. */
 static void console_holds(const struct exam *x)
 {
 	const struct ev_file *f;
 	uint32_t from = 0;
 
-	while ((f = ev_next(x->ev, "sys/class/graphics/*/name", &from)))
-		if (strncmp(f->value, "nvidia-drm", 10) == 0)
-			break;
-	for (uint32_t i = 0; f && i < x->r->n_gpus; i++)
-		if (gpu_is_external(&x->r->gpus[i]) && gpu_has_driver(&x->r->gpus[i], "nvidia")) {
-			found(x, x->r->gpus[i].pci, f->path, f->value, NULL);
+	while ((f = ev_next(x->ev, "sys/class/graphics/*/name", &from))) {
+		const char *card = framebuffer_card(x->ev, f);
+
+		if (strncmp(f->value, "nvidia-drm", 10) != 0)
+			continue;
+		for (uint32_t i = 0; i < x->r->n_gpus; i++) {
+			const struct gpu *g = &x->r->gpus[i];
+
+			if (!gpu_is_external(g) || !gpu_has_driver(g, "nvidia") ||
+			    (card && strcmp(card, g->pci) != 0))
+				continue;
+			struct finding *console = found(x, g->pci, f->path, f->value, NULL);
+
+			if (!card)
+				console->confidence = CONF_POSSIBLE;
 			return;
 		}
+	}
 }
 
 /* --- who holds it --- */
@@ -322,7 +342,7 @@ const struct doctor_check checks_nvidia[] = {
 	  "NVIDIA's driver does not know the box's bridges, so it treats the card as one that is never unplugged",
 	  "vendor and device of the bridges above a tunnelled card, against the driver's list", { NULL }, box_not_known, REMEDY_NONE,
 	  "Stop whatever holds the card and unload the driver before the cable is pulled; newer releases of the driver know more bridges.",
-	  "", 0, "NVIDIA egpu.h, nv-pci.c; open-gpu-kernel-modules#979, #981", NULL },
+	  "", 0, "NVIDIA osinit.c, isTB3DeviceID(), nv-pci.c; open-gpu-kernel-modules#979, #981", NULL },
 	{ 51, "nvidia-removed-in-use", SEV_ERROR, CONF_CERTAIN, "The card was taken away while something held it, and the driver waits for that for ever",
 	  "kernel log: NVRM: Attempting to remove device ... with non-zero usage count!", { "with non-zero usage count!" }, by_log,
 	  REMEDY_POWER_CYCLE,
@@ -333,7 +353,7 @@ const struct doctor_check checks_nvidia[] = {
 	  "Take that line out of /{arg}, then as root: nvidia-modprobe -u -c 0", "Put the line back; modprobe -r nvidia_uvm", ADVICE_FOR_HOST, "A",
 	  NULL },
 	{ 53, "nvidia-console", SEV_NOTE, CONF_CERTAIN, "The text console is on the card in the box, so its driver cannot be unloaded",
-	  "sys/class/graphics/*/name = nvidia-drmdrmfb with an NVIDIA card in a box", { NULL }, console_holds, REMEDY_REBOOT,
+	  "sys/class/graphics/*/name = nvidia-drmdrmfb, whose device is an NVIDIA card in a box", { NULL }, console_holds, REMEDY_REBOOT,
 	  "echo 'options nvidia_drm fbdev=0' > /etc/modprobe.d/berth-console.conf, renew the initramfs, and reboot.",
 	  "rm /etc/modprobe.d/berth-console.conf", 0, "K", NULL },
 	{ 54, "box-card-held", SEV_NOTE, CONF_CERTAIN, "Programs hold the card in the box; its cable must not be pulled now",

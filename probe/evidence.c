@@ -100,6 +100,7 @@ static const struct wanted {
 	{ "sys/class/vtconsole/*/bind", EV_TEXT, NULL },
 	{ "sys/class/vtconsole/*/name", EV_TEXT, NULL },
 	{ "sys/class/graphics/*/name", EV_TEXT, NULL },
+	{ "sys/class/graphics/*/device", EV_LINK, NULL },
 	{ "sys/bus/platform/drivers/efi-framebuffer/efi-framebuffer.*", EV_DIR, NULL },
 	{ "sys/bus/platform/drivers/simple-framebuffer/simple-framebuffer.*", EV_DIR, NULL },
 	/* Cached when the device was plugged in: reading them resumes nothing. */
