@@ -116,7 +116,7 @@ static uint32_t nvml_devices(const struct run *run, char (*pci)[24], bool *awake
 		if (!d || !d->nvml)
 			continue;
 		memcpy(pci[n++], g->pci, sizeof(g->pci));
-		*awake &= g->awake == AWAKE_YES;
+		*awake &= g->awake == AWAKE_YES && !asleep_now(run->m, g->pci);
 	}
 	return n;
 }

@@ -202,6 +202,12 @@ void host_cpuinfo(const struct source *s, struct cpu *c); /* fills only what is 
 /* 0, or the negative errno of listing the bus; -ENOENT: there is no PCI bus. */
 int sysfs_scan(const struct source *s, struct report *r);
 
+/*
+ * Whether a function fell asleep since the scan: others may have taken their time to answer. Asked right
+ * before what would wake it.
+ */
+bool asleep_now(const struct machine *m, const char *pci);
+
 /* The folder of a function, "sys/devices/pci0000:00/0000:00:02.0". */
 void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size);
 

@@ -143,7 +143,7 @@ static bool read_client(const struct walk *w, const char *fd, struct claim *clai
 	char path[64], text[8192];
 	struct fdinfo info;
 
-	if (g->awake != AWAKE_YES && !w->wake) {
+	if (!w->wake && (g->awake != AWAKE_YES || asleep_now(w->m, g->pci))) {
 		claim->vram = claim->host = fact_unknown(WHY_ASLEEP);
 		return true;
 	}

@@ -90,6 +90,15 @@ static enum awake path_awake(const struct source *s, const char *dir)
 	return all;
 }
 
+bool asleep_now(const struct machine *m, const char *pci)
+{
+	char path[PATH_SIZE], status[64];
+
+	snprintf(path, sizeof(path), BUS "/%s/power/runtime_status", pci);
+	return machine_read(m, path, status, sizeof(status)) > 0 &&
+	       parse_runtime_status(status) == AWAKE_NO;
+}
+
 static bool module_loaded(const struct source *s, const char *module)
 {
 	char path[PATH_SIZE];

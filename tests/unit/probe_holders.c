@@ -1,9 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /* Who holds a GPU: what fdinfo says, and how the claims of many become one list. */
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "probe/claims.h"
 #include "tests/unit/harness.h"
+
+static int drop(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+	(void)st;
+	(void)flag;
+	(void)ftw;
+	return remove(path);
+}
+
+/* A file below root, with the folders on its way. */
+static void put(const char *root, const char *file, const char *text)
+{
+	char path[200];
+
+	snprintf(path, sizeof(path), "%s/%s", root, file);
+	for (char *slash = path + 5; (slash = strchr(slash, '/')); *slash++ = '/') {
+		*slash = '\0';
+		mkdir(path, 0700);
+	}
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
 
 static struct fdinfo parse(const char *text)
 {
@@ -238,6 +268,42 @@ static void bounds_lists(void **state)
 	assert_int_equal(c.n, 0);
 }
 
+/* xe wakes its device to answer for a client: one that slept in since the scan is not asked. */
+static void leaves_asleep(void **state)
+{
+	char root[] = "/tmp/berth-claims-XXXXXX", path[200];
+	struct report *r = calloc(1, sizeof(*r));
+	struct claims c = { 0 };
+	struct machine m;
+
+	(void)state;
+	assert_non_null(r);
+	assert_non_null(mkdtemp(root));
+	put(root, "sys/bus/pci/devices/0000:05:00.0/power/runtime_status", "suspended\n");
+	put(root, "proc/42/comm", "llama-server\n");
+	put(root, "proc/42/fdinfo/7",
+	    "drm-driver:\txe\ndrm-client-id:\t1\ndrm-resident-vram0:\t4 MiB\n");
+	put(root, "proc/42/fd/x", "");
+	snprintf(path, sizeof(path), "%s/proc/42/fd/7", root);
+	assert_int_equal(symlink("/dev/dri/renderD129", path), 0);
+	assert_int_equal(machine_open(&m, root, NULL), 0);
+	r->n_gpus = 1;
+	strcpy(r->gpus[0].pci, "0000:05:00.0");
+	r->gpus[0].awake = AWAKE_YES;
+	r->gpus[0].drm_render = fact_text_of("/dev/dri/renderD129", SRC_SYSFS);
+	claims_walk(&c, &m, r, false);
+	assert_int_equal(c.n, 1);
+	assert_int_equal(c.v[0].vram.why, WHY_ASLEEP);
+	claims_fini(&c);
+	claims_walk(&c, &m, r, true);
+	assert_int_equal(c.n, 1);
+	assert_bytes(&c.v[0].vram, 4 << 20);
+	claims_fini(&c);
+	machine_close(&m);
+	nftw(root, drop, 8, FTW_DEPTH | FTW_PHYS);
+	free(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -251,6 +317,7 @@ int main(void)
 		cmocka_unit_test(totals_do_not_add),
 		cmocka_unit_test(keeps_what_it_does_not_know),
 		cmocka_unit_test(bounds_lists),
+		cmocka_unit_test(leaves_asleep),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
