@@ -99,10 +99,13 @@ void ioctl_facts(const struct drm_memory *m, struct ioctl_fn *f)
 			break;
 		}
 	}
-	/* A driver that lists regions, and none on the card, drives a part of the processor. */
+	/*
+	 * A driver that lists RAM among its regions, and none on the card, drives a part of the processor.
+	 * radeon has a VRAM on every chip, and does not say whether that is RAM set aside.
+	 */
 	if (m->kind_known)
 		f->integrated = fact_of(m->integrated, SRC_DRM);
-	else if (fact_known(&f->system_total) || fact_known(&f->vram_regions))
+	else if (fact_known(&f->system_total))
 		f->integrated = fact_of(!fact_known(&f->vram_regions), SRC_DRM);
 }
 
@@ -124,16 +127,6 @@ struct reply {
 	struct drm_memory memory;
 };
 
-/* It was awake when the files were read; since then another device may have taken its time to answer. */
-static bool fell_asleep(const struct machine *m, const char *pci)
-{
-	char path[PATH_SIZE], status[64];
-
-	snprintf(path, sizeof(path), "sys/bus/pci/devices/%s/power/runtime_status", pci);
-	return machine_read(m, path, status, sizeof(status)) > 0 &&
-	       parse_runtime_status(status) == AWAKE_NO;
-}
-
 static void work(int to, void *arg)
 {
 	const struct jobs *j = arg;
@@ -146,7 +139,7 @@ static void work(int to, void *arg)
 		const struct gpu *g = j->all[i].g;
 		struct reply r = { 0 };
 
-		if (j->all[i].only_awake && fell_asleep(&m, g->pci))
+		if (j->all[i].only_awake && asleep_now(&m, g->pci))
 			r.rc = -EAGAIN;
 		else
 			r.rc = drm_ask_memory(g->drm_render.v, g->driver.v, &r.memory);
