@@ -130,6 +130,24 @@ static struct fact minus(const struct fact *total, const struct fact *used)
 				   : fact_unknown(WHY_GARBLED);
 }
 
+static struct fact smaller(const struct fact *a, const struct fact *b)
+{
+	return !fact_known(a) || (fact_known(b) && b->v < a->v) ? *b : *a;
+}
+
+/* xe offers half of the RAM: how much of that half others use is not told. A container has a part too. */
+static void fill_unified(struct pool *p, const struct report *r, const struct gpu_memory *m)
+{
+	const struct cpu *c = &r->cpu;
+
+	p->total = smaller(&m->system_total, &c->ram_total);
+	p->free = fact_known(&c->ram_available) ? smaller(&c->ram_available, &p->total)
+						: c->ram_available;
+	p->used = fact_known(&p->total) && fact_known(&c->ram_total) && p->total.v < c->ram_total.v
+			  ? fact_unknown(WHY_NOT_EXPORTED)
+			  : minus(&c->ram_total, &c->ram_available);
+}
+
 static void fill(struct pool *p, const struct report *r, const struct gpu *g)
 {
 	const struct gpu_memory *m = &g->memory;
@@ -159,9 +177,7 @@ static void fill(struct pool *p, const struct report *r, const struct gpu *g)
 		p->used = p->free = fact_unknown(WHY_NOT_EXPORTED);
 		return;
 	case POOL_UNIFIED:
-		p->total = fact_known(&m->system_total) ? m->system_total : r->cpu.ram_total;
-		p->free = r->cpu.ram_available;
-		p->used = minus(&r->cpu.ram_total, &r->cpu.ram_available);
+		fill_unified(p, r, m);
 		return;
 	case POOL_NONE:
 	case POOL_COUNT:

@@ -130,6 +130,20 @@ static void intel(void **state)
 	assert_int_equal(pool(g, POOL_UNIFIED)->free.v, 25 * GIB);
 	assert_int_equal(g->memory.largest_alloc.v, 25 * GIB);
 
+	/* xe offers half of the RAM: no more of it is free than there is. */
+	g->memory = (struct gpu_memory) { .system_total = fact_of(16 * GIB, SRC_DRM) };
+	section_memory.decide(r, g);
+	assert_int_equal(pool(g, POOL_UNIFIED)->total.v, 16 * GIB);
+	assert_int_equal(pool(g, POOL_UNIFIED)->free.v, 16 * GIB);
+	assert_false(fact_known(&pool(g, POOL_UNIFIED)->used));
+	assert_int_equal(g->memory.largest_alloc.v, 16 * GIB);
+	/* i915 offers all of it; of a container's part the rest is not ours. */
+	g->memory = (struct gpu_memory) { .system_total = fact_of(64 * GIB, SRC_DRM) };
+	section_memory.decide(r, g);
+	assert_int_equal(pool(g, POOL_UNIFIED)->total.v, 32 * GIB);
+	assert_int_equal(pool(g, POOL_UNIFIED)->used.v, 7 * GIB);
+	assert_int_equal(pool(g, POOL_UNIFIED)->free.v, 25 * GIB);
+
 	/* A card whose free memory only root is told. */
 	g->kind = GPU_DISCRETE;
 	g->memory = (struct gpu_memory) { 0 };
@@ -287,6 +301,13 @@ static void absurd_regions(void **state)
 	m.kind_known = m.integrated = true;
 	ioctl_facts(&m, &f);
 	assert_int_equal(f.integrated.v, 1);
+	/* radeon's answer on an APU: a carve-out that it calls VRAM. */
+	m = (struct drm_memory) { .n = 2 };
+	m.regions[0] = (struct drm_region) { .kind = REGION_VRAM, .total = 1u * GIB };
+	m.regions[1] = (struct drm_region) { .kind = REGION_GTT, .total = 2u * GIB };
+	ioctl_facts(&m, &f);
+	assert_int_equal(f.vram_total.v, 1 * GIB);
+	assert_false(fact_known(&f.integrated));
 }
 
 int main(void)
