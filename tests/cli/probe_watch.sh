@@ -85,7 +85,7 @@ done <"$T/events"
 # --- more events than the kernel keeps, while we do not listen: told by looking again ---
 cat >"$T/script" <<'S'
 mount --bind "$tree/sys" /sys
-"$BERTH" probe --watch --timeout 20 --count 1 >"$T/events" 2>"$T/notes" &
+"$BERTH" probe --watch --timeout 120 --count 1 >"$T/events" 2>"$T/notes" &
 watcher=$!
 for _ in $(seq 100); do
 	grep -q watching "$T/notes" && break
@@ -93,7 +93,7 @@ for _ in $(seq 100); do
 done
 kill -STOP $watcher
 rm "$tree/sys/bus/pci/devices/0000:0a:00.0"
-python3 tests/fake/uevent.py 60000 change /devices/pci0000:00/0000:00:1f.6 SUBSYSTEM=pci PCI_CLASS=20000
+python3 tests/fake/uevent.py 20000 change /devices/pci0000:00/0000:00:1f.6 SUBSYSTEM=pci PCI_CLASS=20000
 kill -CONT $watcher
 wait $watcher
 S
