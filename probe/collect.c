@@ -62,6 +62,7 @@ static void ask_topo(struct collect *c)
 		cpu->ram_available = told.ram_available;
 	}
 	host_cpuinfo(&c->s, cpu);
+	host_nodes(&c->s, cpu);
 }
 
 static void ask_pci(struct collect *c)

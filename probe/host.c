@@ -171,8 +171,16 @@ void host_cpuinfo(const struct source *s, struct cpu *c)
 	long n = read_whole(s->m, path, CPUINFO_MAX, &buf);
 
 	if (n < 0) {
+		const enum why why = why_of((int)n);
+
 		if (!fact_text_known(&c->name))
-			c->name = fact_text_unknown(why_of((int)n));
+			c->name = fact_text_unknown(why);
+		if (!fact_known(&c->cores))
+			c->cores = fact_unknown(why);
+		if (!fact_known(&c->threads))
+			c->threads = fact_unknown(why);
+		if (!fact_known(&c->packages))
+			c->packages = fact_unknown(why);
 		return;
 	}
 	keep_lines(buf, cpuinfo_keys);
@@ -187,4 +195,26 @@ void host_cpuinfo(const struct source *s, struct cpu *c)
 		c->cores = told.cores;
 	if (!fact_known(&c->packages))
 		c->packages = told.packages;
+}
+
+/* Nodes with nothing but memory are no place to run. */
+void host_nodes(const struct source *s, struct cpu *c)
+{
+	static const char dir[] = "sys/devices/system/node";
+	char list[1024];
+	struct cpuset set;
+	int64_t n = 0;
+
+	if (fact_known(&c->numa_nodes) && !s->rec)
+		return;
+	long rc = src_read_in(s, dir, "has_cpu", list, sizeof(list));
+
+	if (fact_known(&c->numa_nodes))
+		return;
+	c->numa_nodes = fact_unknown(rc < 0 ? why_of((int)rc) : WHY_GARBLED);
+	if (rc <= 0 || cpulist_parse(list, &set))
+		return;
+	for (unsigned i = 0; i < CPUS_MAX; i++)
+		n += cpuset_has(&set, i);
+	c->numa_nodes = fact_of(n, SRC_SYSFS);
 }

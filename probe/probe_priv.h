@@ -166,7 +166,7 @@ struct run {
 	struct nvml_view nvml;
 	struct {
 		int64_t scan, files, rest;
-	} took_us;	  /* listing the bus; the subjects' files; libraries, drivers and deciding */
+	} took_us; /* listing the bus; the subjects' files; libraries, drivers and deciding */
 	uint32_t n_notes; /* answers of a captured machine that were ignored, for stderr */
 	char notes[4][200];
 };
@@ -198,6 +198,7 @@ bool class_is_ours(uint32_t class);
 
 void host_read(const struct source *s, struct report *r); /* names, kernel, RAM */
 void host_cpuinfo(const struct source *s, struct cpu *c); /* fills only what is unknown */
+void host_nodes(const struct source *s, struct cpu *c);   /* the same: NUMA nodes with CPUs */
 
 /* 0, or the negative errno of listing the bus; -ENOENT: there is no PCI bus. */
 int sysfs_scan(const struct source *s, struct report *r);

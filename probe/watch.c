@@ -91,6 +91,24 @@ static void name_router(const struct report *now, struct watch_event *ev)
 			text_copy(ev->name, sizeof(ev->name), now->usb4.routers[i].device_name.v);
 }
 
+/*
+ * The look may be ahead of the events still queued: the driver that the next unbind is about is the one
+ * that the last event told, not the one bound by now.
+ */
+static void as_told(struct report *r, const struct watch_event *ev)
+{
+	for (uint32_t i = 0; i < r->n_gpus; i++) {
+		struct gpu *g = &r->gpus[i];
+
+		if (strcmp(g->pci, ev->pci) != 0)
+			continue;
+		if (ev->kind == WATCH_UNBIND)
+			g->driver = fact_text_unknown(WHY_NO_DRIVER);
+		else if (ev->kind == WATCH_BIND && *ev->driver)
+			g->driver = fact_text_of(ev->driver, SRC_SYSFS);
+	}
+}
+
 static int handle(struct watch *w, const struct uevent *u, struct err *e)
 {
 	struct watch_event ev;
@@ -106,6 +124,7 @@ static int handle(struct watch *w, const struct uevent *u, struct err *e)
 	name_router(&now->merged, &ev);
 	rc = print(w, &ev, e);
 	json_decref(ev.changes);
+	as_told(&now->merged, &ev);
 	free(w->known);
 	w->known = now;
 	return rc;
