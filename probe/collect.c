@@ -74,7 +74,7 @@ static void ask_pci(struct collect *c)
 	if (o)
 		pci_view_from_json(&run->pci, o);
 	else if (c->s.m->live && list)
-		pci_ask_list(&run->scan, c->w->wake, &run->pci);
+		pci_ask_list(c->s.m, &run->scan, c->w->wake, &run->pci);
 	else if (run->scan.n_gpus)
 		pci_ask_names(&run->scan, &run->pci);
 	json_decref(o);

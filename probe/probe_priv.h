@@ -230,7 +230,8 @@ struct fact sensor_read(const struct sensor_dir *d, const char *name, int64_t mu
 
 /* libpciaccess. Names only, from pci.ids, for the gpus of r. */
 void pci_ask_names(const struct report *r, struct pci_view *v);
-void pci_ask_list(const struct report *r, bool wake, struct pci_view *v);
+/* Also its own list, with the BARs of devices that are awake, or with wake. */
+void pci_ask_list(const struct machine *m, const struct report *r, bool wake, struct pci_view *v);
 
 void drm_ask(struct drm_view *v);                           /* libdrm */
 void topo_ask(const struct report *r, struct topo_view *v); /* hwloc */

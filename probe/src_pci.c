@@ -83,14 +83,6 @@ void pci_ask_names(const struct report *r, struct pci_view *v)
 	}
 }
 
-static const struct gpu *gpu_at(const struct report *r, const char *pci)
-{
-	for (uint32_t i = 0; i < r->n_gpus; i++)
-		if (strcmp(r->gpus[i].pci, pci) == 0)
-			return &r->gpus[i];
-	return NULL;
-}
-
 static void copy_bars(struct pci_fn *f, const struct pci_device *d)
 {
 	for (int i = 0; i < 6; i++) {
@@ -107,7 +99,7 @@ static void copy_bars(struct pci_fn *f, const struct pci_device *d)
 	f->bars_known = true;
 }
 
-static void copy_function(struct pci_fn *f, struct pci_device *d, const struct report *r, bool wake)
+static void copy_function(struct pci_fn *f, struct pci_device *d)
 {
 	*f = (struct pci_fn) {
 		.vendor = d->vendor_id,
@@ -120,13 +112,15 @@ static void copy_function(struct pci_fn *f, struct pci_device *d, const struct r
 	snprintf(f->pci, sizeof(f->pci), "%04x:%02x:%02x.%x", d->domain, d->bus, d->dev,
 		 d->func & 7u);
 	ask_names(f);
-	const struct gpu *g = gpu_at(r, f->pci);
-
-	if (g && (g->awake == AWAKE_YES || wake) && pci_device_probe(d) == 0)
-		copy_bars(f, d);
 }
 
-void pci_ask_list(const struct report *r, bool wake, struct pci_view *v)
+/* Loading hwloc took its time since the scan. */
+static bool is_awake(const struct machine *m, const struct gpu *g)
+{
+	return g && g->awake == AWAKE_YES && !asleep_now(m, g->pci);
+}
+
+void pci_ask_list(const struct machine *m, const struct report *r, bool wake, struct pci_view *v)
 {
 	/* A machine without a PCI bus cannot be initialised, and has an empty list. */
 	if (pci_system_init() != 0) {
@@ -138,9 +132,17 @@ void pci_ask_list(const struct report *r, bool wake, struct pci_view *v)
 	struct pci_device_iterator *it = pci_id_match_iterator_create(NULL);
 	struct pci_device *d;
 
-	while (it && (d = pci_device_next(it)) && v->n < PROBE_GPUS_MAX)
-		if (class_is_ours(d->device_class))
-			copy_function(&v->fns[v->n++], d, r, wake);
+	while (it && (d = pci_device_next(it)) && v->n < PROBE_GPUS_MAX) {
+		if (!class_is_ours(d->device_class))
+			continue;
+		struct pci_fn *f = &v->fns[v->n++];
+
+		copy_function(f, d);
+		const struct gpu *g = report_gpu(r, f->pci);
+
+		if ((is_awake(m, g) || (g && wake)) && pci_device_probe(d) == 0)
+			copy_bars(f, d);
+	}
 	pci_iterator_destroy(it);
 	pci_system_cleanup();
 }
