@@ -114,6 +114,12 @@ void facts_limit(const struct fact_limit *limits, size_t n)
 			*limits[i].f = fact_unknown(WHY_GARBLED);
 }
 
+void pair_check(struct fact *total, struct fact *used)
+{
+	if (fact_known(total) && fact_known(used) && used->v > total->v)
+		*total = *used = fact_unknown(WHY_GARBLED);
+}
+
 void memory_check(struct fact *total, struct fact *used, struct fact *free_bytes)
 {
 	bool all = fact_known(total) && fact_known(used) && fact_known(free_bytes);

@@ -178,11 +178,6 @@ bool gpu_is_external(const struct gpu *g)
 	return g->tunnel.external || g->tunnel.tunnelled || g->kind == GPU_EXTERNAL;
 }
 
-bool gpu_has_driver(const struct gpu *g, const char *driver)
-{
-	return fact_text_known(&g->driver) && strcmp(g->driver.v, driver) == 0;
-}
-
 bool gpu_is_card(const struct gpu *g)
 {
 	return g->kind == GPU_DISCRETE || g->kind == GPU_EXTERNAL || gpu_is_external(g);

@@ -143,7 +143,6 @@ const char *function_file(char path[PATH_SIZE], const char *pci, const char *nam
 void test_log(const struct exam *x, bool (*also)(const struct exam *x, const struct kline *l));
 
 bool gpu_is_external(const struct gpu *g);
-bool gpu_has_driver(const struct gpu *g, const char *driver);
 /* A display or compute function of a card: not a BMC's, a virtual machine's, or the processor's own. */
 bool gpu_is_card(const struct gpu *g);
 

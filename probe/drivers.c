@@ -87,6 +87,11 @@ const struct driver *driver_find(const char *name)
 	return NULL;
 }
 
+bool gpu_has_driver(const struct gpu *g, const char *driver)
+{
+	return fact_text_known(&g->driver) && strcmp(g->driver.v, driver) == 0;
+}
+
 const struct driver *driver_of(const struct gpu *g)
 {
 	return fact_text_known(&g->driver) ? driver_find(g->driver.v) : NULL;
@@ -131,6 +136,13 @@ const char *class_name(uint32_t class)
 const char *awake_name(enum awake a)
 {
 	return a == AWAKE_YES ? "yes" : a == AWAKE_NO ? "no" : "unknown";
+}
+
+bool gpu_has_nvml(const struct gpu *g)
+{
+	const struct driver *d = driver_of(g);
+
+	return d && d->nvml;
 }
 
 bool gpu_can_compute(const struct gpu *g)

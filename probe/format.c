@@ -41,11 +41,6 @@ static bool is_plain(const char *s)
 	       !s[strspn(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")];
 }
 
-static bool is_driven(const struct gpu *g, const char *driver)
-{
-	return fact_text_known(&g->driver) && strcmp(g->driver.v, driver) == 0;
-}
-
 /* --- env --- */
 
 struct api {
@@ -76,7 +71,7 @@ static const struct api apis[] = {
 static bool api_sees(const struct api *a, const struct gpu *g)
 {
 	for (size_t i = 0; i < ARRAY_LEN(a->drivers) && a->drivers[i]; i++)
-		if (is_driven(g, a->drivers[i]))
+		if (gpu_has_driver(g, a->drivers[i]))
 			return true;
 	return false;
 }
@@ -175,7 +170,7 @@ static void env_prime(FILE *to, const struct report *r)
 	for (uint32_t i = 0; i < r->n_gpus; i++) {
 		const struct gpu *g = &r->gpus[i];
 
-		if (!fact_text_known(&g->drm_render) || is_driven(g, "nvidia"))
+		if (!fact_text_known(&g->drm_render) || gpu_has_driver(g, "nvidia"))
 			continue;
 		text_copy(tag, sizeof(tag), g->pci);
 		for (char *c = tag; *c; c++)
@@ -223,9 +218,9 @@ static void type_of(const struct gpu *g, char *buf, size_t size)
 static bool file_of(const struct gpu *g, char *buf, size_t size)
 {
 	buf[0] = '\0';
-	if (is_driven(g, "nvidia") && fact_known(&g->index.nvml))
+	if (gpu_has_driver(g, "nvidia") && fact_known(&g->index.nvml))
 		snprintf(buf, size, "/dev/nvidia%lld", (long long)g->index.nvml.v);
-	else if (!is_driven(g, "nvidia") && fact_known(&g->index.drm_render))
+	else if (!gpu_has_driver(g, "nvidia") && fact_known(&g->index.drm_render))
 		snprintf(buf, size, "/dev/dri/renderD%lld", (long long)g->index.drm_render.v);
 	return buf[0];
 }
@@ -256,9 +251,9 @@ static void slurm_line(FILE *to, const struct gpu *g, const unsigned *order, uin
 	gpu_title(&t, g);
 	if (!gpu_can_compute(g) || !file_of(g, file, sizeof(file))) {
 		fprintf(to, "# left out: %s: %s\n", title,
-			!gpu_can_compute(g)      ? "no driver that can compute"
-			: is_driven(g, "nvidia") ? why_name(g->index.nvml.why)
-						 : "no render node");
+			!gpu_can_compute(g)           ? "no driver that can compute"
+			: gpu_has_driver(g, "nvidia") ? why_name(g->index.nvml.why)
+						      : "no render node");
 		return;
 	}
 	type_of(g, type, sizeof(type));

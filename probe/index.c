@@ -25,24 +25,19 @@ static const struct field rows[] = {
 };
 /* clang-format on */
 
-static bool driven_by(const struct gpu *g, const char *driver)
-{
-	return fact_text_known(&g->driver) && strcmp(g->driver.v, driver) == 0;
-}
-
 static bool serves_cuda(const struct gpu *g)
 {
-	return driven_by(g, "nvidia");
+	return gpu_has_driver(g, "nvidia");
 }
 
 static bool serves_hip(const struct gpu *g)
 {
-	return driven_by(g, "amdgpu");
+	return gpu_has_driver(g, "amdgpu");
 }
 
 static bool serves_level_zero(const struct gpu *g)
 {
-	return driven_by(g, "i915") || driven_by(g, "xe");
+	return gpu_has_driver(g, "i915") || gpu_has_driver(g, "xe");
 }
 
 static bool before_by_address(const struct gpu *a, const struct gpu *b)

@@ -238,12 +238,6 @@ static json_t *ask(const struct run *run, const struct want *w)
 
 /* --- taking -------------------------------------------------------------------------------------------- */
 
-static void check_pair(struct fact *total, struct fact *used)
-{
-	if (fact_known(total) && fact_known(used) && used->v > total->v)
-		*total = *used = fact_unknown(WHY_GARBLED);
-}
-
 static void from_json(struct ioctl_fn *f, const json_t *d)
 {
 	const char *why = json_string_value(json_object_get(d, "why"));
@@ -256,10 +250,10 @@ static void from_json(struct ioctl_fn *f, const json_t *d)
 		if (fact_known(at) && at->v < 0)
 			*at = fact_unknown(WHY_GARBLED);
 	}
-	check_pair(&f->vram_total, &f->vram_used);
-	check_pair(&f->vram_total, &f->vram_free);
-	check_pair(&f->visible_total, &f->visible_used);
-	check_pair(&f->gtt_total, &f->gtt_used);
+	pair_check(&f->vram_total, &f->vram_used);
+	pair_check(&f->vram_total, &f->vram_free);
+	pair_check(&f->visible_total, &f->visible_used);
+	pair_check(&f->gtt_total, &f->gtt_used);
 }
 
 /* The kernel's files, where there are some, are as good and have been read already. */

@@ -73,11 +73,6 @@ static bool listed(const struct pci_id *ids, size_t n, const struct gpu *g)
 	return false;
 }
 
-static bool has_driver(const struct gpu *g, const char *name)
-{
-	return fact_text_known(&g->driver) && strcmp(g->driver.v, name) == 0;
-}
-
 /* 0000 is nobody's vendor id: the file was missing or garbage. */
 static bool has_no_ids(const struct gpu *g)
 {
@@ -103,7 +98,7 @@ static bool is_bmc(const struct gpu *g)
 static bool has_npu_driver(const struct gpu *g)
 {
 	for (size_t i = 0; i < ARRAY_LEN(npu_drivers); i++)
-		if (has_driver(g, npu_drivers[i]))
+		if (gpu_has_driver(g, npu_drivers[i]))
 			return true;
 	return false;
 }
@@ -249,8 +244,8 @@ static struct fact amdgpus_word(const struct look *l)
 
 static void read_kind(const struct look *l)
 {
-	l->g->integrated = has_driver(l->g, "amdgpu") ? amdgpus_word(l)
-						      : fact_unknown(WHY_NOT_EXPORTED);
+	l->g->integrated = gpu_has_driver(l->g, "amdgpu") ? amdgpus_word(l)
+							  : fact_unknown(WHY_NOT_EXPORTED);
 }
 
 void kind_decide(struct gpu *g)

@@ -42,16 +42,6 @@ const char *link_cause_name(enum link_cause c)
 
 /* --- reading --- */
 
-static uint32_t read_id(const struct source *s, const char *dir, const char *name)
-{
-	char buf[64];
-	uint64_t v;
-
-	if (src_read_in(s, dir, name, buf, sizeof(buf)) < 0 || text_parse_u64(buf, &v))
-		return 0;
-	return v <= UINT32_MAX ? (uint32_t)v : 0;
-}
-
 static struct fact read_word(const struct source *s, const char *dir, const char *name,
 			     struct fact (*parse)(const char *, enum src))
 {
@@ -70,9 +60,9 @@ static void read_end(const struct source *s, const char *dir, bool ask, struct l
 {
 	char buf[64];
 
-	e->vendor = read_id(s, dir, "vendor");
-	e->device = read_id(s, dir, "device");
-	e->class = read_id(s, dir, "class");
+	e->vendor = src_id(s, dir, "vendor");
+	e->device = src_id(s, dir, "device");
+	e->class = src_id(s, dir, "class");
 	e->max_speed_mts = e->speed_mts = e->width = e->max_width = fact_unknown(
 		ask ? WHY_NOT_EXPORTED : WHY_ASLEEP);
 	if (!ask) {

@@ -71,7 +71,7 @@ static const struct pool_row {
 static void read_files(const struct look *l)
 {
 	struct gpu_memory *m = &l->g->memory;
-	const bool amdgpu = fact_text_known(&l->g->driver) && strcmp(l->g->driver.v, "amdgpu") == 0;
+	const bool amdgpu = gpu_has_driver(l->g, "amdgpu");
 	const enum why why = fact_text_known(&l->g->driver) ? WHY_NOT_EXPORTED : l->g->driver.why;
 
 	m->visible_total = m->visible_used = fact_unknown(why);
@@ -82,9 +82,7 @@ static void read_files(const struct look *l)
 	m->visible_total = src_fact(l->s, l->dir, "mem_info_vis_vram_total", 0, INT64_MAX,
 				    SRC_SYSFS);
 	m->visible_used = src_fact(l->s, l->dir, "mem_info_vis_vram_used", 0, INT64_MAX, SRC_SYSFS);
-	if (fact_known(&m->visible_total) && fact_known(&m->visible_used) &&
-	    m->visible_used.v > m->visible_total.v)
-		m->visible_total = m->visible_used = fact_unknown(WHY_GARBLED);
+	pair_check(&m->visible_total, &m->visible_used);
 	m->page_limit = src_fact(l->s, "sys/module/ttm/parameters", "pages_limit", 1,
 				 INT64_MAX / PAGE_BYTES, SRC_SYSFS);
 	if (fact_known(&m->page_limit))
@@ -92,11 +90,6 @@ static void read_files(const struct look *l)
 }
 
 /* --- deciding ------------------------------------------------------------------------------------------ */
-
-static bool is_driver(const struct gpu *g, const char *name)
-{
-	return fact_text_known(&g->driver) && strcmp(g->driver.v, name) == 0;
-}
 
 /* Whether it works in RAM: its driver's word, else what kind of device it is. */
 static struct fact decide_integrated(const struct gpu *g)
@@ -203,14 +196,14 @@ static enum pool_kind inside_of(const struct pool_row *row, const struct gpu *g)
 static bool has_rows(const struct gpu *g)
 {
 	for (const struct pool_row *row = rows; row < rows + ARRAY_LEN(rows); row++)
-		if (row->driver && is_driver(g, row->driver))
+		if (row->driver && gpu_has_driver(g, row->driver))
 			return true;
 	return false;
 }
 
 static bool row_fits(const struct pool_row *row, const struct gpu *g, enum works_in works)
 {
-	return row->driver ? row->works == works && is_driver(g, row->driver) : !has_rows(g);
+	return row->driver ? row->works == works && gpu_has_driver(g, row->driver) : !has_rows(g);
 }
 
 static void add_pool(struct gpu *g, const struct report *r, const struct pool_row *row)

@@ -75,16 +75,9 @@ void nvidia_from_json(struct nvidia *nv, const json_t *o)
 	}
 }
 
-static bool is_nvidias(const struct gpu *g)
-{
-	const struct driver *d = driver_of(g);
-
-	return d && d->nvml;
-}
-
 static void json(json_t *gpu, const struct gpu *g, const struct report *r)
 {
-	json_t *o = is_nvidias(g) ? json_object() : json_null();
+	json_t *o = gpu_has_nvml(g) ? json_object() : json_null();
 
 	(void)r;
 	if (json_is_object(o))

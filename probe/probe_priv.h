@@ -81,6 +81,9 @@ void src_folder(const struct source *s, const char *path, char *dir, size_t size
 /* "dir/name" read into buf, which is empty on failure. -EFBIG when the path does not fit. */
 long src_read_in(const struct source *s, const char *dir, const char *name, char *buf, size_t size);
 
+/* An id or class, "0x10de"; 0, which is nobody's, when it cannot be read. */
+uint32_t src_id(const struct source *s, const char *dir, const char *name);
+
 /* A file of one number as a fact: unknown with the errno's reason; outside min..max is garbled. */
 struct fact src_fact(const struct source *s, const char *dir, const char *name, int64_t min,
 		     int64_t max, enum src src);
@@ -267,6 +270,9 @@ struct fact_limit {
 };
 void facts_limit(const struct fact_limit *limits, size_t n);
 
+/* More used than there is: wrong numbers are no numbers. */
+void pair_check(struct fact *total, struct fact *used);
+
 /* Total, used and free of one pool that contradict each other are garbled. */
 void memory_check(struct fact *total, struct fact *used, struct fact *free_bytes);
 
@@ -302,6 +308,10 @@ struct driver {
 const struct driver *driver_find(const char *name);
 /* The row of a GPU's driver; NULL: none is bound, or it has no row. */
 const struct driver *driver_of(const struct gpu *g);
+/* Whether this driver is bound, with a row or without. */
+bool gpu_has_driver(const struct gpu *g, const char *driver);
+/* Whether NVIDIA's library knows it. */
+bool gpu_has_nvml(const struct gpu *g);
 /* Kernel modules that could drive a vendor's devices; ends with NULL. Never NULL itself. */
 const char *const *driver_modules(uint32_t vendor);
 /* "AMD"; NULL for a vendor without a row. */

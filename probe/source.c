@@ -198,6 +198,16 @@ long src_read_in(const struct source *s, const char *dir, const char *name, char
 	return src_read(s, path, buf, size);
 }
 
+uint32_t src_id(const struct source *s, const char *dir, const char *name)
+{
+	char buf[64];
+	uint64_t v;
+
+	if (src_read_in(s, dir, name, buf, sizeof(buf)) < 0 || text_parse_u64(buf, &v))
+		return 0;
+	return v <= UINT32_MAX ? (uint32_t)v : 0;
+}
+
 struct fact src_fact(const struct source *s, const char *dir, const char *name, int64_t min,
 		     int64_t max, enum src src)
 {

@@ -32,13 +32,6 @@ struct fact sensor_read(const struct sensor_dir *d, const char *name, int64_t mu
 	return fact_of((int64_t)scaled / div, src);
 }
 
-/* used above total, or a total of no honest card: wrong numbers are no numbers. */
-static void check_pair(struct fact *total, struct fact *used)
-{
-	if (fact_known(total) && fact_known(used) && used->v > total->v)
-		*total = *used = fact_unknown(WHY_GARBLED);
-}
-
 static void read_memory(const struct source *s, struct gpu *g, const char *dir)
 {
 	const struct sensor_dir a = { .s = s, .dir = dir };
@@ -47,8 +40,8 @@ static void read_memory(const struct source *s, struct gpu *g, const char *dir)
 	g->vram_used = sensor_read(&a, "mem_info_vram_used", 1, 1, SRC_SYSFS);
 	g->gtt_total = sensor_read(&a, "mem_info_gtt_total", 1, 1, SRC_SYSFS);
 	g->gtt_used = sensor_read(&a, "mem_info_gtt_used", 1, 1, SRC_SYSFS);
-	check_pair(&g->vram_total, &g->vram_used);
-	check_pair(&g->gtt_total, &g->gtt_used);
+	pair_check(&g->vram_total, &g->vram_used);
+	pair_check(&g->gtt_total, &g->gtt_used);
 	if (fact_known(&g->vram_total) && fact_known(&g->vram_used))
 		g->vram_free = fact_of(g->vram_total.v - g->vram_used.v, SRC_SYSFS);
 	else

@@ -52,13 +52,6 @@ static void add_node(struct walk *w, const struct fact_text *path, uint32_t gpu,
 	w->n_nodes++;
 }
 
-static bool is_nvidias(const struct gpu *g)
-{
-	const struct driver *d = driver_of(g);
-
-	return d && d->nvml;
-}
-
 /* /dev/nvidiaN by NVML's number; of a single card it needs nobody to tell. */
 static struct fact_text nvidia_node(const struct report *r, const struct gpu *g)
 {
@@ -66,8 +59,8 @@ static struct fact_text nvidia_node(const struct report *r, const struct gpu *g)
 	char path[40];
 
 	for (uint32_t i = 0; i < r->n_gpus; i++)
-		n += is_nvidias(&r->gpus[i]);
-	if (!is_nvidias(g) || (!fact_known(&g->index.nvml) && n > 1))
+		n += gpu_has_nvml(&r->gpus[i]);
+	if (!gpu_has_nvml(g) || (!fact_known(&g->index.nvml) && n > 1))
 		return fact_text_unknown(WHY_NOT_EXPORTED);
 	snprintf(path, sizeof(path), "/dev/nvidia%lld",
 		 fact_known(&g->index.nvml) ? (long long)g->index.nvml.v : 0);

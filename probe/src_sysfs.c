@@ -39,16 +39,6 @@ static long read_in(const struct fn *f, const char *name, char *buf, size_t size
 	return join(path, f->dir, name) ? src_read(f->s, path, buf, size) : -EFBIG;
 }
 
-static uint32_t read_id(const struct fn *f, const char *name)
-{
-	char buf[64];
-	uint64_t v;
-
-	if (read_in(f, name, buf, sizeof(buf)) < 0 || text_parse_u64(buf, &v) || v > UINT32_MAX)
-		return 0;
-	return (uint32_t)v;
-}
-
 void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size)
 {
 	char link[PATH_SIZE];
@@ -240,11 +230,11 @@ static void read_function(const struct source *s, struct gpu *g, const char *dir
 	char path[PATH_SIZE];
 	uint64_t vga;
 
-	g->vendor = read_id(&f, "vendor");
-	g->device = read_id(&f, "device");
-	g->subvendor = read_id(&f, "subsystem_vendor");
-	g->subdevice = read_id(&f, "subsystem_device");
-	g->revision = read_id(&f, "revision");
+	g->vendor = src_id(s, dir, "vendor");
+	g->device = src_id(s, dir, "device");
+	g->subvendor = src_id(s, dir, "subsystem_vendor");
+	g->subdevice = src_id(s, dir, "subsystem_device");
+	g->revision = src_id(s, dir, "revision");
 	g->awake = path_awake(s, dir);
 	int rc = join(path, dir, "boot_vga") ? src_read_u64(s, path, &vga) : -EFBIG;
 

@@ -368,17 +368,6 @@ bool oculink_may_be(const struct tunnel *t, const struct link *l)
 
 /* --- files ------------------------------------------------------------------------------------------ */
 
-static uint32_t read_id(const struct source *s, const char *dir, const char *name)
-{
-	char buf[64];
-	uint64_t v;
-
-	if (src_read_in(s, dir, name, buf, sizeof(buf)) < 0 || text_parse_u64(buf, &v) ||
-	    v > UINT16_MAX)
-		return 0;
-	return (uint32_t)v;
-}
-
 /* The host controller of a port: a link in its folder, which is there while thunderbolt is loaded. */
 static void read_supplier(const struct source *s, const char *dir, struct way_hop *h)
 {
@@ -420,8 +409,8 @@ static void read_hop(const struct look *l, const char *dir, struct way_hop *h, b
 		       strcmp(word, "removable") == 0;
 	if (!bridge)
 		return;
-	h->vendor = read_id(l->s, dir, "vendor");
-	h->device = read_id(l->s, dir, "device");
+	h->vendor = src_id(l->s, dir, "vendor");
+	h->device = src_id(l->s, dir, "device");
 	h->hotplug = read_hotplug(l->s, dir, h->pci);
 	if (l->r->usb4.n_domains)
 		read_supplier(l->s, dir, h);

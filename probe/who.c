@@ -79,18 +79,13 @@ static struct fact_text read_serial(const struct look *l, const char *file)
 	return n ? fact_text_of(buf, SRC_SYSFS) : fact_text_unknown(WHY_NOT_EXPORTED);
 }
 
-static bool is_amdgpu(const struct gpu *g)
-{
-	return fact_text_known(&g->driver) && strcmp(g->driver.v, "amdgpu") == 0;
-}
-
 static void read_serials(const struct look *l)
 {
 	struct fact_text *serial = &l->g->serial;
 
 	*serial = fact_text_unknown(WHY_NOT_EXPORTED);
 	for (size_t i = 0; i < ARRAY_LEN(serials); i++) {
-		if (serials[i].amdgpu && !is_amdgpu(l->g))
+		if (serials[i].amdgpu && !gpu_has_driver(l->g, "amdgpu"))
 			continue;
 		struct fact_text here = serials[i].wakes && !l->ask
 						? fact_text_unknown(WHY_ASLEEP)
@@ -118,7 +113,7 @@ static void read_identity(const struct look *l)
 	struct gpu *g = l->g;
 
 	g->board = g->vbios = fact_text_unknown(WHY_NOT_EXPORTED);
-	if (is_amdgpu(g)) {
+	if (gpu_has_driver(g, "amdgpu")) {
 		g->board = read_name(l, "product_name");
 		g->vbios = read_name(l, "vbios_version");
 	}
@@ -238,7 +233,7 @@ static struct fact_text read_partition(const struct look *l)
 	struct fact_text compute, memory;
 	char both[64];
 
-	if (!is_amdgpu(l->g))
+	if (!gpu_has_driver(l->g, "amdgpu"))
 		return fact_text_unknown(WHY_NOT_EXPORTED);
 	if (!l->ask)
 		return fact_text_unknown(WHY_ASLEEP);
@@ -292,7 +287,7 @@ static void read_nvidia(const struct look *l)
 	char path[PATH_SIZE], text[4096];
 
 	g->runtime_d3 = g->vram_state = fact_text_unknown(WHY_NOT_APPLICABLE);
-	if (!fact_text_known(&g->driver) || strcmp(g->driver.v, "nvidia") != 0)
+	if (!gpu_has_driver(g, "nvidia"))
 		return;
 	snprintf(path, sizeof(path), "proc/driver/nvidia/gpus/%.23s/power", g->pci);
 	long n = src_read(l->s, path, text, sizeof(text));
