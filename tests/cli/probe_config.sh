@@ -30,8 +30,9 @@ agree "the best link" "$(ours '"%dGT/s x%d" % (c["max_speed_mts"] / 1000, c["max
 	"$(lspci_says 's/.*LnkCap:.*Speed \([^, ]*\).*Width \(x[0-9]*\).*/\1 \2/p')"
 agree "ASPM" "$(ours 'c["aspm"]')" "$(lspci_says 's/.*LnkCtl:.*ASPM \(.*\) Enabled.*/\1/p')"
 agree "the capabilities" "$(ours 'len(c["capabilities"].split())')" "$(grep -c Capabilities: "$T/lspci")"
+# Newer versions write them on two lines.
 agree "uncorrectable errors" "$(ours 'bin(c["aer_uncorrectable"]).count("1")')" \
-	"$(lspci_says 's/.*UESta://p' | grep -o '+' | wc -l)"
+	"$(lspci_says '/UESta:/,/UEMsk:/p' | grep -v UEMsk: | grep -o '+' | wc -l)"
 agree "the sizes of BAR 0" \
 	"$(ours '" ".join("%dMB" % (s >> 20) if s < 1 << 30 else "%dGB" % (s >> 30) for s in g["bars"][0]["sizes_bytes"])')" \
 	"$(lspci_says 's/.*BAR 0: current size:.*supported: //p')"
