@@ -200,15 +200,23 @@ static const struct {
 	{ "GPU HANG", ", in ", " [" },
 };
 
-static void blank(char *s, const char *end)
+/* True: that was something else before. */
+static bool blank(char *s, const char *end)
 {
-	for (; s < end; s++)
+	bool changed = false;
+
+	for (; s < end; s++) {
+		changed |= *s != '@' && *s != 'x';
 		*s = *s == '@' ? '@' : 'x';
+	}
+	return changed;
 }
 
 /* Names of programs, as in a capture's list of processes: those that everybody runs stay. */
-static void scrub_programs(char *text)
+static bool scrub_programs(char *text)
 {
+	bool changed = false;
+
 	for (size_t i = 0; i < ARRAY_LEN(naming); i++) {
 		size_t n = strlen(naming[i].before);
 		char *at = strstr(text, naming[i].line) ? strstr(text, naming[i].before) : NULL;
@@ -226,13 +234,16 @@ static void scrub_programs(char *text)
 		snprintf(word, sizeof(word), "%.*s", (int)(end - name < 31 ? end - name : 31),
 			 name);
 		if (!process_is_public(word))
-			blank(name, end);
+			changed |= blank(name, end);
 	}
+	return changed;
 }
 
 /* "(root@alices-laptop)": who built a module, and where. */
-static void scrub_builder(char *text)
+static bool scrub_builder(char *text)
 {
+	bool changed = false;
+
 	for (char *at = text; (at = strchr(at, '@')); at++) {
 		char *start = at, *end = at;
 
@@ -241,15 +252,17 @@ static void scrub_builder(char *text)
 			start--;
 		end += strcspn(end, " )");
 		if (start > text && start[-1] == '(' && *end == ')')
-			blank(start, end);
+			changed |= blank(start, end);
 	}
+	return changed;
 }
 
 void kmsg_scrub(char *text)
 {
 	scrub_shapes(text);
-	scrub_programs(text);
-	scrub_builder(text);
+	/* What was scrubbed may have hidden another name; a capture is scrubbed again when it is read. */
+	while (scrub_programs(text) | scrub_builder(text))
+		;
 }
 
 /* --- the log --- */

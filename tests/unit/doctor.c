@@ -167,6 +167,8 @@ static void scrubs_people(void **state)
 		  "GPU HANG: ecode 12:1:85dffffb, in xxxxxx [42]" },
 		{ "Open Kernel Module  550.78  Release Build  (root@alices-box)",
 		  "Open Kernel Module  550.78  Release Build  (xxxx@xxxxxxxxxx)" },
+		{ "process a thread b process c pid 1 thread",
+		  "process xxxxxxxxxxxxxxxxxxxx pid 1 thread" },
 		{ "pci@1c00: device name=x, in y, mail a@b", NULL },
 	};
 
