@@ -165,9 +165,14 @@ static bool is_below_internal_bridge(const struct gpu *g)
 	       bridge_is_internal(g->link.hops[0].above_vendor, g->link.hops[0].above_device);
 }
 
+/*
+ * A function of the root bus without a link. AMD's processors have theirs below a bridge and NVIDIA's are
+ * known by id: one of theirs here is a card that a virtual machine's host has put there.
+ */
 static bool is_on_die(const struct gpu *g)
 {
-	return g->link.n_hops && g->link.hops[0].kind == HOP_ON_DIE;
+	return g->link.n_hops && g->link.hops[0].kind == HOP_ON_DIE && g->vendor != 0x1002 &&
+	       g->vendor != 0x10de;
 }
 
 static bool looks_integrated(const struct gpu *g)

@@ -150,7 +150,9 @@ static bool any_pcie_above(const struct way *w, uint32_t i)
 /* On the root bus there is no link, unless a virtual machine's host hid the bridges of a real card. */
 static enum hop_kind kind_on_root(const struct link_end *e)
 {
-	return fact_known(&e->max_speed_mts) ? HOP_PCIE : HOP_ON_DIE;
+	if (fact_known(&e->max_speed_mts))
+		return HOP_PCIE;
+	return e->vendor == 0x1002 || e->vendor == 0x10de ? HOP_UNKNOWN : HOP_ON_DIE;
 }
 
 static enum hop_kind kind_of(const struct way *w, uint32_t i)
