@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -79,11 +80,19 @@ static int capture(const struct doctor_options *o, const char *dir, int *exit, s
 }
 
 /* Run a program and wait: 0, or a negative errno when it could not be run or failed. */
+/* What it has to say is our sentence; its own words would stand before it. */
 static int run_program(char *const argv[])
 {
+	posix_spawn_file_actions_t quiet;
 	pid_t pid;
-	int status, rc = posix_spawnp(&pid, argv[0], NULL, NULL, argv, environ);
+	int status, rc = posix_spawn_file_actions_init(&quiet);
 
+	if (rc)
+		return -rc;
+	rc = posix_spawn_file_actions_addopen(&quiet, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+	if (!rc)
+		rc = posix_spawnp(&pid, argv[0], &quiet, NULL, argv, environ);
+	posix_spawn_file_actions_destroy(&quiet);
 	if (rc)
 		return -rc;
 	while (waitpid(pid, &status, 0) < 0)
@@ -117,7 +126,9 @@ static int pack(const char *base, const char *file, struct err *e)
 	if (rc == -ENOENT)
 		return err_set(e, rc,
 			       "tar is not installed; 'berth probe --capture DIR' needs none");
-	return rc ? err_set(e, -EACCES, "tar could not write %.300s", file) : 0;
+	return rc ? err_set(e, -EACCES,
+			    "tar could not write %.300s; is its folder there, and not full?", file)
+		  : 0;
 }
 
 static int list_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)

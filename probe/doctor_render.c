@@ -102,6 +102,10 @@ static void print_summary(FILE *to, const struct evidence *ev, const struct find
 			why_name(ev->log.why), by_log, all);
 	if (f->n_left_out)
 		fprintf(to, "%u more findings are not shown.\n", f->n_left_out);
+	if (ev->r->n_left_out)
+		fprintf(to,
+			"%u more display functions were not looked at: berth counts up to %d.\n",
+			ev->r->n_left_out, PROBE_GPUS_MAX);
 	if (!t.len)
 		fprintf(to, "Nothing is wrong as far as %u checks of %u GPU%s can see.\n",
 			ev->log.read ? all : all - by_log, ev->r->n_gpus,

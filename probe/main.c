@@ -105,7 +105,7 @@ static const struct cmd command = {
 	.opts = opts,
 	.n_opts = ARRAY_LEN(opts),
 	.exits = "0  the machine was shown, even with no GPU; --check, --diff: no disagreement, no difference\n"
-		 "1  --device names no GPU; --check, --diff: disagreements or differences were printed\n"
+		 "1  a named folder or GPU is absent; --check, --diff: disagreements or differences were printed\n"
 		 "2  wrong usage\n"
 		 "3  --check: the captured machine holds no library's answers to compare\n"
 		 "4  the machine folder is none, or the capture's folder is not empty\n"
