@@ -57,7 +57,8 @@ rows() {
 		}
 		$1 == "status" { print "status\t" (known ? $col : "unknown"); next }
 		$1 == "install" { print "install\t" (known ? $col : "-"); next }
-		index(groups, " " $1 " ") { print $2 "\t" ($col == "=" ? $3 : $col) }' "$table"
+		{ pkg = $col == "=" ? $3 : $col }
+		index(groups, " " $1 " ") && pkg != "none" { print $2 "\t" pkg }' "$table"
 }
 
 check_groups() {
