@@ -144,10 +144,13 @@ watch_apt() {
 # The lock timeout waits for a running apt; --no-remove fails rather than take away what is here.
 apt() {
 	: >"$tmp/log"
+	# A descriptor of its own for the status: apt closes it for the packages' scripts, and those that
+	# write to their standard output then fail. It is made inside sudo, which closes all but three.
 	{
-		$sudo env DEBIAN_FRONTEND=noninteractive LC_ALL=C apt-get -qq -y --no-remove \
+		# shellcheck disable=SC2016 # the inner shell expands it
+		$sudo env DEBIAN_FRONTEND=noninteractive LC_ALL=C sh -c 'exec "$@" 3>&1' sh apt-get -qq -y --no-remove \
 			--no-install-recommends -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
-			-o APT::Status-Fd=1 "$@" 2>&1 </dev/null && echo 0 >"$tmp/rc" || echo 1 >"$tmp/rc"
+			-o APT::Status-Fd=3 "$@" 2>&1 </dev/null && echo 0 >"$tmp/rc" || echo 1 >"$tmp/rc"
 	} | watch_apt
 	read -r rc <"$tmp/rc"
 	return "$rc"
