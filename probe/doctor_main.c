@@ -201,6 +201,8 @@ int main(int argc, char **argv)
 						: "--device");
 	if (o.show && !o.bundle)
 		return cmd_usage_error(&command, "--show belongs to --bundle FILE");
+	if (o.list && o.json)
+		return cmd_usage_error(&command, "--list prints docs/doctor.md; leave out --json");
 	log_init(&log, "berth doctor", o.quiet, o.verbose);
 	if (o.list) {
 		doctor_list(stdout);

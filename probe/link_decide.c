@@ -89,7 +89,9 @@ static struct fact tunnel_rate(const struct gpu *g, const struct hop *h)
 			generation = ends[i]->generation;
 	const struct tb_rate *r = tb_rate_of_generation(generation);
 
-	return r ? fact_of(r->expected_bytes_per_s, SRC_TABLE) : fact_unknown(WHY_NOT_EXPORTED);
+	if (!r)
+		return fact_unknown(WHY_NOT_EXPORTED);
+	return fact_of(r->expected_bytes_per_s, r->measured ? SRC_TABLE : SRC_GUESS);
 }
 
 /*

@@ -301,6 +301,22 @@ static void decide_largest(const struct report *r, struct gpu *g)
 	text_copy(m->largest_alloc_how, sizeof(m->largest_alloc_how), l.how);
 }
 
+/* 256 MiB is the window of every card whose BAR was not resized: it tells nothing. */
+#define CLASSIC_WINDOW (INT64_C(256) << 20)
+
+static void decide_estimate(struct gpu *g)
+{
+	const struct fact window = window_of(g);
+	const bool card = g->kind == GPU_DISCRETE || g->kind == GPU_EXTERNAL;
+
+	g->memory.vram_estimate = fact_unknown(WHY_NOT_APPLICABLE);
+	if (!card || fact_known(&g->vram_total))
+		return;
+	g->memory.vram_estimate = fact_known(&window) && window.v > CLASSIC_WINDOW
+					  ? fact_of(window.v, SRC_GUESS)
+					  : fact_unknown(WHY_NOT_EXPORTED);
+}
+
 static void decide(struct report *r, struct gpu *g)
 {
 	struct gpu_memory *m = &g->memory;
@@ -314,6 +330,7 @@ static void decide(struct report *r, struct gpu *g)
 		if (row_fits(&rows[i], g, works))
 			add_pool(g, r, &rows[i]);
 	decide_largest(r, g);
+	decide_estimate(g);
 }
 
 /* --- showing ------------------------------------------------------------------------------------------- */
@@ -332,6 +349,7 @@ static const struct field memory_fields[] = {
 	FIELD_KEY(struct gpu_memory, page_limit, "page_limit_bytes", FIELD_FACT, UNIT_BYTES, NULL),
 	FIELD_KEY(struct gpu_memory, largest_alloc, "largest_alloc_bytes", FIELD_FACT, UNIT_BYTES, NULL),
 	FIELD(struct gpu_memory, largest_alloc_how, FIELD_TEXT, UNIT_NONE, NULL),
+	FIELD_KEY(struct gpu_memory, vram_estimate, "vram_estimate_bytes", FIELD_FACT, UNIT_BYTES, NULL),
 };
 /* clang-format on */
 
@@ -450,6 +468,9 @@ static void text(FILE *to, const struct gpu *g, const struct report *r, bool ver
 	if (m->asked && !in_ram && g->vram_total.why == WHY_NEEDS_ROOT &&
 	    !fact_known(&g->vram_total))
 		text_add(&l.t, "; the group of %s is told too", g->drm_render.v);
+	if (fact_known(&m->vram_estimate))
+		text_add(&l.t, "; its window of %s suggests as much, or up to half less (guess)",
+			 size(most, &m->vram_estimate));
 	add_gtt(&l, g);
 	add_rocm(&l, g, in_ram);
 	if (!in_ram)

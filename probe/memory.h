@@ -47,6 +47,11 @@ struct gpu_memory {
 	struct fact
 		largest_alloc; /* bytes: the largest single allocation one may honestly hope for now */
 	char largest_alloc_how[120]; /* by which rule */
+	/*
+	 * Where nobody tells vram_total: what the window into the card suggests, SRC_GUESS. A window as large
+	 * as it can be is the memory rounded up to a power of two. For people; nothing is planned by it.
+	 */
+	struct fact vram_estimate;
 };
 
 const char *pool_kind_name(

@@ -306,7 +306,9 @@ static void set_pcie(struct tunnel *t, struct fact mbps)
 		rate = tb_rate_of_gbps((uint32_t)(mbps.v / 1000));
 		mbps = fact_unknown(WHY_NOT_EXPORTED);
 	}
-	t->pcie_bytes_per_s = rate ? fact_of(rate->expected_bytes_per_s, SRC_TABLE) : mbps;
+	t->pcie_bytes_per_s = rate ? fact_of(rate->expected_bytes_per_s,
+					     rate->measured ? SRC_TABLE : SRC_GUESS)
+				   : mbps;
 	t->pcie_max_bytes_per_s = rate ? fact_of(rate->budget_bytes_per_s, SRC_TABLE) : mbps;
 }
 
