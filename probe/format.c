@@ -132,6 +132,23 @@ static void print_above(FILE *to, const struct api *a, uint32_t n)
 	fprintf(to, "%s=%s%s\n", a->above, a->above_prefix, l.buf);
 }
 
+/* A card in MIG mode cannot be selected itself, only its instances. */
+static void list_uuids(struct list *l, const struct gpu *g)
+{
+	uint32_t listed = 0;
+
+	for (uint32_t i = 0; i < g->nvidia.n_migs; i++) {
+		const struct fact_text *uuid = &g->nvidia.migs[i].uuid;
+
+		if (fact_text_known(uuid) && is_plain(uuid->v)) {
+			list_text(l, uuid->v);
+			listed++;
+		}
+	}
+	if (!listed)
+		list_text(l, g->uuid.v);
+}
+
 static void env_of(FILE *to, const struct api *a, const struct report *r)
 {
 	const struct said s = api_said(a, r);
@@ -149,7 +166,7 @@ static void env_of(FILE *to, const struct api *a, const struct report *r)
 		if (!api_sees(a, &r->gpus[i]))
 			continue;
 		if (s.uuids)
-			list_text(&l, r->gpus[i].uuid.v);
+			list_uuids(&l, &r->gpus[i]);
 		else
 			list_number(&l, api_index(a, &r->gpus[i])->v);
 	}

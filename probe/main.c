@@ -13,7 +13,7 @@
 #include "probe/seen.h"
 
 struct options {
-	bool json, check, wake, topology, watch;
+	bool json, check, wake, topology, scrub, watch;
 	uint32_t timeout_s, count;
 	int format;
 	const char *machine, *capture, *device, *diff;
@@ -39,6 +39,8 @@ static const struct opt opts[] = {
 	{ "capture", 0, OPT_TEXT, "DIR", offsetof(struct options, capture),
 	  "Write what the probe reads to a new folder, without host name, UUIDs and serial numbers.",
 	  NULL, 0, 0 },
+	{ "scrub", 0, OPT_FLAG, NULL, offsetof(struct options, scrub),
+	  "Show what a capture would hold: without host name, UUIDs and serial numbers.", NULL, 0, 0 },
 	{ "diff", 0, OPT_TEXT, "DIR", offsetof(struct options, diff),
 	  "Print what differs between a captured machine and another, or this one; -v: live values too.",
 	  NULL, 0, 0 },
@@ -250,7 +252,7 @@ static int answer(const struct options *o, struct run *run, struct record **rec,
 	tell_sources(log, run);
 	if (o->verbose > 1)
 		tell_times(log, run);
-	if (*rec) {
+	if (*rec && o->capture) {
 		rc = record_finish(rec, e);
 		if (rc)
 			return rc;
@@ -259,6 +261,16 @@ static int answer(const struct options *o, struct run *run, struct record **rec,
 			return EXIT_YES;
 	}
 	return o->check ? check(o, run, log, e) : show(o, run, e);
+}
+
+/* The recorder is what scrubs: a capture that is dropped in the end shows the same as one that is kept. */
+static int record_for_show(struct record **rec, struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	char dir[PATH_SIZE];
+
+	snprintf(dir, sizeof(dir), "%.400s/berth-scrub", tmp && *tmp ? tmp : "/tmp");
+	return record_begin(rec, dir, e);
 }
 
 static int probe(const struct options *o, const struct log *log, struct err *e)
@@ -274,6 +286,8 @@ static int probe(const struct options *o, const struct log *log, struct err *e)
 		return rc;
 	if (o->capture)
 		rc = record_begin(&want.rec, o->capture, e);
+	else if (o->scrub)
+		rc = record_for_show(&want.rec, e);
 	if (!rc)
 		rc = run_collect(&m, &want, &run, e);
 	/* A capture's UUIDs are made up: kept for later, they would select no GPU. */
@@ -364,6 +378,9 @@ int main(int argc, char **argv)
 
 	if (rc)
 		return rc;
+	if (o.scrub && o.format == FORMAT_ENV)
+		return cmd_usage_error(&command,
+				       "--scrub hides the UUIDs that --format env selects by");
 	log_init(&log, "berth probe", o.quiet, o.verbose);
 	rc = o.watch ? watch(&o, &log, &e) : o.diff ? diff(&o, &e) : probe(&o, &log, &e);
 	return rc < 0 ? (int)err_report("probe", rc, &e) : rc;

@@ -23,4 +23,17 @@ exits "two forms" 2 "$BERTH" probe --json --format env
 one_sentence "two forms are one sentence"
 exits "env of a capture" 2 "$BERTH" probe --capture "$T/x" --format env
 exits "unknown form" 2 "$BERTH" probe --format yaml
+
+# --- a card in MIG mode is selected by its instances ---
+run "$BERTH" probe --machine "$(machine nvml)" --device 41:00.0 --format env
+grep -q '^CUDA_VISIBLE_DEVICES=MIG-[0-9-]*,MIG-[0-9-]*$' "$T/out" && ok "MIG instances are selected" ||
+	fail "MIG instances are selected" "$(cat "$T/out")"
+
+# --- what a bug report may hold ---
+run "$BERTH" probe --machine "$(machine nvml)" --json --scrub
+cp "$T/out" "$T/scrubbed.json"
+exits "capture to compare" 0 "$BERTH" probe -q --machine "$(machine nvml)" --json --capture "$T/cap"
+cmp -s "$T/out" "$T/scrubbed.json" && ok "--scrub shows what a capture holds" ||
+	fail "--scrub shows what a capture holds" "$(diff "$T/out" "$T/scrubbed.json" | head -n 5)"
+exits "--scrub and env" 2 "$BERTH" probe --scrub --format env
 finish
