@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/own.h"
 #include "launch/child.h"
@@ -226,14 +227,6 @@ void child_fini(struct child *c)
 	own_close_fd(&c->out_fd);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 struct output {
 	char *bytes;
 	size_t n;
@@ -245,7 +238,7 @@ static int read_both(struct child *c, int64_t deadline, struct output *o)
 {
 	while (c->out_fd >= 0 || c->err_fd >= 0) {
 		struct pollfd p[2] = { { c->out_fd, POLLIN, 0 }, { c->err_fd, POLLIN, 0 } };
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_ms();
 		char buf[4096];
 		ssize_t k;
 
@@ -305,7 +298,7 @@ int child_output(const struct core_start *s, int timeout_ms, char **out, size_t 
 	rc = child_start(&c, s, NULL, false, true, e);
 	if (rc)
 		return rc;
-	rc = read_both(&c, now_ms() + timeout_ms, o);
+	rc = read_both(&c, clock_ms() + timeout_ms, o);
 	if (rc)
 		kill(-c.pid, SIGKILL);
 	while (waitpid(c.pid, &status, 0) < 0 && errno == EINTR)

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "launch/job.h"
 #include "launch/proof.h"
@@ -33,14 +34,6 @@ struct watch {
 	uint64_t oom_kills;
 };
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* --- stopping: ask, then SIGTERM, then SIGKILL --- */
 
 static void stop_step(struct watch *w, int step)
@@ -50,7 +43,7 @@ static void stop_step(struct watch *w, int step)
 	if (w->reaped || step <= w->stops)
 		return;
 	w->stops = step;
-	w->stop_at_ms = now_ms() + until_next[step];
+	w->stop_at_ms = clock_ms() + until_next[step];
 	if (step == 1 && w->child.control_fd >= 0)
 		send(w->child.control_fd, "stop\n", 5, MSG_NOSIGNAL | MSG_DONTWAIT);
 	else if (step == 2)
@@ -67,7 +60,7 @@ static int wait_ms(const struct watch *w)
 
 	if (w->stops == 0 || w->stops == 3)
 		return -1;
-	left = w->stop_at_ms - now_ms();
+	left = w->stop_at_ms - clock_ms();
 	return left > 0 ? (int)left : 0;
 }
 
@@ -261,10 +254,10 @@ static void look(struct watch *w, int timeout_ms)
 /* What the dead left in the pipes. They are closed by then, unless a stranger inherited them. */
 static void drain(struct watch *w)
 {
-	int64_t until = now_ms() + 1000;
+	int64_t until = clock_ms() + 1000;
 
 	while ((w->child.control_fd >= 0 || w->child.err_fd >= 0 || w->child.out_fd >= 0) &&
-	       now_ms() < until)
+	       clock_ms() < until)
 		look(w, 100);
 }
 
@@ -272,7 +265,7 @@ static void watch_to_the_end(struct watch *w)
 {
 	while (!w->reaped) {
 		look(w, wait_ms(w));
-		if ((w->stops == 1 || w->stops == 2) && now_ms() >= w->stop_at_ms)
+		if ((w->stops == 1 || w->stops == 2) && clock_ms() >= w->stop_at_ms)
 			stop_step(w, w->stops + 1);
 	}
 	drain(w);

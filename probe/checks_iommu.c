@@ -9,7 +9,7 @@
 
 static bool for_guest(const struct gpu *g)
 {
-	return gpu_has_driver(g, "vfio-pci");
+	return fact_text_known(&g->driver) && driver_keeps(g->driver.v);
 }
 
 /* --- is there an IOMMU, and does it part the devices --- */
@@ -124,12 +124,6 @@ static void wrong_driver(const struct exam *x)
 	}
 }
 
-static bool holds_for_guest(const char *driver)
-{
-	return strcmp(driver, "vfio-pci") == 0 || strcmp(driver, "pci-stub") == 0 ||
-	       strcmp(driver, "xen-pciback") == 0;
-}
-
 static void companion_left(const struct exam *x)
 {
 	for (uint32_t i = 0; i < x->ev->n_functions; i++) {
@@ -138,7 +132,7 @@ static void companion_left(const struct exam *x)
 		const char *driver = ev_function_value(x->ev, f, "driver");
 		char path[PATH_SIZE];
 
-		if (f->role == EV_COMPANION && for_guest(g) && driver && !holds_for_guest(driver))
+		if (f->role == EV_COMPANION && for_guest(g) && driver && !driver_keeps(driver))
 			found(x, f->pci, function_file(path, f->pci, "driver"), driver, driver);
 	}
 }

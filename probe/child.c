@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/io.h"
 #include "base/own.h"
 
@@ -53,22 +54,14 @@ void child_send(int to, const void *record, size_t size)
 		_exit(1);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 int child_receive(const struct child *c, void *record, size_t size, int timeout_ms)
 {
-	int64_t until = now_ms() + timeout_ms;
+	int64_t until = clock_ms() + timeout_ms;
 	size_t got = 0;
 
 	while (got < size) {
 		struct pollfd p = { .fd = c->from, .events = POLLIN };
-		int64_t left = until - now_ms();
+		int64_t left = until - clock_ms();
 		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
 
 		if (ready < 0 && errno == EINTR)

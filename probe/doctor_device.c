@@ -124,6 +124,9 @@ void explain_link(FILE *to, const struct evidence *ev, const struct gpu *g)
 	if (k->cut)
 		line_print(to, "", "There are more hops than berth follows.");
 	explain_tunnel(to, ev->r, g);
+	/* Part of the processor, or not a real device: what the hops said is all. */
+	if (!fact_known(&k->bytes_per_s) && k->bytes_per_s.why == WHY_NOT_APPLICABLE)
+		return;
 	line_init(&l);
 	text_add(&l.t, "%s", throughput(buf, sizeof(buf), &k->bytes_per_s));
 	if (fact_known(&k->load_10gb_ms))

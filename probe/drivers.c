@@ -151,3 +151,17 @@ bool gpu_can_compute(const struct gpu *g)
 
 	return d && d->compute;
 }
+
+/*
+ * Drivers that hold a function for a virtual machine, or for nobody. vfio-pci's variants for one device
+ * have vfio in their names too: mlx5_vfio_pci, nvgrace-gpu-vfio-pci, xe-vfio-pci.
+ */
+static const char *const keepers[] = { "vfio", "pci-stub", "pciback" };
+
+bool driver_keeps(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(keepers); i++)
+		if (strstr(name, keepers[i]))
+			return true;
+	return false;
+}

@@ -41,12 +41,6 @@ static const struct {
 	{ "pm", RESET_WEAK, RESET_WEAK },
 };
 
-/*
- * Drivers that hold a function for a virtual machine, or for nobody. vfio-pci's variants for one device
- * have vfio in their names too: mlx5_vfio_pci, nvgrace-gpu-vfio-pci, xe-vfio-pci.
- */
-static const char *const keepers[] = { "vfio", "pci-stub", "pciback" };
-
 static const char *const isolations[] = {
 	[ISOLATION_UNKNOWN] = "unknown", [ISOLATION_NO_IOMMU] = "no iommu",
 	[ISOLATION_ALONE] = "alone",     [ISOLATION_SLOT] = "slot",
@@ -82,10 +76,7 @@ static bool is_in_use(const struct fact_text *driver)
 {
 	if (!fact_text_known(driver))
 		return driver->why != WHY_NO_DRIVER;
-	for (size_t i = 0; i < ARRAY_LEN(keepers); i++)
-		if (strstr(driver->v, keepers[i]))
-			return false;
-	return true;
+	return !driver_keeps(driver->v);
 }
 
 /* It waits for a guest, or is at one already. */

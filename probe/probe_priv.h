@@ -310,6 +310,8 @@ const struct driver *driver_find(const char *name);
 const struct driver *driver_of(const struct gpu *g);
 /* Whether this driver is bound, with a row or without. */
 bool gpu_has_driver(const struct gpu *g, const char *driver);
+/* Whether a driver of this name holds devices for a virtual machine, or for nobody. */
+bool driver_keeps(const char *name);
 /* Whether NVIDIA's library knows it. */
 bool gpu_has_nvml(const struct gpu *g);
 /* Kernel modules that could drive a vendor's devices; ends with NULL. Never NULL itself. */

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "probe/diff.h"
 #include "probe/modes_priv.h"
@@ -191,23 +192,15 @@ static int drain(struct watch *w, struct err *e)
 	return rc;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Until a signal, the time or the count ends it. */
 static int wait_for_events(struct watch *w, int signals, struct err *e)
 {
-	const int64_t until = now_ms() + (int64_t)w->o->timeout_s * 1000;
+	const int64_t until = clock_ms() + (int64_t)w->o->timeout_s * 1000;
 
 	for (int rc = 0;;) {
 		struct pollfd p[] = { { .fd = signals, .events = POLLIN },
 				      { .fd = watcher_fd(w->watcher), .events = POLLIN } };
-		int64_t left = w->o->timeout_s ? until - now_ms() : -1;
+		int64_t left = w->o->timeout_s ? until - clock_ms() : -1;
 
 		if (w->o->timeout_s && left <= 0)
 			return 0;
