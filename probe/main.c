@@ -81,9 +81,11 @@ static const struct cmd command = {
 	.operands = "[DIR]",
 	.description =
 		"Lists every display and accelerator function of the PCI bus (classes 03xx, 0b40 and 1200): "
-		"ids and names, the driver or why there is none, BARs, NUMA node, CPUs and IOMMU group, DRM "
-		"nodes, memory and sensors, displays, the processes that hold it, and the CPU as the device of "
-		"last resort. Each number says who told it, or why nobody could.\n\n"
+		"what kind it is, ids and names, the driver or why there is none, memory pools, what it does now, who "
+		"holds it, its displays, each link up to the processor with the narrowest one and why, Thunderbolt and "
+		"USB4, BARs, NUMA node, CPUs and IOMMU group, whether a virtual machine could have it, its number in each "
+		"compute interface, and the CPU as the device of last resort. Devices with DRM or accelerator nodes that are "
+		"not on PCI follow. Each number says who told it, or why nobody could.\n\n"
 		"A sleeping GPU is left asleep: what only waking it would tell is unknown (asleep). "
 		"--wake allows it.\n\n"
 		"Memory and sensors of NVIDIA's driver come from its library libnvidia-ml.so.1, asked in a "

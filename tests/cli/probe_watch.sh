@@ -39,6 +39,7 @@ send() {
 quiet() { python3 tests/fake/uevent.py 1 "$@"; }
 n=0
 mount --bind "$tree/sys" /sys
+: >"$T/notes"
 "$BERTH" probe --watch $form --timeout 30 --count 8 >"$T/events" 2>"$T/notes" &
 watcher=$!
 for _ in $(seq 100); do
@@ -86,6 +87,7 @@ done <"$T/events"
 # --- more events than the kernel keeps, while we do not listen: told by looking again ---
 cat >"$T/script" <<'S'
 mount --bind "$tree/sys" /sys
+: >"$T/notes"
 # Without this capability libudev cannot have a buffer that holds them all.
 setpriv --bounding-set -net_admin --inh-caps -net_admin \
 	"$BERTH" probe --watch --timeout 120 --count 1 >"$T/events" 2>"$T/notes" &
