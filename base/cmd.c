@@ -141,6 +141,16 @@ static int set_number(const struct cmd *c, const struct opt *o, const char *arg,
 	return 0;
 }
 
+static int add_to_list(const struct cmd *c, const struct opt *o, const char *arg,
+		       struct opt_list *l)
+{
+	if (l->n == OPT_LIST_MAX)
+		return cmd_usage_error(c, "--%s is given more than %d times", o->name,
+				       OPT_LIST_MAX);
+	l->v[l->n++] = arg;
+	return 0;
+}
+
 static int set_option(const struct cmd *c, const struct opt *o, const char *arg, void *into)
 {
 	void *to = (char *)into + o->offset;
@@ -157,6 +167,8 @@ static int set_option(const struct cmd *c, const struct opt *o, const char *arg,
 		return 0;
 	case OPT_ENUM:
 		return set_choice(c, o, arg, to);
+	case OPT_LIST:
+		return add_to_list(c, o, arg, to);
 	case OPT_U32:
 	case OPT_U64:
 	case OPT_SIZE:

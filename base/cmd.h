@@ -21,6 +21,15 @@ enum opt_kind {
 	OPT_SIZE,  /* uint64_t: bytes, as text_parse_size reads them */
 	OPT_COUNT, /* int: how often it was given */
 	OPT_ENUM,  /* int: index of the argument in `choices` */
+	OPT_LIST,  /* struct opt_list: may be given again and again */
+};
+
+#define OPT_LIST_MAX 32
+
+/* The arguments of a repeatable option, in their order (each points into argv). */
+struct opt_list {
+	uint32_t n;
+	const char *v[OPT_LIST_MAX];
 };
 
 struct opt {

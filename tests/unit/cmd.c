@@ -16,6 +16,7 @@ struct opts {
 	uint32_t ctx;
 	uint64_t margin;
 	int accept;
+	struct opt_list lora;
 };
 
 static const char *const accepts[] = { "gpu", "spill", "cpu", NULL };
@@ -29,6 +30,7 @@ static const struct opt rows[] = {
 	{ "margin", 0, OPT_SIZE, "SIZE", offsetof(struct opts, margin), "Leave.", NULL, 0, 0 },
 	{ "accept", 0, OPT_ENUM, "HOW", offsetof(struct opts, accept), "What will do.", accepts, 0,
 	  0 },
+	{ "lora", 0, OPT_LIST, "FILE", offsetof(struct opts, lora), "Adapters.", NULL, 0, 0 },
 };
 
 static const struct example examples[] = { { "berth test -c 8", "Tries.\n" }, { NULL, NULL } };
@@ -108,6 +110,26 @@ static void reads_every_kind(void **state)
 	assert_int_equal(o.ctx, 8);
 }
 
+static void a_list_grows_up_to_its_bound(void **state)
+{
+	static char words[OPT_LIST_MAX + 1][16];
+	char *argv[OPT_LIST_MAX + 2] = { (char *)"test" };
+	struct opts o = { 0 };
+	int first;
+
+	(void)state;
+	for (int i = 0; i <= OPT_LIST_MAX; i++) {
+		snprintf(words[i], sizeof(words[i]), "--lora=%d", i);
+		argv[i + 1] = words[i];
+	}
+	assert_int_equal(cmd_parse(&test_cmd, OPT_LIST_MAX + 1, argv, &o, &first), CMD_RUN);
+	assert_int_equal(o.lora.n, OPT_LIST_MAX);
+	assert_string_equal(o.lora.v[2], "2");
+	o.lora.n = 0;
+	assert_int_equal(cmd_parse(&test_cmd, OPT_LIST_MAX + 2, argv, &o, &first), CMD_USAGE);
+	assert_int_equal(o.lora.n, OPT_LIST_MAX);
+}
+
 static void usage_errors_are_one_sentence(void **state)
 {
 	static const struct {
@@ -175,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_every_kind),
+		cmocka_unit_test(a_list_grows_up_to_its_bound),
 		cmocka_unit_test(usage_errors_are_one_sentence),
 		cmocka_unit_test(help_and_version_are_done),
 		cmocka_unit_test(every_page_names_every_option),
