@@ -5,9 +5,8 @@
 
 #include "vram-planner/cost_priv.h"
 
-#define CELLS_PAD 256 /* llama_context pads the context, and the sliding cache its cells, to this */
-#define ROW_PAD   512 /* MATRIX_ROW_PADDING of the CUDA backend */
-#define PIPELINE  4   /* GGML_SCHED_MAX_COPIES */
+#define ROW_PAD  512 /* MATRIX_ROW_PADDING of the CUDA backend */
+#define PIPELINE 4   /* GGML_SCHED_MAX_COPIES */
 
 static uint64_t pad(uint64_t v, uint64_t to)
 {
@@ -19,46 +18,9 @@ static uint64_t max_of(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-/* --- contexts --- */
-
-int ask_settle(struct ask *a, struct err *e)
+static uint32_t cells_sliding(const struct ask *a, const struct shape *s)
 {
-	uint64_t n_ctx = a->n_ctx;
-
-	if (a->n_seq == 0 || a->n_seq > 256)
-		return err_set(e, -ERANGE, "%" PRIu32 " parallel sequences; 1 to 256 are possible",
-			       a->n_seq);
-	if (n_ctx == 0 || n_ctx > INT32_MAX - CELLS_PAD * 256u)
-		return err_set(e, -ERANGE, "a context of %" PRIu64 " tokens; at most %d", n_ctx,
-			       INT32_MAX - CELLS_PAD * 256);
-	/* The micro-batch is cut to the context as it was asked, before padding (llama_context). */
-	if (a->n_ubatch > n_ctx)
-		a->n_ubatch = (uint32_t)n_ctx;
-	n_ctx = pad(n_ctx, CELLS_PAD);
-	if (!a->unified)
-		n_ctx = pad(n_ctx / a->n_seq, CELLS_PAD) * a->n_seq;
-	a->n_ctx = (uint32_t)n_ctx;
-	return 0;
-}
-
-uint32_t ask_cells(const struct ask *a)
-{
-	return a->unified ? a->n_ctx : a->n_ctx / a->n_seq;
-}
-
-static uint32_t streams(const struct ask *a)
-{
-	return a->unified ? 1 : a->n_seq;
-}
-
-uint32_t ask_cells_sliding(const struct ask *a, const struct shape *s)
-{
-	uint64_t cells = ask_cells(a);
-	uint64_t seen = (uint64_t)s->window * (a->unified ? a->n_seq : 1) + a->n_ubatch;
-
-	if (a->swa_full || seen >= cells)
-		return (uint32_t)cells;
-	return (uint32_t)pad(seen, CELLS_PAD);
+	return ask_cells_window(a, s->window);
 }
 
 /* --- weights --- */
@@ -167,8 +129,8 @@ static bool cache_bytes(const struct backend *b, uint32_t type, uint64_t width, 
 static int sum_cache(struct tally *y, const struct shape *s, const struct ask *a, struct err *e)
 {
 	for (uint32_t i = 0; i < s->n_run; i++) {
-		uint64_t cells = s->slides[i] ? ask_cells_sliding(a, s) : ask_cells(a);
-		uint64_t rows = cells * streams(a), k, v;
+		uint64_t cells = s->slides[i] ? cells_sliding(a, s) : a->n_ctx_seq;
+		uint64_t rows = cells * ask_streams(a), k, v;
 
 		if (!cache_bytes(y->backend, a->type_k, (uint64_t)s->head_k * s->n_head_kv[i], rows,
 				 &k) ||
@@ -255,11 +217,11 @@ static uint64_t row_bytes(const struct ask *a, uint64_t floats)
 /* Attention masks, f16: a batch's tokens by the cells they may see. */
 static uint64_t mask_bytes(const struct costs *c)
 {
-	uint64_t cells = ask_cells(&c->ask);
+	uint64_t cells = c->ask.n_ctx_seq;
 
 	if (c->shape->window)
-		cells += ask_cells_sliding(&c->ask, c->shape);
-	return 2 * cells * pad(c->ask.n_ubatch, streams(&c->ask));
+		cells += cells_sliding(&c->ask, c->shape);
+	return 2 * cells * pad(c->ask.n_ubatch, ask_streams(&c->ask));
 }
 
 /* The layer graph: inner rows and residuals, or the combining of many narrow experts. */
@@ -295,8 +257,8 @@ static uint64_t find_staged(const struct costs *c)
 	uint64_t most = 0;
 
 	for (uint32_t i = 0; i < s->n_run; i++) {
-		uint64_t cells = s->slides[i] ? ask_cells_sliding(&c->ask, s) : ask_cells(&c->ask);
-		uint64_t rows = 2 * cells * streams(&c->ask) * s->n_head_kv[i], sum = 0;
+		uint64_t cells = s->slides[i] ? cells_sliding(&c->ask, s) : c->ask.n_ctx_seq;
+		uint64_t rows = 2 * cells * ask_streams(&c->ask) * s->n_head_kv[i], sum = 0;
 
 		if (quant_is_blocked(c->ask.type_k))
 			sum += rows * s->head_k;
@@ -408,7 +370,7 @@ int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
 
 bool costs_pipeline(const struct costs *c, const struct berthing *b, uint32_t n, uint32_t n_host)
 {
-	if (!c->ask.pipeline || n < 2 || n_host || c->ask.cache_on_host)
+	if (ask_overrides(&c->ask) || n < 2 || n_host || c->ask.cache_on_host)
 		return false;
 	for (uint32_t i = 0; i < n; i++) {
 		if (!b[i].backend->copies_inputs)

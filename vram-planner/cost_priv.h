@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/planfile.h"
+#include "vram-planner/ask.h"
 #include "vram-planner/model.h"
 #include "vram-planner/plan.h"
 
@@ -79,24 +80,6 @@ struct shape {
  * known place).
  */
 int shape_read(struct shape *s, const struct model *m, struct err *e);
-
-/* --- what is asked --- */
-
-struct ask {
-	uint32_t n_ctx, n_ubatch, n_seq; /* as the engine has padded them: ask_settle */
-	uint32_t n_outputs;              /* logits kept of a batch */
-	uint32_t type_k, type_v;
-	bool unified, flash_attn, cache_on_host, swa_full;
-	bool pipeline; /* the engine may run several devices as a pipeline (no tensor overrides) */
-};
-
-/*
- * Round n_ctx and n_ubatch as the engine does. 0, or -ERANGE with *e when the context cannot be
- * divided.
- */
-int ask_settle(struct ask *a, struct err *e);
-uint32_t ask_cells(const struct ask *a); /* of a full layer, per stream */
-uint32_t ask_cells_sliding(const struct ask *a, const struct shape *s); /* of a sliding layer */
 
 /* --- what it costs --- */
 

@@ -12,8 +12,6 @@
 #define MIB            (UINT64_C(1) << 20)
 #define MARGIN_LEAST   (256 * MIB) /* and 2 % of the device: what other programs may take meanwhile */
 #define MARGIN_PERCENT 2
-#define BATCH_DEFAULT  2048 /* llama_context_default_params */
-#define UBATCH_DEFAULT 512
 #define CTX_STEP       256
 
 const char *const plan_engine = "llama.cpp v0.5.0";
@@ -62,9 +60,11 @@ static int read_wish(struct question *q, struct err *e)
 	uint32_t trained = q->shape.n_ctx_train;
 	struct ask *a = &q->ask;
 
-	*a = (struct ask) { .flash_attn = true, .pipeline = true };
+	ask_default(a);
 	a->n_ctx = w->n_ctx ? w->n_ctx : trained < WISH_CTX_DEFAULT ? trained : WISH_CTX_DEFAULT;
-	a->n_ubatch = w->n_ubatch ? w->n_ubatch : UBATCH_DEFAULT;
+	a->n_ubatch = w->n_ubatch ? w->n_ubatch : ASK_UBATCH_DEFAULT;
+	if (a->n_batch < a->n_ubatch)
+		a->n_batch = a->n_ubatch;
 	a->n_seq = w->n_seq_max ? w->n_seq_max : 1;
 	a->n_outputs = a->n_seq;
 	a->unified = a->n_seq > 1; /* all sequences share the context: -c means what it says */
@@ -72,7 +72,7 @@ static int read_wish(struct question *q, struct err *e)
 
 	if (!rc)
 		rc = cache_type(w->type_v[0] ? w->type_v : "f16", &a->type_v, e);
-	return rc ? rc : ask_settle(a, e);
+	return rc ? rc : ask_settle(a, trained, true, e);
 }
 
 static void fill_flags(struct plan *p, const struct ask *a)
@@ -81,9 +81,7 @@ static void fill_flags(struct plan *p, const struct ask *a)
 
 	f->n_ctx = a->n_ctx;
 	f->n_ubatch = a->n_ubatch;
-	f->n_batch = a->n_ctx < BATCH_DEFAULT ? a->n_ctx : BATCH_DEFAULT;
-	if (f->n_batch < f->n_ubatch)
-		f->n_batch = f->n_ubatch;
+	f->n_batch = a->n_batch;
 	f->n_seq_max = a->n_seq;
 	f->flash_attn = a->flash_attn;
 	f->kv_unified = a->unified;
@@ -266,7 +264,8 @@ static void doubt(struct plan *p, const struct question *q)
 /* Does everything fit on devices under this other ask? */
 static bool would_fit(struct question *q, struct ask a)
 {
-	if (ask_settle(&a, NULL) || refusal_find(&q->shape, &a) || prepare(q, &a, NULL))
+	if (ask_settle(&a, q->shape.n_ctx_train, true, NULL) || refusal_find(&q->shape, &a) ||
+	    prepare(q, &a, NULL))
 		return false;
 	return search_fits(&q->search, &q->placing) && q->placing.host_holds;
 }

@@ -357,7 +357,12 @@ static void test_refused(void **state)
 	struct model *m = small(4);
 	struct shape s;
 	struct err e;
-	struct ask a = { .n_ctx = 1024, .n_ubatch = 32, .n_seq = 1, .type_k = 1, .type_v = 8 };
+	struct ask a = { .n_ctx = 1024,
+			 .n_ubatch = 32,
+			 .n_seq = 1,
+			 .n_ctx_seq = 1024,
+			 .type_k = 1,
+			 .type_v = 8 };
 
 	(void)state;
 	assert_int_equal(shape_read(&s, m, &e), 0);

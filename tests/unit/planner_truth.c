@@ -76,25 +76,21 @@ static const char *job_text(const json_t *job, const char *key, const char *fall
 
 static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
 {
-	int64_t batch = job_int(job, "b", 2048), ub = job_int(job, "ub", 512);
 	struct err e;
 
-	*a = (struct ask) { .flash_attn = strcmp(job_text(job, "fa", "auto"), "off") != 0,
-			    .pipeline = true };
+	ask_default(a);
+	a->flash_attn = strcmp(job_text(job, "fa", "auto"), "off") != 0;
 	a->n_ctx = (uint32_t)job_int(job, "c", 0);
-	if (!a->n_ctx)
-		a->n_ctx = s->n_ctx_train;
-	a->n_ubatch = (uint32_t)(ub < batch ? ub : batch);
+	a->n_batch = (uint32_t)job_int(job, "b", ASK_BATCH_DEFAULT);
+	a->n_ubatch = (uint32_t)job_int(job, "ub", ASK_UBATCH_DEFAULT);
 	a->n_seq = (uint32_t)job_int(job, "np", 1);
 	a->n_outputs = (uint32_t)job_int(job, "nout", 0);
-	if (!a->n_outputs)
-		a->n_outputs = (uint32_t)batch;
 	a->unified = job_int(job, "kvu", 0) != 0;
 	a->swa_full = job_int(job, "swafull", 0) != 0;
 	a->cache_on_host = job_int(job, "kvo", 1) == 0;
 	assert_true(quant_from_name(job_text(job, "ctk", "f16"), &a->type_k));
 	assert_true(quant_from_name(job_text(job, "ctv", "f16"), &a->type_v));
-	assert_int_equal(ask_settle(a, &e), 0);
+	assert_int_equal(ask_settle(a, s->n_ctx_train, true, &e), 0);
 }
 
 struct row {
