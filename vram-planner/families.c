@@ -244,10 +244,9 @@ int shape_read(struct shape *s, const struct model *m, struct err *e)
 			"berth has no verified memory rules for the architecture '%s' and does not "
 			"guess; docs/adding.md says how to add it",
 			model_arch(m));
-	if (model_u64(m, "split.count", &shards) && shards > 1)
+	if (model_u64(m, "split.count", &shards) && shards > model_n_shards(m))
 		return err_set(e, -ENOTSUP,
-			       "the file is one of %" PRIu64
-			       " shards; join them with llama-gguf-split --merge",
+			       "the file is one of %" PRIu64 " shards; open it by its file name",
 			       shards);
 	int rc = read_layers(s, m, e);
 

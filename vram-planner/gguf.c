@@ -392,6 +392,25 @@ static int take_tensors(struct cursor *c, uint64_t n)
 	return sort_tensors(m, c->e);
 }
 
+int gguf_append(struct model *m, const struct model *shard, struct err *e)
+{
+	uint64_t n = (uint64_t)m->n_tensors + shard->n_tensors;
+
+	if (n > UINT32_MAX)
+		return err_set(e, -EBADMSG, "absurd count: %" PRIu64 " tensors", n);
+	struct tensor *all = reallocarray(m->tensors, n ? n : 1, sizeof(*all));
+
+	if (!all)
+		return err_set(e, -ENOMEM, "no memory for %" PRIu64 " tensors", n);
+	m->tensors = all;
+	for (uint32_t i = 0; i < shard->n_tensors; i++) {
+		all[m->n_tensors] = shard->tensors[i];
+		all[m->n_tensors++].shard = m->n_shards;
+	}
+	free(m->by_name);
+	return sort_tensors(m, e);
+}
+
 static int take_magic(struct cursor *c)
 {
 	uint32_t version;

@@ -2,25 +2,15 @@
 /* A model: opening the file, and answers from what gguf.c found in its header. */
 #include "vram-planner/model.h"
 
-#include <fcntl.h>
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/hash.h"
-#include "base/own.h"
 #include "base/text.h"
 #include "vram-planner/model_priv.h"
-
-/*
- * The header is read, not mapped: a file that shrinks while it is mapped would kill us. Most headers
- * fit the first piece; each further one doubles, so that the work stays within twice the header.
- */
-#define FIRST_PIECE (UINT64_C(4) << 20)
-#define HEADER_MAX  (UINT64_C(1) << 30) /* known models stay below 32 MiB */
+#include "vram-planner/split.h"
 
 /* A text of the metadata, cut and cleaned. false: absent or not a text. */
 static bool text_of(const struct model *m, const char *key, char *buf, size_t size)
@@ -39,8 +29,7 @@ static bool text_of(const struct model *m, const char *key, char *buf, size_t si
 	return true;
 }
 
-/* The names, once the tables stand. */
-static int identify(struct model *m, struct err *e)
+int model_identify(struct model *m, struct err *e)
 {
 	if (!text_of(m, "general.architecture", m->arch, sizeof(m->arch)) || !m->arch[0])
 		return err_set(e, -EBADMSG,
@@ -52,6 +41,23 @@ static int identify(struct model *m, struct err *e)
 		text_clean(m->name);
 	}
 	return 0;
+}
+
+void model_add_note(struct model *m, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (m->n_notes == MODEL_NOTES_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(m->notes[m->n_notes], sizeof(m->notes[0]), fmt, ap);
+	va_end(ap);
+	text_clean(m->notes[m->n_notes++]);
+}
+
+const char *model_note(const struct model *m, uint32_t i)
+{
+	return i < m->n_notes ? m->notes[i] : NULL;
 }
 
 int model_from_bytes(struct model **out, const void *bytes, uint64_t size, struct err *e)
@@ -67,108 +73,10 @@ int model_from_bytes(struct model **out, const void *bytes, uint64_t size, struc
 	int rc = gguf_parse(m, &more, e);
 
 	if (!rc)
-		rc = identify(m, e);
+		rc = model_identify(m, e);
 	if (rc) {
 		model_close(m);
 		return rc;
-	}
-	*out = m;
-	return 0;
-}
-
-/* Read the file's beginning up to `want` bytes into m->owned. */
-static int read_up_to(struct model *m, int fd, uint64_t want, struct err *e)
-{
-	uint8_t *grown = realloc(m->owned, want ? want : 1);
-
-	if (!grown)
-		return err_set(e, -ENOMEM, "no memory for a header of %" PRIu64 " bytes", want);
-	m->owned = grown;
-	m->bytes = grown;
-	while (m->size < want) {
-		ssize_t n = pread(fd, m->owned + m->size, want - m->size, (off_t)m->size);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_set(e, -errno, "reading at byte %" PRIu64 ": %s", m->size,
-				       strerror(errno));
-		if (n == 0) { /* shorter than it said: somebody is writing it */
-			m->file_size = m->size;
-			break;
-		}
-		m->size += (uint64_t)n;
-	}
-	return 0;
-}
-
-static int read_header(struct model *m, int fd, struct err *e)
-{
-	uint64_t want = FIRST_PIECE;
-	bool more;
-
-	for (;;) {
-		if (want > m->file_size)
-			want = m->file_size;
-		int rc = read_up_to(m, fd, want, e);
-
-		if (rc)
-			return rc;
-		rc = gguf_parse(m, &more, e);
-		if (!rc || !more)
-			return rc;
-		if (want >= HEADER_MAX)
-			return err_set(e, -EBADMSG, "the header does not end within 1 GiB");
-		gguf_forget(m);
-		want *= 2;
-	}
-}
-
-static int open_file(const char *path, uint64_t *size, struct err *e)
-{
-	/* O_NONBLOCK: opening a FIFO must not wait for its writer. */
-	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-
-	if (fd < 0 && errno == ENXIO) /* a socket, or a terminal that is not ours */
-		return err_set(e, -EBADMSG, "is not a regular file");
-	if (fd < 0)
-		return err_set(e, -errno, "%s", strerror(errno));
-	if (fstat(fd, &st) < 0)
-		return err_set(e, -errno, "%s", strerror(errno));
-	if (S_ISDIR(st.st_mode))
-		return err_set(e, -EISDIR, "is a directory; give a .gguf file in it");
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EBADMSG, "is not a regular file");
-	*size = (uint64_t)st.st_size;
-	return take_fd(&fd);
-}
-
-int model_open(struct model **out, const char *path, struct err *e)
-{
-	uint64_t size = 0;
-
-	*out = NULL;
-	own_fd int fd = open_file(path, &size, e);
-
-	if (fd < 0)
-		return err_at(e, fd, "%s", path);
-	struct model *m = calloc(1, sizeof(*m));
-
-	if (!m)
-		return err_set(e, -ENOMEM, "no memory");
-	m->file_size = size;
-	int rc = 0;
-
-	if (!text_copy(m->path, sizeof(m->path), path))
-		rc = err_set(e, -ENAMETOOLONG, "the path is too long");
-	if (!rc)
-		rc = read_header(m, fd, e);
-	if (!rc)
-		rc = identify(m, e);
-	if (rc) {
-		model_close(m);
-		return err_at(e, rc, "%s", path);
 	}
 	*out = m;
 	return 0;
@@ -178,6 +86,9 @@ void model_close(struct model *m)
 {
 	if (!m)
 		return;
+	for (uint32_t i = 1; i < m->n_shards; i++)
+		model_close(m->shards[i]);
+	free(m->shards);
 	gguf_forget(m);
 	free(m->owned);
 	free(m);
@@ -198,9 +109,24 @@ const char *model_name(const struct model *m)
 	return m->name;
 }
 
+uint32_t model_n_shards(const struct model *m)
+{
+	return m->n_shards ? m->n_shards : 1;
+}
+
+/* Shard i; 0 is the model itself. */
+static const struct model *shard_at(const struct model *m, uint32_t i)
+{
+	return i ? m->shards[i] : m;
+}
+
 uint64_t model_size_bytes(const struct model *m)
 {
-	return m->file_size;
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < model_n_shards(m); i++)
+		sum += shard_at(m, i)->file_size;
+	return sum;
 }
 
 uint64_t model_header_bytes(const struct model *m)
@@ -210,14 +136,31 @@ uint64_t model_header_bytes(const struct model *m)
 
 void model_header_sha256(const struct model *m, char hex[65])
 {
+	char all[SPLIT_SHARDS_MAX][64]; /* without NULs: one text */
+
 	hash_sha256(m->bytes, m->header_bytes, hex);
+	if (m->n_shards == 0)
+		return;
+	for (uint32_t i = 0; i < m->n_shards; i++) {
+		const struct model *shard = shard_at(m, i);
+
+		hash_sha256(shard->bytes, shard->header_bytes, hex);
+		memcpy(all[i], hex, 64);
+	}
+	hash_sha256(all, (size_t)m->n_shards * 64, hex);
 }
 
 uint64_t model_expected_bytes(const struct model *m)
 {
-	uint64_t data_at = (m->header_bytes + m->alignment - 1) & ~(m->alignment - 1);
+	uint64_t sum = 0;
 
-	return m->n_tensors ? data_at + m->data_bytes : m->header_bytes;
+	for (uint32_t i = 0; i < model_n_shards(m); i++) {
+		const struct model *s = shard_at(m, i);
+		uint64_t data_at = (s->header_bytes + s->alignment - 1) & ~(s->alignment - 1);
+
+		sum += s->data_bytes ? data_at + s->data_bytes : s->header_bytes;
+	}
+	return sum;
 }
 
 uint32_t model_n_tensors(const struct model *m)

@@ -30,23 +30,33 @@ struct tensor {
 	uint64_t offset; /* in the data part */
 	uint64_t bytes;  /* as stored */
 	int32_t layer;   /* block number, -1: none */
+	uint32_t shard;  /* of a split model, from 0 */
 };
 
 struct model; /* opaque: owns the header's bytes and the tables */
 
-/* Open and read the header. 0; -EBADMSG not a sound GGUF; -ENOENT, -EACCES, -EISDIR... */
+/*
+ * Open and read the header. 0; -EBADMSG not a sound GGUF; -ENOENT, -EACCES, -EISDIR... Of a split model
+ * any shard may be named: the first one becomes the model, with the tensors of all.
+ */
 int model_open(struct model **m, const char *path, struct err *e);
 
-/* The same from bytes in memory (they must outlive the model); `size` is all there is. */
+/* The same from bytes in memory (they must outlive the model); `size` is all there is: one shard. */
 int model_from_bytes(struct model **m, const void *bytes, uint64_t size, struct err *e);
 void model_close(struct model *m);
 
-const char *model_path(const struct model *m);    /* "" when from bytes */
+const char *model_path(const struct model *m);    /* the first shard's; "" when from bytes */
 const char *model_arch(const struct model *m);    /* "llama" */
 const char *model_name(const struct model *m);    /* general.name, else the file's name; cleaned */
-uint64_t model_size_bytes(const struct model *m); /* of the file as it is */
+uint64_t model_size_bytes(const struct model *m); /* of the file, or of all shards, as it is */
 uint64_t model_header_bytes(const struct model *m); /* up to the end of the tensor table */
+
+/* Of the header; of a split model: of the shards' hex hashes, one after the other. */
 void model_header_sha256(const struct model *m, char hex[65]);
+uint32_t model_n_shards(const struct model *m); /* 1 when not split */
+
+/* What was taken for granted to read it, in words; NULL after the last. */
+const char *model_note(const struct model *m, uint32_t i);
 
 /*
  * Bytes the file must have for all tensors; more than model_size_bytes() means truncated data. A

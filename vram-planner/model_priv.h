@@ -36,6 +36,8 @@ struct kv {
 	const uint8_t *value; /* the payload; for a text its 8-byte length first */
 };
 
+#define MODEL_NOTES_MAX 6
+
 struct model {
 	uint8_t *owned; /* the bytes, when we read them from a file */
 	const uint8_t *bytes;
@@ -54,6 +56,16 @@ struct model {
 	uint64_t alignment;
 	uint64_t header_bytes; /* where the tensor table ends */
 	uint64_t data_bytes;   /* that all tensors take, each padded to the alignment */
+
+	/*
+	 * Of a split model: this is the first shard, with the metadata and the tensors of all;
+	 * shards[1..n_shards) own the bytes that the others' names point into. n_shards is 0 otherwise.
+	 */
+	struct model **shards;
+	uint32_t n_shards;
+
+	uint32_t n_notes;
+	char notes[MODEL_NOTES_MAX][160]; /* what was taken for granted to read it */
 };
 
 /*
@@ -61,6 +73,15 @@ struct model {
  * file (m->file_size) has more of them: read on and call again.
  */
 int gguf_parse(struct model *m, bool *more, struct err *e);
+
+/* Take over the tensors of the next shard. The shard's bytes must outlive the model. */
+int gguf_append(struct model *m, const struct model *shard, struct err *e);
+
+/* Fill the names from the metadata. -EBADMSG: there is no architecture. */
+int model_identify(struct model *m, struct err *e);
+
+/* Say what was taken for granted; more than there is room for is dropped. */
+void model_add_note(struct model *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Free the tables that gguf_parse made, so that it can be called again. */
 void gguf_forget(struct model *m);

@@ -1,7 +1,23 @@
 # SPDX-License-Identifier: MIT
 # Whether a model fits, and what goes where: pure functions from a model's header and the devices' facts.
 vram-planner.uses := probe base
-vram-planner.lib := ask.c backends.c cost.c explain.c families.c gguf.c model.c places.c plan.c \
-	quants.c refusals.c search.c wish.c
+vram-planner.lib := \
+	ask.c \
+	backends.c \
+	cost.c \
+	explain.c \
+	families.c \
+	gguf.c \
+	load.c \
+	model.c \
+	places.c \
+	plan.c \
+	quants.c \
+	reader.c \
+	refusals.c \
+	search.c \
+	split.c \
+	wish.c \
+
 vram-planner.programs := plan
 vram-planner.plan.src := main.c

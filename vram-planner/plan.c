@@ -325,6 +325,8 @@ static void note_assumptions(struct plan *p, const struct question *q)
 			"the file holds %s of data less than its header promises: planned, not launchable",
 			text_size(size,
 				  model_expected_bytes(q->model) - model_size_bytes(q->model)));
+	for (uint32_t i = 0; model_note(q->model, i); i++)
+		plan_assume(p, "%s", model_note(q->model, i));
 	if (p->host.layers)
 		plan_assume(
 			p,
