@@ -18,7 +18,7 @@ static uint64_t max_of(uint64_t a, uint64_t b)
 	return a > b ? a : b;
 }
 
-static uint32_t cells_sliding(const struct ask *a, const struct shape *s)
+static uint32_t cells_sliding(const struct ask *a, const struct oldshape *s)
 {
 	return ask_cells_window(a, s->window);
 }
@@ -82,7 +82,7 @@ static uint64_t placed_bytes(const struct backend *b, uint32_t type, uint64_t ro
 	return pad(bytes, b->alignment);
 }
 
-static int sum_tensor(struct tally *y, const struct shape *s, const struct tensor *t, struct err *e)
+static int sum_tensor(struct tally *y, const struct oldshape *s, const struct tensor *t, struct err *e)
 {
 	enum tensor_class class;
 	uint64_t bytes = placed_bytes(y->backend, t->type, t->ne[0], t->bytes);
@@ -126,7 +126,7 @@ static bool cache_bytes(const struct backend *b, uint32_t type, uint64_t width, 
 	return true;
 }
 
-static int sum_cache(struct tally *y, const struct shape *s, const struct ask *a, struct err *e)
+static int sum_cache(struct tally *y, const struct oldshape *s, const struct ask *a, struct err *e)
 {
 	for (uint32_t i = 0; i < s->n_run; i++) {
 		uint64_t cells = s->slides[i] ? cells_sliding(a, s) : a->n_ctx_seq;
@@ -163,7 +163,7 @@ static int sum_all(struct tally *y, const struct costs *c, struct err *e)
 /* Matrices that a prompt batch would bring from the host to a device, by unit. */
 static void find_largest(struct costs *c)
 {
-	const struct shape *s = c->shape;
+	const struct oldshape *s = c->shape;
 
 	for (uint32_t i = 0; i < model_n_tensors(c->model); i++) {
 		const struct tensor *t = model_tensor(c->model, i);
@@ -227,7 +227,7 @@ static uint64_t mask_bytes(const struct costs *c)
 /* The layer graph: inner rows and residuals, or the combining of many narrow experts. */
 static uint64_t layer_bytes(const struct costs *c)
 {
-	const struct shape *s = c->shape;
+	const struct oldshape *s = c->shape;
 	uint64_t rows = 4 + s->family->live_rows;
 
 	/* The experts' outputs do not fit where two inner rows were: they come on top. */
@@ -240,7 +240,7 @@ static uint64_t layer_bytes(const struct costs *c)
 /* The rotations that go with a quantized cache, f32 matrices. */
 static uint64_t rotation_bytes(const struct costs *c)
 {
-	const struct shape *s = c->shape;
+	const struct oldshape *s = c->shape;
 	uint64_t sum = 0;
 
 	if (quant_is_blocked(c->ask.type_k))
@@ -253,7 +253,7 @@ static uint64_t rotation_bytes(const struct costs *c)
 /* Flash attention over a quantized cache works on f16 copies of a whole layer's K and V. */
 static uint64_t find_staged(const struct costs *c)
 {
-	const struct shape *s = c->shape;
+	const struct oldshape *s = c->shape;
 	uint64_t most = 0;
 
 	for (uint32_t i = 0; i < s->n_run; i++) {
@@ -277,7 +277,7 @@ static uint64_t staged_bytes(const struct costs *c, const struct backend *b)
 /* A layer's peak is its inner rows, or its attention over a staged cache, whichever is larger. */
 static uint64_t graph_bytes(const struct costs *c, const struct backend *b)
 {
-	const struct shape *s = c->shape;
+	const struct oldshape *s = c->shape;
 	uint64_t staged = staged_bytes(c, b), layer = layer_bytes(c);
 	uint64_t wide = max_of(s->n_embd, (uint64_t)s->n_head * s->head_k);
 
@@ -313,7 +313,7 @@ static uint64_t find_layer_cache(const struct costs *c)
  */
 static uint64_t brought_bytes(const struct costs *c, uint32_t n_host)
 {
-	const struct shape *s = c->shape;
+	const struct oldshape *s = c->shape;
 	uint64_t big = c->largest[n_host], rows = s->n_embd + (uint64_t)s->n_head * s->head_k;
 	uint64_t cache = layer_bytes(c) + c->layer_cache + row_bytes(&c->ask, rows);
 
@@ -342,7 +342,7 @@ static uint64_t compute_bytes(const struct costs *c, const struct backend *b, bo
 
 /* --- the two sides --- */
 
-int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
+int costs_prepare(struct costs *c, const struct model *m, const struct oldshape *s,
 		  const struct ask *a, const struct backend *const *backends, uint32_t n,
 		  struct err *e)
 {

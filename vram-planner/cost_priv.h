@@ -12,39 +12,23 @@
 
 #include "base/planfile.h"
 #include "vram-planner/ask.h"
+#include "vram-planner/backend.h"
 #include "vram-planner/model.h"
 #include "vram-planner/plan.h"
-
-#define LAYERS_MAX 512 /* LLAMA_MAX_LAYERS: the engine refuses more */
-
-/* --- backends --- */
-
-struct backend {
-	const char *name;   /* as in the plan file */
-	uint32_t alignment; /* of every tensor in a buffer, bytes */
-	bool pads_rows;     /* quantized rows are padded to 512 weights at the tensor's end */
-	bool stages_kv;     /* flash attention makes f16 copies of a layer's quantized cache */
-	bool copies_inputs; /* asynchronous with events: several devices run as a pipeline */
-	bool offloads_ops;  /* prompt batches of host layers are computed on the device */
-	uint64_t
-		overhead_bytes; /* driver context and run-time pools, outside the engine's account */
-	const char *source;
-};
-
-const struct backend *backend_find(const char *name); /* NULL: unknown */
+#include "vram-planner/shape.h" /* LAYERS_MAX */
 
 /* --- families --- */
 
-enum window {
-	WINDOW_NONE,   /* every layer sees the whole context, whatever the header says */
-	WINDOW_IF_KEY, /* sliding only when attention.sliding_window is there and not 0 */
-	WINDOW_ALWAYS, /* sliding; `window` is the default of the size, 0: the key is needed */
-	WINDOW_FIXED,  /* sliding by `window` tokens unless the key says 0 */
+enum oldwindow {
+	OLDWINDOW_NONE,   /* every layer sees the whole context, whatever the header says */
+	OLDWINDOW_IF_KEY, /* sliding only when attention.sliding_window is there and not 0 */
+	OLDWINDOW_ALWAYS, /* sliding; `window` is the default of the size, 0: the key is needed */
+	OLDWINDOW_FIXED,  /* sliding by `window` tokens unless the key says 0 */
 };
 
-struct family {
+struct oldfamily {
 	const char *arch;
-	enum window kind;
+	enum oldwindow kind;
 	uint32_t window;      /* tokens */
 	uint32_t period;      /* of the pattern: the last of each `period` layers sees everything */
 	uint32_t only_layers; /* sliding only in models of exactly so many layers; 0: any */
@@ -54,13 +38,13 @@ struct family {
 	const char *source; /* where the rule is from, and which measured models hold it to it */
 };
 
-const struct family *family_find(const char *arch); /* NULL: no verified rules */
-const struct family *family_at(uint32_t i);         /* NULL after the last */
+const struct oldfamily *oldfamily_find(const char *arch); /* NULL: no verified rules */
+const struct oldfamily *oldfamily_at(uint32_t i);         /* NULL after the last */
 
 /* --- what the header says --- */
 
-struct shape {
-	const struct family *family;
+struct oldshape {
+	const struct oldfamily *family;
 	uint32_t n_layer; /* repeating layers, with the trailing prediction layers */
 	uint32_t n_run;   /* of them computed, and holding a cache */
 	uint32_t n_embd, n_vocab, n_head, n_ctx_train;
@@ -79,7 +63,7 @@ struct shape {
  * sound but outside the verified rules (unknown architecture, one shard of many, a tensor without a
  * known place).
  */
-int shape_read(struct shape *s, const struct model *m, struct err *e);
+int oldshape_read(struct oldshape *s, const struct model *m, struct err *e);
 
 /* --- what it costs --- */
 
@@ -95,7 +79,7 @@ struct tally {
 
 struct costs {
 	const struct model *model;
-	const struct shape *shape;
+	const struct oldshape *shape;
 	struct ask ask;
 	uint32_t n_tallies;
 	struct tally tallies[8];
@@ -111,7 +95,7 @@ struct berthing {
 };
 
 /* Prepare for backends[0..n): the distinct rows and the host's. -EOVERFLOW when sums overflow. */
-int costs_prepare(struct costs *c, const struct model *m, const struct shape *s,
+int costs_prepare(struct costs *c, const struct model *m, const struct oldshape *s,
 		  const struct ask *a, const struct backend *const *backends, uint32_t n,
 		  struct err *e);
 
@@ -139,6 +123,6 @@ void split_units(uint32_t n_layer, uint32_t n_gpu_layers, const float *split, ui
 /* --- what the engine would abort on --- */
 
 /* The reason in words, or NULL. */
-const char *refusal_find(const struct shape *s, const struct ask *a);
+const char *oldrefusal_find(const struct oldshape *s, const struct ask *a);
 
 #endif

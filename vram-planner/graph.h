@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vram-planner/home.h"
+
 #define G_NONE     (-1)
 #define G_SRC_MAX  8
 #define G_DIMS     4
@@ -130,13 +132,6 @@ enum gflag {
 	GF_IN_GRAPH = 8,
 };
 
-/* Where a leaf's memory is. Not negative: the device of that index. */
-enum ghome {
-	HOME_NONE = -1,  /* nowhere yet: the allocator gives it memory */
-	HOME_HOST = -2,  /* memory the processor reads as it is: plain, mapped or pinned */
-	HOME_EXTRA = -3, /* the processor's, repacked for its own kernels: no device may fetch it */
-};
-
 struct gnode {
 	int64_t ne[G_DIMS];
 	uint64_t nb[G_DIMS]; /* bytes */
@@ -145,7 +140,7 @@ struct gnode {
 	uint8_t op, kind; /* enum gop; enum gunary or gglu */
 	uint8_t type;     /* ggml type number */
 	uint8_t flags, n_src;
-	int8_t home;   /* enum ghome */
+	int8_t home;   /* enum home */
 	int16_t layer; /* g_pin_layer: computed where this layer's weights are; -1 */
 };
 

@@ -6,7 +6,7 @@ vram-planner.lib := \
 	backends.c \
 	cost.c \
 	explain.c \
-	families.c \
+	oldfamilies.c \
 	gguf.c \
 	load.c \
 	model.c \
@@ -14,7 +14,7 @@ vram-planner.lib := \
 	plan.c \
 	quants.c \
 	reader.c \
-	refusals.c \
+	oldrefusals.c \
 	search.c \
 	split.c \
 	wish.c \

@@ -23,7 +23,7 @@ struct question {
 	uint32_t n_places;
 	const struct host_place *host;
 	const struct wish *wish;
-	struct shape shape;
+	struct oldshape shape;
 	struct ask ask;       /* as wished, settled */
 	uint32_t unjudged;    /* a place without known free memory; n_places: none */
 	struct search search; /* for the ask at hand */
@@ -101,7 +101,7 @@ static uint64_t margin_of(const struct wish *w, const struct fact *total, uint64
 	return size > MARGIN_LEAST ? size : MARGIN_LEAST;
 }
 
-static void add_slot(struct search *s, const struct slot *slot)
+static void add_slot(struct search *s, const struct seat *slot)
 {
 	uint32_t at = s->n_slots++;
 
@@ -119,7 +119,7 @@ static void read_places(struct question *q)
 	for (uint32_t i = 0; i < q->n_places; i++) {
 		const struct place *p = &q->places[i];
 		const struct backend *b = backend_find(p->backend);
-		struct slot slot = { .place = i, .backend = b };
+		struct seat slot = { .place = i, .backend = b };
 
 		if (!fact_known(&p->free_bytes) || p->free_bytes.v < 0 || !b) {
 			/* A device that shares the host's memory has none of its own to judge. */
@@ -225,7 +225,7 @@ static void say_why(struct plan *p, const struct question *q)
 			 text_size(need, plan_buffers_sum(&p->host.buffers)),
 			 text_size(has, (uint64_t)p->host.free_bytes.v));
 	} else {
-		const struct slot *s = &q->search.slots[0];
+		const struct seat *s = &q->search.slots[0];
 		const struct place *most = &q->places[s->place];
 
 		snprintf(p->decided_by, sizeof(p->decided_by),
@@ -264,7 +264,7 @@ static void doubt(struct plan *p, const struct question *q)
 /* Does everything fit on devices under this other ask? */
 static bool would_fit(struct question *q, struct ask a)
 {
-	if (ask_settle(&a, q->shape.n_ctx_train, true, NULL) || refusal_find(&q->shape, &a) ||
+	if (ask_settle(&a, q->shape.n_ctx_train, true, NULL) || oldrefusal_find(&q->shape, &a) ||
 	    prepare(q, &a, NULL))
 		return false;
 	return search_fits(&q->search, &q->placing) && q->placing.host_holds;
@@ -431,7 +431,7 @@ int plan_decide(struct plan *p, const struct model *m, const struct place *place
 	q.host = host;
 	q.wish = w;
 	fill_head(p, &q);
-	int rc = shape_read(&q.shape, m, &why);
+	int rc = oldshape_read(&q.shape, m, &why);
 
 	text_clean(why.text); /* it may quote the file */
 	if (rc == -ENOTSUP)
@@ -443,7 +443,7 @@ int plan_decide(struct plan *p, const struct model *m, const struct place *place
 	if (rc)
 		return rc;
 	fill_flags(p, &q.ask);
-	const char *refusal = refusal_find(&q.shape, &q.ask);
+	const char *refusal = oldrefusal_find(&q.shape, &q.ask);
 
 	if (refusal) {
 		p->verdict = VERDICT_REFUSED;

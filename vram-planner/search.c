@@ -35,7 +35,7 @@ static void judge(const struct search *s, struct placing *p)
 	bool pipeline = costs_pipeline(&s->costs, b, p->n, p->n_host);
 
 	for (uint32_t i = 0; i < p->n; i++) {
-		const struct slot *slot = &s->slots[p->slot[i]];
+		const struct seat *slot = &s->slots[p->slot[i]];
 
 		costs_device(&s->costs, &b[i], i == 0, pipeline, p->n_host, &p->buffers[i]);
 		p->buffers[i].overhead_bytes += slot->margin_bytes;
@@ -146,7 +146,7 @@ static bool spread(const struct search *s, uint32_t n, struct placing *p)
 
 	*p = (struct placing) { .n = n };
 	for (uint32_t i = 0; i < n; i++) {
-		const struct slot *slot = &s->slots[i];
+		const struct seat *slot = &s->slots[i];
 		uint64_t taken = slot->margin_bytes + slot->backend->overhead_bytes;
 
 		room[i] = slot->free_bytes > taken ? (slot->free_bytes - taken) >> 20 : 0;

@@ -7,7 +7,7 @@
 #include "vram-planner/plan.h"
 
 /* A device that takes part: its free memory is known and its backend has a row. */
-struct slot {
+struct seat {
 	uint32_t place; /* index into the places given */
 	const struct backend *backend;
 	uint64_t free_bytes, margin_bytes;
@@ -16,7 +16,7 @@ struct slot {
 struct search {
 	struct costs costs;
 	uint32_t n_slots; /* most free memory first */
-	struct slot slots[PLAN_DEVICES_MAX];
+	struct seat slots[PLAN_DEVICES_MAX];
 	struct fact host_free;
 	uint64_t host_margin_bytes;
 };

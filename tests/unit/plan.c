@@ -355,7 +355,7 @@ static void test_by_hand(void **state)
 static void test_refused(void **state)
 {
 	struct model *m = small(4);
-	struct shape s;
+	struct oldshape s;
 	struct err e;
 	struct ask a = { .n_ctx = 1024,
 			 .n_ubatch = 32,
@@ -365,12 +365,12 @@ static void test_refused(void **state)
 			 .type_v = 8 };
 
 	(void)state;
-	assert_int_equal(shape_read(&s, m, &e), 0);
-	assert_non_null(refusal_find(&s, &a)); /* a quantized V without flash attention */
+	assert_int_equal(oldshape_read(&s, m, &e), 0);
+	assert_non_null(oldrefusal_find(&s, &a)); /* a quantized V without flash attention */
 	a.flash_attn = true;
-	assert_null(refusal_find(&s, &a));
+	assert_null(oldrefusal_find(&s, &a));
 	s.head_v = 48;
-	assert_non_null(refusal_find(&s, &a)); /* blocks of 32 do not divide it */
+	assert_non_null(oldrefusal_find(&s, &a)); /* blocks of 32 do not divide it */
 	model_close(m);
 }
 

@@ -74,7 +74,7 @@ static const char *job_text(const json_t *job, const char *key, const char *fall
 	return s ? s : fallback;
 }
 
-static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
+static void read_ask(struct ask *a, const json_t *job, const struct oldshape *s)
 {
 	struct err e;
 
@@ -101,7 +101,7 @@ struct row {
 	struct berthing berths[PLAN_DEVICES_MAX];
 };
 
-static void read_devices(struct row *r, const struct backend *b, const struct shape *s)
+static void read_devices(struct row *r, const struct backend *b, const struct oldshape *s)
 {
 	char list[256], split_text[256], *at = list, *split_at = split_text;
 	float split[PLAN_DEVICES_MAX];
@@ -201,7 +201,7 @@ static enum kind kind_of(const struct row *r, const struct ask *a)
  * rows would be, stays on the host (llama.cpp, weight_buft_supported). No card has so small a range,
  * so this is a rule of the measurement, not of the planner. Units [first, end).
  */
-static int64_t moved_bytes(const struct row *r, const struct model *m, const struct shape *s,
+static int64_t moved_bytes(const struct row *r, const struct model *m, const struct oldshape *s,
 			   uint32_t first, uint32_t end, bool doubled)
 {
 	int64_t sum = 0;
@@ -228,7 +228,7 @@ static int64_t moved_bytes(const struct row *r, const struct model *m, const str
 }
 
 static bool compare_row(struct count *n, const struct row *r, const struct model *m,
-			const struct shape *s, const struct ask *a, const struct backend *b)
+			const struct oldshape *s, const struct ask *a, const struct backend *b)
 {
 	static struct costs costs;
 	struct plan_buffers p;
@@ -266,7 +266,7 @@ static bool compare_row(struct count *n, const struct row *r, const struct model
 }
 
 /* A row that is not compared, and why; NULL: it is. */
-static bool left_out(struct count *n, const struct row *r, const struct shape *s,
+static bool left_out(struct count *n, const struct row *r, const struct oldshape *s,
 		     const json_t *line)
 {
 	if (json_object_get(line, "error") || json_object_size(r->buft) == 0) {
@@ -290,7 +290,7 @@ static bool left_out(struct count *n, const struct row *r, const struct shape *s
 }
 
 static void compare_line(struct count *n, const json_t *line, const struct model *m,
-			 const struct shape *s, const char *measured_, const struct backend *b)
+			 const struct oldshape *s, const char *measured_, const struct backend *b)
 {
 	struct row r = { .job = json_object_get(line, "job"),
 			 .buft = json_object_get(line, "buft"),
@@ -302,9 +302,9 @@ static void compare_line(struct count *n, const json_t *line, const struct model
 	read_ask(&a, r.job, s);
 	/* What the engine refused on any device is refused; lavapipe's own limits are not the planner's. */
 	if (json_object_get(line, "error") && strcmp(measured_, "vulkan") != 0)
-		n->refusals_missed += !refusal_find(s, &a);
+		n->refusals_missed += !oldrefusal_find(s, &a);
 	else if (!json_object_get(line, "error"))
-		n->refusals_false += refusal_find(s, &a) != NULL;
+		n->refusals_false += oldrefusal_find(s, &a) != NULL;
 	if (left_out(n, &r, s, line))
 		return;
 	read_devices(&r, b, s);
@@ -320,7 +320,7 @@ static const char *models_dir(void)
 	return dir;
 }
 
-static void compare_file(struct count *n, const struct model *m, const struct shape *s,
+static void compare_file(struct count *n, const struct model *m, const struct oldshape *s,
 			 const char *name, size_t i)
 {
 	char path[700], *line = NULL;
@@ -397,12 +397,12 @@ static void test_truth(void **state)
 	{
 		const char *name = json_string_value(json_object_get(entry, "name"));
 		struct model *m = open_header(name);
-		struct shape s;
+		struct oldshape s;
 		struct err e = { 0 };
 		uint32_t wrong = n.wrong;
 
-		if (family_find(model_arch(m))) {
-			if (shape_read(&s, m, &e))
+		if (oldfamily_find(model_arch(m))) {
+			if (oldshape_read(&s, m, &e))
 				fail_msg("%s: %s", name, e.text);
 			for (size_t b = 0; b < sizeof(measured) / sizeof(measured[0]); b++)
 				compare_file(&n, m, &s, name, b);
@@ -434,11 +434,11 @@ static void test_unknown(void **state)
 	json_array_foreach(all, i, entry)
 	{
 		struct model *m = open_header(json_string_value(json_object_get(entry, "name")));
-		struct shape s;
+		struct oldshape s;
 		struct err e = { 0 };
 
-		if (!family_find(model_arch(m))) {
-			assert_int_equal(shape_read(&s, m, &e), -ENOTSUP);
+		if (!oldfamily_find(model_arch(m))) {
+			assert_int_equal(oldshape_read(&s, m, &e), -ENOTSUP);
 			assert_non_null(strstr(e.text, model_arch(m)));
 			unknown++;
 		}

@@ -4,13 +4,13 @@
 
 #include "vram-planner/cost_priv.h"
 
-static bool quantized_v_without_fa(const struct shape *s, const struct ask *a)
+static bool quantized_v_without_fa(const struct oldshape *s, const struct ask *a)
 {
 	(void)s;
 	return !a->flash_attn && quant_is_blocked(a->type_v);
 }
 
-static bool head_not_in_blocks(const struct shape *s, const struct ask *a)
+static bool head_not_in_blocks(const struct oldshape *s, const struct ask *a)
 {
 	uint64_t bytes;
 
@@ -18,14 +18,14 @@ static bool head_not_in_blocks(const struct shape *s, const struct ask *a)
 	       !quant_bytes(a->type_v, s->head_v, &bytes);
 }
 
-static bool phi_with_streams(const struct shape *s, const struct ask *a)
+static bool phi_with_streams(const struct oldshape *s, const struct ask *a)
 {
 	return strcmp(s->family->arch, "phi3") == 0 && !a->unified && a->n_seq >= 4 &&
 	       (quant_is_blocked(a->type_k) || quant_is_blocked(a->type_v));
 }
 
 static const struct {
-	bool (*applies)(const struct shape *s, const struct ask *a);
+	bool (*applies)(const struct oldshape *s, const struct ask *a);
 	const char *why;
 } refusals[] = {
 	/* llama_init_from_model: "V cache quantization requires flash_attn" */
@@ -38,7 +38,7 @@ static const struct {
 	  "phi3 with a quantized cache and 4 separate sequences aborts; use f16" },
 };
 
-const char *refusal_find(const struct shape *s, const struct ask *a)
+const char *oldrefusal_find(const struct oldshape *s, const struct ask *a)
 {
 	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
 		if (refusals[i].applies(s, a))

@@ -16,38 +16,38 @@
  * "truth": every measured row of that model agrees to the byte in weights and caches.
  */
 /* clang-format off */
-static const struct family families[] = {
-	{ "llama",        WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: llama-3.2-1b, llama-3.1-8b, mistral-small-24b" },
-	{ "mistral3",     WINDOW_NONE,      0, 0,  0, false, false, 0, "mistral3.cpp: llama's tensors and cache" },
-	{ "qwen2",        WINDOW_NONE,      0, 0,  0, false, false, 0, "qwen2.cpp: llama's tensors, with biases, and cache" },
-	{ "qwen3",        WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: qwen3-0.6b" },
-	{ "qwen3moe",     WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: qwen3-30b-a3b" },
-	{ "gemma2",       WINDOW_ALWAYS, 4096, 2,  0, false, false, 0, "truth: gemma-2-9b" },
-	{ "gemma3",       WINDOW_IF_KEY,    0, 6,  0, false, false, 0, "truth: gemma-3-4b" },
-	{ "cohere2",      WINDOW_ALWAYS,    0, 4,  0, false, true,  1, "truth: command-r7b" },
-	{ "smollm3",      WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: smollm3-3b" },
-	{ "exaone4",      WINDOW_ALWAYS, 4096, 4, 64, true,  false, 0,  "truth: exaone-4-32b; other sizes do not slide" },
-	{ "ernie4_5",     WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: ernie-4.5-0.3b" },
-	{ "ernie4_5-moe", WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: ernie-4.5-21b-a3b" },
-	{ "olmoe",        WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: olmoe-1b-7b" },
-	{ "minimax-m2",   WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: minimax-m2" },
-	{ "gpt-oss",      WINDOW_ALWAYS,    0, 2,  0, false, false, 0, "truth: gpt-oss-20b" },
-	{ "phi3",         WINDOW_NONE,      0, 0,  0, false, false, 0, "truth: phi-4-14b; its sliding window is switched off" },
-	{ "llama4",       WINDOW_FIXED,  8192, 4,  0, false, false, 1, "truth: llama-4-scout (chunked attention)" },
-	{ "glm4moe",      WINDOW_NONE,      0, 0,  0, true,  false, 0,  "truth: glm-4.5-air" },
+static const struct oldfamily families[] = {
+	{ "llama",        OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: llama-3.2-1b, llama-3.1-8b, mistral-small-24b" },
+	{ "mistral3",     OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "mistral3.cpp: llama's tensors and cache" },
+	{ "qwen2",        OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "qwen2.cpp: llama's tensors, with biases, and cache" },
+	{ "qwen3",        OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: qwen3-0.6b" },
+	{ "qwen3moe",     OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: qwen3-30b-a3b" },
+	{ "gemma2",       OLDWINDOW_ALWAYS, 4096, 2,  0, false, false, 0, "truth: gemma-2-9b" },
+	{ "gemma3",       OLDWINDOW_IF_KEY,    0, 6,  0, false, false, 0, "truth: gemma-3-4b" },
+	{ "cohere2",      OLDWINDOW_ALWAYS,    0, 4,  0, false, true,  1, "truth: command-r7b" },
+	{ "smollm3",      OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: smollm3-3b" },
+	{ "exaone4",      OLDWINDOW_ALWAYS, 4096, 4, 64, true,  false, 0,  "truth: exaone-4-32b; other sizes do not slide" },
+	{ "ernie4_5",     OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: ernie-4.5-0.3b" },
+	{ "ernie4_5-moe", OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: ernie-4.5-21b-a3b" },
+	{ "olmoe",        OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: olmoe-1b-7b" },
+	{ "minimax-m2",   OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: minimax-m2" },
+	{ "gpt-oss",      OLDWINDOW_ALWAYS,    0, 2,  0, false, false, 0, "truth: gpt-oss-20b" },
+	{ "phi3",         OLDWINDOW_NONE,      0, 0,  0, false, false, 0, "truth: phi-4-14b; its sliding window is switched off" },
+	{ "llama4",       OLDWINDOW_FIXED,  8192, 4,  0, false, false, 1, "truth: llama-4-scout (chunked attention)" },
+	{ "glm4moe",      OLDWINDOW_NONE,      0, 0,  0, true,  false, 0,  "truth: glm-4.5-air" },
 };
 /* clang-format on */
 
-const struct family *family_at(uint32_t i)
+const struct oldfamily *oldfamily_at(uint32_t i)
 {
 	return i < sizeof(families) / sizeof(families[0]) ? &families[i] : NULL;
 }
 
-const struct family *family_find(const char *arch)
+const struct oldfamily *oldfamily_find(const char *arch)
 {
-	const struct family *f;
+	const struct oldfamily *f;
 
-	for (uint32_t i = 0; (f = family_at(i)); i++) {
+	for (uint32_t i = 0; (f = oldfamily_at(i)); i++) {
 		if (strcmp(f->arch, arch) == 0)
 			return f;
 	}
@@ -88,7 +88,7 @@ static uint32_t optional(const struct model *m, const char *key, uint32_t i)
 	return model_u64_at(m, key, i, &v) && v <= UINT32_MAX ? (uint32_t)v : 0;
 }
 
-static int read_layers(struct shape *s, const struct model *m, struct err *e)
+static int read_layers(struct oldshape *s, const struct model *m, struct err *e)
 {
 	uint32_t nextn = optional(m, "nextn_predict_layers", 0);
 	int rc = need(m, "block_count", LAYERS_MAX, 0, &s->n_layer, e);
@@ -107,7 +107,7 @@ static int read_layers(struct shape *s, const struct model *m, struct err *e)
 	return 0;
 }
 
-static int read_heads(struct shape *s, const struct model *m, struct err *e)
+static int read_heads(struct oldshape *s, const struct model *m, struct err *e)
 {
 	int rc = need(m, "attention.head_count", 65536, 0, &s->n_head, e);
 
@@ -140,7 +140,7 @@ static int read_heads(struct shape *s, const struct model *m, struct err *e)
 }
 
 /* Which layers slide: an array of flags in the header, else the period of the family. */
-static int read_pattern(struct shape *s, const struct model *m, struct err *e)
+static int read_pattern(struct oldshape *s, const struct model *m, struct err *e)
 {
 	const char *key = "attention.sliding_window_pattern";
 	uint64_t n = 0, period = s->family->period;
@@ -161,17 +161,17 @@ static int read_pattern(struct shape *s, const struct model *m, struct err *e)
 	return 0;
 }
 
-static int read_window(struct shape *s, const struct model *m, struct err *e)
+static int read_window(struct oldshape *s, const struct model *m, struct err *e)
 {
-	const struct family *f = s->family;
+	const struct oldfamily *f = s->family;
 	uint64_t v = f->window;
 	bool found = model_u64(m, "attention.sliding_window", &v);
 
-	if (f->kind == WINDOW_NONE || (f->only_layers && s->n_run != f->only_layers))
+	if (f->kind == OLDWINDOW_NONE || (f->only_layers && s->n_run != f->only_layers))
 		return 0;
-	if (f->kind == WINDOW_IF_KEY && (!found || v == 0))
+	if (f->kind == OLDWINDOW_IF_KEY && (!found || v == 0))
 		return 0;
-	if (f->kind == WINDOW_FIXED) {
+	if (f->kind == OLDWINDOW_FIXED) {
 		if (found && v == 0)
 			return 0;
 		v = f->window;
@@ -190,7 +190,7 @@ static int read_window(struct shape *s, const struct model *m, struct err *e)
  * The widest inner row of a token: the dense one, or what its experts take together. From the tensors,
  * as the keys may name a width that no layer has (llama4's feed_forward_length).
  */
-static int read_inner(struct shape *s, const struct model *m, struct err *e)
+static int read_inner(struct oldshape *s, const struct model *m, struct err *e)
 {
 	uint64_t widest = 0;
 
@@ -219,7 +219,7 @@ static int read_inner(struct shape *s, const struct model *m, struct err *e)
 	return 0;
 }
 
-static int read_vocabulary(struct shape *s, const struct model *m, struct err *e)
+static int read_vocabulary(struct oldshape *s, const struct model *m, struct err *e)
 {
 	const struct tensor *t = model_find_tensor(m, "token_embd.weight");
 
@@ -233,11 +233,11 @@ static int read_vocabulary(struct shape *s, const struct model *m, struct err *e
 	return 0;
 }
 
-int shape_read(struct shape *s, const struct model *m, struct err *e)
+int oldshape_read(struct oldshape *s, const struct model *m, struct err *e)
 {
 	uint64_t shards;
 
-	*s = (struct shape) { .family = family_find(model_arch(m)) };
+	*s = (struct oldshape) { .family = oldfamily_find(model_arch(m)) };
 	if (!s->family)
 		return err_set(
 			e, -ENOTSUP,

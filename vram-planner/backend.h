@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* How each backend of the engine lays out its buffers: rows of backends[] (backends.c). */
+#ifndef BERTH_BACKEND_H
+#define BERTH_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct backend {
+	const char *name;   /* as in the plan file */
+	uint32_t alignment; /* of every tensor in a buffer, bytes */
+	bool pads_rows;     /* quantized rows are padded to 512 weights at the tensor's end */
+	bool stages_kv;     /* flash attention makes f16 copies of a layer's quantized cache */
+	bool copies_inputs; /* asynchronous with events: several devices run as a pipeline */
+	bool offloads_ops;  /* prompt batches of host layers are computed on the device */
+	uint64_t
+		overhead_bytes; /* driver context and run-time pools, outside the engine's account */
+	const char *source;
+};
+
+const struct backend *backend_find(const char *name); /* NULL: unknown */
+
+#endif
