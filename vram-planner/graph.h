@@ -144,6 +144,11 @@ struct gnode {
 	int16_t layer; /* g_pin_layer: computed where this layer's weights are; -1 */
 };
 
+/* How far the walk that orders nodes has come in one of them. */
+struct gvisit {
+	int32_t node, next;
+};
+
 struct graph {
 	struct gnode *nodes; /* all that were made; indices are node numbers */
 	int32_t n_nodes, cap_nodes;
@@ -151,7 +156,8 @@ struct graph {
 	int32_t n_order;
 	int32_t *leaves; /* reached leaves, in the order they were reached */
 	int32_t n_leaves;
-	const char *fault; /* why this graph cannot be; NULL: it is sound */
+	struct gvisit *stack; /* of g_expand */
+	const char *fault;    /* why this graph cannot be; NULL: it is sound */
 };
 
 /* A zeroed graph is empty and ready. Reset keeps the memory for the next one; fini frees it. */

@@ -77,6 +77,8 @@ bool model_has_array(const struct model *m, const char *key, uint64_t *n);
 
 /* Size in bytes of n weights of a ggml type (n a multiple of its block); false: unknown type. */
 bool quant_bytes(uint32_t type, uint64_t n, uint64_t *bytes);
+/* Weights and bytes of one block of a type; false, and nothing set: unknown type. */
+bool quant_block(uint32_t type, uint32_t *weights, uint32_t *bytes);
 const char *quant_name(uint32_t type);                  /* "q4_K"; NULL: unknown */
 bool quant_from_name(const char *name, uint32_t *type); /* any case */
 bool quant_is_blocked(uint32_t type); /* weights share scales in blocks: all but plain numbers */

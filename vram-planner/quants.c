@@ -65,6 +65,15 @@ bool quant_bytes(uint32_t type, uint64_t n, uint64_t *bytes)
 				       bytes);
 }
 
+bool quant_block(uint32_t type, uint32_t *weights, uint32_t *bytes)
+{
+	if (type >= N_QUANTS || !quants[type].name)
+		return false;
+	*weights = quants[type].weights;
+	*bytes = quants[type].bytes;
+	return true;
+}
+
 const char *quant_name(uint32_t type)
 {
 	return type < N_QUANTS ? quants[type].name : NULL;
