@@ -16,7 +16,8 @@
 
 void graph_reset(struct graph *g)
 {
-	g->n_nodes = g->n_order = g->n_leaves = 0;
+	g->n_nodes = 1; /* node 0 is G_NONE */
+	g->n_order = g->n_leaves = 0;
 	g->fault = NULL;
 }
 
@@ -42,7 +43,7 @@ static bool room(struct graph *g)
 {
 	int32_t cap = g->cap_nodes ? 2 * g->cap_nodes : 4096;
 
-	if (g->n_nodes < g->cap_nodes)
+	if (g->n_nodes && g->n_nodes < g->cap_nodes)
 		return true;
 	if ((uint32_t)cap > G_NODE_MAX)
 		return g_fault(g, "the graph has too many nodes") != G_NONE;
@@ -52,6 +53,9 @@ static bool room(struct graph *g)
 	    !grow((void **)&g->stack, (size_t)cap, sizeof(*g->stack)))
 		return g_fault(g, "there is no memory for the graph") != G_NONE;
 	g->cap_nodes = cap;
+	g->nodes[G_NONE] = (struct gnode) { .home = HOME_NONE, .layer = -1 };
+	if (g->n_nodes == 0)
+		g->n_nodes = 1;
 	return true;
 }
 
@@ -66,19 +70,19 @@ int g_fault(struct graph *g, const char *why)
 
 int64_t g_ne(const struct graph *g, int a, int dim)
 {
-	return a < 0 ? 0 : g->nodes[a].ne[dim];
+	return g->nodes && a ? g->nodes[a].ne[dim] : 0;
 }
 
 uint64_t g_nb(const struct graph *g, int a, int dim)
 {
-	return a < 0 ? 0 : g->nodes[a].nb[dim];
+	return g->nodes && a ? g->nodes[a].nb[dim] : 0;
 }
 
 int64_t g_elements(const struct graph *g, int a)
 {
 	const int64_t *ne;
 
-	if (a < 0)
+	if (!a)
 		return 0;
 	ne = g->nodes[a].ne;
 	return ne[0] * ne[1] * ne[2] * ne[3];
@@ -121,7 +125,7 @@ uint64_t g_bytes(const struct graph *g, int a)
 
 bool g_is_contiguous(const struct graph *g, int a)
 {
-	return a >= 0 && g_is_contiguous_n(g, a, 0);
+	return a && g_is_contiguous_n(g, a, 0);
 }
 
 /* Dimensions up to n may be strided. */
@@ -196,7 +200,7 @@ int g_make(struct graph *g, enum gop op, uint32_t type, const int64_t ne[G_DIMS]
 
 int g_from(struct graph *g, int a, int src)
 {
-	if (a >= 0) {
+	if (a) {
 		struct gnode *t = &g->nodes[a];
 
 		t->src[t->n_src++] = src;
@@ -213,7 +217,7 @@ int g_input(struct graph *g, uint32_t type, int64_t ne0, int64_t ne1, int64_t ne
 {
 	int a = g_new(g, type, ne0, ne1, ne2, ne3);
 
-	if (a >= 0)
+	if (a)
 		g->nodes[a].flags |= GF_INPUT;
 	return a;
 }
@@ -222,7 +226,7 @@ int g_placed(struct graph *g, uint32_t type, const int64_t ne[G_DIMS], int home,
 {
 	int a = g_make(g, OP_NONE, type, ne);
 
-	if (a >= 0) {
+	if (a) {
 		g->nodes[a].flags |= (uint8_t)flags;
 		g->nodes[a].home = (int8_t)home;
 	}
@@ -231,14 +235,14 @@ int g_placed(struct graph *g, uint32_t type, const int64_t ne[G_DIMS], int home,
 
 int g_set_output(struct graph *g, int a)
 {
-	if (a >= 0)
+	if (a)
 		g->nodes[a].flags |= GF_OUTPUT;
 	return a;
 }
 
 int g_pin_layer(struct graph *g, int a, int layer)
 {
-	if (a >= 0)
+	if (a)
 		g->nodes[a].layer = (int16_t)layer;
 	return a;
 }
@@ -250,11 +254,11 @@ static int view_of(struct graph *g, enum gop op, int a, const int64_t ne[G_DIMS]
 {
 	int v;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	v = g_make(g, op, g->nodes[a].type, ne);
-	if (v >= 0)
-		g->nodes[v].view_src = g->nodes[a].view_src >= 0 ? g->nodes[a].view_src : a;
+	if (v)
+		g->nodes[v].view_src = g->nodes[a].view_src ? g->nodes[a].view_src : a;
 	return v;
 }
 
@@ -277,12 +281,12 @@ int g_view_as(struct graph *g, enum gop op, int a, const int64_t ne[G_DIMS],
 {
 	int v = view_of(g, op, a, ne);
 
-	return v < 0 ? v : with_strides(g, v, nb);
+	return v ? with_strides(g, v, nb) : G_NONE;
 }
 
 int g_view(struct graph *g, int a)
 {
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	if (!room(g)) /* before the operand's arrays are pointed to: they may move */
 		return G_NONE;
@@ -298,7 +302,7 @@ int g_view_2d(struct graph *g, int a, int64_t ne0, int64_t ne1, uint64_t nb1)
 {
 	uint64_t n1;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	if (__builtin_mul_overflow(nb1, (uint64_t)ne1, &n1))
 		return g_fault(g, "a view of the graph reaches too far");
@@ -313,7 +317,7 @@ int g_view_3d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, uin
 {
 	uint64_t n2;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	if (__builtin_mul_overflow(nb2, (uint64_t)ne2, &n2))
 		return g_fault(g, "a view of the graph reaches too far");
@@ -326,7 +330,7 @@ int g_view_3d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, uin
 int g_view_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, int64_t ne3,
 	      uint64_t nb1, uint64_t nb2, uint64_t nb3)
 {
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	return g_from(g,
 		      g_view_as(g, OP_VIEW, a, (int64_t[G_DIMS]) { ne0, ne1, ne2, ne3 },
@@ -338,12 +342,12 @@ int g_reshape_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, 
 {
 	int v;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	if (!g_is_contiguous(g, a))
 		return g_fault(g, "the graph reshapes a tensor with gaps");
 	v = view_of(g, OP_RESHAPE, a, (int64_t[G_DIMS]) { ne0, ne1, ne2, ne3 });
-	if (v >= 0 && g_elements(g, v) != g_elements(g, a))
+	if (v && g_elements(g, v) != g_elements(g, a))
 		return g_fault(g, "the graph reshapes a tensor to another size");
 	return g_from(g, v, a);
 }
@@ -369,7 +373,7 @@ int g_permute(struct graph *g, int a, int axis0, int axis1, int axis2, int axis3
 	int64_t ne[G_DIMS];
 	uint64_t nb[G_DIMS];
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	for (int i = 0; i < G_DIMS; i++) {
 		ne[axis[i]] = g->nodes[a].ne[i];
@@ -382,7 +386,7 @@ int g_transpose(struct graph *g, int a)
 {
 	int v = g_permute(g, a, 1, 0, 2, 3);
 
-	if (v >= 0)
+	if (v)
 		g->nodes[v].op = OP_TRANSPOSE;
 	return v;
 }
@@ -399,7 +403,7 @@ int g_expand(struct graph *g, int a)
 {
 	int32_t depth = 0;
 
-	if (a < 0 || g->nodes[a].flags & GF_IN_GRAPH)
+	if (!a || g->nodes[a].flags & GF_IN_GRAPH)
 		return a;
 	enter(g, &depth, a);
 	while (depth) {
@@ -409,7 +413,7 @@ int g_expand(struct graph *g, int a)
 		if (v->next < t->n_src) {
 			int32_t s = t->src[v->next++];
 
-			if (s >= 0 && !(g->nodes[s].flags & GF_IN_GRAPH))
+			if (s && !(g->nodes[s].flags & GF_IN_GRAPH))
 				enter(g, &depth, s);
 			continue;
 		}

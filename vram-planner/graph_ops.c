@@ -23,7 +23,7 @@ static int like(struct graph *g, enum gop op, int a, uint32_t type)
 
 static int from1(struct graph *g, enum gop op, int a)
 {
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	return g_from(g, like(g, op, a, g->nodes[a].type), a);
 }
@@ -31,7 +31,7 @@ static int from1(struct graph *g, enum gop op, int a)
 /* ... of which `kind` tells backends apart. */
 static int of_kind(struct graph *g, int a, unsigned kind)
 {
-	if (a >= 0)
+	if (a)
 		g->nodes[a].kind = (uint8_t)kind;
 	return a;
 }
@@ -74,12 +74,12 @@ int g_cpy(struct graph *g, int a, int b)
 {
 	int v;
 
-	if (a < 0 || b < 0)
+	if (!a || !b)
 		return G_NONE;
 	if (g_elements(g, a) != g_elements(g, b))
 		return mismatch(g);
 	v = g_view(g, b);
-	if (v < 0)
+	if (!v)
 		return v;
 	g->nodes[v].op = OP_CPY;
 	return g_from(g, g_from(g, v, a), b);
@@ -89,7 +89,7 @@ int g_cast(struct graph *g, int a, uint32_t type)
 {
 	int v;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	v = g_from(g, like(g, OP_CPY, a, type), a);
 	return g_from(g, v, v); /* the engine names the result as its own operand, too */
@@ -104,10 +104,10 @@ int g_cont_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, int
 {
 	int v;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	v = g_make(g, OP_CONT, g->nodes[a].type, DIMS(ne0, ne1, ne2, ne3));
-	if (v >= 0 && g_elements(g, v) != g_elements(g, a))
+	if (v && g_elements(g, v) != g_elements(g, a))
 		return mismatch(g);
 	return g_from(g, v, a);
 }
@@ -124,14 +124,14 @@ int g_cont_3d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2)
 
 int g_set(struct graph *g, int a, int b)
 {
-	return b < 0 ? G_NONE : g_from(g, from1(g, OP_SET, a), b);
+	return !b ? G_NONE : g_from(g, from1(g, OP_SET, a), b);
 }
 
 int g_get_rows(struct graph *g, int a, int ids)
 {
 	const struct gnode *x, *i;
 
-	if (a < 0 || ids < 0)
+	if (!a || !ids)
 		return G_NONE;
 	x = &g->nodes[a];
 	i = &g->nodes[ids];
@@ -149,12 +149,12 @@ int g_set_rows(struct graph *g, int a, int b, int ids)
 {
 	int v;
 
-	if (a < 0 || b < 0 || ids < 0)
+	if (!a || !b || !ids)
 		return G_NONE;
 	if (g->nodes[a].ne[0] != g->nodes[b].ne[0] || g->nodes[b].ne[1] != g->nodes[ids].ne[0])
 		return mismatch(g);
 	v = g_view(g, a);
-	if (v < 0)
+	if (!v)
 		return v;
 	g->nodes[v].op = OP_SET_ROWS;
 	return g_from(g, g_from(g, g_from(g, v, b), ids), a);
@@ -164,7 +164,7 @@ int g_set_rows(struct graph *g, int a, int b, int ids)
 
 static int binary(struct graph *g, enum gop op, int a, int b)
 {
-	if (a < 0 || b < 0)
+	if (!a || !b)
 		return G_NONE;
 	if (!repeats_to(g, b, a))
 		return mismatch(g);
@@ -193,7 +193,7 @@ int g_div(struct graph *g, int a, int b)
 
 int g_add_id(struct graph *g, int a, int b, int ids)
 {
-	if (a < 0 || b < 0 || ids < 0)
+	if (!a || !b || !ids)
 		return G_NONE;
 	if (g->nodes[a].ne[0] != g->nodes[b].ne[0] || g->nodes[a].ne[1] != g->nodes[ids].ne[0])
 		return mismatch(g);
@@ -267,20 +267,20 @@ int g_l2_norm(struct graph *g, int a)
 
 int g_rope(struct graph *g, int a, int positions, int factors)
 {
-	int v = positions < 0 ? G_NONE : g_from(g, from1(g, OP_ROPE, a), positions);
+	int v = !positions ? G_NONE : g_from(g, from1(g, OP_ROPE, a), positions);
 
-	return factors < 0 ? v : g_from(g, v, factors);
+	return !factors ? v : g_from(g, v, factors);
 }
 
 int g_soft_max(struct graph *g, int a, int mask, int sinks)
 {
 	int v = from1(g, OP_SOFT_MAX, a);
 
-	if (v >= 0 && mask >= 0 && g->nodes[mask].ne[0] != g->nodes[a].ne[0])
+	if (v && mask && g->nodes[mask].ne[0] != g->nodes[a].ne[0])
 		return mismatch(g);
-	if (mask >= 0 || sinks >= 0)
+	if (mask || sinks)
 		v = g_from(g, v, mask);
-	return sinks < 0 ? v : g_from(g, v, sinks);
+	return !sinks ? v : g_from(g, v, sinks);
 }
 
 /* --- shapes that change --- */
@@ -290,20 +290,19 @@ int g_glu(struct graph *g, int a, int b, enum gglu kind)
 	const int64_t *ne;
 	int v;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
-	if (b >= 0 && !same_shape(g, a, b))
+	if (b && !same_shape(g, a, b))
 		return mismatch(g);
 	ne = g->nodes[a].ne;
-	v = g_make(g, OP_GLU, g->nodes[a].type,
-		   DIMS(b < 0 ? ne[0] / 2 : ne[0], ne[1], ne[2], ne[3]));
+	v = g_make(g, OP_GLU, g->nodes[a].type, DIMS(!b ? ne[0] / 2 : ne[0], ne[1], ne[2], ne[3]));
 	v = of_kind(g, g_from(g, v, a), kind);
-	return b < 0 ? v : g_from(g, v, b);
+	return !b ? v : g_from(g, v, b);
 }
 
 int g_sum(struct graph *g, int a)
 {
-	return a < 0 ? G_NONE : g_from(g, g_make(g, OP_SUM, GT_F32, DIMS(1, 1, 1, 1)), a);
+	return !a ? G_NONE : g_from(g, g_make(g, OP_SUM, GT_F32, DIMS(1, 1, 1, 1)), a);
 }
 
 /* Each row becomes one number. */
@@ -311,7 +310,7 @@ static int reduced(struct graph *g, enum gop op, int a)
 {
 	const int64_t *ne;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	ne = g->nodes[a].ne;
 	return g_from(g, g_make(g, op, GT_F32, DIMS(1, ne[1], ne[2], ne[3])), a);
@@ -334,20 +333,20 @@ int g_cumsum(struct graph *g, int a)
 
 int g_argmax(struct graph *g, int a)
 {
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	return g_from(g, g_make(g, OP_ARGMAX, GT_I32, DIMS(g->nodes[a].ne[1], 1, 1, 1)), a);
 }
 
 int g_argsort(struct graph *g, int a)
 {
-	return a < 0 ? G_NONE : g_from(g, like(g, OP_ARGSORT, a, GT_I32), a);
+	return !a ? G_NONE : g_from(g, like(g, OP_ARGSORT, a, GT_I32), a);
 }
 
 /* The first k of each row: there must be so many. */
 static bool has_rows_of(struct graph *g, int a, int64_t k)
 {
-	if (a < 0)
+	if (!a)
 		return false;
 	if (k < 0 || g->nodes[a].ne[0] < k)
 		mismatch(g);
@@ -361,7 +360,7 @@ int g_argsort_top_k(struct graph *g, int a, int64_t k)
 	if (!has_rows_of(g, a, k))
 		return G_NONE;
 	a = g_argsort(g, a);
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	t = &g->nodes[a];
 	return g_view_4d(g, a, k, t->ne[1], t->ne[2], t->ne[3], t->nb[1], t->nb[2], t->nb[3]);
@@ -381,10 +380,10 @@ int g_repeat_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, i
 {
 	int v;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	v = g_make(g, OP_REPEAT, g->nodes[a].type, DIMS(ne0, ne1, ne2, ne3));
-	if (v >= 0 && !repeats_to(g, a, v))
+	if (v && !repeats_to(g, a, v))
 		return mismatch(g);
 	return g_from(g, v, a);
 }
@@ -393,7 +392,7 @@ int g_repeat(struct graph *g, int a, int as)
 {
 	const int64_t *ne;
 
-	if (as < 0)
+	if (!as)
 		return G_NONE;
 	ne = g->nodes[as].ne;
 	return g_repeat_4d(g, a, ne[0], ne[1], ne[2], ne[3]);
@@ -403,7 +402,7 @@ int g_concat(struct graph *g, int a, int b, int dim)
 {
 	int64_t ne[G_DIMS];
 
-	if (a < 0 || b < 0)
+	if (!a || !b)
 		return G_NONE;
 	for (int i = 0; i < G_DIMS; i++) {
 		ne[i] = g->nodes[a].ne[i];
@@ -420,7 +419,7 @@ int g_pad(struct graph *g, int a, int64_t p0, int64_t p1, int64_t p2, int64_t p3
 	const int64_t p[G_DIMS] = { p0, p1, p2, p3 };
 	int64_t ne[G_DIMS];
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	for (int i = 0; i < G_DIMS; i++) {
 		if (p[i] < 0 || __builtin_add_overflow(g->nodes[a].ne[i], p[i], &ne[i]))
@@ -448,7 +447,7 @@ int g_diag(struct graph *g, int a)
 {
 	const struct gnode *t;
 
-	if (a < 0)
+	if (!a)
 		return G_NONE;
 	t = &g->nodes[a];
 	return g_from(g, g_make(g, OP_DIAG, t->type, DIMS(t->ne[0], t->ne[0], t->ne[2], t->ne[3])),
@@ -457,7 +456,7 @@ int g_diag(struct graph *g, int a)
 
 int g_solve_tri(struct graph *g, int a, int b)
 {
-	if (a < 0 || b < 0)
+	if (!a || !b)
 		return G_NONE;
 	return g_from(g, g_from(g, like(g, OP_SOLVE_TRI, b, GT_F32), a), b);
 }
@@ -468,7 +467,7 @@ int g_mul_mat(struct graph *g, int a, int b)
 {
 	const int64_t *x, *y;
 
-	if (a < 0 || b < 0)
+	if (!a || !b)
 		return G_NONE;
 	x = g->nodes[a].ne;
 	y = g->nodes[b].ne;
@@ -483,7 +482,7 @@ int g_mul_mat_id(struct graph *g, int as, int b, int ids)
 	const int64_t *x, *y, *i;
 	int v;
 
-	if (as < 0 || b < 0 || ids < 0)
+	if (!as || !b || !ids)
 		return G_NONE;
 	x = g->nodes[as].ne;
 	y = g->nodes[b].ne;
@@ -498,7 +497,7 @@ int g_out_prod(struct graph *g, int a, int b)
 {
 	const int64_t *x, *y;
 
-	if (a < 0 || b < 0)
+	if (!a || !b)
 		return G_NONE;
 	x = g->nodes[a].ne;
 	y = g->nodes[b].ne;
@@ -513,7 +512,7 @@ int g_flash_attn(struct graph *g, int q, int k, int v, int mask, int sinks)
 	const int64_t *x, *y;
 	int r;
 
-	if (q < 0 || k < 0 || v < 0)
+	if (!q || !k || !v)
 		return G_NONE;
 	x = g->nodes[q].ne;
 	y = g->nodes[v].ne;
@@ -521,16 +520,16 @@ int g_flash_attn(struct graph *g, int q, int k, int v, int mask, int sinks)
 		return mismatch(g);
 	r = g_make(g, OP_FLASH_ATTN, GT_F32, DIMS(y[0], x[2], x[1], x[3]));
 	r = g_from(g, g_from(g, g_from(g, r, q), k), v);
-	if (mask >= 0 || sinks >= 0)
+	if (mask || sinks)
 		r = g_from(g, r, mask);
-	return sinks < 0 ? r : g_from(g, r, sinks);
+	return !sinks ? r : g_from(g, r, sinks);
 }
 
 int g_ssm_conv(struct graph *g, int sx, int c)
 {
 	const int64_t *x, *k;
 
-	if (sx < 0 || c < 0)
+	if (!sx || !c)
 		return G_NONE;
 	x = g->nodes[sx].ne;
 	k = g->nodes[c].ne;
@@ -546,14 +545,14 @@ int g_ssm_conv(struct graph *g, int sx, int c)
 static int from_all(struct graph *g, int a, const int *src, int n)
 {
 	for (int i = 0; i < n; i++)
-		a = src[i] < 0 ? G_NONE : g_from(g, a, src[i]);
+		a = !src[i] ? G_NONE : g_from(g, a, src[i]);
 	return a;
 }
 
 static bool all_there(const int *src, int n)
 {
 	for (int i = 0; i < n; i++) {
-		if (src[i] < 0)
+		if (!src[i])
 			return false;
 	}
 	return true;
@@ -665,7 +664,7 @@ int g_hc_post(struct graph *g, int x, int residual, int post, int comb)
 	ne = g->nodes[x].ne;
 	v = g_make(g, OP_HC_POST, GT_F32, DIMS(ne[0], g->nodes[residual].ne[1], ne[1], 1));
 	v = from_all(g, v, src, 3);
-	return comb < 0 ? v : g_from(g, v, comb);
+	return !comb ? v : g_from(g, v, comb);
 }
 
 int g_other(struct graph *g, uint32_t type, const int64_t ne[G_DIMS], const int *src, int n_src)

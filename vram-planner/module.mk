@@ -8,6 +8,8 @@ vram-planner.lib := \
 	explain.c \
 	oldfamilies.c \
 	gguf.c \
+	graph.c \
+	graph_ops.c \
 	load.c \
 	model.c \
 	places.c \
