@@ -4,7 +4,7 @@
  * their results are. Nothing is computed. Builders (build.h) make one for a batch; galloc.h and gsched.h
  * then say where its results would live and how much memory that takes.
  *
- * A node is an index. G_NONE is "no tensor": an optional operand that is absent, or the result of an
+ * A node is an index from 1. G_NONE (0) is "no tensor": an optional operand that is absent, or the result of an
  * operation whose operands do not fit together. The first such fault is kept in g->fault, and every
  * operation on G_NONE gives G_NONE, so builders need not check anything: their caller looks once.
  *
@@ -19,7 +19,7 @@
 
 #include "vram-planner/home.h"
 
-#define G_NONE     (-1)
+#define G_NONE     0
 #define G_SRC_MAX  8
 #define G_DIMS     4
 #define G_NODE_MAX (1u << 20) /* a graph of more nodes is a fault */
