@@ -245,7 +245,8 @@ int g_sqrt(struct graph *g, int a);
 int g_log(struct graph *g, int a);
 int g_sin(struct graph *g, int a);
 int g_cos(struct graph *g, int a);
-int g_scale(struct graph *g, int a); /* with or without a bias */
+int g_scale(struct graph *g, int a);         /* with or without a bias */
+int g_scale_inplace(struct graph *g, int a); /* a view of a */
 int g_clamp(struct graph *g, int a);
 int g_unary(struct graph *g, int a, enum gunary kind);
 int g_fill(struct graph *g, int a);

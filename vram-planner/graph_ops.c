@@ -230,6 +230,15 @@ int g_scale(struct graph *g, int a)
 	return from1(g, OP_SCALE, a);
 }
 
+int g_scale_inplace(struct graph *g, int a)
+{
+	int v = g_view(g, a);
+
+	if (v)
+		g->nodes[v].op = OP_SCALE;
+	return g_from(g, v, a);
+}
+
 int g_clamp(struct graph *g, int a)
 {
 	return from1(g, OP_CLAMP, a);

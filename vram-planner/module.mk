@@ -5,6 +5,7 @@ vram-planner.lib := \
 	ask.c \
 	backends.c \
 	cost.c \
+	engine.c \
 	explain.c \
 	oldfamilies.c \
 	gguf.c \

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* Versions of the engine, oldest first. */
+#include <stdlib.h>
+
+#include "vram-planner/engine.h"
+
+static const struct engine engines[] = {
+	{ "0.5.0", 4, false, "llama.cpp v0.5.0, ggml-backend.cpp and llama-graph.cpp" },
+	{ "0.7.0", 4, true,
+	  "graphs of the 0.7.0 library: three nodes after the embedding for mixed batches" },
+};
+
+#define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
+
+/* Major, minor and patch as one number; parts that are missing count as 0. */
+static uint64_t number(const char *version)
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < 3; i++) {
+		char *end;
+		unsigned long part = strtoul(version, &end, 10);
+
+		n = n << 20 | (part < (1u << 20) ? part : (1u << 20) - 1);
+		version = *end == '.' ? end + 1 : end;
+	}
+	return n;
+}
+
+const struct engine *engine_find(const char *version)
+{
+	const struct engine *found = NULL;
+
+	for (size_t i = 0; i < N_ENGINES; i++) {
+		if (number(engines[i].version) <= number(version))
+			found = &engines[i];
+	}
+	return found;
+}
+
+const struct engine *engine_default(void)
+{
+	return &engines[N_ENGINES - 1];
+}

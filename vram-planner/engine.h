@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* Versions of the engine, and what differs between them in what they allocate: rows of engines[]. */
+#ifndef BERTH_ENGINE_H
+#define BERTH_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct engine {
+	const char *version;      /* "0.7.0" */
+	uint32_t pipeline_copies; /* GGML_SCHED_MAX_COPIES */
+	bool mixed_inputs;        /* a batch may mix tokens and embeddings: both are in the graph */
+	const char *source;
+};
+
+/* The row of a version; the newest that is not newer, for versions between; NULL: older than all. */
+const struct engine *engine_find(const char *version);
+const struct engine *engine_default(void); /* what --jobs assumes */
+
+#endif
