@@ -6,13 +6,15 @@
 #include "base/cmd.h"
 #include "base/log.h"
 #include "base/machine.h"
+#include "base/own.h"
+#include "vram-planner/job.h"
 #include "vram-planner/plan.h"
 
 struct options {
 	uint32_t n_ctx, n_ubatch, n_seq;
 	int type_k, type_v, accept;
 	uint64_t margin; /* UINT64_MAX: not given */
-	const char *device, *machine, *split, *output;
+	const char *device, *machine, *split, *output, *jobs;
 	bool json, wake;
 	int quiet, verbose;
 };
@@ -47,6 +49,9 @@ static const struct opt opts[] = {
 	  "Print the plan as one JSON object, berth.plan/1.", NULL, 0, 0 },
 	{ "output", 'o', OPT_TEXT, "FILE", offsetof(struct options, output),
 	  "Also write the plan to a file, for berth launch --plan.", NULL, 0, 0 },
+	{ "jobs", 0, OPT_TEXT, "FILE", offsetof(struct options, jobs),
+	  "Answer a list: one JSON object a line in, one out (docs/formats.md); - is standard input.",
+	  NULL, 0, 0 },
 	{ "quiet", 'q', OPT_COUNT, NULL, offsetof(struct options, quiet),
 	  "Print no notes.", NULL, 0, 0 },
 	{ "verbose", 'v', OPT_COUNT, NULL, offsetof(struct options, verbose),
@@ -59,6 +64,8 @@ static const struct example examples[] = {
 	{ "berth plan --json model.gguf | jq .verdict", "The verdict, for a script." },
 	{ "berth plan --device 0000:01:00.0,0000:41:00.0 --split 20,13 model.gguf",
 	  "20 layers on the first GPU and 13 on the second." },
+	{ "berth plan --jobs matrix.jsonl | jq -r '[.model, .verdict] | @tsv'",
+	  "Check a whole matrix of models, devices and settings." },
 	{ "berth plan -o plan.json model.gguf && berth launch --plan plan.json", "Plan now, run so later." },
 	{ NULL, NULL },
 };
@@ -202,6 +209,23 @@ static int make_plan(struct plan *p, const char *path, const struct devices *d,
 	return rc == -EBADMSG ? err_at(e, rc, "%s", path) : rc;
 }
 
+static int answer_jobs(const struct options *o)
+{
+	bool from_stdin = strcmp(o->jobs, "-") == 0;
+	own_file FILE *opened = from_stdin ? NULL : fopen(o->jobs, "re");
+	struct fact margin = { 0 };
+	struct err e = { 0 };
+	int rc = 0;
+
+	if (!from_stdin && !opened)
+		rc = err_set(&e, -errno, "cannot read %s: %s", o->jobs, strerror(errno));
+	if (o->margin != UINT64_MAX)
+		margin = fact_of((int64_t)o->margin, SRC_USER);
+	if (!rc)
+		rc = jobs_run(from_stdin ? stdin : opened, stdout, &margin, &e);
+	return rc ? (int)err_report("plan", rc, &e) : EXIT_YES;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .margin = UINT64_MAX };
@@ -216,6 +240,13 @@ int main(int argc, char **argv)
 
 	if (go != CMD_RUN)
 		return cmd_exit(go);
+	if (o.jobs && argc > first)
+		return cmd_usage_error(&command,
+				       "--jobs names its models by itself; '%s' is too "
+				       "much",
+				       argv[first]);
+	if (o.jobs)
+		return answer_jobs(&o);
 	if (argc - first != 1)
 		return cmd_usage_error(&command, "give one MODEL.gguf; %d were given",
 				       argc - first);

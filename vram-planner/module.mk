@@ -4,20 +4,25 @@ vram-planner.uses := probe base
 vram-planner.lib := \
 	ask.c \
 	backends.c \
+	bill.c \
 	cost.c \
 	engine.c \
 	explain.c \
-	oldfamilies.c \
 	gguf.c \
 	graph.c \
 	graph_ops.c \
+	job.c \
+	job_answer.c \
+	jobs.c \
 	load.c \
+	margin.c \
 	model.c \
+	oldfamilies.c \
+	oldrefusals.c \
 	places.c \
 	plan.c \
 	quants.c \
 	reader.c \
-	oldrefusals.c \
 	search.c \
 	split.c \
 	wish.c \

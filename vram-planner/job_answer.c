@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* The answer to a job: the verdict, and every buffer. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/text.h"
+#include "vram-planner/job.h"
+#include "vram-planner/margin.h"
+#include "vram-planner/plan.h"
+
+#define SCHEMA "berth.plan/1"
+
+static bool part_is_empty(const struct bill_part *p)
+{
+	return !p->weights_bytes && !p->kv_bytes && !p->compute_bytes && !p->output_bytes;
+}
+
+static json_t *part_to_json(const struct job *j, const struct bill_part *p)
+{
+	json_t *o = json_object();
+	char name[80] = "CPU";
+
+	if (p->kind == BILL_DEVICE || p->kind == BILL_PINNED)
+		snprintf(name, sizeof(name), "%s%s", j->gpus[p->device].name,
+			 p->kind == BILL_PINNED ? "_Host" : "");
+	json_put_text(o, "device", name);
+	/* The CPU's extra buffers are buffers of the device CPU, and no host buffers, for the engine. */
+	json_put_bool(o, "host", p->kind == BILL_PINNED || p->kind == BILL_CPU);
+	if (p->kind == BILL_REPACK || p->kind == BILL_AMX)
+		json_put_text(o, "type", p->kind == BILL_AMX ? "AMX" : "CPU_REPACK");
+	json_put_int(o, "weights_bytes", (int64_t)p->weights_bytes);
+	json_put_int(o, "kv_bytes", (int64_t)p->kv_bytes);
+	json_put_int(o, "compute_bytes", (int64_t)p->compute_bytes);
+	if (p->output_bytes)
+		json_put_int(o, "output_bytes", (int64_t)p->output_bytes);
+	return o;
+}
+
+static void put_buffers(json_t *o, const struct job *j, const struct bill *b)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < b->n; i++) {
+		const struct bill_part *p = &b->parts[i];
+
+		if (p->kind == BILL_DEVICE || p->kind == BILL_CPU || !part_is_empty(p))
+			json_array_append_new(list, part_to_json(j, p));
+	}
+	json_object_set_new(o, "buffers", list);
+}
+
+struct judged {
+	enum verdict verdict;
+	char why[240];
+};
+
+static void judge_gpu(struct judged *v, const struct job *j, const struct bill *b, uint32_t i)
+{
+	const struct job_gpu *g = &j->gpus[i];
+	uint64_t needs = bill_device_bytes(b, i), memory = g->target.memory_bytes,
+		 rest = margin_bytes(&j->margin_bytes, memory) + bill_doubt_bytes(b, i);
+	char a[TEXT_SIZE_MAX], c[TEXT_SIZE_MAX], d[TEXT_SIZE_MAX];
+
+	if (needs == 0 || (rest <= memory && needs <= memory - rest))
+		return;
+	v->verdict = VERDICT_NO;
+	snprintf(v->why, sizeof(v->why), "needs %s and a margin of %s on %s, which has %s",
+		 text_size(a, needs), text_size(c, rest), g->name, text_size(d, memory));
+}
+
+static void judge_host(struct judged *v, const struct job *j, const struct bill *b)
+{
+	uint64_t needs = bill_host_bytes(b, false), memory = (uint64_t)j->host_bytes.v;
+	char a[TEXT_SIZE_MAX], c[TEXT_SIZE_MAX];
+
+	if (!fact_known(&j->host_bytes) || needs <= memory)
+		return;
+	v->verdict = VERDICT_NO;
+	snprintf(v->why, sizeof(v->why), "needs %s on the host, which has %s", text_size(a, needs),
+		 text_size(c, memory));
+}
+
+static void judge(struct judged *v, const struct job *j, const struct bill *b)
+{
+	*v = (struct judged) { .verdict = b->host_weights ? VERDICT_SPILLS : VERDICT_FITS };
+	for (uint32_t i = j->n_gpus; i-- > 0;)
+		judge_gpu(v, j, b, i);
+	judge_host(v, j, b);
+	if (b->unverified && v->verdict == VERDICT_NO)
+		v->verdict = VERDICT_UNKNOWN; /* an upper bound that does not fit proves nothing */
+}
+
+json_t *job_to_json(const struct job *j, const struct bill *b)
+{
+	json_t *o = json_answer(SCHEMA);
+	struct judged v;
+
+	json_put_text(o, "model", j->model);
+	if (b->refused) {
+		json_put_text(o, "verdict", verdict_name(VERDICT_REFUSED));
+		json_put_text(o, "why", b->refused);
+		return o;
+	}
+	judge(&v, j, b);
+	json_put_text(o, "verdict", verdict_name(v.verdict));
+	if (v.why[0])
+		json_put_text(o, "why", v.why);
+	if (b->unverified)
+		json_put_bool(o, "unverified", true);
+	json_put_int(o, "n_ctx", j->ask.n_ctx);
+	json_put_int(o, "n_ctx_seq", j->ask.n_ctx_seq);
+	put_buffers(o, j, b);
+	return o;
+}
+
+json_t *job_unknown(const struct job *j, const struct err *why)
+{
+	json_t *o = json_answer(SCHEMA);
+
+	json_put_text(o, "model", j->model);
+	json_put_text(o, "verdict", verdict_name(VERDICT_UNKNOWN));
+	json_put_text(o, "why", why->text);
+	return o;
+}
+
+json_t *job_error(const char *model, const struct err *e)
+{
+	json_t *o = json_answer(SCHEMA);
+
+	if (model)
+		json_put_text(o, "model", model);
+	json_put_text(o, "error", e->text);
+	return o;
+}
