@@ -218,6 +218,26 @@ static int apply(struct walk *w, const struct opt *o, const char *arg, const cha
 	return set_option(w->c, o, arg, w->into);
 }
 
+static const struct opt *by_name(const struct cmd *c, const char *name)
+{
+	for (size_t i = 0; i < c->n_opts; i++)
+		if (strcmp(c->opts[i].name, name) == 0)
+			return &c->opts[i];
+	return NULL;
+}
+
+/* "-ub", "--ubatch-size=512": a whole word stands before letters that it could be read as. */
+static const struct alias *alias_of(const struct cmd *c, const char *word)
+{
+	size_t n = strcspn(word, "=");
+
+	for (const struct alias *a = c->aliases; a && a->spelt; a++) {
+		if (strlen(a->spelt) == n && strncmp(a->spelt, word, n) == 0)
+			return a;
+	}
+	return NULL;
+}
+
 static enum cmd_go long_option(struct walk *w, const char *body)
 {
 	char name[NAME_BOUND + 1], spelt[NAME_BOUND + 3];
@@ -232,14 +252,21 @@ static enum cmd_go long_option(struct walk *w, const char *body)
 		printf("berth %s %s\n", w->c->name, berth_version);
 		return CMD_DONE;
 	}
-	for (size_t i = 0; i < w->c->n_opts; i++) {
-		if (strcmp(w->c->opts[i].name, name) != 0)
-			continue;
-		snprintf(spelt, sizeof(spelt), "--%s", name);
-		return apply(w, &w->c->opts[i], eq ? eq + 1 : NULL, spelt) ? CMD_USAGE : CMD_RUN;
+	const struct opt *o = by_name(w->c, name);
+
+	if (!o) {
+		unknown_option(w->c, name);
+		return CMD_USAGE;
 	}
-	unknown_option(w->c, name);
-	return CMD_USAGE;
+	snprintf(spelt, sizeof(spelt), "--%s", name);
+	return apply(w, o, eq ? eq + 1 : NULL, spelt) ? CMD_USAGE : CMD_RUN;
+}
+
+static enum cmd_go aliased(struct walk *w, const struct alias *a, const char *word)
+{
+	const char *eq = strchr(word, '=');
+
+	return apply(w, by_name(w->c, a->name), eq ? eq + 1 : NULL, a->spelt) ? CMD_USAGE : CMD_RUN;
 }
 
 static const struct opt *by_letter(const struct cmd *c, char letter)
@@ -287,13 +314,16 @@ enum cmd_go cmd_parse(const struct cmd *c, int argc, char **argv, void *into, in
 		abort();
 	for (; w.i < argc && go == CMD_RUN; w.i++) {
 		const char *a = argv[w.i];
+		const struct alias *alias = alias_of(c, a);
 
 		if (strcmp(a, "--") == 0) {
 			while (++w.i < argc)
 				operands[n_operands++] = argv[w.i];
 			break;
 		}
-		if (a[0] == '-' && a[1] == '-')
+		if (alias)
+			go = aliased(&w, alias, a);
+		else if (a[0] == '-' && a[1] == '-')
 			go = long_option(&w, a + 2);
 		else if (a[0] == '-' && a[1])
 			go = short_options(&w, a + 1);

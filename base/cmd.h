@@ -43,6 +43,12 @@ struct opt {
 	uint64_t min, max;          /* numbers: the allowed range when max != 0 */
 };
 
+/* Another spelling of an option, dashes and all, such as an engine's own: { "-ub", "ubatch" }. */
+struct alias {
+	const char *spelt;
+	const char *name;
+};
+
 struct example {
 	const char *line;
 	const char *says;
@@ -55,6 +61,7 @@ struct cmd {
 	const char *description; /* paragraphs separated by an empty line */
 	const struct opt *opts;
 	size_t n_opts;
+	const struct alias *aliases;    /* ends with a NULL spelling; may be NULL */
 	const char *exits;              /* lines "0  it fits"; NULL: the common text */
 	const struct example *examples; /* ends with a NULL line */
 	const char *see_also;           /* "berth-plan(1), berth-launch(1)"; may be NULL */

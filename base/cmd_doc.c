@@ -35,11 +35,24 @@ static const struct opt *opt_at(const struct cmd *c, size_t i)
 	return i < c->n_opts + N_COMMON ? &common[i - c->n_opts] : NULL;
 }
 
-/* "-c, --ctx TOKENS" */
-static void opt_words(struct text *t, const struct opt *o)
+/* The next alias of the option after `a` (NULL: the first), or NULL. */
+static const struct alias *next_alias(const struct cmd *c, const struct opt *o,
+				      const struct alias *a)
+{
+	for (a = a ? a + 1 : c->aliases; a && a->spelt; a++) {
+		if (strcmp(a->name, o->name) == 0)
+			return a;
+	}
+	return NULL;
+}
+
+/* "-c, --ctx TOKENS", "-ub, --ubatch N" */
+static void opt_words(struct text *t, const struct cmd *c, const struct opt *o)
 {
 	if (o->letter)
 		text_add(t, "-%c, ", o->letter);
+	for (const struct alias *a = NULL; (a = next_alias(c, o, a));)
+		text_add(t, "%s, ", a->spelt);
 	text_add(t, "--%s", o->name);
 	if (o->arg)
 		text_add(t, " %s", o->arg);
@@ -94,7 +107,7 @@ void cmd_help(const struct cmd *c, FILE *to)
 	fprintf(to, "\noptions:\n");
 	for (size_t i = 0; (o = opt_at(c, i)); i++) {
 		text_init(&t, words, sizeof(words));
-		opt_words(&t, o);
+		opt_words(&t, c, o);
 		fprintf(to, "  %-28s", words);
 		if (t.len > 27)
 			fprintf(to, "\n%30s", "");
@@ -129,13 +142,16 @@ static void roff(FILE *to, const char *s)
 	}
 }
 
-static void man_option(FILE *to, const struct opt *o)
+static void man_option(FILE *to, const struct cmd *c, const struct opt *o)
 {
-	fputs(".TP\n", to);
+	fputs(".TP\n.BR ", to);
 	if (o->letter)
-		fprintf(to, ".BR \\-%c \", \" \\-\\-", o->letter);
-	else
-		fputs(".BR \\-\\-", to);
+		fprintf(to, "\\-%c \", \" ", o->letter);
+	for (const struct alias *a = NULL; (a = next_alias(c, o, a));) {
+		roff(to, a->spelt);
+		fputs(" \", \" ", to);
+	}
+	fputs("\\-\\-", to);
 	roff(to, o->name);
 	if (o->arg)
 		fprintf(to, " \" \" \\fI%s\\fR", o->arg);
@@ -162,7 +178,7 @@ static void man(const struct cmd *c, FILE *to)
 	roff(to, c->description);
 	fputs("\n.SH OPTIONS\n", to);
 	for (size_t i = 0; (o = opt_at(c, i)); i++)
-		man_option(to, o);
+		man_option(to, c, o);
 	fputs(".SH EXIT STATUS\n.nf\n", to);
 	roff(to, c->exits ? c->exits : common_exits);
 	fputs(".fi\n", to);
@@ -196,6 +212,8 @@ static void bash(const struct cmd *c, FILE *to)
 	      to);
 	for (size_t i = 0; (o = opt_at(c, i)); i++)
 		fprintf(to, "%s--%s", i ? " " : "", o->name);
+	for (const struct alias *a = c->aliases; a && a->spelt; a++)
+		fprintf(to, " %s", a->spelt);
 	fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n"
 	      "\t*) COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n\tesac\n}\n",
 	      to);
@@ -244,6 +262,9 @@ static void fish(const struct cmd *c, FILE *to)
 			o->name);
 		if (o->letter)
 			fprintf(to, " -s %c", o->letter);
+		for (const struct alias *a = NULL; (a = next_alias(c, o, a));)
+			fprintf(to, a->spelt[1] == '-' ? " -l %s" : " -o %s",
+				a->spelt + (a->spelt[1] == '-' ? 2 : 1));
 		if (o->arg)
 			fputs(" -r", to);
 		for (int k = 0; o->kind == OPT_ENUM && o->choices[k]; k++)

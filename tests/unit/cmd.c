@@ -33,6 +33,10 @@ static const struct opt rows[] = {
 	{ "lora", 0, OPT_LIST, "FILE", offsetof(struct opts, lora), "Adapters.", NULL, 0, 0 },
 };
 
+static const struct alias aliases[] = {
+	{ "-cm", "margin" }, { "-ot", "lora" }, { "--context", "ctx" }, { NULL, NULL }
+};
+
 static const struct example examples[] = { { "berth test -c 8", "Tries.\n" }, { NULL, NULL } };
 
 static const struct cmd test_cmd = {
@@ -42,6 +46,7 @@ static const struct cmd test_cmd = {
 	.description = "First.\n\nSecond 'x'.",
 	.opts = rows,
 	.n_opts = COUNT(rows),
+	.aliases = aliases,
 	.examples = examples,
 };
 
@@ -108,6 +113,26 @@ static void reads_every_kind(void **state)
 	assert_string_equal(said, "");
 	assert_int_equal(parse(&o, &first, &argv, said, "-vc8"), CMD_RUN);
 	assert_int_equal(o.ctx, 8);
+}
+
+static void an_alias_is_the_option(void **state)
+{
+	struct opts o;
+	int first;
+	char **argv, said[512];
+
+	(void)state;
+	assert_int_equal(parse(&o, &first, &argv, said, "-cm 1KiB -ot a -ot=b --context=7"),
+			 CMD_RUN);
+	assert_int_equal(o.margin, 1024);
+	assert_int_equal(o.lora.n, 2);
+	assert_string_equal(o.lora.v[1], "b");
+	assert_int_equal(o.ctx, 7);
+	/* Only the whole word is one. */
+	assert_int_equal(parse(&o, &first, &argv, said, "-cmx"), CMD_USAGE);
+	assert_int_equal(parse(&o, &first, &argv, said, "-cm"), CMD_USAGE);
+	assert_string_equal(said,
+			    "berth test: -cm needs an argument: SIZE; see 'berth test --help'\n");
 }
 
 static void a_list_grows_up_to_its_bound(void **state)
@@ -197,6 +222,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_every_kind),
+		cmocka_unit_test(an_alias_is_the_option),
 		cmocka_unit_test(a_list_grows_up_to_its_bound),
 		cmocka_unit_test(usage_errors_are_one_sentence),
 		cmocka_unit_test(help_and_version_are_done),
