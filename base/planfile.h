@@ -17,6 +17,7 @@
 
 #define PLAN_DEVICES_MAX 16
 #define PLAN_ASSUMED_MAX 16
+#define PLAN_TENSORS_MAX 16
 
 enum verdict {
 	VERDICT_UNKNOWN, /* facts are missing */
@@ -66,6 +67,19 @@ struct plan_flags {
 	char type_v[12];
 	bool flash_attn;
 	bool kv_unified;
+	/* Since these came later, a plan without them means 0 and false. */
+	uint32_t n_outputs_max; /* rows of logits kept of a batch; 0: one per sequence */
+	uint32_t n_cpu_moe;     /* the experts of the first so many layers are in host memory */
+	bool no_kv_offload;     /* caches are in host memory */
+	bool swa_full;          /* sliding layers keep the whole context */
+	bool embeddings;        /* the run is for embeddings */
+	bool load_mtp;          /* trailing prediction layers are loaded */
+};
+
+/* Tensors placed by name, before n_cpu_moe and the split; the first match counts. */
+struct plan_tensors {
+	char pattern[96]; /* an extended regular expression */
+	int32_t device;   /* index into devices[]; -1: the host */
 };
 
 struct plan {
@@ -80,6 +94,8 @@ struct plan {
 	enum verdict verdict;
 	enum accept accept;
 	struct plan_flags flags;
+	uint32_t n_tensors;
+	struct plan_tensors tensors[PLAN_TENSORS_MAX];
 	uint32_t n_devices;
 	struct plan_device devices[PLAN_DEVICES_MAX];
 	struct plan_host host;

@@ -40,6 +40,16 @@ static const struct field flag_rows[] = {
 	FIELD(struct plan_flags, kv_unified, FIELD_BOOL, UNIT_NONE, NULL),
 };
 
+/* Absent in plans of earlier versions. */
+static const struct field late_rows[] = {
+	FIELD(struct plan_flags, n_outputs_max, FIELD_U32, UNIT_NONE, NULL),
+	FIELD(struct plan_flags, n_cpu_moe, FIELD_U32, UNIT_NONE, NULL),
+	FIELD(struct plan_flags, no_kv_offload, FIELD_BOOL, UNIT_NONE, NULL),
+	FIELD(struct plan_flags, swa_full, FIELD_BOOL, UNIT_NONE, NULL),
+	FIELD(struct plan_flags, embeddings, FIELD_BOOL, UNIT_NONE, NULL),
+	FIELD(struct plan_flags, load_mtp, FIELD_BOOL, UNIT_NONE, NULL),
+};
+
 static const struct field buffer_rows[] = {
 	FIELD(struct plan_buffers, weights_bytes, FIELD_U64, UNIT_BYTES, NULL),
 	FIELD(struct plan_buffers, kv_bytes, FIELD_U64, UNIT_BYTES, NULL),
@@ -87,6 +97,24 @@ static json_t *devices_to_json(const struct plan *p)
 	return all;
 }
 
+static json_t *tensors_to_json(const struct plan *p)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < p->n_tensors; i++) {
+		const struct plan_tensors *t = &p->tensors[i];
+		json_t *o = json_object();
+
+		json_put_text(o, "pattern", t->pattern);
+		if (t->device < 0)
+			json_put_null(o, "device");
+		else
+			json_put_int(o, "device", t->device);
+		json_array_append_new(all, o);
+	}
+	return all;
+}
+
 static void put_texts(json_t *o, const char *key, const char *texts, size_t size, uint32_t n)
 {
 	json_t *all = json_array();
@@ -113,7 +141,10 @@ json_t *plan_to_json(const struct plan *p)
 	json_object_set_new(o, "model", model);
 	json_put_text(o, "engine", p->engine);
 	fields_to_json(flags, flag_rows, N_OF(flag_rows), &p->flags);
+	fields_to_json(flags, late_rows, N_OF(late_rows), &p->flags);
 	json_object_set_new(o, "flags", flags);
+	if (p->n_tensors)
+		json_object_set_new(o, "tensors", tensors_to_json(p));
 	json_object_set_new(o, "devices", devices_to_json(p));
 	json_put_int(host, "layers", p->host.layers);
 	put_memory(host, &p->host.buffers, &p->host.free_bytes, p->host.left_bytes);
@@ -183,6 +214,19 @@ static int get_fields(const json_t *o, const struct field *rows, size_t n, void 
 	return 0;
 }
 
+static int get_late_flags(const json_t *o, struct plan_flags *f, struct err *e)
+{
+	for (size_t i = 0; i < N_OF(late_rows); i++) {
+		int rc = 0;
+
+		if (json_object_get(o, late_rows[i].key))
+			rc = get_field(o, &late_rows[i], f, "flags", e);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
 static int get_memory(const json_t *o, struct plan_buffers *b, struct fact *free_bytes,
 		      int64_t *left, const char *where, struct err *e)
 {
@@ -226,6 +270,35 @@ static int get_devices(struct plan *p, const json_t *all, struct err *e)
 
 		if (rc)
 			return rc;
+	}
+	return 0;
+}
+
+/* After the devices, as they are named by index. */
+static int get_tensors(struct plan *p, const json_t *all, struct err *e)
+{
+	size_t n = json_array_size(all);
+
+	if (all && (!json_is_array(all) || n > PLAN_TENSORS_MAX))
+		return err_set(e, -EBADMSG, "the plan's tensors must be a list of at most %d",
+			       PLAN_TENSORS_MAX);
+	for (p->n_tensors = 0; p->n_tensors < n; p->n_tensors++) {
+		const json_t *o = json_array_get(all, p->n_tensors),
+			     *d = json_object_get(o, "device");
+		struct plan_tensors *t = &p->tensors[p->n_tensors];
+		const char *pattern = json_string_value(json_object_get(o, "pattern"));
+
+		if (!pattern || !*pattern || !text_copy(t->pattern, sizeof(t->pattern), pattern))
+			return bad(e, "tensors", "pattern", "a regular expression");
+		text_clean(t->pattern);
+		t->device = -1;
+		if (json_is_null(d))
+			continue;
+		if (!json_is_integer(d) || json_integer_value(d) < 0 ||
+		    json_integer_value(d) >= p->n_devices)
+			return bad(e, "tensors", "device",
+				   "the index of one of its devices, or null");
+		t->device = (int32_t)json_integer_value(d);
 	}
 	return 0;
 }
@@ -323,7 +396,11 @@ int plan_from_json(struct plan *p, const json_t *o, struct err *e)
 		rc = get_fields(json_object_get(o, "flags"), flag_rows, N_OF(flag_rows), &p->flags,
 				"flags", e);
 	if (!rc)
+		rc = get_late_flags(json_object_get(o, "flags"), &p->flags, e);
+	if (!rc)
 		rc = get_devices(p, json_object_get(o, "devices"), e);
+	if (!rc)
+		rc = get_tensors(p, json_object_get(o, "tensors"), e);
 	if (rc)
 		return rc;
 	rc = get_host(p, json_object_get(o, "host"), e);

@@ -224,6 +224,44 @@ static bool on_progress(float part, void *arg)
 	return !p->stopped;
 }
 
+/* Tensors by name, in the order in which the engine tries them, and the names it keeps pointing to. */
+struct by_name {
+	struct llama_model_tensor_buft_override *rows; /* ends with a NULL pattern */
+	char (*patterns)[64];
+};
+
+static void by_name_fini(struct by_name *b)
+{
+	free(b->rows);
+	free(b->patterns);
+}
+
+static int by_name_init(struct by_name *b, const struct plan *p, const ggml_backend_dev_t *devices)
+{
+	uint32_t n = p->n_tensors, experts = p->flags.n_cpu_moe;
+
+	if (experts > p->n_layer)
+		experts = p->n_layer;
+	b->rows = calloc(n + experts + 1, sizeof(*b->rows));
+	b->patterns = calloc(experts + 1, sizeof(*b->patterns));
+	if (!b->rows || !b->patterns)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		int32_t d = p->tensors[i].device;
+
+		b->rows[i].pattern = p->tensors[i].pattern;
+		b->rows[i].buft = d < 0 ? ggml_backend_cpu_buffer_type()
+					: ggml_backend_dev_buffer_type(devices[d]);
+	}
+	for (uint32_t i = 0; i < experts; i++) {
+		snprintf(b->patterns[i], sizeof(b->patterns[i]),
+			 "^blk\\.%u\\.ffn_(up|down|gate|gate_up)_(ch|)exps", i);
+		b->rows[n + i].pattern = b->patterns[i];
+		b->rows[n + i].buft = ggml_backend_cpu_buffer_type();
+	}
+	return 0;
+}
+
 static enum failure load_model(struct engine *g, const struct engine_load *how, bool *stopped,
 			       struct err *e)
 {
@@ -233,6 +271,7 @@ static enum failure load_model(struct engine *g, const struct engine_load *how, 
 	/* The engine reads as many as llama_max_devices(), a constant 16 in this version */
 	float split[64] = { 0 };
 	struct progress p = { how, false };
+	struct by_name names = { 0 };
 
 	for (uint32_t i = 0; i < plan->n_devices; i++) {
 		list[i] = ggml_backend_dev_get(how->index[i]);
@@ -242,10 +281,19 @@ static enum failure load_model(struct engine *g, const struct engine_load *how, 
 	mp.tensor_split = split;
 	mp.split_mode = LLAMA_SPLIT_MODE_LAYER;
 	mp.n_gpu_layers = (int32_t)plan->flags.n_gpu_layers;
+	if (by_name_init(&names, plan, list)) {
+		by_name_fini(&names);
+		err_set(e, -ENOMEM, "out of memory");
+		return FAILURE_OOM;
+	}
+	if (names.rows[0].pattern)
+		mp.tensor_buft_overrides = names.rows;
+	mp.load_mtp = plan->flags.load_mtp;
 	mp.load_mode = LLAMA_LOAD_MODE_MMAP;
 	mp.progress_callback = on_progress;
 	mp.progress_callback_user_data = &p;
 	g->model = llama_model_load_from_file(plan->model_path, mp);
+	by_name_fini(&names);
 	*stopped = p.stopped;
 	if (g->model || p.stopped)
 		return FAILURE_NONE;
@@ -294,7 +342,7 @@ static enum failure make_context(struct engine *g, const struct engine_load *how
 	cp.n_batch = f->n_batch;
 	cp.n_ubatch = f->n_ubatch;
 	cp.n_seq_max = f->n_seq_max;
-	cp.n_outputs_max = f->n_seq_max;
+	cp.n_outputs_max = f->n_outputs_max ? f->n_outputs_max : f->n_seq_max;
 	cp.n_threads = (int32_t)how->threads;
 	cp.n_threads_batch = (int32_t)how->threads;
 	cp.type_k = type_of(f->type_k);
@@ -307,8 +355,9 @@ static enum failure make_context(struct engine *g, const struct engine_load *how
 	cp.flash_attn_type = f->flash_attn ? LLAMA_FLASH_ATTN_TYPE_ENABLED
 					   : LLAMA_FLASH_ATTN_TYPE_DISABLED;
 	cp.kv_unified = f->kv_unified;
-	/* The plan counts sliding windows; the library's default is whole contexts. */
-	cp.swa_full = false;
+	/* The library's default is whole contexts. */
+	cp.swa_full = f->swa_full;
+	cp.offload_kqv = !f->no_kv_offload;
 	g->context = llama_init_from_model(g->model, cp);
 	if (!g->context)
 		return failed(g, FAILURE_CONTEXT, "the engine could not make a context", e);

@@ -13,18 +13,12 @@
 #include "base/planfile.h"
 
 #define ASK_SEQ_MAX       256 /* LLAMA_MAX_SEQ */
-#define ASK_OVERRIDES_MAX 16
+#define ASK_OVERRIDES_MAX PLAN_TENSORS_MAX
 #define ASK_ALL_LAYERS    UINT32_MAX
 
 /* What the engine takes when nothing is said (llama_context_default_params, v0.5.0). */
 #define ASK_BATCH_DEFAULT  2048
 #define ASK_UBATCH_DEFAULT 512
-
-/* -ot PATTERN=BUFFER: tensors whose name matches go there; the first match counts. */
-struct override {
-	char pattern[96]; /* an extended regular expression, searched for anywhere in the name */
-	int32_t device;   /* index of the device; -1: the host */
-};
 
 struct ask {
 	/* The context. ask_settle() pads and cuts these as the engine does. */
@@ -48,9 +42,9 @@ struct ask {
 	/* The placement. */
 	uint32_t n_gpu_layers;         /* repeating layers and the output; ASK_ALL_LAYERS */
 	float split[PLAN_DEVICES_MAX]; /* share of each device; all 0: by free memory */
-	uint32_t n_cpu_moe; /* the experts of the first so many layers stay on the host */
-	uint32_t n_overrides;
-	struct override overrides[ASK_OVERRIDES_MAX];
+	uint32_t n_cpu_moe;   /* the experts of the first so many layers stay on the host */
+	uint32_t n_overrides; /* -ot */
+	struct plan_tensors overrides[ASK_OVERRIDES_MAX];
 };
 
 /* A device as the engine's rules see it. */

@@ -26,7 +26,11 @@ static struct plan sample(void)
 			   .n_gpu_layers = 6,
 			   .type_k = "f16",
 			   .type_v = "f16",
-			   .flash_attn = true },
+			   .flash_attn = true,
+			   .n_cpu_moe = 3,
+			   .no_kv_offload = true },
+		.n_tensors = 2,
+		.tensors = { { "ffn_up", 1 }, { "attn", -1 } },
 		.n_devices = 2,
 		.decided_by = "because",
 	};
@@ -59,8 +63,42 @@ static void round_trip(void **state)
 	assert_true(json_equal(a, b));
 	assert_int_equal(q.host.left_bytes, -10);
 	assert_false(fact_known(&q.devices[1].free_bytes));
+	assert_int_equal(q.flags.n_cpu_moe, 3);
+	assert_true(q.flags.no_kv_offload);
+	assert_int_equal(q.tensors[0].device, 1);
+	assert_int_equal(q.tensors[1].device, -1);
+	assert_string_equal(q.tensors[1].pattern, "attn");
+	/* Plans of before have neither. */
+	json_object_del(a, "tensors");
+	json_object_del(json_object_get(a, "flags"), "n_cpu_moe");
+	assert_int_equal(plan_from_json(&q, a, &e), 0);
+	assert_int_equal(q.flags.n_cpu_moe + q.n_tensors, 0);
 	json_decref(a);
 	json_decref(b);
+}
+
+static void tensors_are_checked(void **state)
+{
+	static const char *const wrong[] = {
+		"3",
+		"[3]",
+		"[{}]",
+		"[{\"pattern\":\"\",\"device\":null}]",
+		"[{\"pattern\":\"x\",\"device\":2}]",
+		"[{\"pattern\":\"x\",\"device\":-1}]",
+	};
+	struct plan p = sample(), q;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		struct err e = { 0 };
+		json_t *o = plan_to_json(&p);
+
+		json_object_set_new(o, "tensors", json_loads(wrong[i], JSON_DECODE_ANY, NULL));
+		assert_int_equal(plan_from_json(&q, o, &e), -EBADMSG);
+		assert_non_null(strstr(e.text, "tensors"));
+		json_decref(o);
+	}
 }
 
 static void file_round_trip(void **state)
@@ -232,6 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
+		cmocka_unit_test(tensors_are_checked),
 		cmocka_unit_test(file_round_trip),
 		cmocka_unit_test(writes_into_a_device),
 		cmocka_unit_test(texts_are_cleaned),
