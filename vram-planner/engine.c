@@ -5,9 +5,10 @@
 #include "vram-planner/engine.h"
 
 static const struct engine engines[] = {
-	{ "0.5.0", 4, false, "llama.cpp v0.5.0, ggml-backend.cpp and llama-graph.cpp" },
-	{ "0.7.0", 4, true,
-	  "graphs of the 0.7.0 library: three nodes after the embedding for mixed batches" },
+	{ "0.5.0", 4, false, false, "llama.cpp v0.5.0, ggml-backend.cpp and llama-graph.cpp" },
+	{ "0.7.0", 4, true, true,
+	  "graphs of the 0.7.0 library: three nodes after the embedding for mixed batches, and states "
+	  "of all sequences gathered at once" },
 };
 
 #define N_ENGINES (sizeof(engines) / sizeof(engines[0]))

@@ -10,6 +10,7 @@ struct engine {
 	const char *version;      /* "0.7.0" */
 	uint32_t pipeline_copies; /* GGML_SCHED_MAX_COPIES */
 	bool mixed_inputs;        /* a batch may mix tokens and embeddings: both are in the graph */
+	bool gathers_all_states;  /* rows of idle sequences are read with those of the batch */
 	const char *source;
 };
 

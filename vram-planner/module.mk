@@ -15,6 +15,7 @@ vram-planner.lib := \
 	job_answer.c \
 	jobs.c \
 	load.c \
+	mamba.c \
 	margin.c \
 	model.c \
 	oldfamilies.c \
@@ -25,6 +26,7 @@ vram-planner.lib := \
 	reader.c \
 	search.c \
 	split.c \
+	states.c \
 	wish.c \
 
 vram-planner.programs := plan
