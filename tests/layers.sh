@@ -53,5 +53,6 @@ jansson\.h
 libudev\.h
 sha2\.h
 llama\.h
+curl/curl\.h
 LIBS
 exit "$bad"

@@ -97,6 +97,10 @@ static int load_one(struct model **out, const char *where, const struct opener *
 		return rc;
 	}
 	settle_size(m);
+	if (r->keep)
+		r->keep(r, m->bytes, m->header_bytes);
+	if (r->note)
+		model_add_note(m, "%s", r->note);
 	*out = m;
 	return 0;
 }

@@ -9,9 +9,10 @@
 #include "base/own.h"
 #include "vram-planner/job.h"
 #include "vram-planner/plan.h"
+#include "vram-planner/source.h"
 
 struct options {
-	uint32_t n_ctx, n_ubatch, n_seq;
+	uint32_t n_ctx, n_ubatch, n_seq, timeout_s;
 	int type_k, type_v, accept;
 	uint64_t margin; /* UINT64_MAX: not given */
 	const char *device, *machine, *split, *output, *jobs;
@@ -45,6 +46,8 @@ static const struct opt opts[] = {
 	  "Plan for a captured machine instead of this one.", NULL, 0, 0 },
 	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, wake),
 	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
+	{ "timeout", 0, OPT_U32, "SECONDS", offsetof(struct options, timeout_s),
+	  "How long a server of models may stall; 20 without it.", NULL, 1, 3600 },
 	{ "json", 0, OPT_FLAG, NULL, offsetof(struct options, json),
 	  "Print the plan as one JSON object, berth.plan/1.", NULL, 0, 0 },
 	{ "output", 'o', OPT_TEXT, "FILE", offsetof(struct options, output),
@@ -66,6 +69,7 @@ static const struct example examples[] = {
 	  "20 layers on the first GPU and 13 on the second." },
 	{ "berth plan --jobs matrix.jsonl | jq -r '[.model, .verdict] | @tsv'",
 	  "Check a whole matrix of models, devices and settings." },
+	{ "berth plan hf:ORG/REPO/FILE.gguf", "Before it is downloaded: only its header is read." },
 	{ "berth plan -o plan.json model.gguf && berth launch --plan plan.json", "Plan now, run so later." },
 	{ NULL, NULL },
 };
@@ -73,7 +77,7 @@ static const struct example examples[] = {
 static const struct cmd command = {
 	.name = "plan",
 	.summary = "does a model fit, and what goes where",
-	.operands = "MODEL.gguf",
+	.operands = "MODEL",
 	.description =
 		"Reads the header of a GGUF file and the free memory of each GPU, and answers with a verdict: "
 		"fits (all layers and the output on GPUs), spills (it runs, with host memory), no, unknown "
@@ -83,7 +87,11 @@ static const struct cmd command = {
 		"compute buffer is a prediction on the safe side. Overhead is what the driver takes outside "
 		"the engine's account, plus the margin. Memory is judged by what is free now, for each device, "
 		"never as a sum.\n\n"
-		"A file of which only the header is there can be planned; its data is not read.",
+		"A file of which only the header is there can be planned; its data is not read. Of a split model "
+		"any shard may be named. A model behind a URL (https://..., or hf:ORG/REPO/FILE.gguf for Hugging "
+		"Face) is planned before it is downloaded: its header is read by ranges of 4 MiB and kept in "
+		"$XDG_CACHE_HOME/berth/headers until the file changes (not with BERTH_NO_CACHE in the "
+		"environment). HF_TOKEN goes to Hugging Face alone, or to HF_ENDPOINT where that is set.",
 	.opts = opts,
 	.n_opts = sizeof(opts) / sizeof(opts[0]),
 	.exits = "0  yes: it fits, or what --accept allows\n"
@@ -197,10 +205,14 @@ static int show(const struct plan *p, const struct options *o, struct err *e)
 }
 
 static int make_plan(struct plan *p, const char *path, const struct devices *d,
-		     const struct wish *w, bool carried, struct err *e)
+		     const struct wish *w, const struct options *o, struct err *e)
 {
+	bool carried = o->json || o->output;
+	struct source_env env;
 	struct model *m;
-	int rc = model_open(&m, path, e);
+
+	source_env(&env, o->timeout_s);
+	int rc = source_open(&m, path, &env, e);
 
 	if (rc)
 		return rc;
@@ -259,7 +271,7 @@ int main(int argc, char **argv)
 		return rc;
 	rc = find_devices(&devices, &o, &log, &e);
 	if (rc == 0)
-		rc = make_plan(&plan, argv[first], &devices, &wish, o.json || o.output, &e);
+		rc = make_plan(&plan, argv[first], &devices, &wish, &o, &e);
 	if (rc == -ERANGE || (rc == -EINVAL && (o.split || o.device)))
 		return cmd_usage_error(&command, "%s", e.text);
 	if (rc)

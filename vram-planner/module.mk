@@ -11,6 +11,8 @@ vram-planner.lib := \
 	gguf.c \
 	graph.c \
 	graph_ops.c \
+	header_cache.c \
+	http.c \
 	job.c \
 	job_answer.c \
 	jobs.c \
@@ -24,10 +26,14 @@ vram-planner.lib := \
 	plan.c \
 	quants.c \
 	reader.c \
+	remote.c \
 	search.c \
+	source.c \
 	split.c \
 	states.c \
 	wish.c \
 
+# For models behind a URL; files need none of it.
+vram-planner.wants := libcurl
 vram-planner.programs := plan
 vram-planner.plan.src := main.c

@@ -22,8 +22,11 @@ struct reader {
 	 */
 	int (*read)(struct reader *r, uint64_t at, void *buf, uint64_t n, uint64_t *got,
 		    struct err *e);
+	/* NULL, or: this much from the beginning was enough; it may be kept for the next time. */
+	void (*keep)(struct reader *r, const void *bytes, uint64_t n);
 	void (*close)(struct reader *r); /* frees r */
-	uint64_t size; /* of the whole; READER_SIZE_UNKNOWN until the end is met */
+	uint64_t size;    /* of the whole; READER_SIZE_UNKNOWN until the end is met */
+	const char *note; /* what must be said of these bytes; NULL: nothing */
 	bool in_steps; /* asking costs more than reading: the loader takes one piece after another */
 };
 
