@@ -275,6 +275,30 @@ bool model_u64_at(const struct model *m, const char *key, uint32_t i, uint64_t *
 	return integer_at(kv, kv->is_array ? i : 0, v);
 }
 
+bool model_f64_at(const struct model *m, const char *key, uint32_t i, double *v)
+{
+	const struct kv *kv = find_of_arch(m, key);
+	uint64_t at, u;
+	float f;
+
+	if (!kv || (kv->is_array && i >= kv->n))
+		return false;
+	at = kv->is_array ? i : 0;
+	if (kv->type == KV_F32) {
+		memcpy(&f, kv->value + 4 * at, sizeof(f));
+		*v = (double)f;
+		return true;
+	}
+	if (kv->type == KV_F64) {
+		memcpy(v, kv->value + 8 * at, sizeof(*v));
+		return true;
+	}
+	if (!integer_at(kv, at, &u))
+		return false;
+	*v = (double)u;
+	return true;
+}
+
 bool model_has_array(const struct model *m, const char *key, uint64_t *n)
 {
 	const struct kv *kv = find_of_arch(m, key);

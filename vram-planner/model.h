@@ -73,6 +73,8 @@ bool model_u64(const struct model *m, const char *key, uint64_t *v);
 
 /* Element i of an integer or bool array, or the scalar itself for every i. false: absent or short. */
 bool model_u64_at(const struct model *m, const char *key, uint32_t i, uint64_t *v);
+/* The same for numbers of any type, scalars and arrays alike. false: absent, short or no number. */
+bool model_f64_at(const struct model *m, const char *key, uint32_t i, double *v);
 bool model_has_array(const struct model *m, const char *key, uint64_t *n);
 
 /* Size in bytes of n weights of a ggml type (n a multiple of its block); false: unknown type. */

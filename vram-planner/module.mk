@@ -8,6 +8,7 @@ vram-planner.lib := \
 	cost.c \
 	engine.c \
 	explain.c \
+	families.c \
 	gguf.c \
 	graph.c \
 	graph_ops.c \
@@ -28,6 +29,11 @@ vram-planner.lib := \
 	reader.c \
 	remote.c \
 	search.c \
+	shape.c \
+	shape_check.c \
+	shape_keys.c \
+	shape_layers.c \
+	slots.c \
 	source.c \
 	split.c \
 	states.c \
@@ -35,5 +41,6 @@ vram-planner.lib := \
 
 # For models behind a URL; files need none of it.
 vram-planner.wants := libcurl
+
 vram-planner.programs := plan
 vram-planner.plan.src := main.c

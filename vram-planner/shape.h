@@ -99,7 +99,6 @@ struct shape {
 	bool causal;
 	bool tied; /* the output is a second copy of token_embd */
 	enum pooling pooling;
-	float rms_eps, norm_eps; /* 0: the header has none */
 
 	/* --- attention --- */
 	uint32_t n_head, n_head_kv;      /* of layer 0 */
@@ -116,7 +115,6 @@ struct shape {
 	bool qk_norm_whole;           /* llama4: Q and K are normed without weights */
 	float attn_softcap, final_softcap, router_softcap;                   /* 0: none */
 	float logit_scale, residual_scale, embedding_scale, attention_scale; /* 0: none */
-	float clamp_kqv, alibi_bias;                                         /* 0: none */
 	float attn_temp_scale; /* 0: none; else queries are scaled by position */
 	uint32_t attn_temp_length;
 

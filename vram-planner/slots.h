@@ -7,6 +7,10 @@
 #ifndef BERTH_SLOTS_H
 #define BERTH_SLOTS_H
 
+#include <stdbool.h>
+
+#include "vram-planner/model.h"
+
 enum slot {
 	SLOT_ALTUP_CORRECT_COEF,
 	SLOT_ALTUP_CORRECT_SCALE,
@@ -69,12 +73,12 @@ enum slot {
 	SLOT_HC_FFN_SCALE,
 	SLOT_INDEXER_ATTN_K,
 	SLOT_INDEXER_ATTN_Q_B,
+	SLOT_INDEXER_K_NORM,
+	SLOT_INDEXER_PROJ,
 	SLOT_INDEXER_COMPRESSOR_APE,
 	SLOT_INDEXER_COMPRESSOR_GATE,
 	SLOT_INDEXER_COMPRESSOR_KV,
 	SLOT_INDEXER_COMPRESSOR_NORM,
-	SLOT_INDEXER_K_NORM,
-	SLOT_INDEXER_PROJ,
 	SLOT_INP_GATE,
 	SLOT_LAUREL_L,
 	SLOT_LAUREL_POST_NORM,
@@ -169,5 +173,29 @@ enum global {
 
 /* What of a slot a tensor is. Names without an ending ("blk.0.ssm_a") are the weight. */
 enum part { PART_WEIGHT, PART_BIAS, PART_SCALE, PART_INPUT_SCALE, PARTS };
+
+/* The operation that the engine tries a weight with, to see whether a device can use it. */
+enum probe {
+	PROBE_MUL_MAT,
+	PROBE_MUL_MAT_ID, /* by experts */
+	PROBE_GET_ROWS,
+	PROBE_MUL,
+	PROBE_ADD,
+	PROBE_ADD_ID, /* the bias of experts */
+	PROBE_SCALE,
+	PROBE_ROPE,
+	PROBE_SSM_CONV,
+	PROBE_SSM_SCAN,
+};
+
+/* The place that a tensor's name says. false: none that any verified architecture has. */
+bool slot_find(const struct tensor *t, enum slot *slot, enum part *part);
+bool global_find(const struct tensor *t, enum global *global, enum part *part);
+
+const char *slot_name(enum slot slot);       /* "attn_q" */
+const char *global_name(enum global global); /* "output_norm" */
+enum probe slot_probe(enum slot slot, enum part part);
+enum probe global_probe(enum global global, enum part part);
+enum tensor_class global_class(enum global global);
 
 #endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* A model's shape: reading it in steps, and its tensors by their place. */
+#include "vram-planner/shape.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vram-planner/shape_priv.h"
+
+static uint32_t *slot_at(const struct shape *s, uint32_t layer, enum slot slot, enum part part)
+{
+	return &s->slots[((size_t)layer * SLOTS + slot) * PARTS + part];
+}
+
+static int misplaced(const struct tensor *t, const struct shape *s, struct err *e)
+{
+	if (t->layer >= (int32_t)s->n_layer)
+		return err_set(e, -EBADMSG,
+			       "tensor '%.*s' belongs to layer %" PRId32 " of %" PRIu32,
+			       (int)t->name_len, t->name, t->layer, s->n_layer);
+	return err_set(e, -ENOTSUP, "berth does not know where the engine puts the tensor '%.*s'",
+		       (int)t->name_len, t->name);
+}
+
+int shape_tensors(struct shape *s, struct err *e)
+{
+	uint32_t n = model_n_tensors(s->model);
+
+	s->slots = calloc((size_t)s->n_layer * SLOTS * PARTS, sizeof(*s->slots));
+	if (!s->slots)
+		return err_set(e, -ENOMEM, "no memory");
+	for (uint32_t i = 0; i < n; i++) {
+		const struct tensor *t = model_tensor(s->model, i);
+		enum global global;
+		enum slot slot;
+		enum part part;
+
+		if (t->layer >= 0 && t->layer < (int32_t)s->n_layer && slot_find(t, &slot, &part))
+			*slot_at(s, (uint32_t)t->layer, slot, part) = i + 1;
+		else if (t->layer < 0 && global_find(t, &global, &part))
+			s->globals[global][part] = i + 1;
+		else if (!s->unverified || t->layer >= (int32_t)s->n_layer)
+			return misplaced(t, s, e);
+	}
+	return 0;
+}
+
+static int read_by(struct shape *s, const struct model *m, const struct family *f, struct err *e)
+{
+	memset(s, 0, sizeof(*s));
+	s->model = m;
+	s->arch = model_arch(m);
+	s->family = f;
+	s->unverified = f == &family_unknown;
+	int rc = shape_keys(s, e);
+
+	if (!rc)
+		rc = shape_tensors(s, e);
+	if (!rc)
+		rc = shape_layers(s, e);
+	if (!rc)
+		rc = shape_check(s, e);
+	if (rc)
+		shape_fini(s);
+	return rc;
+}
+
+int shape_read(struct shape *s, const struct model *m, struct err *e)
+{
+	const struct family *f = family_find(model_arch(m));
+
+	if (!f)
+		return err_set(e, -ENOTSUP, "berth has no verified memory rules for '%s' models",
+			       model_arch(m));
+	return read_by(s, m, f, e);
+}
+
+int shape_read_bound(struct shape *s, const struct model *m, struct err *e)
+{
+	return read_by(s, m, &family_unknown, e);
+}
+
+void shape_fini(struct shape *s)
+{
+	free(s->slots);
+	s->slots = NULL;
+}
+
+const struct tensor *shape_part(const struct shape *s, uint32_t layer, enum slot slot,
+				enum part part)
+{
+	uint32_t i = layer < s->n_layer ? *slot_at(s, layer, slot, part) : 0;
+
+	return i ? model_tensor(s->model, i - 1) : NULL;
+}
+
+const struct tensor *shape_weight(const struct shape *s, uint32_t layer, enum slot slot)
+{
+	return shape_part(s, layer, slot, PART_WEIGHT);
+}
+
+const struct tensor *shape_bias(const struct shape *s, uint32_t layer, enum slot slot)
+{
+	return shape_part(s, layer, slot, PART_BIAS);
+}
+
+const struct tensor *shape_scale(const struct shape *s, uint32_t layer, enum slot slot)
+{
+	return shape_part(s, layer, slot, PART_SCALE);
+}
+
+const struct tensor *shape_global_part(const struct shape *s, enum global global, enum part part)
+{
+	uint32_t i = s->globals[global][part];
+
+	return i ? model_tensor(s->model, i - 1) : NULL;
+}
+
+const struct tensor *shape_global(const struct shape *s, enum global global)
+{
+	return shape_global_part(s, global, PART_WEIGHT);
+}
+
+uint32_t shape_index(const struct shape *s, const struct tensor *t)
+{
+	return (uint32_t)(t - model_tensor(s->model, 0));
+}
+
+bool layer_attends(const struct layer *l)
+{
+	return l->mixer == MIXER_ATTENTION || l->mixer == MIXER_MLA || l->mixer == MIXER_DSV4 ||
+	       l->mixer == MIXER_BOTH;
+}
+
+bool layer_recurs(const struct layer *l)
+{
+	return l->mixer != MIXER_NONE && (!layer_attends(l) || l->mixer == MIXER_BOTH);
+}

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* Whether a model's tensors are as its keys say; the engine would refuse to load it otherwise. */
+#include <inttypes.h>
+#include <stdbool.h>
+
+#include "vram-planner/shape_priv.h"
+
+/* The numbers that a state needs (load_arch_hparams requires their keys). */
+static int check_states(const struct shape *s, enum mixer mixer, struct err *e)
+{
+	bool fine = true;
+
+	switch (mixer) {
+	case MIXER_MAMBA:
+	case MIXER_MAMBA2:
+	case MIXER_BOTH:
+	case MIXER_DELTA:
+		fine = s->ssm_conv && s->ssm_inner && s->ssm_state && s->ssm_dt_rank;
+		break;
+	case MIXER_KDA:
+		fine = s->kda_head && s->ssm_conv && s->n_head;
+		break;
+	case MIXER_SHORTCONV:
+		fine = s->shortconv_cache > 0;
+		break;
+	case MIXER_RWKV7:
+		fine = s->wkv_head && s->token_shift;
+		break;
+	default:
+		break;
+	}
+	if (!fine)
+		return err_set(e, -EBADMSG, "the header lacks sizes of the states of %s layers",
+			       s->arch);
+	return 0;
+}
+
+static int check_sparse(const struct shape *s, struct err *e)
+{
+	bool indexed = s->memory == MEMORY_DSA || s->memory == MEMORY_DSV4;
+
+	if (indexed && (!s->indexer_heads || !s->indexer_head || !s->indexer_top_k))
+		return err_set(e, -EBADMSG,
+			       "the header lacks sizes of the indexer (%s.attention.indexer.*)",
+			       s->arch);
+	if (s->memory == MEMORY_DSV4 && (!s->hc_count || !s->o_groups || !s->o_lora))
+		return err_set(e, -EBADMSG,
+			       "the header lacks %s.hyper_connection.count or "
+			       "attention.output_*",
+			       s->arch);
+	return 0;
+}
+
+/* Tensors whose size the keys give: rows of ne[0] numbers, ne[1] of them; 0: not checked. */
+static int check_size(const struct shape *s, uint32_t i, enum slot slot, uint64_t row,
+		      uint64_t rows, struct err *e)
+{
+	const struct tensor *t = shape_weight(s, i, slot);
+
+	if (!t || ((!row || t->ne[0] == row) && (!rows || t->ne[1] == rows)))
+		return 0;
+	return err_set(e, -EBADMSG,
+		       "tensor '%.*s' is %" PRIu64 " by %" PRIu64 " where the keys say %" PRIu64
+		       " by %" PRIu64,
+		       (int)t->name_len, t->name, t->ne[0], t->ne[1], row ? row : t->ne[0],
+		       rows ? rows : t->ne[1]);
+}
+
+static int check_attention(const struct shape *s, uint32_t i, struct err *e)
+{
+	const struct layer *l = &s->layers[i];
+	int rc;
+
+	if (l->mixer != MIXER_ATTENTION && l->mixer != MIXER_BOTH)
+		return check_size(s, i, SLOT_ATTN_KV_A_MQA, s->n_embd, 0, e);
+	rc = check_size(s, i, SLOT_ATTN_K, s->n_embd, (uint64_t)l->head_k * l->n_head_kv, e);
+	if (!rc)
+		rc = check_size(s, i, SLOT_ATTN_V, s->n_embd, (uint64_t)l->head_v * l->n_head_kv,
+				e);
+	if (!rc)
+		rc = check_size(s, i, SLOT_ATTN_OUTPUT, (uint64_t)l->head_v * l->n_head, s->n_embd,
+				e);
+	return rc;
+}
+
+static int check_experts(const struct shape *s, uint32_t i, struct err *e)
+{
+	const enum slot slots[] = { SLOT_FFN_GATE_EXPS, SLOT_FFN_UP_EXPS, SLOT_FFN_DOWN_EXPS,
+				    SLOT_FFN_GATE_UP_EXPS };
+
+	for (int k = 0; k < 4; k++) {
+		const struct tensor *t = shape_weight(s, i, slots[k]);
+
+		if (t && t->ne[2] != s->n_expert)
+			return err_set(e, -EBADMSG,
+				       "tensor '%.*s' holds %" PRIu64
+				       " experts; the keys say %" PRIu32,
+				       (int)t->name_len, t->name, t->ne[2], s->n_expert);
+	}
+	return check_size(s, i, SLOT_FFN_GATE_INP, s->n_embd, s->n_expert, e);
+}
+
+static bool has_tensors(const struct shape *s, uint32_t i)
+{
+	for (int slot = 0; slot < SLOTS; slot++) {
+		if (shape_weight(s, i, (enum slot)slot))
+			return true;
+	}
+	return s->unverified;
+}
+
+static int check_layer(const struct shape *s, uint32_t i, struct err *e)
+{
+	const struct layer *l = &s->layers[i];
+	int rc;
+
+	if (!l->nextn && !has_tensors(s, i))
+		return err_set(e, -EBADMSG, "layer %" PRIu32 " of %" PRIu32 " has no tensors", i,
+			       s->n_layer);
+	rc = check_states(s, l->mixer, e);
+	if (!rc)
+		rc = check_size(s, i, SLOT_ATTN_NORM, s->n_embd, 0, e);
+	if (!rc && layer_attends(l))
+		rc = check_attention(s, i, e);
+	if (!rc && l->n_ff)
+		rc = check_size(s, i, SLOT_FFN_DOWN, l->n_ff, s->n_embd, e);
+	if (!rc && l->experts)
+		rc = check_experts(s, i, e);
+	return rc;
+}
+
+int shape_check(const struct shape *s, struct err *e)
+{
+	int rc = check_sparse(s, e);
+
+	if (s->n_kv_from_start == 0 || (s->n_kv_from_start < s->n_layer && s->n_kv_from_start < 2))
+		return err_set(e, -EBADMSG, "too many layers of %s share a cache", s->arch);
+	for (uint32_t i = 0; !rc && i < s->n_layer; i++)
+		rc = check_layer(s, i, e);
+	return rc;
+}
