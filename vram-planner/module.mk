@@ -9,6 +9,11 @@ vram-planner.lib := \
 	engine.c \
 	explain.c \
 	families.c \
+	g_dsv4.c \
+	g_dsv4_attn.c \
+	g_mla.c \
+	g_moe.c \
+	g_routed.c \
 	gguf.c \
 	graph.c \
 	graph_ops.c \
