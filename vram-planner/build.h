@@ -42,8 +42,8 @@ struct build {
 	bool flash_attn;   /* the ask's, unless the family has none */
 
 	/* Inputs, made on first use: ask the b_ functions. */
-	int tokens, positions, out_ids;
-	struct attn_inputs full, sliding, none;
+	int tokens, positions, out_ids, attn_temp;
+	struct attn_inputs full, sliding, none, none_sliding;
 
 	/* Results: b_result sets them; pooling and dense heads follow from the ask. */
 	int embd, logits;
@@ -58,6 +58,7 @@ struct build {
 struct builder {
 	const char *arch;
 	void (*build)(struct build *b); /* ends with b_result */
+	unsigned flags;                 /* of that function's */
 	const char *source;
 };
 
@@ -89,6 +90,7 @@ int b_cache(struct build *b, int layer, enum cache_kind kind);
 
 int b_positions(struct build *b); /* [n_tokens * n_pos] */
 int b_out_ids(struct build *b);   /* [n_outputs] */
+int b_attn_temp(struct build *b); /* scale of queries by position: [1, 1, n_tokens] */
 const struct attn_inputs *b_attn_inputs(struct build *b, int layer);
 
 /* The mask of attention over n_kv cells: f16 with flash attention, else f32. */
@@ -123,6 +125,9 @@ struct qkv {
 
 /* Q, K and V of a layer as [head, heads, tokens], from one projection or three, with what biases there are. */
 struct qkv b_qkv(struct build *b, int layer, int x);
+
+/* One projection with its bias, clamped when the shape says so. */
+int b_project(struct build *b, int layer, enum slot slot, int x);
 
 /* Rope of a tensor shaped [head, heads, tokens]; no factors unless the model has them. */
 int b_rope(struct build *b, int layer, int x);
@@ -165,6 +170,7 @@ struct ffn {
 /* SLOT_FFN_UP, _GATE, _DOWN, silu, parallel: as far as the layer has them. */
 extern const struct ffn ffn_silu, ffn_gelu;
 int b_ffn(struct build *b, int layer, int x, const struct ffn *f);
+int b_act(struct build *b, int x, enum act act);
 
 /* Two results of a layer, added; or the last layer's rows that are kept. */
 int b_keep(struct build *b, int layer,

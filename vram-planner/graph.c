@@ -53,7 +53,7 @@ static bool room(struct graph *g)
 	    !grow((void **)&g->stack, (size_t)cap, sizeof(*g->stack)))
 		return g_fault(g, "there is no memory for the graph") != G_NONE;
 	g->cap_nodes = cap;
-	g->nodes[G_NONE] = (struct gnode) { .home = HOME_NONE, .layer = -1 };
+	g->nodes[G_NONE] = (struct gnode) { .home = HOME_NONE, .layer = LAYER_ANY };
 	if (g->n_nodes == 0)
 		g->n_nodes = 1;
 	return true;
@@ -64,6 +64,11 @@ int g_fault(struct graph *g, const char *why)
 	if (!g->fault)
 		g->fault = why;
 	return G_NONE;
+}
+
+int g_lack(struct graph *g)
+{
+	return g_fault(g, "the model lacks a tensor that its graph needs");
 }
 
 /* --- what a node is --- */
@@ -194,7 +199,7 @@ int g_make(struct graph *g, enum gop op, uint32_t type, const int64_t ne[G_DIMS]
 	t->flags = 0;
 	t->n_src = 0;
 	t->home = HOME_NONE;
-	t->layer = -1;
+	t->layer = LAYER_ANY;
 	return g->n_nodes++;
 }
 
@@ -247,6 +252,11 @@ int g_pin_layer(struct graph *g, int a, int layer)
 	return a;
 }
 
+int g_pin_host(struct graph *g, int a)
+{
+	return g_pin_layer(g, a, LAYER_HOST);
+}
+
 /* --- views --- */
 
 /* A view with the strides of a contiguous tensor of that shape; no operand yet. */
@@ -255,7 +265,7 @@ static int view_of(struct graph *g, enum gop op, int a, const int64_t ne[G_DIMS]
 	int v;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	v = g_make(g, op, g->nodes[a].type, ne);
 	if (v)
 		g->nodes[v].view_src = g->nodes[a].view_src ? g->nodes[a].view_src : a;
@@ -287,7 +297,7 @@ int g_view_as(struct graph *g, enum gop op, int a, const int64_t ne[G_DIMS],
 int g_view(struct graph *g, int a)
 {
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	if (!room(g)) /* before the operand's arrays are pointed to: they may move */
 		return G_NONE;
 	return g_view_as(g, OP_NONE, a, g->nodes[a].ne, g->nodes[a].nb);
@@ -303,7 +313,7 @@ int g_view_2d(struct graph *g, int a, int64_t ne0, int64_t ne1, uint64_t nb1)
 	uint64_t n1;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	if (__builtin_mul_overflow(nb1, (uint64_t)ne1, &n1))
 		return g_fault(g, "a view of the graph reaches too far");
 	return g_from(g,
@@ -318,7 +328,7 @@ int g_view_3d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, uin
 	uint64_t n2;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	if (__builtin_mul_overflow(nb2, (uint64_t)ne2, &n2))
 		return g_fault(g, "a view of the graph reaches too far");
 	return g_from(g,
@@ -331,7 +341,7 @@ int g_view_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, int
 	      uint64_t nb1, uint64_t nb2, uint64_t nb3)
 {
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	return g_from(g,
 		      g_view_as(g, OP_VIEW, a, (int64_t[G_DIMS]) { ne0, ne1, ne2, ne3 },
 				(uint64_t[G_DIMS]) { g->nodes[a].nb[0], nb1, nb2, nb3 }),
@@ -343,7 +353,7 @@ int g_reshape_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, 
 	int v;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	if (!g_is_contiguous(g, a))
 		return g_fault(g, "the graph reshapes a tensor with gaps");
 	v = view_of(g, OP_RESHAPE, a, (int64_t[G_DIMS]) { ne0, ne1, ne2, ne3 });
@@ -374,7 +384,7 @@ int g_permute(struct graph *g, int a, int axis0, int axis1, int axis2, int axis3
 	uint64_t nb[G_DIMS];
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	for (int i = 0; i < G_DIMS; i++) {
 		ne[axis[i]] = g->nodes[a].ne[i];
 		nb[axis[i]] = g->nodes[a].nb[i];

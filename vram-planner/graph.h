@@ -4,9 +4,10 @@
  * their results are. Nothing is computed. Builders (build.h) make one for a batch; galloc.h and gsched.h
  * then say where its results would live and how much memory that takes.
  *
- * A node is an index from 1. G_NONE (0) is "no tensor": an optional operand that is absent, or the result of an
- * operation whose operands do not fit together. The first such fault is kept in g->fault, and every
- * operation on G_NONE gives G_NONE, so builders need not check anything: their caller looks once.
+ * A node is an index from 1. G_NONE (0) is "no tensor": an optional operand that is absent, or the
+ * result of an operation whose operands are missing or do not fit together. The first such fault is kept
+ * in g->fault, and what follows gives G_NONE, too, so builders need not check anything: their caller
+ * looks once.
  *
  * Shapes and strides follow the engine's: ne[0] is the fastest dimension. Strides matter because a result
  * may be written over an operand of the same layout. Offsets of views do not, and are not kept.
@@ -132,6 +133,8 @@ enum gflag {
 	GF_IN_GRAPH = 8,
 };
 
+enum { LAYER_ANY = -1, LAYER_HOST = -2 }; /* gnode.layer: computed anywhere; on the processor */
+
 struct gnode {
 	int64_t ne[G_DIMS];
 	uint64_t nb[G_DIMS]; /* bytes */
@@ -141,7 +144,7 @@ struct gnode {
 	uint8_t type;     /* ggml type number */
 	uint8_t flags, n_src;
 	int8_t home;   /* enum home */
-	int16_t layer; /* g_pin_layer: computed where this layer's weights are; -1 */
+	int16_t layer; /* g_pin_layer: computed where this layer's weights are; else one of: */
 };
 
 /* How far the walk that orders nodes has come in one of them. */
@@ -199,6 +202,7 @@ int g_set_output(struct graph *g, int a);
  * "l_last"). b_norm of build.h does it.
  */
 int g_pin_layer(struct graph *g, int a, int layer);
+int g_pin_host(struct graph *g, int a); /* computed by the processor whatever its operands */
 
 /* --- views: no memory of their own --- */
 

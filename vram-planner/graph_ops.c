@@ -24,7 +24,7 @@ static int like(struct graph *g, enum gop op, int a, uint32_t type)
 static int from1(struct graph *g, enum gop op, int a)
 {
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	return g_from(g, like(g, op, a, g->nodes[a].type), a);
 }
 
@@ -75,7 +75,7 @@ int g_cpy(struct graph *g, int a, int b)
 	int v;
 
 	if (!a || !b)
-		return G_NONE;
+		return g_lack(g);
 	if (g_elements(g, a) != g_elements(g, b))
 		return mismatch(g);
 	v = g_view(g, b);
@@ -90,7 +90,7 @@ int g_cast(struct graph *g, int a, uint32_t type)
 	int v;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	v = g_from(g, like(g, OP_CPY, a, type), a);
 	return g_from(g, v, v); /* the engine names the result as its own operand, too */
 }
@@ -105,7 +105,7 @@ int g_cont_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, int
 	int v;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	v = g_make(g, OP_CONT, g->nodes[a].type, DIMS(ne0, ne1, ne2, ne3));
 	if (v && g_elements(g, v) != g_elements(g, a))
 		return mismatch(g);
@@ -124,7 +124,7 @@ int g_cont_3d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2)
 
 int g_set(struct graph *g, int a, int b)
 {
-	return !b ? G_NONE : g_from(g, from1(g, OP_SET, a), b);
+	return !b ? g_lack(g) : g_from(g, from1(g, OP_SET, a), b);
 }
 
 int g_get_rows(struct graph *g, int a, int ids)
@@ -132,7 +132,7 @@ int g_get_rows(struct graph *g, int a, int ids)
 	const struct gnode *x, *i;
 
 	if (!a || !ids)
-		return G_NONE;
+		return g_lack(g);
 	x = &g->nodes[a];
 	i = &g->nodes[ids];
 	if (x->ne[2] != i->ne[1] || x->ne[3] != i->ne[2] || i->ne[3] != 1)
@@ -150,7 +150,7 @@ int g_set_rows(struct graph *g, int a, int b, int ids)
 	int v;
 
 	if (!a || !b || !ids)
-		return G_NONE;
+		return g_lack(g);
 	if (g->nodes[a].ne[0] != g->nodes[b].ne[0] || g->nodes[b].ne[1] != g->nodes[ids].ne[0])
 		return mismatch(g);
 	v = g_view(g, a);
@@ -165,7 +165,7 @@ int g_set_rows(struct graph *g, int a, int b, int ids)
 static int binary(struct graph *g, enum gop op, int a, int b)
 {
 	if (!a || !b)
-		return G_NONE;
+		return g_lack(g);
 	if (!repeats_to(g, b, a))
 		return mismatch(g);
 	return g_from(g, from1(g, op, a), b);
@@ -194,7 +194,7 @@ int g_div(struct graph *g, int a, int b)
 int g_add_id(struct graph *g, int a, int b, int ids)
 {
 	if (!a || !b || !ids)
-		return G_NONE;
+		return g_lack(g);
 	if (g->nodes[a].ne[0] != g->nodes[b].ne[0] || g->nodes[a].ne[1] != g->nodes[ids].ne[0])
 		return mismatch(g);
 	return g_from(g, g_from(g, from1(g, OP_ADD_ID, a), b), ids);
@@ -276,7 +276,7 @@ int g_l2_norm(struct graph *g, int a)
 
 int g_rope(struct graph *g, int a, int positions, int factors)
 {
-	int v = !positions ? G_NONE : g_from(g, from1(g, OP_ROPE, a), positions);
+	int v = !positions ? g_lack(g) : g_from(g, from1(g, OP_ROPE, a), positions);
 
 	return !factors ? v : g_from(g, v, factors);
 }
@@ -300,7 +300,7 @@ int g_glu(struct graph *g, int a, int b, enum gglu kind)
 	int v;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	if (b && !same_shape(g, a, b))
 		return mismatch(g);
 	ne = g->nodes[a].ne;
@@ -311,7 +311,7 @@ int g_glu(struct graph *g, int a, int b, enum gglu kind)
 
 int g_sum(struct graph *g, int a)
 {
-	return !a ? G_NONE : g_from(g, g_make(g, OP_SUM, GT_F32, DIMS(1, 1, 1, 1)), a);
+	return !a ? g_lack(g) : g_from(g, g_make(g, OP_SUM, GT_F32, DIMS(1, 1, 1, 1)), a);
 }
 
 /* Each row becomes one number. */
@@ -320,7 +320,7 @@ static int reduced(struct graph *g, enum gop op, int a)
 	const int64_t *ne;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	ne = g->nodes[a].ne;
 	return g_from(g, g_make(g, op, GT_F32, DIMS(1, ne[1], ne[2], ne[3])), a);
 }
@@ -343,21 +343,21 @@ int g_cumsum(struct graph *g, int a)
 int g_argmax(struct graph *g, int a)
 {
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	return g_from(g, g_make(g, OP_ARGMAX, GT_I32, DIMS(g->nodes[a].ne[1], 1, 1, 1)), a);
 }
 
 int g_argsort(struct graph *g, int a)
 {
-	return !a ? G_NONE : g_from(g, like(g, OP_ARGSORT, a, GT_I32), a);
+	return !a ? g_lack(g) : g_from(g, like(g, OP_ARGSORT, a, GT_I32), a);
 }
 
 /* The first k of each row: there must be so many. */
 static bool has_rows_of(struct graph *g, int a, int64_t k)
 {
 	if (!a)
-		return false;
-	if (k < 0 || g->nodes[a].ne[0] < k)
+		g_lack(g);
+	else if (k < 0 || g->nodes[a].ne[0] < k)
 		mismatch(g);
 	return !g->fault;
 }
@@ -370,7 +370,7 @@ int g_argsort_top_k(struct graph *g, int a, int64_t k)
 		return G_NONE;
 	a = g_argsort(g, a);
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	t = &g->nodes[a];
 	return g_view_4d(g, a, k, t->ne[1], t->ne[2], t->ne[3], t->nb[1], t->nb[2], t->nb[3]);
 }
@@ -390,7 +390,7 @@ int g_repeat_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, i
 	int v;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	v = g_make(g, OP_REPEAT, g->nodes[a].type, DIMS(ne0, ne1, ne2, ne3));
 	if (v && !repeats_to(g, a, v))
 		return mismatch(g);
@@ -402,7 +402,7 @@ int g_repeat(struct graph *g, int a, int as)
 	const int64_t *ne;
 
 	if (!as)
-		return G_NONE;
+		return g_lack(g);
 	ne = g->nodes[as].ne;
 	return g_repeat_4d(g, a, ne[0], ne[1], ne[2], ne[3]);
 }
@@ -412,7 +412,7 @@ int g_concat(struct graph *g, int a, int b, int dim)
 	int64_t ne[G_DIMS];
 
 	if (!a || !b)
-		return G_NONE;
+		return g_lack(g);
 	for (int i = 0; i < G_DIMS; i++) {
 		ne[i] = g->nodes[a].ne[i];
 		if (i == dim)
@@ -429,7 +429,7 @@ int g_pad(struct graph *g, int a, int64_t p0, int64_t p1, int64_t p2, int64_t p3
 	int64_t ne[G_DIMS];
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	for (int i = 0; i < G_DIMS; i++) {
 		if (p[i] < 0 || __builtin_add_overflow(g->nodes[a].ne[i], p[i], &ne[i]))
 			return mismatch(g);
@@ -457,7 +457,7 @@ int g_diag(struct graph *g, int a)
 	const struct gnode *t;
 
 	if (!a)
-		return G_NONE;
+		return g_lack(g);
 	t = &g->nodes[a];
 	return g_from(g, g_make(g, OP_DIAG, t->type, DIMS(t->ne[0], t->ne[0], t->ne[2], t->ne[3])),
 		      a);
@@ -466,7 +466,7 @@ int g_diag(struct graph *g, int a)
 int g_solve_tri(struct graph *g, int a, int b)
 {
 	if (!a || !b)
-		return G_NONE;
+		return g_lack(g);
 	return g_from(g, g_from(g, like(g, OP_SOLVE_TRI, b, GT_F32), a), b);
 }
 
@@ -477,7 +477,7 @@ int g_mul_mat(struct graph *g, int a, int b)
 	const int64_t *x, *y;
 
 	if (!a || !b)
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[a].ne;
 	y = g->nodes[b].ne;
 	if (x[0] != y[0] || !broadcasts(x[2], y[2]) || !broadcasts(x[3], y[3]))
@@ -492,7 +492,7 @@ int g_mul_mat_id(struct graph *g, int as, int b, int ids)
 	int v;
 
 	if (!as || !b || !ids)
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[as].ne;
 	y = g->nodes[b].ne;
 	i = g->nodes[ids].ne;
@@ -507,7 +507,7 @@ int g_out_prod(struct graph *g, int a, int b)
 	const int64_t *x, *y;
 
 	if (!a || !b)
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[a].ne;
 	y = g->nodes[b].ne;
 	if (x[1] != y[1])
@@ -522,7 +522,7 @@ int g_flash_attn(struct graph *g, int q, int k, int v, int mask, int sinks)
 	int r;
 
 	if (!q || !k || !v)
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[q].ne;
 	y = g->nodes[v].ne;
 	if (x[0] != g->nodes[k].ne[0] || x[3] != g->nodes[k].ne[3] || x[3] != y[3])
@@ -539,7 +539,7 @@ int g_ssm_conv(struct graph *g, int sx, int c)
 	const int64_t *x, *k;
 
 	if (!sx || !c)
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[sx].ne;
 	k = g->nodes[c].ne;
 	if (x[1] != k[1] || x[0] < k[0] - 1)
@@ -550,11 +550,11 @@ int g_ssm_conv(struct graph *g, int sx, int c)
 		c);
 }
 
-/* `rows` tensors of operands, in their order; G_NONE when one is missing. */
+/* All of these operands, in their order. */
 static int from_all(struct graph *g, int a, const int *src, int n)
 {
 	for (int i = 0; i < n; i++)
-		a = !src[i] ? G_NONE : g_from(g, a, src[i]);
+		a = g_from(g, a, src[i]);
 	return a;
 }
 
@@ -575,7 +575,7 @@ int g_ssm_scan(struct graph *g, int s, int x, int dt, int a, int b, int c, int i
 	int64_t n;
 
 	if (!all_there(src, 7))
-		return G_NONE;
+		return g_lack(g);
 	state = g->nodes[s].ne;
 	/* The scan's result and the new states, one after the other. */
 	if (__builtin_mul_overflow(state[0], state[1], &n) ||
@@ -594,7 +594,7 @@ int g_rwkv_wkv7(struct graph *g, int r, int w, int k, int v, int a, int b, int s
 	int64_t rows, wide;
 
 	if (!all_there(src, 7))
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[k].ne;
 	if (__builtin_mul_overflow(x[0], g->nodes[state].ne[1], &rows) ||
 	    __builtin_add_overflow(rows, x[2], &rows) || __builtin_mul_overflow(x[0], x[1], &wide))
@@ -610,7 +610,7 @@ int g_gated_delta_net(struct graph *g, int q, int k, int v, int gate, int beta, 
 	int64_t rows, old, wide;
 
 	if (!all_there(src, 6))
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[v].ne;
 	if (__builtin_mul_overflow(x[0], x[3], &old) ||
 	    __builtin_mul_overflow(old, snapshots, &old) ||
@@ -626,7 +626,7 @@ int g_lightning_indexer(struct graph *g, int q, int k, int weights, int mask)
 	const int64_t *x, *y;
 
 	if (!all_there(src, 4))
-		return G_NONE;
+		return g_lack(g);
 	x = g->nodes[q].ne;
 	y = g->nodes[k].ne;
 	if (x[0] != y[0] || g->nodes[mask].ne[0] != y[2])
@@ -641,7 +641,7 @@ int g_hc_comb(struct graph *g, int mixes, int scale, int base)
 	int64_t hc = 1;
 
 	if (!all_there(src, 3))
-		return G_NONE;
+		return g_lack(g);
 	/* Mixes for the way in, the way out, and from each of hc streams to each. */
 	while (hc < 64 && (2 + hc) * hc < g->nodes[mixes].ne[0])
 		hc++;
@@ -657,7 +657,7 @@ int g_hc_pre(struct graph *g, int x, int weights)
 	const int64_t *ne;
 
 	if (!all_there(src, 2))
-		return G_NONE;
+		return g_lack(g);
 	ne = g->nodes[x].ne;
 	return from_all(g, g_make(g, OP_HC_PRE, GT_F32, DIMS(ne[0], ne[2], 1, 1)), src, 2);
 }
@@ -669,7 +669,7 @@ int g_hc_post(struct graph *g, int x, int residual, int post, int comb)
 	int v;
 
 	if (!all_there(src, 3))
-		return G_NONE;
+		return g_lack(g);
 	ne = g->nodes[x].ne;
 	v = g_make(g, OP_HC_POST, GT_F32, DIMS(ne[0], g->nodes[residual].ne[1], ne[1], 1));
 	v = from_all(g, v, src, 3);
@@ -679,6 +679,6 @@ int g_hc_post(struct graph *g, int x, int residual, int post, int comb)
 int g_other(struct graph *g, uint32_t type, const int64_t ne[G_DIMS], const int *src, int n_src)
 {
 	if (n_src > G_SRC_MAX || !all_there(src, n_src))
-		return G_NONE;
+		return g_lack(g);
 	return from_all(g, g_make(g, OP_OTHER, type, ne), src, n_src);
 }

@@ -8,6 +8,8 @@
 /* Keep the first reason why the graph cannot be. Returns G_NONE. */
 int g_fault(struct graph *g, const char *why);
 
+int g_lack(struct graph *g); /* the reason: an operand is missing */
+
 /* A node of that shape without operands; g_from adds one, and passes G_NONE on. */
 int g_make(struct graph *g, enum gop op, uint32_t type, const int64_t ne[G_DIMS]);
 int g_from(struct graph *g, int a, int src);

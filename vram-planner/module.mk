@@ -3,12 +3,17 @@
 vram-planner.uses := probe base
 vram-planner.lib := \
 	ask.c \
+	attn.c \
 	backends.c \
 	bill.c \
+	build.c \
+	builders.c \
 	cost.c \
+	dense.c \
 	engine.c \
 	explain.c \
 	families.c \
+	ffn.c \
 	g_dsv4.c \
 	g_dsv4_attn.c \
 	g_mla.c \

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* The builders of the families, and what the blocks' files share. */
+#ifndef BERTH_BUILD_PRIV_H
+#define BERTH_BUILD_PRIV_H
+
+#include "vram-planner/build.h"
+
+#define CACHE_KINDS (CACHE_INDEXER_PARTIAL_SCORE + 1)
+
+int b_output(struct build *b); /* the matrix of the logits */
+int b_rank(struct build *b, int x);
+
+/* Flags of build_dense, beside what the tensors say. */
+enum {
+	DENSE_EMBD_SCALED = 1,
+	DENSE_Q_SCALED = 2,
+	DENSE_GELU = 4,
+	DENSE_NORM_ROWS = 8, /* Q and K are normed before they are split into heads */
+	DENSE_NORM_AFTER_ROPE = 16,
+	DENSE_POST_IS_FFN_NORM = 32, /* post_attention_norm is the norm before the second part */
+	DENSE_GATE_IN_UP = 64,       /* ffn_up holds the gate, too */
+	DENSE_RESIDUAL_FIRST = 128,  /* the sum's first operand is what came in */
+};
+
+/* One function a kind of graph; the rows of builders[] name them. */
+void build_dense(struct build *b); /* dense.c */
+
+#endif

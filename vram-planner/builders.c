@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* The graphs of families; each source is the engine's own file for it, at v0.5.0 unless told. */
+#include <string.h>
+
+#include "vram-planner/build_priv.h"
+
+/* clang-format off */
+static const struct builder builders[] = {
+	{ "cohere2",       build_dense, 0, "models/cohere2.cpp" },
+	{ "command-r",     build_dense, 0, "models/command-r.cpp" },
+	{ "ernie4_5",      build_dense, 0, "models/ernie4-5.cpp" },
+	{ "exaone4",       build_dense, 0, "models/exaone4.cpp" },
+	{ "gemma2",        build_dense, DENSE_EMBD_SCALED | DENSE_Q_SCALED | DENSE_GELU,
+	  "models/gemma2.cpp" },
+	{ "gemma3",        build_dense, DENSE_EMBD_SCALED | DENSE_Q_SCALED | DENSE_GELU,
+	  "models/gemma3.cpp" },
+	{ "hunyuan-dense", build_dense, DENSE_NORM_AFTER_ROPE, "models/hunyuan-vl.cpp" },
+	{ "llama",         build_dense, 0, "models/llama.cpp" },
+	{ "mistral3",      build_dense, 0, "models/mistral3.cpp" },
+	{ "olmo2",         build_dense, DENSE_NORM_ROWS, "models/olmo2.cpp" },
+	{ "phi3",          build_dense, DENSE_Q_SCALED | DENSE_GATE_IN_UP | DENSE_RESIDUAL_FIRST,
+	  "models/phi3.cpp" },
+	{ "qwen2",         build_dense, 0, "models/qwen2.cpp" },
+	{ "qwen3",         build_dense, 0, "models/qwen3.cpp" },
+	{ "seed_oss",      build_dense, DENSE_POST_IS_FFN_NORM, "models/seed-oss.cpp" },
+	{ "smollm3",       build_dense, 0, "models/smollm3.cpp" },
+};
+/* clang-format on */
+
+const struct builder *builder_find(const char *arch)
+{
+	for (size_t i = 0; i < sizeof(builders) / sizeof(builders[0]); i++) {
+		if (strcmp(builders[i].arch, arch) == 0)
+			return &builders[i];
+	}
+	return NULL;
+}
