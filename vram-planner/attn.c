@@ -110,20 +110,12 @@ static struct qkv qkv_fused(struct build *b, int layer, int x)
 
 	if (bias)
 		all = g_add(g, all, bias);
-	if (b->s->clamp_kqv > 0)
-		all = g_clamp(g, all);
 	row = g_nb(g, all, 1);
 	return (struct qkv) {
 		.q = g_view_3d(g, all, l->head_k, l->n_head, b->n_tokens, k_row, row),
 		.k = g_view_3d(g, all, l->head_k, l->n_head_kv, b->n_tokens, k_row, row),
 		.v = g_view_3d(g, all, l->head_v, l->n_head_kv, b->n_tokens, v_row, row),
 	};
-}
-
-int b_project(struct build *b, int layer, enum slot slot, int x)
-{
-	x = b_mm_bias(b, layer, slot, x);
-	return b->s->clamp_kqv > 0 ? g_clamp(b->g, x) : x;
 }
 
 struct qkv b_qkv(struct build *b, int layer, int x)
@@ -134,9 +126,9 @@ struct qkv b_qkv(struct build *b, int layer, int x)
 
 	if (shape_weight(b->s, (uint32_t)layer, SLOT_ATTN_QKV))
 		return qkv_fused(b, layer, x);
-	q = b_project(b, layer, SLOT_ATTN_Q, x);
-	k = b_project(b, layer, SLOT_ATTN_K, x);
-	v = b_project(b, layer, SLOT_ATTN_V, x);
+	q = b_mm_bias(b, layer, SLOT_ATTN_Q, x);
+	k = b_mm_bias(b, layer, SLOT_ATTN_K, x);
+	v = b_mm_bias(b, layer, SLOT_ATTN_V, x);
 	return (struct qkv) {
 		.q = g_reshape_3d(g, q, l->head_k, l->n_head, b->n_tokens),
 		.k = g_reshape_3d(g, k, l->head_k, l->n_head_kv, b->n_tokens),

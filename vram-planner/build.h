@@ -126,9 +126,6 @@ struct qkv {
 /* Q, K and V of a layer as [head, heads, tokens], from one projection or three, with what biases there are. */
 struct qkv b_qkv(struct build *b, int layer, int x);
 
-/* One projection with its bias, clamped when the shape says so. */
-int b_project(struct build *b, int layer, enum slot slot, int x);
-
 /* Rope of a tensor shaped [head, heads, tokens]; no factors unless the model has them. */
 int b_rope(struct build *b, int layer, int x);
 

@@ -34,8 +34,8 @@ static struct qkv qkv_norm_rows(struct build *b, int layer, int x)
 {
 	const struct layer *l = &b->s->layers[layer];
 	struct graph *g = b->g;
-	int q = b_project(b, layer, SLOT_ATTN_Q, x), k = b_project(b, layer, SLOT_ATTN_K, x);
-	int v = b_project(b, layer, SLOT_ATTN_V, x);
+	int q = b_mm_bias(b, layer, SLOT_ATTN_Q, x), k = b_mm_bias(b, layer, SLOT_ATTN_K, x);
+	int v = b_mm_bias(b, layer, SLOT_ATTN_V, x);
 
 	q = norm_if(b, layer, SLOT_ATTN_Q_NORM, q);
 	k = norm_if(b, layer, SLOT_ATTN_K_NORM, k);
