@@ -5,6 +5,8 @@
 #include "vram-planner/build_priv.h"
 #include "vram-planner/model.h"
 
+#define UNCACHED_PAD 256 /* as a cache's cells are (llama_kv_cache) */
+
 /* --- inputs --- */
 
 int b_mask(struct build *b, int64_t n_kv)
@@ -71,6 +73,13 @@ static void inputs_make(struct build *b, struct attn_inputs *in, int layer)
 		in->v_rot = rotation(b, sliding, true);
 }
 
+/* Tokens that keys and values of a batch which sees only itself are padded by. */
+static int64_t uncached_pad(const struct build *b)
+{
+	return b->engine->pads_uncached ? (UNCACHED_PAD - b->n_tokens % UNCACHED_PAD) % UNCACHED_PAD
+					: 0;
+}
+
 const struct attn_inputs *b_attn_inputs(struct build *b, int layer)
 {
 	struct attn_inputs *in = b->s->layers[layer].slides ? &b->sliding : &b->full;
@@ -78,8 +87,8 @@ const struct attn_inputs *b_attn_inputs(struct build *b, int layer)
 	if (b->s->layers[layer].cache < 0) { /* the batch sees itself only */
 		in = b->s->layers[layer].slides ? &b->none_sliding : &b->none;
 		if (!in->made)
-			in->mask = g_input(b->g, b->flash_attn ? GT_F16 : GT_F32, b->n_tokens,
-					   b->n_tokens, 1, 1);
+			in->mask = g_input(b->g, b->flash_attn ? GT_F16 : GT_F32,
+					   b->n_tokens + uncached_pad(b), b->n_tokens, 1, 1);
 		in->made = true;
 	} else if (!in->made) {
 		inputs_make(b, in, layer);
@@ -344,17 +353,27 @@ static int attend_cached(struct build *b, int layer, struct attn *x)
 	return in->v_rot ? b_rotate(b, cur, in->v_rot) : cur;
 }
 
+static int attend_uncached(struct build *b, int layer, struct attn *x)
+{
+	const struct attn_inputs *in = b_attn_inputs(b, layer);
+
+	expand_qkv(b, x);
+	if (b->engine->pads_uncached) {
+		x->k = g_pad(b->g, x->k, 0, 0, uncached_pad(b), 0);
+		x->v = g_pad(b->g, x->v, 0, 0, uncached_pad(b), 0);
+	}
+	return b_attend(b, layer, x->q, x->k, x->v, x, in->mask);
+}
+
 int b_attn(struct build *b, int layer, const struct attn *attn)
 {
 	struct attn x = *attn;
 	int cur, bias;
 
-	if (b->s->layers[layer].cache >= 0) {
+	if (b->s->layers[layer].cache >= 0)
 		cur = attend_cached(b, layer, &x);
-	} else {
-		expand_qkv(b, &x);
-		cur = b_attend(b, layer, x.q, x.k, x.v, &x, b_attn_inputs(b, layer)->mask);
-	}
+	else
+		cur = attend_uncached(b, layer, &x);
 	if (x.no_out)
 		return cur;
 	bias = b_bias(b, layer, SLOT_ATTN_OUTPUT);

@@ -139,6 +139,15 @@ int b_embed(struct build *b)
 	return x;
 }
 
+int b_embed_scaled(struct build *b)
+{
+	int x = b_embed(b);
+
+	if (b->engine->scales_rows)
+		return g_mul(b->g, x, g_input(b->g, GT_F32, 1, b->n_tokens, 1, 1));
+	return g_scale(b->g, x);
+}
+
 /* --- small blocks --- */
 
 int b_mm(struct build *b, int layer, enum slot slot, int x)

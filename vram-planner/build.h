@@ -98,6 +98,7 @@ int b_mask(struct build *b, int64_t n_kv);
 
 /* Embeddings of the tokens, expanded; scaled when the shape has an embedding_scale. */
 int b_embed(struct build *b);
+int b_embed_scaled(struct build *b); /* the same, scaled by the width (Gemma) */
 
 /* --- small blocks --- */
 

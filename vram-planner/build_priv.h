@@ -24,5 +24,11 @@ enum {
 
 /* One function a kind of graph; the rows of builders[] name them. */
 void build_dense(struct build *b); /* dense.c */
+void build_bert(struct build *b);  /* graph_bert.c */
+void build_gemma_embedding(struct build *b);
+void build_gemma3n(struct build *b);
+void build_gemma4(struct build *b);
+void build_kimi_linear(struct build *b);
+void build_qwen3next(struct build *b); /* and Qwen 3.5 */
 
 #endif

@@ -6,15 +6,20 @@
 
 /* clang-format off */
 static const struct builder builders[] = {
+	{ "bert",          build_bert, 0, "models/bert.cpp" },
 	{ "cohere2",       build_dense, 0, "models/cohere2.cpp" },
 	{ "command-r",     build_dense, 0, "models/command-r.cpp" },
 	{ "ernie4_5",      build_dense, 0, "models/ernie4-5.cpp" },
 	{ "exaone4",       build_dense, 0, "models/exaone4.cpp" },
+	{ "gemma-embedding", build_gemma_embedding, 0, "models/gemma-embedding.cpp" },
 	{ "gemma2",        build_dense, DENSE_EMBD_SCALED | DENSE_Q_SCALED | DENSE_GELU,
 	  "models/gemma2.cpp" },
 	{ "gemma3",        build_dense, DENSE_EMBD_SCALED | DENSE_Q_SCALED | DENSE_GELU,
 	  "models/gemma3.cpp" },
+	{ "gemma3n",       build_gemma3n, 0, "models/gemma3n.cpp" },
+	{ "gemma4",        build_gemma4, 0, "models/gemma4.cpp" },
 	{ "hunyuan-dense", build_dense, DENSE_NORM_AFTER_ROPE, "models/hunyuan-vl.cpp" },
+	{ "kimi-linear",   build_kimi_linear, 0, "models/kimi-linear.cpp" },
 	{ "llama",         build_dense, 0, "models/llama.cpp" },
 	{ "mistral3",      build_dense, 0, "models/mistral3.cpp" },
 	{ "olmo2",         build_dense, DENSE_NORM_ROWS, "models/olmo2.cpp" },
@@ -22,6 +27,9 @@ static const struct builder builders[] = {
 	  "models/phi3.cpp" },
 	{ "qwen2",         build_dense, 0, "models/qwen2.cpp" },
 	{ "qwen3",         build_dense, 0, "models/qwen3.cpp" },
+	{ "qwen35",        build_qwen3next, 0, "models/qwen35.cpp" },
+	{ "qwen35moe",     build_qwen3next, 0, "models/qwen35moe.cpp" },
+	{ "qwen3next",     build_qwen3next, 0, "models/qwen3next.cpp" },
 	{ "seed_oss",      build_dense, DENSE_POST_IS_FFN_NORM, "models/seed-oss.cpp" },
 	{ "smollm3",       build_dense, 0, "models/smollm3.cpp" },
 };

@@ -112,10 +112,8 @@ static int serial(struct build *b, int layer, const struct dense_layer *l)
 
 void build_dense(struct build *b)
 {
-	int x = b_embed(b);
+	int x = is(b, DENSE_EMBD_SCALED) ? b_embed_scaled(b) : b_embed(b);
 
-	if (is(b, DENSE_EMBD_SCALED))
-		x = g_scale(b->g, x);
 	for (int i = 0; i < (int)b->s->n_run; i++) {
 		struct dense_layer l = { .in = x, .norm = norm_if(b, i, SLOT_ATTN_NORM, x) };
 		bool side = !has(b, i, SLOT_FFN_NORM) && !has(b, i, SLOT_POST_ATTENTION_NORM);

@@ -5,10 +5,18 @@
 #include "vram-planner/engine.h"
 
 static const struct engine engines[] = {
-	{ "0.5.0", 4, false, false, "llama.cpp v0.5.0, ggml-backend.cpp and llama-graph.cpp" },
-	{ "0.7.0", 4, true, true,
-	  "graphs of the 0.7.0 library: three nodes after the embedding for mixed batches, and states "
-	  "of all sequences gathered at once" },
+	{ .version = "0.5.0",
+	  .pipeline_copies = 4,
+	  .copies_beta = true,
+	  .source = "llama.cpp v0.5.0, ggml-backend.cpp, llama-graph.cpp and models/" },
+	{ .version = "0.7.0",
+	  .pipeline_copies = 4,
+	  .mixed_inputs = true,
+	  .gathers_all_states = true,
+	  .scales_rows = true,
+	  .tables_first = true,
+	  .pads_uncached = true,
+	  .source = "graphs that the 0.7.0 library builds" },
 };
 
 #define N_ENGINES (sizeof(engines) / sizeof(engines[0]))

@@ -11,6 +11,10 @@ struct engine {
 	uint32_t pipeline_copies; /* GGML_SCHED_MAX_COPIES */
 	bool mixed_inputs;        /* a batch may mix tokens and embeddings: both are in the graph */
 	bool gathers_all_states;  /* rows of idle sequences are read with those of the batch */
+	bool scales_rows;         /* embeddings are scaled by a factor for each row, an input */
+	bool tables_first;  /* positions and per-layer embeddings are looked up before the tokens */
+	bool pads_uncached; /* without a cache, keys and values are padded as a cache would be */
+	bool copies_beta;   /* Qwen3-Next's beta is made contiguous first */
 	const char *source;
 };
 

@@ -9,6 +9,7 @@ vram-planner.lib := \
 	build.c \
 	builders.c \
 	cost.c \
+	delta.c \
 	dense.c \
 	engine.c \
 	explain.c \
@@ -21,7 +22,12 @@ vram-planner.lib := \
 	g_routed.c \
 	gguf.c \
 	graph.c \
+	graph_bert.c \
+	graph_gemma3n.c \
+	graph_gemma4.c \
+	graph_kimi.c \
 	graph_ops.c \
+	graph_qwen3next.c \
 	header_cache.c \
 	http.c \
 	job.c \
@@ -33,6 +39,7 @@ vram-planner.lib := \
 	model.c \
 	oldfamilies.c \
 	oldrefusals.c \
+	per_layer.c \
 	places.c \
 	plan.c \
 	quants.c \
