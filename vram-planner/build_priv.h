@@ -30,5 +30,12 @@ void build_gemma3n(struct build *b);
 void build_gemma4(struct build *b);
 void build_kimi_linear(struct build *b);
 void build_qwen3next(struct build *b); /* and Qwen 3.5 */
+void build_falcon_h1(struct build *b);
+void build_granite_hybrid(struct build *b);
+void build_jamba(struct build *b);
+void build_lfm2(struct build *b);
+void build_mamba(struct build *b);
+void build_nemotron_h(struct build *b);
+void build_rwkv7(struct build *b);
 
 #endif

@@ -164,9 +164,7 @@ int b_attn_layer(struct build *b, int il, int x)
 		at.q = b_norm(b, il, SLOT_ATTN_Q_NORM, at.q, NORM_RMS);
 	if (b_weight(b, il, SLOT_ATTN_K_NORM) != G_NONE)
 		at.k = b_norm(b, il, SLOT_ATTN_K_NORM, at.k, NORM_RMS);
-	if (b->s->layers[il].rope) {
-		at.q = b_rope(b, il, at.q);
-		at.k = b_rope(b, il, at.k);
-	}
+	at.q = b_rope(b, il, at.q);
+	at.k = b_rope(b, il, at.k);
 	return b_attn(b, il, &at);
 }

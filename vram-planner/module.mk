@@ -28,6 +28,11 @@ vram-planner.lib := \
 	graph_kimi.c \
 	graph_ops.c \
 	graph_qwen3next.c \
+	graph_lfm2.c \
+	graph_mamba.c \
+	graph_nemotron_h.c \
+	graph_ops.c \
+	graph_rwkv7.c \
 	header_cache.c \
 	http.c \
 	job.c \
