@@ -254,9 +254,8 @@ $(BUILD)/tests/modelgen/modelgen: $(call obj,$(MODELGEN_SRC)) $(TEST_LIBS) $(FLA
 	$(test_link) -lm
 # Model headers and measured truth: ours, kept packed.
 $(BUILD)/tests/models/.unpacked: $(wildcard tests/models/*.tar.xz)
-	$(Q)mkdir -p $(@D)/headers $(@D)/truth && \
-		tar -xJf tests/models/headers-dev.tar.xz --strip-components=1 -C $(@D)/headers && \
-		tar -xJf tests/models/truth-dev.tar.xz --strip-components=1 -C $(@D)/truth && touch $@
+	$(Q)for t in $^; do d=$$(basename $$t .tar.xz) && d=$(@D)/$${d%-dev} && mkdir -p $$d && \
+		tar -xJf $$t --strip-components=1 -C $$d || exit 1; done && touch $@
 
 # Machines written as one text file each.
 TREES := $(wildcard tests/machines/*.tree)
