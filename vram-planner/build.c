@@ -132,7 +132,7 @@ int b_embed(struct build *b)
 	b->tokens = g_input(b->g, GT_I32, b->n_tokens, 1, 1, 1);
 	x = g_expand(b->g, g_get_rows(b->g, table, b->tokens));
 	g_expand(b->g, g_input(b->g, GT_F32, b->s->n_embd, b->n_tokens, 1, 1));
-	if (b->engine->mixed_inputs)
+	if (b->engine->mixed_inputs && !(b->row->flags & TOKENS_ONLY))
 		embed_mixed(b, table);
 	if (b->s->embedding_scale != 0)
 		x = g_expand(b->g, g_scale(b->g, x));

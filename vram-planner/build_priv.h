@@ -20,15 +20,21 @@ enum {
 	DENSE_POST_IS_FFN_NORM = 32, /* post_attention_norm is the norm before the second part */
 	DENSE_GATE_IN_UP = 64,       /* ffn_up holds the gate, too */
 	DENSE_RESIDUAL_FIRST = 128,  /* the sum's first operand is what came in */
+	TOKENS_ONLY = 256,           /* of any builder: a batch never mixes tokens and embeddings */
 };
 
 /* One function a kind of graph; the rows of builders[] name them. */
 void build_dense(struct build *b); /* dense.c */
 void build_bert(struct build *b);  /* graph_bert.c */
+void build_deepseek4(struct build *b);
+void build_dsa(struct build *b); /* deepseek32 and glm-dsa */
 void build_gemma_embedding(struct build *b);
 void build_gemma3n(struct build *b);
 void build_gemma4(struct build *b);
+void build_grok(struct build *b);
 void build_kimi_linear(struct build *b);
+void build_llama4(struct build *b);
+void build_mla(struct build *b);       /* deepseek2 in all its forms */
 void build_qwen3next(struct build *b); /* and Qwen 3.5 */
 void build_falcon_h1(struct build *b);
 void build_granite_hybrid(struct build *b);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Attention and a dense feed-forward part, in the variants of 15 families. What a model's tensors say is
- * taken from them: norms before or after each part, or one for both parts side by side; norms of Q and
- * K; biases. What they do not say is a flag of the family's row in builders[].
+ * Attention and a feed-forward part, in the variants of 22 families. What a model's tensors say is taken
+ * from them: norms before or after each part, or one for both parts side by side; norms of Q and K;
+ * biases; attention sinks; routed experts. What they do not say is a flag of the family's row in builders[].
  */
 #include <stddef.h>
 
 #include "vram-planner/build_priv.h"
+#include "vram-planner/g_moe.h"
 
 struct dense_layer {
 	int in;   /* what the layer got */
@@ -71,7 +72,11 @@ static int dense_attn(struct build *b, int layer, int x)
 {
 	struct qkv r = dense_qkv(b, layer, x);
 
-	return b_attn(b, layer, &(struct attn) { .q = r.q, .k = r.k, .v = r.v });
+	return b_attn(b, layer,
+		      &(struct attn) { .q = r.q,
+				       .k = r.k,
+				       .v = r.v,
+				       .sinks = b_weight(b, layer, SLOT_ATTN_SINKS) });
 }
 
 static int dense_ffn(struct build *b, int layer, int x)
@@ -79,6 +84,8 @@ static int dense_ffn(struct build *b, int layer, int x)
 	static const struct ffn fused = { SLOT_FFN_UP, SLOT_FFN_GATE, SLOT_FFN_DOWN, ACT_SWIGLU_ONE,
 					  true };
 
+	if (has(b, layer, SLOT_FFN_GATE_INP))
+		return b_moe_or_ffn(b, layer, x);
 	if (!has(b, layer, SLOT_FFN_GATE) && is(b, DENSE_GATE_IN_UP))
 		return b_ffn(b, layer, x, &fused);
 	return b_ffn(b, layer, x, is(b, DENSE_GELU) ? &ffn_gelu : &ffn_silu);

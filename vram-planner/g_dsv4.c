@@ -4,9 +4,9 @@
  * over again (hyper-connections), MLA-like attention with compressed keys (g_dsv4_attn.c), and experts
  * that the first layers choose by token id (llama.cpp v0.5.0, models/deepseek4.cpp).
  */
+#include "vram-planner/build_priv.h"
 #include "vram-planner/g_dsv4_priv.h"
 #include "vram-planner/g_moe.h"
-#include "vram-planner/g_routed.h"
 
 /* What a hyper-connection's head makes of the streams besides the mixed input. */
 struct spread {

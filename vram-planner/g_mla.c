@@ -5,6 +5,7 @@
  * indexer chooses (llama.cpp v0.5.0, models/deepseek2.cpp, deepseek32.cpp, glm-dsa.cpp; the node counts
  * of these graphs agree with 0.7.0).
  */
+#include "vram-planner/build_priv.h"
 #include "vram-planner/g_mla.h"
 #include "vram-planner/g_moe.h"
 
@@ -262,7 +263,7 @@ void build_mla(struct build *b)
 	int x = b_embed(b), scale = G_NONE;
 
 	if (b->s->attn_temp_scale != 0.0f)
-		scale = g_input(b->g, GT_F32, 1, 1, b->n_tokens, 1);
+		scale = b_attn_temp(b);
 	for (int il = 0; il < (int)b->s->n_run; il++) {
 		int y = b_norm(b, il, SLOT_ATTN_NORM, x, NORM_RMS);
 

@@ -31,8 +31,4 @@ int b_mask_chosen(struct build *b, int mask, int chosen, uint32_t zeros);
 /* The rotation (Hadamard) of keys of this size, an input: the largest power of two that divides it. */
 int b_rotation(struct build *b, int64_t head);
 
-/* deepseek2 in all its forms; deepseek32 and glm-dsa. */
-void build_mla(struct build *b);
-void build_dsa(struct build *b);
-
 #endif

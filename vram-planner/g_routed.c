@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Families with experts whose layers are not the common decoder's (llama.cpp v0.5.0, models/). */
+#include "vram-planner/build_priv.h"
 #include "vram-planner/g_moe.h"
-#include "vram-planner/g_routed.h"
 
 /* Most layers rotate, and norm Q and K without weights; the others scale Q by position. */
 static int llama4_attention(struct build *b, int layer, int x, int scale)
@@ -25,7 +25,7 @@ static int llama4_attention(struct build *b, int layer, int x, int scale)
 void build_llama4(struct build *b)
 {
 	struct graph *g = b->g;
-	int x = b_embed(b), scale = g_input(g, GT_F32, 1, 1, b->n_tokens, 1);
+	int x = b_embed(b), scale = b_attn_temp(b);
 
 	for (int il = 0; il < (int)b->s->n_run; il++) {
 		int y = b_norm(b, il, SLOT_ATTN_NORM, x, NORM_RMS);
