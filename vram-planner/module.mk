@@ -8,6 +8,7 @@ vram-planner.lib := \
 	bill.c \
 	build.c \
 	builders.c \
+	cards.c \
 	cost.c \
 	delta.c \
 	dense.c \
