@@ -5,9 +5,9 @@
 
 #include "base/cmd.h"
 #include "base/log.h"
-#include "base/machine.h"
 #include "base/own.h"
 #include "vram-planner/job.h"
+#include "vram-planner/devices.h"
 #include "vram-planner/plan.h"
 #include "vram-planner/source.h"
 
@@ -15,8 +15,9 @@ struct options {
 	uint32_t n_ctx, n_ubatch, n_seq, timeout_s;
 	int type_k, type_v, accept;
 	uint64_t margin; /* UINT64_MAX: not given */
-	const char *device, *machine, *split, *output, *jobs;
-	bool json, wake;
+	struct devices_opts devices;
+	const char *split, *output, *jobs;
+	bool json;
 	int quiet, verbose;
 };
 
@@ -40,11 +41,20 @@ static const struct opt opts[] = {
 	{ "split", 0, OPT_TEXT, "N,N,...", offsetof(struct options, split),
 	  "Layers for each device by hand, in the order of --device; the output counts as one.",
 	  NULL, 0, 0 },
-	{ "device", 'd', OPT_TEXT, "SEL", offsetof(struct options, device),
+	{ "device", 'd', OPT_TEXT, "SEL", offsetof(struct options, devices.device),
 	  "Use only these GPUs: ADDR, UUID or a part of the name, separated by commas.", NULL, 0, 0 },
-	{ "machine", 'm', OPT_TEXT, "DIR", offsetof(struct options, machine),
+	{ "machine", 'm', OPT_TEXT, "DIR", offsetof(struct options, devices.machine),
 	  "Plan for a captured machine instead of this one.", NULL, 0, 0 },
-	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, wake),
+	{ "gpu", 'g', OPT_LIST, "NAME[,K=V]", offsetof(struct options, devices.gpus),
+	  "A GPU that is not here, by the name of a card or with memory=24GiB; also backend=, bandwidth=936GB/s, "
+	  "link=, power=, max_buffer=, count=. May be repeated. This machine's own then count only with --device.",
+	  NULL, 0, 0 },
+	{ "free", 0, OPT_ENUM, "WHAT", offsetof(struct options, devices.free),
+	  "What memory counts as free: what is now, what is after berth's own runs are gone, or all.",
+	  devices_free_choices, 0, 0 },
+	{ "ram", 0, OPT_SIZE, "SIZE", offsetof(struct options, devices.ram),
+	  "Host memory that counts as free; without it what is available now.", NULL, 0, 0 },
+	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, devices.wake),
 	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
 	{ "timeout", 0, OPT_U32, "SECONDS", offsetof(struct options, timeout_s),
 	  "How long a server of models may stall; 20 without it.", NULL, 1, 3600 },
@@ -69,6 +79,7 @@ static const struct example examples[] = {
 	  "20 layers on the first GPU and 13 on the second." },
 	{ "berth plan --jobs matrix.jsonl | jq -r '[.model, .verdict] | @tsv'",
 	  "Check a whole matrix of models, devices and settings." },
+	{ "berth plan --gpu 'RTX 3090' --gpu 'RX 7900 XTX' model.gguf", "On two cards that are not here." },
 	{ "berth plan hf:ORG/REPO/FILE.gguf", "Before it is downloaded: only its header is read." },
 	{ "berth plan -o plan.json model.gguf && berth launch --plan plan.json", "Plan now, run so later." },
 	{ NULL, NULL },
@@ -104,63 +115,6 @@ static const struct cmd command = {
 	.see_also = "berth-probe(1), berth-launch(1)",
 };
 /* clang-format on */
-
-struct devices {
-	uint32_t n;
-	struct place places[PROBE_GPUS_MAX];
-	struct host_place host;
-};
-
-static int select_devices(struct devices *d, const struct report *r, const char *selector,
-			  struct err *e)
-{
-	uint32_t index[PROBE_GPUS_MAX];
-	int n = 0;
-
-	if (selector)
-		n = probe_select(r, selector, index, e);
-	if (n < 0)
-		return n;
-	d->n = places_from_report(r, index, (uint32_t)n, d->places, &d->host);
-	if (!selector)
-		d->n = places_drop_integrated(d->places, d->n);
-	if (d->n >= (uint32_t)n)
-		return 0;
-	for (int i = 0; i < n; i++) {
-		const struct gpu *g = &r->gpus[index[i]];
-
-		if (!gpu_can_compute(g))
-			return err_set(
-				e, -ENODEV,
-				"%s has no driver that a compute engine can use; 'berth probe' says more",
-				g->pci);
-	}
-	return 0;
-}
-
-static int find_devices(struct devices *d, const struct options *o, const struct log *log,
-			struct err *e)
-{
-	struct probe_opts po = { .wake = o->wake, .no_procs = true };
-	struct machine m;
-	struct report *r;
-	int rc = machine_open(&m, o->machine, e);
-
-	if (rc)
-		return rc;
-	rc = probe_collect(&m, &po, &r, e);
-	machine_close(&m);
-	if (rc)
-		return rc;
-	rc = select_devices(d, r, o->device, e);
-	for (uint32_t i = 0; rc == 0 && i < r->n_gpus; i++) {
-		if (!gpu_can_compute(&r->gpus[i]))
-			log_detail(log, "%s is not used: no driver that a compute engine can use",
-				   r->gpus[i].pci);
-	}
-	probe_free(r);
-	return rc;
-}
 
 static int read_wish(struct wish *w, const struct options *o)
 {
@@ -218,6 +172,8 @@ static int make_plan(struct plan *p, const char *path, const struct devices *d,
 		return rc;
 	rc = (carried ? plan_make : plan_decide)(p, m, d->places, d->n, &d->host, w, e);
 	model_close(m);
+	for (uint32_t i = 0; !rc && i < d->n_notes; i++)
+		plan_assume(p, "%s", d->notes[i]);
 	return rc == -EBADMSG ? err_at(e, rc, "%s", path) : rc;
 }
 
@@ -240,7 +196,7 @@ static int answer_jobs(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .margin = UINT64_MAX };
+	struct options o = { .margin = UINT64_MAX, .devices.ram = UINT64_MAX };
 	struct devices devices = { 0 };
 	struct plan plan;
 	struct wish wish;
@@ -269,10 +225,10 @@ int main(int argc, char **argv)
 
 	if (rc)
 		return rc;
-	rc = find_devices(&devices, &o, &log, &e);
+	rc = devices_find(&devices, &o.devices, &log, &e);
 	if (rc == 0)
 		rc = make_plan(&plan, argv[first], &devices, &wish, &o, &e);
-	if (rc == -ERANGE || (rc == -EINVAL && (o.split || o.device)))
+	if (rc == -ERANGE || (rc == -EINVAL && (o.split || o.devices.device || o.devices.gpus.n)))
 		return cmd_usage_error(&command, "%s", e.text);
 	if (rc)
 		return (int)err_report("plan", rc, &e);

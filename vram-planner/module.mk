@@ -22,6 +22,7 @@ vram-planner.lib := \
 	g_moe.c \
 	g_routed.c \
 	gguf.c \
+	gpus.c \
 	graph.c \
 	graph_bert.c \
 	graph_gemma3n.c \
@@ -66,4 +67,4 @@ vram-planner.lib := \
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan
-vram-planner.plan.src := main.c
+vram-planner.plan.src := devices.c main.c

@@ -2,6 +2,7 @@
 /* From the probe's facts to devices that the planner may use. */
 #include <string.h>
 
+#include "vram-planner/cards.h"
 #include "vram-planner/plan.h"
 
 /*
@@ -36,6 +37,25 @@ static struct fact free_of(const struct gpu *g)
 	return g->vram_free;
 }
 
+static struct fact known_or(const struct fact *f, uint64_t table)
+{
+	if (fact_known(f) || !table)
+		return *f;
+	return fact_of((int64_t)table, SRC_TABLE);
+}
+
+/* What decides speed: measured or reported where somebody knows, else from the table of cards. */
+static void fill_speeds(struct place *p, const struct gpu *g)
+{
+	uint64_t total = fact_known(&g->vram_total) ? (uint64_t)g->vram_total.v : 0;
+	const struct card *c = card_of_device(p->name, total);
+	const struct fact none = fact_unknown(WHY_NOT_EXPORTED);
+
+	p->bandwidth_bytes_s = known_or(&none, c ? c->bandwidth_gb_s * UINT64_C(1000000000) : 0);
+	p->link_bytes_s = known_or(&g->link.bytes_per_s, 0);
+	p->power_mw = known_or(&g->power_cap_mw, c ? c->power_w * UINT64_C(1000) : 0);
+}
+
 /*
  * What an integrated GPU reports as VRAM is the firmware's carve-out, while the engine gets that and a
  * good part of RAM: only the engine can say how much.
@@ -57,6 +77,7 @@ static void place_of(struct place *p, const struct gpu *g)
 	else if (fact_text_known(&g->device_name))
 		text_copy(p->name, sizeof(p->name), g->device_name.v);
 	text_copy(p->backend, sizeof(p->backend), backend_of(g));
+	fill_speeds(p, g);
 }
 
 static int64_t free_or_none(const struct place *p)

@@ -39,6 +39,11 @@ bool wish_split(struct wish *w, const char *s);
 struct place {
 	char pci[24], uuid[64], name[120], backend[16], engine_name[32];
 	struct fact total_bytes, free_bytes;
+	struct fact bandwidth_bytes_s; /* of its memory, peak */
+	struct fact link_bytes_s;      /* to the host's memory */
+	struct fact power_mw;          /* its limit */
+	struct fact max_buffer_bytes;  /* of one buffer; unknown: no limit is known */
+	bool hypothetical;             /* named by the user, not here */
 	bool integrated; /* it works in the host's memory: without the engine's word, nothing to judge */
 };
 

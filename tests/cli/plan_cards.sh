@@ -1,0 +1,76 @@
+# berth plan --gpu: cards of the market, and what counts as free.
+# shellcheck shell=sh
+. tests/lib.sh
+models=$PWD/$BUILD/tests/models/headers
+[ -d "$models" ] || skip "no model headers in $models: make test-programs unpacks them"
+
+# plan MACHINE ARGS...
+plan() {
+	dir=$(realpath "$(machine "$1")")
+	shift
+	(cd "$models" && exec "$BERTH" plan --machine "$dir" "$@")
+}
+
+# text NAME STATUS MACHINE ARGS...
+text() {
+	case_=$1 status=$2
+	shift 2
+	exits "$case_" "$status" plan "$@"
+	golden "plan-cards-$case_.txt" "$T/out"
+}
+
+# bad NAME PATTERN SPEC: a usage error that names it
+bad() {
+	exits "$1" 2 plan none --gpu "$3" llama-3.1-8b.gguf
+	one_sentence "$1: one sentence"
+	says "$1: the cause" "$2"
+}
+
+text one 0 none --gpu "RTX 3090" llama-3.1-8b.gguf
+text two 0 none --gpu 3090 --gpu "rx 7900 xtx" -c 65536 exaone-4-32b.gguf
+text own 0 none --gpu "my card,backend=cuda,memory=24GiB,bandwidth=1.2TB/s,link=14GB/s,power=300W" exaone-4-32b.gguf
+text count 0 none --gpu "A770 16GB,count=2" exaone-4-32b.gguf
+text overruled 1 none --gpu "RTX 3090,memory=12GiB,bandwidth=500" --ram 64GiB exaone-4-32b.gguf
+text with-a-real-one 0 nvidia2 --device 0000:61:00.0 --gpu "RTX 5090" --free total exaone-4-32b.gguf
+exits "json" 0 plan none --gpu "H100 80GB" --json llama-3.1-8b.gguf
+valid "a hypothetical GPU" plan "$T/out"
+
+# All of it free is never less than what is free now.
+exits "not now" 1 plan three -c 131072 exaone-4-32b.gguf
+run plan nvidia2 --free total --json llama-3.1-8b.gguf
+all=$(sed -n 's/^ *"free_bytes": \([0-9]*\),$/\1/p' "$T/out" | head -n 1)
+run plan nvidia2 --json llama-3.1-8b.gguf
+now=$(sed -n 's/^ *"free_bytes": \([0-9]*\),$/\1/p' "$T/out" | head -n 1)
+if [ "$all" -gt "$now" ]; then ok "total is more"; else fail "total is more" "$all, $now"; fi
+
+# A machine whose GPUs sleep is not looked at; nor is /sys or /dev of this one.
+if command -v strace >/dev/null; then
+	strace -f -o "$T/trace" -e trace=open,openat,openat2 "$BERTH" plan --gpu 3090 "$models/llama-3.1-8b.gguf" >"$T/out" 2>&1
+	if grep -qE '"/?(sys|dev)/' "$T/trace"; then
+		fail "no device is touched" "$(grep -E '"/?(sys|dev)/' "$T/trace" | head -n 3)"
+	else
+		ok "no device is touched"
+	fi
+fi
+
+# A plan for a GPU that is not here does not run on one that is.
+"$BUILD/tests/modelgen/modelgen" -o "$T/small.gguf"
+exits "as a file" 0 plan none --gpu 3090 -o "$T/plan.json" "$T/small.gguf"
+exits "nothing is launched on it" 6 "$BERTH" launch --plan "$T/plan.json" --prompt hi
+
+bad "unknown" "no card is known as 'Voodoo 2'" "Voodoo 2"
+bad "ambiguous" "RTX 4060 Ti 8GB (8 GiB), RTX 4060 Ti 16GB (16 GiB)" "4060 ti"
+bad "no memory of its own" "works in the host's memory" "Strix Halo"
+bad "empty" "empty" ""
+bad "an empty property" "empty" "3090,,memory=1GiB"
+bad "no pair" "KEY=VALUE" "3090,24GiB"
+bad "unknown property" "no property" "3090,colour=red"
+bad "no size" "no size" "3090,memory=much"
+bad "nothing" "no size" "3090,memory=0"
+bad "no rate" "no rate" "3090,bandwidth=fast"
+bad "no backend" "backend=metal" "3090,backend=metal"
+bad "no power" "no power" "3090,power=lots"
+bad "no count" "count=0" "3090,count=0"
+exits "sixty-five GPUs" 2 plan none --gpu 3090,count=16 --gpu 3090,count=16 --gpu 3090,count=16 --gpu 3090,count=16 --gpu 3090 llama-3.1-8b.gguf
+says "sixty-five GPUs: the cause" "more than 64"
+finish
