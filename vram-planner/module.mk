@@ -9,6 +9,7 @@ vram-planner.lib := \
 	build.c \
 	builders.c \
 	cards.c \
+	cache.c \
 	cost.c \
 	delta.c \
 	dense.c \
@@ -47,6 +48,7 @@ vram-planner.lib := \
 	oldfamilies.c \
 	oldrefusals.c \
 	per_layer.c \
+	placement.c \
 	places.c \
 	plan.c \
 	quants.c \
@@ -61,6 +63,7 @@ vram-planner.lib := \
 	source.c \
 	split.c \
 	states.c \
+	supports.c \
 	wish.c \
 
 # For models behind a URL; files need none of it.

@@ -16,14 +16,23 @@
 #include "vram-planner/home.h"
 #include "vram-planner/shape.h"
 
-/* Why a tensor is on the host; the kinds of host buffer follow from it (page-locked, plain, repacked). */
+/* Why a tensor is where it is. */
 enum fate {
-	FATE_DEVICE, /* it is not: on a device */
-	FATE_INPUT,  /* the input class: always there */
-	FATE_LAYER,  /* its layer, or the output, is on no device */
-	FATE_FORCED, /* an override: n_cpu_moe or -ot */
-	FATE_MOVED, /* its device cannot work on it: larger than max_buffer_bytes, or its product is */
+	FATE_DEVICE,  /* on the device of its unit */
+	FATE_INPUT,   /* on the host: the input class always is */
+	FATE_LAYER,   /* on the host: its layer, or the output, is on no device */
+	FATE_FORCED,  /* elsewhere by an override: n_cpu_moe or -ot */
+	FATE_MOVED,   /* on the host: its device cannot work on it */
 	FATE_SKIPPED, /* not loaded: prediction layers */
+};
+
+/* Buffers of the host. */
+enum host_kind {
+	HOST_PLAIN,  /* the processor's own; with mmap the mapped file */
+	HOST_PINNED, /* of the first device that has such a buffer, when it can work on the tensor */
+	HOST_AMX,    /* repacked into tiles */
+	HOST_REPACK, /* repacked for vector units */
+	HOST_KINDS
 };
 
 struct placement {
@@ -31,12 +40,15 @@ struct placement {
 	struct target devices[PLAN_DEVICES_MAX];
 	uint32_t first[PLAN_DEVICES_MAX], units[PLAN_DEVICES_MAX]; /* each device's run of units */
 	uint32_t n_host; /* the first units that are on no device; unit n_layer is the output */
+	int32_t pinned;  /* the device whose pinned buffer the host uses; -1: none */
 	bool overridden; /* tensors were forced elsewhere: no pipeline */
 	int8_t unit[LAYERS_MAX + 1];
-	int8_t output; /* home of what computes the logits: the tied copy, or output.weight */
-	bool copied;   /* the output is a copy of token_embd beside the one of the input */
-	int8_t *home;  /* owned; of each tensor of the model, by its index */
-	uint8_t *fate; /* owned; enum fate of each tensor */
+	int8_t output;       /* home of the matrix of logits: the tied copy's, or output.weight's */
+	bool copied;         /* the tied output is a second copy of token_embd */
+	uint8_t output_kind; /* enum host_kind of that copy, when it is on the host */
+	int8_t *home;        /* owned; of each tensor of the model, by its index (enum home) */
+	uint8_t *fate;       /* owned; enum fate of each tensor */
+	uint8_t *kind;       /* owned; enum host_kind of those on the host */
 };
 
 /*
@@ -59,13 +71,22 @@ int cache_home(const struct placement *p, const struct ask *a, uint32_t layer);
 /* What a tensor of `bytes` with rows of `row` numbers takes in a buffer of this backend. */
 uint64_t placed_bytes(const struct backend *b, uint32_t type, uint64_t row, uint64_t bytes);
 
-/* Weights and caches of each home. */
+/* Weights of each home, padded as its buffer does. */
 struct weights {
 	uint64_t device[PLAN_DEVICES_MAX];
-	uint64_t host[FATE_SKIPPED]; /* by fate; the copy of a tied output counts as FATE_LAYER */
+	uint64_t host[HOST_KINDS];
 };
 
 void placement_weights(const struct placement *p, const struct shape *s, struct weights *w);
+
+/* Whether a device of this kind can work on a weight as the engine tries it (supports.c). */
+bool target_supports(const struct target *d, const struct shape *s, const struct tensor *t,
+		     enum probe probe);
+
+/* The host's buffer for a weight, and what it takes there. */
+enum host_kind host_kind_of(const struct placement *p, const struct shape *s, const struct ask *a,
+			    const struct tensor *t, enum probe probe);
+uint64_t host_bytes(const struct placement *p, const struct tensor *t, enum host_kind kind);
 
 /*
  * Resolve the ask's overrides by name: fills forced[], one home for each tensor of the model. -EINVAL

@@ -13,14 +13,46 @@ static uint32_t *slot_at(const struct shape *s, uint32_t layer, enum slot slot, 
 	return &s->slots[((size_t)layer * SLOTS + slot) * PARTS + part];
 }
 
-static int misplaced(const struct tensor *t, const struct shape *s, struct err *e)
+static bool of_experts(enum slot slot)
 {
-	if (t->layer >= (int32_t)s->n_layer)
-		return err_set(e, -EBADMSG,
-			       "tensor '%.*s' belongs to layer %" PRId32 " of %" PRIu32,
-			       (int)t->name_len, t->name, t->layer, s->n_layer);
-	return err_set(e, -ENOTSUP, "berth does not know where the engine puts the tensor '%.*s'",
-		       (int)t->name_len, t->name);
+	return slot == SLOT_FFN_UP_EXPS || slot == SLOT_FFN_DOWN_EXPS ||
+	       slot == SLOT_FFN_GATE_EXPS || slot == SLOT_FFN_GATE_UP_EXPS;
+}
+
+/* Layers that decay by a product where others scan: LLM_TENSOR_SSM_A_NOSCAN, of the same name. */
+static bool multiplies(enum mixer state)
+{
+	return state == MIXER_DELTA || state == MIXER_KDA;
+}
+
+/* Note tensor i in its slot. false: no architecture has such a place. */
+static bool file_tensor(struct shape *s, const struct tensor *t, uint32_t i)
+{
+	struct role *r = &s->roles[i];
+	enum global global;
+	enum slot slot;
+	enum part part;
+
+	if (t->layer >= 0) {
+		*r = (struct role) { TENSOR_LAYER, PROBE_MUL_MAT, false };
+		if (!slot_find(t, &slot, &part))
+			return false;
+		r->probe = (uint8_t)slot_probe(slot, part);
+		if (slot == SLOT_SSM_A && multiplies(s->family->state))
+			r->probe = PROBE_MUL;
+		r->experts = of_experts(slot);
+		*slot_at(s, (uint32_t)t->layer, slot, part) = i + 1;
+		return true;
+	}
+	*r = (struct role) { TENSOR_OUTPUT, PROBE_MUL_MAT, false };
+	if (!global_find(t, &global, &part))
+		return false;
+	r->probe = (uint8_t)global_probe(global, part);
+	r->class = (uint8_t)global_class(global);
+	if (global == GLOBAL_TOKEN_EMBD_NORM && s->family->quirks & QUIRK_NORM_IS_OUTPUT)
+		r->class = TENSOR_OUTPUT;
+	s->globals[global][part] = i + 1;
+	return true;
 }
 
 int shape_tensors(struct shape *s, struct err *e)
@@ -28,20 +60,21 @@ int shape_tensors(struct shape *s, struct err *e)
 	uint32_t n = model_n_tensors(s->model);
 
 	s->slots = calloc((size_t)s->n_layer * SLOTS * PARTS, sizeof(*s->slots));
-	if (!s->slots)
+	s->roles = calloc(n ? n : 1, sizeof(*s->roles));
+	if (!s->slots || !s->roles)
 		return err_set(e, -ENOMEM, "no memory");
 	for (uint32_t i = 0; i < n; i++) {
 		const struct tensor *t = model_tensor(s->model, i);
-		enum global global;
-		enum slot slot;
-		enum part part;
 
-		if (t->layer >= 0 && t->layer < (int32_t)s->n_layer && slot_find(t, &slot, &part))
-			*slot_at(s, (uint32_t)t->layer, slot, part) = i + 1;
-		else if (t->layer < 0 && global_find(t, &global, &part))
-			s->globals[global][part] = i + 1;
-		else if (!s->unverified || t->layer >= (int32_t)s->n_layer)
-			return misplaced(t, s, e);
+		if (t->layer >= (int32_t)s->n_layer)
+			return err_set(e, -EBADMSG,
+				       "tensor '%.*s' belongs to layer %" PRId32 " of %" PRIu32,
+				       (int)t->name_len, t->name, t->layer, s->n_layer);
+		if (!file_tensor(s, t, i) && !s->unverified)
+			return err_set(
+				e, -ENOTSUP,
+				"berth does not know where the engine puts the tensor '%.*s'",
+				(int)t->name_len, t->name);
 	}
 	return 0;
 }
@@ -84,7 +117,9 @@ int shape_read_bound(struct shape *s, const struct model *m, struct err *e)
 void shape_fini(struct shape *s)
 {
 	free(s->slots);
+	free(s->roles);
 	s->slots = NULL;
+	s->roles = NULL;
 }
 
 const struct tensor *shape_part(const struct shape *s, uint32_t layer, enum slot slot,

@@ -79,6 +79,13 @@ struct layer {
 
 struct family; /* families.c */
 
+/* What a tensor is to the placement. */
+struct role {
+	uint8_t class; /* enum tensor_class */
+	uint8_t probe; /* enum probe */
+	bool experts;  /* of routed experts: n_cpu_moe keeps it on the host */
+};
+
 struct shape {
 	const struct family *family; /* NULL: unknown architecture (shape_read_bound) */
 	const struct model *model;   /* not owned */
@@ -155,6 +162,7 @@ struct shape {
 	/* --- tensors --- */
 	uint32_t *slots; /* owned; [layer][slot][part], index of the tensor + 1; see shape_part */
 	uint32_t globals[GLOBALS][PARTS];
+	struct role *roles; /* owned; of each tensor of the model, by its index */
 };
 
 /*

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Weights and caches against what the engine measured: tests/models/truth holds, for each model and
+ * backend, one configuration a line with the bytes of each buffer. Each of them must agree to the byte,
+ * on every row that the engine did not refuse.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "tests/unit/harness.h"
+#include "vram-planner/cache.h"
+
+#define LAVAPIPE_RANGE (UINT64_C(128) << 20) /* its maxStorageBufferRange */
+
+/* The measured backends, and the row of backends[] whose rules they follow. */
+static const struct {
+	const char *name, *backend;
+	uint64_t max_buffer_bytes;
+} measured[] = {
+	{ "sim", "cuda", 0 }, /* a simulated device with CUDA's rules */
+	{ "rpc", "rpc", 0 },
+	{ "vulkan", "vulkan", LAVAPIPE_RANGE },
+	{ "cpu", "cpu", 0 },
+};
+
+/* Names of the host's buffers in the truth, by kind. */
+static const struct {
+	const char *name;
+	enum host_kind kind;
+} host_buffers[] = {
+	{ "CPU", HOST_PLAIN }, { "SIM_Host", HOST_PINNED },   { "Vulkan_Host", HOST_PINNED },
+	{ "AMX", HOST_AMX },   { "CPU_REPACK", HOST_REPACK },
+};
+
+struct count {
+	uint32_t rows, compared, wrong, refused;
+};
+
+static int64_t job_int(const json_t *job, const char *key, int64_t fallback)
+{
+	const char *s = json_string_value(json_object_get(job, key));
+
+	return s ? strtoll(s, NULL, 10) : fallback;
+}
+
+static const char *job_text(const json_t *job, const char *key, const char *fallback)
+{
+	const char *s = json_string_value(json_object_get(job, key));
+
+	return s ? s : fallback;
+}
+
+static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
+{
+	char list[256], *at = list, *share;
+	struct err e;
+
+	ask_default(a);
+	a->n_ctx = (uint32_t)job_int(job, "c", 0);
+	a->n_batch = (uint32_t)job_int(job, "b", 2048);
+	a->n_ubatch = (uint32_t)job_int(job, "ub", 512);
+	a->n_seq = (uint32_t)job_int(job, "np", 1);
+	a->n_outputs = (uint32_t)job_int(job, "nout", 0);
+	a->n_rs_seq = (uint32_t)job_int(job, "nrs", 0);
+	a->unified = job_int(job, "kvu", 0) != 0;
+	a->swa_full = job_int(job, "swafull", 0) != 0;
+	a->cache_on_host = job_int(job, "kvo", 1) == 0;
+	a->flash_attn = strcmp(job_text(job, "fa", "auto"), "off") != 0;
+	a->mtp = job_int(job, "mtp", 0) != 0;
+	a->extra_buffers = job_int(job, "xb", 0) != 0;
+	a->n_gpu_layers = (uint32_t)job_int(job, "ngl", 99);
+	a->n_cpu_moe = (uint32_t)job_int(job, "ncmoe", 0);
+	snprintf(list, sizeof(list), "%s", job_text(job, "ts", "1"));
+	for (uint32_t i = 0; i < PLAN_DEVICES_MAX && (share = strsep(&at, ",")); i++)
+		a->split[i] = strtof(share, NULL);
+	assert_true(quant_from_name(job_text(job, "ctk", "f16"), &a->type_k));
+	assert_true(quant_from_name(job_text(job, "ctv", "f16"), &a->type_v));
+	assert_int_equal(ask_settle(a, s->n_ctx_train, s->causal, &e), 0);
+}
+
+struct row {
+	const json_t *job, *buft;
+	const char *model, *measured;
+};
+
+/* A device's buffer has a name of its own on RPC; a host's is listed by its name. */
+static int64_t part_of(const struct row *r, const char *buffer, const char *part)
+{
+	const char *name;
+	json_t *b;
+
+	json_object_foreach((json_t *)(uintptr_t)r->buft, name, b)
+	{
+		const char *dev = json_string_value(json_object_get(b, "dev"));
+
+		if (strcmp(name, buffer) == 0 ||
+		    (dev && strcmp(dev, buffer) == 0 && strncmp(name, "RPC", 3) == 0))
+			return json_integer_value(json_object_get(b, part));
+	}
+	return 0;
+}
+
+static bool agrees(struct count *n, const struct row *r, const char *buffer, const char *part,
+		   uint64_t planned)
+{
+	int64_t found = part_of(r, buffer, part);
+
+	if (found == (int64_t)planned)
+		return true;
+	if (n->wrong++ < 400) {
+		char *job = json_dumps(r->job, JSON_COMPACT);
+
+		printf("%s %s %s %s: measured %" PRId64 ", planned %" PRIu64 " (%+" PRId64 ") %s\n",
+		       r->model, r->measured, buffer, part, found, planned,
+		       (int64_t)planned - found, job);
+		free(job);
+	}
+	return false;
+}
+
+/* A kind of host buffer has one name on each backend; the truth lists it only where it was made. */
+static bool host_agrees(struct count *n, const struct row *r, const struct weights *w)
+{
+	bool fine = true;
+	uint64_t planned = 0, found = 0;
+
+	for (size_t i = 0; i < COUNT(host_buffers); i++) {
+		const char *name = host_buffers[i].name;
+
+		if (!json_object_get(r->buft, name))
+			continue;
+		found += w->host[host_buffers[i].kind];
+		fine &= agrees(n, r, name, "model", w->host[host_buffers[i].kind]);
+	}
+	for (int k = 0; k < HOST_KINDS; k++)
+		planned += w->host[k];
+	if (found != planned) /* something is planned in a buffer that was not made */
+		fine = agrees(n, r, "the host", "model", planned - found);
+	return fine;
+}
+
+static bool compare_row(struct count *n, const struct row *r, const struct shape *s,
+			const struct ask *a, size_t m, struct placement *p)
+{
+	struct target targets[PLAN_DEVICES_MAX];
+	char devices[PLAN_DEVICES_MAX][24], list[256], *at = list, *name;
+	struct weights w;
+	struct caches c;
+	struct err e = { 0 };
+	uint32_t n_devices = 0;
+	bool fine = true;
+
+	snprintf(list, sizeof(list), "%s", job_text(r->job, "dev", "none"));
+	while (strcmp(list, "none") != 0 && (name = strsep(&at, ","))) {
+		targets[n_devices] =
+			(struct target) { .backend = backend_find(measured[m].backend),
+					  .max_buffer_bytes = measured[m].max_buffer_bytes };
+		snprintf(devices[n_devices++], sizeof(devices[0]), "%s", name);
+	}
+	assert_int_equal(placement_make(p, s, a, targets, n_devices, NULL, &e), 0);
+	placement_weights(p, s, &w);
+	caches_sum(p, s, a, &c);
+	for (uint32_t i = 0; i < n_devices; i++) {
+		fine &= agrees(n, r, devices[i], "model", w.device[i]);
+		fine &= agrees(n, r, devices[i], "context", c.device[i]);
+	}
+	fine &= agrees(n, r, "CPU", "context", c.host);
+	return fine & host_agrees(n, r, &w);
+}
+
+static const char *models_dir(void)
+{
+	static char dir[512];
+	const char *build = getenv("BUILD");
+
+	snprintf(dir, sizeof(dir), "%s/tests/models", build ? build : "build");
+	return dir;
+}
+
+static void compare_file(struct count *n, const struct shape *s, const char *name, size_t m)
+{
+	struct placement p = { 0 };
+	char path[700], *line = NULL;
+	size_t size = 0;
+
+	snprintf(path, sizeof(path), "%s/truth/%s.%s.jsonl", models_dir(), name, measured[m].name);
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		fail_msg("no truth %s", path);
+	while (getline(&line, &size, f) > 0) {
+		json_t *o = json_loads(line, 0, NULL);
+		struct row r = { json_object_get(o, "job"), json_object_get(o, "buft"), name,
+				 measured[m].name };
+		struct ask a;
+
+		assert_non_null(o);
+		n->rows++;
+		if (json_object_get(o, "error") || json_object_size(r.buft) == 0) {
+			n->refused++;
+		} else {
+			read_ask(&a, r.job, s);
+			n->compared += compare_row(n, &r, s, &a, m, &p);
+		}
+		json_decref(o);
+	}
+	placement_fini(&p);
+	free(line);
+	fclose(f);
+}
+
+static void test_truth(void **state)
+{
+	struct count n = { 0 };
+	char path[700];
+	json_t *all, *entry;
+	size_t i;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/truth/catalog.json", models_dir());
+	all = json_load_file(path, 0, NULL);
+	assert_non_null(all);
+	json_array_foreach(all, i, entry)
+	{
+		const char *name = json_string_value(json_object_get(entry, "name"));
+		static struct shape s;
+		struct model *m = NULL;
+		struct err e = { 0 };
+
+		snprintf(path, sizeof(path), "%s/headers/%s.gguf", models_dir(), name);
+		if (model_open(&m, path, &e) || shape_read(&s, m, &e))
+			fail_msg("%s: %s", name, e.text);
+		for (size_t k = 0; k < COUNT(measured); k++)
+			compare_file(&n, &s, name, k);
+		shape_fini(&s);
+		model_close(m);
+	}
+	printf("%u rows: %u agree to the byte, %u buffers differ, the engine refused %u\n", n.rows,
+	       n.compared, n.wrong, n.refused);
+	assert_int_equal(n.wrong, 0);
+	assert_true(n.compared >= 6000); /* that rows do not vanish from the comparison */
+	json_decref(all);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_truth) };
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
