@@ -141,11 +141,12 @@ int b_embed(struct build *b)
 
 int b_embed_scaled(struct build *b)
 {
+	struct graph *g = b->g;
 	int x = b_embed(b);
 
 	if (b->engine->scales_rows)
-		return g_mul(b->g, x, g_input(b->g, GT_F32, 1, b->n_tokens, 1, 1));
-	return g_scale(b->g, x);
+		return g_expand(g, g_mul(g, x, g_input(g, GT_F32, 1, b->n_tokens, 1, 1)));
+	return g_scale(g, x);
 }
 
 /* --- small blocks --- */

@@ -26,13 +26,15 @@ int b_delta_rule(struct build *b, const struct delta *d, int cache)
 {
 	struct graph *g = b->g;
 	int64_t head = g_ne(g, d->v, 0), heads = g_ne(g, d->v, 1), tokens = g_ne(g, d->v, 2);
-	int64_t rows = heads * b->n_seqs * b_snapshots_kept(b);
+	int64_t states = b->n_seqs * b_snapshots_kept(b);
 	uint64_t row = g_row_bytes(g, GT_F32, head);
 	int all = g_gated_delta_net(g, d->q, d->k, d->v, d->gate, d->beta, d->state,
 				    b_snapshots(b));
 
 	/* Behind the result, in the same memory, lie the states. */
-	b_state_store(b, cache, g_view_3d(g, all, head, head, rows, row, row * (uint64_t)head));
+	b_state_store(b, cache,
+		      g_view_4d(g, all, head, head, heads, states, row, row * (uint64_t)head,
+				row * (uint64_t)head * (uint64_t)heads));
 	return g_view_4d(g, all, head, heads, tokens, b->n_seqs, row, row * (uint64_t)heads,
 			 row * (uint64_t)heads * (uint64_t)tokens);
 }

@@ -23,29 +23,46 @@ static int part(struct build *b, int qkv, int64_t n)
 	return g_cont(b->g, g_view_2d(b->g, qkv, n, b->n_tokens, g_nb(b->g, qkv, 1)));
 }
 
+/* `n` heads. */
+static int heads(struct build *b, int il, int x, uint32_t n)
+{
+	return g_reshape_3d(b->g, x, b->s->layers[il].head_k, n, b->n_tokens);
+}
+
+/* Keys and values of a layer with a cache of its own; without a matrix, values are the keys. */
+static void project_kv(struct build *b, int il, int x, int fused, struct qkv *p)
+{
+	const struct layer *l = &b->s->layers[il];
+	int64_t n = (int64_t)l->head_k * l->n_head_kv;
+	int k, v;
+
+	if (fused) {
+		k = part(b, fused, n);
+		v = part(b, fused, n);
+	} else {
+		k = v = b_mm(b, il, SLOT_ATTN_K, x);
+		if (shape_weight(b->s, (uint32_t)il, SLOT_ATTN_V))
+			v = b_mm(b, il, SLOT_ATTN_V, x);
+	}
+	p->k = heads(b, il, k, l->n_head_kv);
+	p->v = heads(b, il, v, l->n_head_kv);
+}
+
 static struct qkv project(struct build *b, int il, int x)
 {
 	const struct layer *l = &b->s->layers[il];
-	int64_t head = l->head_k, n_q = head * l->n_head, n_kv = head * l->n_head_kv;
-	bool own = l->cache == il;
+	int fused = G_NONE, q;
 	struct qkv p = { 0 };
 
 	if (shape_weight(b->s, (uint32_t)il, SLOT_ATTN_QKV)) {
-		int all = b_mm(b, il, SLOT_ATTN_QKV, x);
-
-		p.q = part(b, all, n_q);
-		p.k = own ? part(b, all, n_kv) : G_NONE;
-		p.v = own ? part(b, all, n_kv) : G_NONE;
+		fused = b_mm(b, il, SLOT_ATTN_QKV, x);
+		q = part(b, fused, (int64_t)l->head_k * l->n_head);
 	} else {
-		p.q = b_mm(b, il, SLOT_ATTN_Q, x);
-		p.k = own ? b_mm(b, il, SLOT_ATTN_K, x) : G_NONE;
-		p.v = own ? b_mm(b, il, SLOT_ATTN_V, x) : G_NONE;
-		if (!p.v)
-			p.v = p.k;
+		q = b_mm(b, il, SLOT_ATTN_Q, x);
 	}
-	p.q = g_reshape_3d(b->g, p.q, head, l->n_head, b->n_tokens);
-	p.k = g_reshape_3d(b->g, p.k, head, l->n_head_kv, b->n_tokens);
-	p.v = g_reshape_3d(b->g, p.v, head, l->n_head_kv, b->n_tokens);
+	p.q = heads(b, il, q, l->n_head);
+	if (l->cache == il)
+		project_kv(b, il, x, fused, &p);
 	return p;
 }
 
