@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "vram-planner/backend.h"
+#include "vram-planner/graph.h"
 
 #define MIB (UINT64_C(1) << 20)
 
@@ -26,16 +27,17 @@ static const struct backend backends[] = {
 	{ .name = "cpu", .alignment = 32, .row_types = ROWS_ALL,
 	  .source = "ggml-cpu.c, TENSOR_ALIGNMENT" },
 	{ .name = "cuda", .alignment = 128, .host_alignment = 64, .row_types = ROWS_PLAIN | ROWS_SMALL,
-	  .pads_rows = true, .stages_kv = true, .copies_inputs = true, .offloads_ops = true,
+	  .ops = OPS_CUDA, .pads_rows = true, .stages_kv = true, .copies_inputs = true, .offloads_ops = true,
 	  .overhead_bytes = 512 * MIB,
 	  .source = "ggml-cuda.cu, ggml_backend_cuda_buffer_type_get_{alignment,alloc_size}; "
 		    "MATRIX_ROW_PADDING; rows and pinned memory as measured with 0.7.0" },
 	{ .name = "rocm", .alignment = 128, .host_alignment = 64, .row_types = ROWS_PLAIN | ROWS_SMALL,
-	  .pads_rows = true, .stages_kv = true, .copies_inputs = true, .offloads_ops = true,
+	  .ops = OPS_CUDA, .pads_rows = true, .stages_kv = true, .copies_inputs = true, .offloads_ops = true,
 	  .overhead_bytes = 512 * MIB,
 	  .source = "the CUDA backend compiled by HIP; overhead not measured, as CUDA" },
 	{ .name = "vulkan", .alignment = 16, .host_alignment = 64,
 	  .row_types = ROWS_PLAIN | ROWS_SMALL | ROWS_K | ROWS_IQ | ROWS_NEW, .scans_wide = true,
+	  .lacks = UINT64_C(1) << OP_HC_COMB,
 	  .copies_inputs = true, .offloads_ops = true, .overhead_bytes = 128 * MIB,
 	  .source = "ggml-vulkan.cpp; minStorageBufferOffsetAlignment as measured on lavapipe, and as on "
 		    "NVIDIA: a driver's 64 adds at most 48 bytes a tensor" },

@@ -238,6 +238,15 @@ int g_placed(struct graph *g, uint32_t type, const int64_t ne[G_DIMS], int home,
 	return a;
 }
 
+int g_copy_layout(struct graph *g, int a)
+{
+	int v = g_view(g, a);
+
+	if (v)
+		g->nodes[v].view_src = G_NONE;
+	return v;
+}
+
 int g_set_output(struct graph *g, int a)
 {
 	if (a)

@@ -195,6 +195,7 @@ int g_input(struct graph *g, uint32_t type, int64_t ne0, int64_t ne1, int64_t ne
 
 /* In memory that exists already: a weight (flag GF_WEIGHT) or a cache (no flag). */
 int g_placed(struct graph *g, uint32_t type, const int64_t ne[G_DIMS], int home, unsigned flags);
+int g_copy_layout(struct graph *g, int a); /* a new leaf of a's type, shape and strides */
 int g_set_output(struct graph *g, int a);
 
 /*

@@ -8,8 +8,9 @@ vram-planner.lib := \
 	bill.c \
 	build.c \
 	builders.c \
-	cards.c \
 	cache.c \
+	cards.c \
+	compute.c \
 	cost.c \
 	delta.c \
 	dense.c \
@@ -22,6 +23,7 @@ vram-planner.lib := \
 	g_mla.c \
 	g_moe.c \
 	g_routed.c \
+	galloc.c \
 	gguf.c \
 	gpus.c \
 	graph.c \
@@ -29,13 +31,13 @@ vram-planner.lib := \
 	graph_gemma3n.c \
 	graph_gemma4.c \
 	graph_kimi.c \
-	graph_ops.c \
-	graph_qwen3next.c \
 	graph_lfm2.c \
 	graph_mamba.c \
 	graph_nemotron_h.c \
 	graph_ops.c \
+	graph_qwen3next.c \
 	graph_rwkv7.c \
+	gsched.c \
 	header_cache.c \
 	http.c \
 	job.c \
@@ -59,6 +61,7 @@ vram-planner.lib := \
 	shape_check.c \
 	shape_keys.c \
 	shape_layers.c \
+	side.c \
 	slots.c \
 	source.c \
 	split.c \

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * On which side each node of a graph runs, what is copied between sides, and in which order it is all
+ * allocated: the engine's scheduler. The last side is the processor; the others are devices, by index.
+ */
+#ifndef BERTH_GSCHED_H
+#define BERTH_GSCHED_H
+
+#include <stddef.h>
+
+#include "vram-planner/galloc.h"
+
+struct sched {
+	/* Set by the caller. */
+	struct side *sides;
+	uint32_t n_sides;
+	uint32_t n_copies;       /* of every input: more than 1 in a pipeline */
+	bool offloads;           /* large batches of host layers go to a device */
+	bool pins;               /* the engine's own wishes for single nodes count (g_pin_layer) */
+	const int8_t *unit_home; /* of each layer, for pins */
+
+	/* Answers. */
+	struct laid laid;
+	uint32_t n_splits;
+	const char *fault; /* the engine would abort */
+
+	/* Scratch memory. */
+	int8_t *side;    /* of each node; -1 */
+	int32_t *copies; /* [node][side]: the first of n_copies nodes; 0 */
+	size_t cap_copies, cap_steps, cap_leaves;
+	int32_t *graph_inputs; /* inputs that have copies on their own side */
+	uint32_t n_graph_inputs;
+	int32_t *inputs; /* what enters each split, and the split's side */
+	int8_t *input_sides;
+	uint32_t n_inputs, cap_inputs;
+};
+
+/*
+ * Schedule. The graph is changed: operands from other sides become copies. 0; -ENOMEM; -ENOTSUP with
+ * s->fault when the engine would abort.
+ */
+int sched_graph(struct sched *s, struct graph *g);
+void sched_fini(struct sched *s);
+
+#endif
