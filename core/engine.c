@@ -289,7 +289,10 @@ static enum failure load_model(struct engine *g, const struct engine_load *how, 
 	if (names.rows[0].pattern)
 		mp.tensor_buft_overrides = names.rows;
 	mp.load_mtp = plan->flags.load_mtp;
-	mp.load_mode = LLAMA_LOAD_MODE_MMAP;
+	mp.load_mode = how->measure ? LLAMA_LOAD_MODE_NONE : LLAMA_LOAD_MODE_MMAP;
+	mp.no_alloc = how->measure;
+	if (how->measure)
+		mp.use_extra_bufts = false;
 	mp.progress_callback = on_progress;
 	mp.progress_callback_user_data = &p;
 	g->model = llama_model_load_from_file(plan->model_path, mp);
@@ -358,10 +361,12 @@ static enum failure make_context(struct engine *g, const struct engine_load *how
 	/* The library's default is whole contexts. */
 	cp.swa_full = f->swa_full;
 	cp.offload_kqv = !f->no_kv_offload;
+	cp.embeddings = f->embeddings;
 	g->context = llama_init_from_model(g->model, cp);
 	if (!g->context)
 		return failed(g, FAILURE_CONTEXT, "the engine could not make a context", e);
-	make_pool(g, how->threads);
+	if (!how->measure)
+		make_pool(g, how->threads);
 	return FAILURE_NONE;
 }
 
@@ -378,6 +383,11 @@ enum failure engine_load(struct engine *g, const struct engine_load *how, bool *
 	if (f == FAILURE_NONE)
 		calm(g);
 	return f;
+}
+
+uint64_t engine_weights_bytes(const struct engine *g)
+{
+	return llama_model_size(g->model);
 }
 
 const struct enginelog *engine_log(const struct engine *g)

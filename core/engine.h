@@ -41,6 +41,12 @@ struct engine_load {
 	const struct plan *plan;
 	const uint32_t *index; /* the engine's device for each device of the plan */
 	uint32_t threads;
+	/*
+	 * Allocate nothing and read no weights: the log then has the sizes that a run would have, but
+	 * those of weights. The CPU's own forms of weights (AMX, repacked) are left out: their sizes
+	 * are not known before they are made.
+	 */
+	bool measure;
 	/* Called now and then with 0..1; false stops the load (FAILURE_NONE, *stopped). */
 	bool (*progress)(void *arg, float part);
 	void *arg;
@@ -49,6 +55,9 @@ struct engine_load {
 /* Load the model and make the context, exactly as the plan says. */
 enum failure engine_load(struct engine *g, const struct engine_load *how, bool *stopped,
 			 struct err *e);
+
+/* Of all tensors that the engine would load, as stored. */
+uint64_t engine_weights_bytes(const struct engine *g);
 
 const struct enginelog *engine_log(const struct engine *g);
 uint32_t engine_n_ctx(const struct engine *g); /* tokens one sequence may have */

@@ -102,7 +102,8 @@ static void start_line(struct enginelog *l, const char *line)
 	if (strncmp(line, sign, sizeof(sign) - 1) != 0)
 		return;
 	memset(l->layers, 0, sizeof(l->layers));
-	l->n_layers = l->n_buffers = l->n_left_out = 0;
+	l->n_layers = l->n_buffers = l->n_left_out = l->n_caches = 0;
+	l->cache_bytes = 0;
 }
 
 /* "load_tensors: layer   3 assigned to device CUDA0, is_swa = 0" */
@@ -153,6 +154,30 @@ static void buffer_line(struct enginelog *l, const char *line)
 	l->buffers[l->n_buffers++] = b;
 }
 
+/*
+ * "llama_kv_cache: size =  256.00 MiB (  2048 cells, ...", "llama_memory_recurrent: size = ...", and
+ * of DeepSeek V4's states "llama_dsv4_comp_state: csa ratio = 4, ..., size =    1.00 MiB"
+ */
+static void cache_line(struct enginelog *l, const char *line)
+{
+	static const char sign[] = "size = ", later[] = ", size = ";
+	const char *s = strstr(line, ": "), *at;
+	uint64_t bytes;
+
+	if (strncmp(line, "llama_", 6) != 0 || !s)
+		return;
+	s += 2;
+	if (strncmp(s, sign, sizeof(sign) - 1) == 0)
+		at = s + sizeof(sign) - 1;
+	else if ((at = strstr(s, later)) != NULL)
+		at += sizeof(later) - 1;
+	/* "creating SWA KV cache, size = 1024 cells" is no size */
+	if (!at || !mebibytes(at, &bytes) ||
+	    __builtin_add_overflow(l->cache_bytes, bytes, &l->cache_bytes))
+		return;
+	l->n_caches++;
+}
+
 static void error_line(struct enginelog *l, const char *line)
 {
 	for (size_t i = 0; i < sizeof(no_memory_words) / sizeof(no_memory_words[0]); i++)
@@ -172,6 +197,7 @@ static void end_line(struct enginelog *l)
 	start_line(l, l->line);
 	layer_line(l, l->line);
 	buffer_line(l, l->line);
+	cache_line(l, l->line);
 	l->len = 0;
 	l->line_is_error = false;
 }

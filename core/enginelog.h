@@ -8,7 +8,8 @@
  * model's file, which may hold lines made to look like the engine's.
  *
  * Sizes are printed by the engine with two decimals of a MiB, so each is off by at most
- * ENGINELOG_ROUNDING bytes.
+ * ENGINELOG_ROUNDING bytes. When it measures without allocating, weights and caches have buffers of
+ * 0.00 MiB, but the totals of the caches are the real ones.
  */
 #ifndef BERTH_CORE_ENGINELOG_H
 #define BERTH_CORE_ENGINELOG_H
@@ -43,6 +44,8 @@ struct enginelog {
 	uint32_t n_buffers;
 	struct engine_buffer buffers[ENGINELOG_BUFFERS_MAX];
 	uint32_t n_left_out;  /* layers and buffers beyond the tables */
+	uint64_t cache_bytes; /* of all caches and states together, by their own totals */
+	uint32_t n_caches;    /* totals in that sum; each is off by ENGINELOG_ROUNDING */
 	bool no_memory;       /* a line said that memory could not be had */
 	char error[320];      /* the first error line since enginelog_calm, cleaned */
 	char last_error[320]; /* the last one */

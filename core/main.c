@@ -19,6 +19,7 @@
 #include "core/control.h"
 #include "core/engine.h"
 #include "core/generate.h"
+#include "core/measure.h"
 #include "core/page.h"
 
 #define THREADS_MAX 512 /* the engine's own limit (GGML_MAX_N_THREADS) */
@@ -26,9 +27,12 @@
 struct options {
 	const char *plan, *prompt, *telemetry, *temperature;
 	uint32_t max_tokens, seed, control_fd, threads;
-	bool list_devices, json;
+	bool list_devices, json, measure;
 	int quiet, verbose;
 };
+
+/* Of what --measure may write to: the engine's tables, a vocabulary, recurrent states. */
+#define MEASURE_LIMIT (UINT64_C(8) << 30)
 
 #define ROW(member) offsetof(struct options, member)
 
@@ -54,6 +58,9 @@ static const struct opt opts[] = {
 	  .help = "List the engine's devices with their PCI addresses, and stop." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
 	  .help = "With --list-devices: as JSON." },
+	{ .name = "measure", .kind = OPT_FLAG, .offset = ROW(measure),
+	  .help = "Do not run the plan: print, as JSON, what the engine would allocate for it. Whether the "
+		  "plan fits does not matter, and the model's file needs its header only." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "Say less." },
 	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose),
 	  .help = "Show the engine's own log; twice: all of it." },
@@ -135,7 +142,7 @@ static int prepare(struct run *r, struct err *e)
 		return err_set(e, -errno, "standard output cannot be used: %s", strerror(errno));
 	if (r->o.plan) {
 		rc = plan_read(&r->plan, r->o.plan, e);
-		if (rc == 0)
+		if (rc == 0 && !r->o.measure)
 			rc = plan_runnable(&r->plan, e);
 		if (rc)
 			return rc;
@@ -233,7 +240,11 @@ static bool on_progress(void *arg, float part)
 
 static enum failure load(struct run *r, struct err *e)
 {
-	struct engine_load how = { &r->plan, r->index, r->threads, on_progress, r };
+	struct engine_load how = { .plan = &r->plan,
+				   .index = r->index,
+				   .threads = r->threads,
+				   .progress = on_progress,
+				   .arg = r };
 	enum failure f;
 	bool stopped;
 
@@ -350,6 +361,51 @@ static int parse_temperature(struct run *r)
 	return 0;
 }
 
+/* In the child of measure(): everything that may end it. */
+static void ask_engine(void *arg, struct measure *out)
+{
+	struct run *r = arg;
+	struct engine_load how = {
+		.plan = &r->plan, .index = r->index, .threads = 1, .measure = true
+	};
+	struct err e = { 0 };
+	bool stopped;
+	enum failure f = open_engine(r, &e);
+
+	if (f == FAILURE_NONE && device_match(&r->plan, r->devices, r->n_devices, r->index, &e))
+		f = FAILURE_DEVICE;
+	if (f == FAILURE_NONE)
+		f = engine_load(r->engine, &how, &stopped, &e);
+	if (f) {
+		out->end = f == FAILURE_OOM      ? MEASURE_NO_MEMORY
+			   : f == FAILURE_DEVICE ? MEASURE_NO_DEVICE
+						 : MEASURE_REFUSED;
+		text_copy(out->why, sizeof(out->why), e.text);
+		return;
+	}
+	const struct enginelog *l = engine_log(r->engine);
+
+	account_make(&out->account, l, r->devices, r->index, r->plan.n_devices);
+	out->n_ctx_seq = engine_n_ctx(r->engine);
+	out->weights_bytes = engine_weights_bytes(r->engine);
+	out->cache_bytes = l->cache_bytes;
+	out->cache_rounding_bytes = (uint64_t)l->n_caches * ENGINELOG_ROUNDING;
+}
+
+static int measure(struct run *r, struct err *e)
+{
+	struct measure m;
+	int rc = measure_in_child(ask_engine, r, MEASURE_LIMIT, r->o.verbose > 0, &m, e);
+
+	if (rc)
+		return (int)err_report("core", rc, e);
+	json_t *o = measure_to_json(&m, engine_version());
+
+	rc = json_print(o, r->out);
+	json_decref(o);
+	return rc ? EXIT_ENV : EXIT_YES;
+}
+
 static int run(struct run *r, struct err *e)
 {
 	int rc = control_init(&r->control, r->o.control_fd ? (int)r->o.control_fd : -1, e);
@@ -360,6 +416,8 @@ static int run(struct run *r, struct err *e)
 		control_send(&r->control, event_failed(FAILURE_PLAN, e->text));
 		return r->control.fd >= 0 ? (int)err_exit(rc) : (int)err_report("core", rc, e);
 	}
+	if (r->o.measure)
+		return measure(r, e);
 	r->threads = r->o.threads ? r->o.threads : count_threads();
 	if (!r->o.list_devices)
 		return finish(r, carry_out(r, e), e);
@@ -388,6 +446,8 @@ int main(int argc, char **argv)
 				       argv[first]);
 	if (!r->o.plan == !r->o.list_devices)
 		return cmd_usage_error(&command, "give --plan FILE or --list-devices");
+	if (r->o.measure && (r->o.list_devices || r->o.prompt || r->o.control_fd))
+		return cmd_usage_error(&command, "--measure goes with --plan alone");
 	rc = parse_temperature(r);
 	if (rc)
 		return rc;
@@ -396,7 +456,7 @@ int main(int argc, char **argv)
 	engine_close(r->engine);
 	page_close(&r->page);
 	control_fini(&r->control);
-	if (r->out && fclose(r->out) != 0 && rc == EXIT_YES && r->o.list_devices)
+	if (r->out && fclose(r->out) != 0 && rc == EXIT_YES && (r->o.list_devices || r->o.measure))
 		rc = EXIT_ENV;
 	return rc;
 }

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The core's pure parts: matching devices, adding up the account, events, whole characters. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/account.h"
 #include "core/device.h"
 #include "core/event.h"
+#include "core/measure.h"
 #include "core/utf8.h"
 #include "tests/unit/harness.h"
 
@@ -202,13 +205,69 @@ static void events(void **state)
 	assert_int_equal(failure_exit(FAILURE_OOM), EXIT_ENGINE);
 }
 
+/* What a child of measure_in_child() does; `arg` says which. */
+static void behave(void *arg, struct measure *out)
+{
+	void *volatile much;
+
+	switch (*(const int *)arg) {
+	case 0:
+		out->cache_bytes = 42;
+		return;
+	case 1:
+		fprintf(stderr, "load\n./src/x.c:17: ASSERT(n > \xff) failed\n\n");
+		abort();
+	case 2:
+		_exit(3);
+	case 3:
+		if (!(much = malloc(UINT64_C(512) << 20)) || MEASURE_UNLIMITED)
+			fprintf(stderr, "std::bad_alloc\n");
+		abort();
+	default:
+		out->end = MEASURE_REFUSED;
+		strcpy(out->why, "no such model");
+	}
+}
+
+static void children(void **state)
+{
+	static const struct {
+		enum measure_end end;
+		const char *why, *name;
+	} rows[] = {
+		{ MEASURE_DONE, "", "measured" },
+		{ MEASURE_ABORTED, "./src/x.c:17: ASSERT(n > ?) failed", "aborted" },
+		{ MEASURE_ABORTED, "it ended without a word", "aborted" },
+		{ MEASURE_NO_MEMORY, "std::bad_alloc", "no memory" },
+		{ MEASURE_REFUSED, "no such model", "refused" },
+	};
+
+	(void)state;
+	for (int i = 0; i < (int)COUNT(rows); i++) {
+		struct measure m;
+		struct err e = { 0 };
+
+		assert_int_equal(measure_in_child(behave, &i, UINT64_C(256) << 20, false, &m, &e),
+				 0);
+		assert_int_equal(m.end, rows[i].end);
+		assert_string_equal(m.why, rows[i].why);
+		json_t *o = measure_to_json(&m, "x");
+
+		assert_string_equal(json_string_value(json_object_get(o, "end")), rows[i].name);
+		assert_int_equal(json_object_get(o, "devices") != NULL, i == 0);
+		if (i == 0)
+			assert_int_equal(json_integer_value(json_object_get(o, "kv_bytes")), 42);
+		json_decref(o);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(match),    cmocka_unit_test(addresses),
 		cmocka_unit_test(runnable), cmocka_unit_test(account),
 		cmocka_unit_test(other),    cmocka_unit_test(characters),
-		cmocka_unit_test(events),
+		cmocka_unit_test(events),   cmocka_unit_test(children),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

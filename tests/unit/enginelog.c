@@ -216,6 +216,39 @@ static void limits(void **state)
 	free(l);
 }
 
+/* Totals of caches, as each kind of memory prints its own; whatever else has a "size" is none. */
+static void caches(void **state)
+{
+	static const char *const lines[] = {
+		"llama_kv_cache: size =  256.00 MiB (  2048 cells,  32 layers,  1/1 seqs), K (f16):  128.00 MiB, V (f16):  128.00 MiB\n",
+		"llama_memory_recurrent: size =    0.50 MiB (     1 cells,  24 layers,  1 seqs  0 rs_seq), R (f32):    0.25 MiB, S (f32):    0.25 MiB, P (f32):    0.00 MiB\n",
+		"llama_dsv4_comp_state: csa ratio = 4, state = 8 x 1024, streams = 1, rs_seq = 0, layers = 21, size =    1.25 MiB\n",
+	};
+	static const char *const others[] = {
+		"llama_kv_cache_iswa: creating     SWA KV cache, size = 1024 cells\n",
+		"llama_kv_cache: SIM0 KV buffer size =   256.00 MiB\n",
+		"llama_kv_cache: size = 256.0 MiB (2048 cells)\n",
+		"print_info: file size = 4.58 GiB (4.89 BPW)\n",
+		"load_tensors: tensor a (size = 12 MiB) lazy read enabled\n",
+	};
+	struct enginelog *l = malloc(sizeof(*l));
+
+	(void)state;
+	assert_non_null(l);
+	enginelog_init(l);
+	for (size_t i = 0; i < COUNT(lines); i++)
+		enginelog_feed(l, false, lines[i]);
+	assert_int_equal(l->n_caches, COUNT(lines));
+	assert_int_equal(l->cache_bytes, (UINT64_C(256) << 20) + (7 << 18));
+	for (size_t i = 0; i < COUNT(others); i++)
+		enginelog_feed(l, false, others[i]);
+	assert_int_equal(l->n_caches, COUNT(lines));
+	/* what stood before the tensors is forgotten, like all else */
+	enginelog_feed(l, false, "load_tensors: loading model tensors, this can take a while...\n");
+	assert_int_equal(l->cache_bytes, 0);
+	free(l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +256,7 @@ int main(void)
 		cmocka_unit_test(errors), cmocka_unit_test(garbage),
 		cmocka_unit_test(forged), cmocka_unit_test(calmed),
 		cmocka_unit_test(limits), cmocka_unit_test(recorded_failures),
+		cmocka_unit_test(caches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
