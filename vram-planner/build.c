@@ -104,9 +104,21 @@ int b_attn_temp(struct build *b)
 	return b->attn_temp;
 }
 
+/* All rows go through the last layer and norm: a next-token head may want them. */
+static bool keeps_late(const struct build *b)
+{
+	return b->engine->keeps_late && b->row->flags & KEEPS_LATE;
+}
+
+static int keep_late(struct build *b, int x)
+{
+	g_set_output(b->g, x);
+	return keeps_late(b) ? g_get_rows(b->g, x, b_out_ids(b)) : x;
+}
+
 int b_keep(struct build *b, int layer, int x)
 {
-	if (layer != (int)b->s->n_run - 1)
+	if (layer != (int)b->s->n_run - 1 || keeps_late(b))
 		return x;
 	return g_get_rows(b->g, x, b_out_ids(b));
 }
@@ -144,7 +156,7 @@ int b_embed_scaled(struct build *b)
 	struct graph *g = b->g;
 	int x = b_embed(b);
 
-	if (b->engine->scales_rows)
+	if (b->engine->scales_rows && !(b->row->flags & SCALES_ALIKE))
 		return g_expand(g, g_mul(g, x, g_input(g, GT_F32, 1, b->n_tokens, 1, 1)));
 	return g_scale(g, x);
 }
@@ -306,9 +318,15 @@ void b_finish(struct build *b, int embd, int logits)
 void b_result(struct build *b, int x)
 {
 	struct graph *g = b->g;
-	int embd = b_norm_global(b, GLOBAL_OUTPUT_NORM, x, b->s->norm);
-	int logits = b_lm_head(b, embd);
+	bool before = b->row->flags & BEFORE_NORM;
+	int embd, logits;
 
+	if (before)
+		x = keep_late(b, x);
+	embd = b_norm_global(b, GLOBAL_OUTPUT_NORM, x, b->s->norm);
+	if (!before)
+		embd = keep_late(b, embd);
+	logits = b_lm_head(b, embd);
 	if (b->s->logit_scale != 0)
 		logits = g_scale(g, logits);
 	if (b->s->final_softcap != 0)

@@ -20,7 +20,11 @@ enum {
 	DENSE_POST_IS_FFN_NORM = 32, /* post_attention_norm is the norm before the second part */
 	DENSE_GATE_IN_UP = 64,       /* ffn_up holds the gate, too */
 	DENSE_RESIDUAL_FIRST = 128,  /* the sum's first operand is what came in */
-	TOKENS_ONLY = 256,           /* of any builder: a batch never mixes tokens and embeddings */
+	/* Of any builder. */
+	TOKENS_ONLY = 256,   /* a batch never mixes tokens and embeddings */
+	SCALES_ALIKE = 2048, /* all embeddings are scaled alike, in every version */
+	KEEPS_LATE = 512,    /* see engine.keeps_late */
+	BEFORE_NORM = 1024,  /* that head takes what comes before the last norm: it is an output */
 };
 
 /* One function a kind of graph; the rows of builders[] name them. */

@@ -8,6 +8,7 @@ static const struct engine engines[] = {
 	{ .version = "0.5.0",
 	  .pipeline_copies = 4,
 	  .copies_beta = true,
+	  .keeps_late = true,
 	  .source = "llama.cpp v0.5.0, ggml-backend.cpp, llama-graph.cpp and models/" },
 	{ .version = "0.7.0",
 	  .pipeline_copies = 4,

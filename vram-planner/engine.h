@@ -14,6 +14,7 @@ struct engine {
 	bool scales_rows;         /* embeddings are scaled by a factor for each row, an input */
 	bool tables_first;  /* positions and per-layer embeddings are looked up before the tokens */
 	bool pads_uncached; /* without a cache, keys and values are padded as a cache would be */
+	bool keeps_late;    /* families with a next-token head drop rows after the last norm */
 	bool copies_beta;   /* Qwen3-Next's beta is made contiguous first */
 	const char *source;
 };
