@@ -157,6 +157,7 @@ int compute_bytes(struct compute *c, const struct shape *s, const struct ask *a,
 	out->n_leaves = (uint32_t)c->graph.n_leaves;
 	sides_set(c, p);
 	c->sched.n_copies = out->pipeline ? engine->pipeline_copies : 1;
+	c->sched.copies_all = engine->copies_all_inputs;
 	c->sched.offloads = a->op_offload;
 	c->sched.pins = !measured && pins_count(s, a);
 	if (!c->graph.fault)

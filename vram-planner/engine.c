@@ -17,6 +17,7 @@ static const struct engine engines[] = {
 	  .scales_rows = true,
 	  .tables_first = true,
 	  .pads_uncached = true,
+	  .copies_all_inputs = true,
 	  .source = "graphs that the 0.7.0 library builds" },
 };
 

@@ -16,6 +16,7 @@ struct engine {
 	bool pads_uncached; /* without a cache, keys and values are padded as a cache would be */
 	bool keeps_late;    /* families with a next-token head drop rows after the last norm */
 	bool copies_beta;   /* Qwen3-Next's beta is made contiguous first */
+	bool copies_all_inputs; /* a pipeline copies inputs that nothing reads, too */
 	const char *source;
 };
 

@@ -192,6 +192,7 @@ int g_make(struct graph *g, enum gop op, uint32_t type, const int64_t ne[G_DIMS]
 	memcpy(t->ne, ne, sizeof(t->ne));
 	if (!strides(type, t->ne, t->nb))
 		return g_fault(g, "a tensor of the graph is too large, or has part of a block");
+	memset(t->src, G_NONE, sizeof(t->src));
 	t->view_src = G_NONE;
 	t->op = (uint8_t)op;
 	t->kind = 0;

@@ -241,12 +241,22 @@ static bool multiply_input(struct sched *s, struct graph *g, int32_t n)
 {
 	int side = s->side[n];
 
-	if (s->n_copies < 2 || !(g->nodes[n].flags & GF_INPUT) || *copy_at(s, n, side))
+	if (s->n_copies < 2 || !(g->nodes[n].flags & GF_INPUT) || side == NOWHERE ||
+	    *copy_at(s, n, side))
 		return true;
 	g->nodes[n].flags |= GF_OUTPUT;
 	*copy_at(s, n, side) = copies_make(s, g, n, s->n_copies - 1);
 	s->graph_inputs[s->n_graph_inputs++] = n;
 	return *copy_at(s, n, side) != G_NONE;
+}
+
+static bool multiply_inputs(struct sched *s, struct graph *g)
+{
+	for (int32_t i = 0; i < g->n_leaves; i++) {
+		if (!multiply_input(s, g, g->leaves[i]))
+			return false;
+	}
+	return true;
 }
 
 /* The operand as this side sees it: a copy when it is elsewhere. G_NONE: no memory. */
@@ -395,7 +405,8 @@ static bool prepare(struct sched *s, const struct graph *g)
 	size_t steps = nodes + 2 * copies;
 	size_t leaves = nodes + (nodes + copies) * s->n_copies;
 
-	if (s->cap_steps < steps || s->cap_leaves < leaves || s->cap_copies < copies) {
+	if (s->cap_steps < steps || s->cap_leaves < leaves || s->cap_copies < copies ||
+	    s->cap_nodes < nodes) {
 		s->cap_copies = 0;
 		if (!renew((void **)&s->side, nodes, 1) ||
 		    !renew((void **)&s->copies, copies, sizeof(*s->copies)) ||
@@ -405,6 +416,7 @@ static bool prepare(struct sched *s, const struct graph *g)
 		    !renew((void **)&s->laid.leaves, leaves, sizeof(*s->laid.leaves)) ||
 		    !renew((void **)&s->laid.leaf_sides, leaves, 1))
 			return false;
+		s->cap_nodes = nodes;
 		s->cap_copies = copies;
 		s->cap_steps = steps;
 		s->cap_leaves = leaves;
@@ -432,6 +444,8 @@ int sched_graph(struct sched *s, struct graph *g)
 	assign_operands(s, g);
 	if (s->fault)
 		return -ENOTSUP;
+	if (s->copies_all && !multiply_inputs(s, g))
+		return -ENOMEM;
 	rc = split(s, g);
 	if (!rc)
 		lay_leaves(s, g);

@@ -15,6 +15,7 @@ struct sched {
 	struct side *sides;
 	uint32_t n_sides;
 	uint32_t n_copies;       /* of every input: more than 1 in a pipeline */
+	bool copies_all;         /* inputs that nothing reads are copied, too */
 	bool offloads;           /* large batches of host layers go to a device */
 	bool pins;               /* the engine's own wishes for single nodes count (g_pin_layer) */
 	const int8_t *unit_home; /* of each layer, for pins */
@@ -27,7 +28,7 @@ struct sched {
 	/* Scratch memory. */
 	int8_t *side;    /* of each node; -1 */
 	int32_t *copies; /* [node][side]: the first of n_copies nodes; 0 */
-	size_t cap_copies, cap_steps, cap_leaves;
+	size_t cap_nodes, cap_copies, cap_steps, cap_leaves;
 	int32_t *graph_inputs; /* inputs that have copies on their own side */
 	uint32_t n_graph_inputs;
 	int32_t *inputs; /* what enters each split, and the split's side */

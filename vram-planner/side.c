@@ -163,9 +163,12 @@ static bool rows_known(const struct side *side, const struct graph *g, const str
 
 static bool scan_fits(const struct side *side, const struct graph *g, const struct gnode *t)
 {
-	int64_t states = g->nodes[t->src[0]].ne[0];
+	int64_t states;
 
-	return t->op != OP_SSM_SCAN || !side->backend->scans_wide || states == 128 || states == 256;
+	if (t->op != OP_SSM_SCAN || !side->backend->scans_wide)
+		return true;
+	states = g->nodes[t->src[0]].ne[0];
+	return states == 128 || states == 256;
 }
 
 bool side_supports(const struct side *side, int index, const struct graph *g, int n)
