@@ -10,8 +10,8 @@ struct engine {
 	const char *version;      /* "0.7.0" */
 	uint32_t pipeline_copies; /* GGML_SCHED_MAX_COPIES */
 	bool mixed_inputs;        /* a batch may mix tokens and embeddings: both are in the graph */
-	bool gathers_all_states;  /* rows of idle sequences are read with those of the batch */
-	bool scales_rows;         /* embeddings are scaled by a factor for each row, an input */
+	bool gathers_all_states; /* rows of idle sequences are read for the largest number of them */
+	bool scales_rows;        /* embeddings are scaled by a factor for each row, an input */
 	bool tables_first;  /* positions and per-layer embeddings are looked up before the tokens */
 	bool pads_uncached; /* without a cache, keys and values are padded as a cache would be */
 	bool keeps_late;    /* families with a next-token head drop rows after the last norm */

@@ -2,16 +2,22 @@
 /* Recurrent states, as llama.cpp's graphs gather and store them (build_rs; engine.h says what changed). */
 #include "vram-planner/states.h"
 
+/* Sequences that are not in the batch. */
+static int64_t idle(const struct build *b)
+{
+	return (int64_t)b->a->n_seq - b->n_seqs;
+}
+
 struct states b_states(struct build *b)
 {
 	struct graph *g = b->g;
-	int64_t n = b->a->n_seq;
+	int64_t n = b->a->n_seq, rest = b->engine->gathers_all_states ? n - 1 : idle(b);
 	int rows = g_input(g, GT_I32, n, 1, 1, 1);
 
 	return (struct states) {
 		.rows = rows,
 		.batch = g_view_1d(g, rows, b->n_seqs),
-		.rest = g_view_1d(g, rows, n - b->n_seqs),
+		.rest = g_view_1d(g, rows, rest),
 	};
 }
 
@@ -54,7 +60,7 @@ int b_state_used(struct build *b, const struct states *st, int cache, int all, i
 	g_expand(g, result);
 	rest = g_get_rows(g, all, st->rest);
 	if (b->engine->gathers_all_states)
-		rest = g_view_2d(g, rest, g_ne(g, rest, 0), g_ne(g, rest, 1), g_nb(g, rest, 1));
+		rest = g_view_2d(g, rest, g_ne(g, rest, 0), idle(b), g_nb(g, rest, 1));
 	store_rest(b, cache, rest);
 	return result;
 }
@@ -69,7 +75,7 @@ int b_state_rows(struct build *b, const struct states *st, int cache)
 		return b_state_used(b, st, cache, all, g_get_rows(g, all, st->batch));
 	rows = g_get_rows(g, all, st->rows);
 	batch = g_expand(g, g_view_2d(g, rows, width, b->n_seqs, g_nb(g, rows, 1)));
-	store_rest(b, cache, g_view_2d(g, rows, width, g_ne(g, st->rest, 0), g_nb(g, rows, 1)));
+	store_rest(b, cache, g_view_2d(g, rows, width, idle(b), g_nb(g, rows, 1)));
 	return batch;
 }
 

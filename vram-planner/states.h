@@ -11,8 +11,9 @@
 
 /* Which rows belong to whom: inputs of the batch, shared by its layers. */
 struct states {
-	int rows;        /* of all sequences, i32 */
-	int batch, rest; /* views of it: the sequences of the batch, and the others */
+	int rows;  /* of all sequences, i32 */
+	int batch; /* a view of it: the sequences of the batch */
+	int rest;  /* the others, or all that could ever be others: all but one (engine.h) */
 };
 
 struct states b_states(struct build *b);
