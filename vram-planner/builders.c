@@ -42,7 +42,7 @@ static const struct builder builders[] = {
 	{ "minimax-m2",      build_dense, DENSE_NORM_ROWS, "models/minimax-m2.cpp" },
 	{ "mistral3",        build_dense, 0, "models/mistral3.cpp" },
 	{ "nemotron_h",      build_nemotron_h, KEEPS_LATE, "models/nemotron-h.cpp" },
-	{ "nemotron_h_moe",  build_nemotron_h, 0, "models/nemotron-h-moe.cpp" },
+	{ "nemotron_h_moe",  build_nemotron_h, KEEPS_LATE, "models/nemotron-h-moe.cpp" },
 	{ "olmo2",           build_dense, DENSE_NORM_ROWS, "models/olmo2.cpp" },
 	{ "olmoe",           build_dense, DENSE_NORM_ROWS, "models/olmoe.cpp" },
 	{ "phi3",            build_dense, DENSE_Q_SCALED | DENSE_GATE_IN_UP | DENSE_RESIDUAL_FIRST,
