@@ -133,12 +133,12 @@ static int dump(const json_t *o, FILE *to, size_t flags)
 
 int json_print(const json_t *o, FILE *to)
 {
-	return dump(o, to, JSON_INDENT(2));
+	return dump(o, to, JSON_INDENT(2) | JSON_REAL_PRECISION(15));
 }
 
 int json_print_line(const json_t *o, FILE *to)
 {
-	return dump(o, to, JSON_COMPACT);
+	return dump(o, to, JSON_COMPACT | JSON_REAL_PRECISION(15));
 }
 
 json_t *json_parse(const char *bytes, size_t size, const char *what, struct err *e)

@@ -143,6 +143,9 @@ int plan_read(struct plan *p, const char *path, struct err *e);
 /* Write to path, atomically, mode 0600; straight into it when it is a pipe or a device. */
 int plan_write(const struct plan *p, const char *path, struct err *e);
 
+/* The same of a plan that says more than struct plan holds; readers ignore what they do not know. */
+int plan_write_json(const json_t *o, const char *path, struct err *e);
+
 /* Hex SHA-256 of the canonical JSON (without free_bytes and left_bytes): names the plan in telemetry. */
 void plan_id(const struct plan *p, char id[65]);
 

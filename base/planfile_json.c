@@ -428,27 +428,25 @@ int plan_read(struct plan *p, const char *path, struct err *e)
 
 /* --- on disk --- */
 
-static int write_all(const struct plan *p, int fd)
+static int write_all(const json_t *o, int fd)
 {
 	own_file FILE *f = fdopen(fd, "w");
-	json_t *o = plan_to_json(p);
 	int rc = f ? json_print(o, f) : -errno;
 
 	if (!f)
 		close(fd);
-	json_decref(o);
 	return rc;
 }
 
 /* By way of another file and rename: a reader never sees half a plan. */
-static int replace_file(const struct plan *p, const char *path, struct err *e)
+static int replace_file(const json_t *o, const char *path, struct err *e)
 {
 	char tmp[1100];
 
 	if (snprintf(tmp, sizeof(tmp), "%s.XXXXXX", path) >= (int)sizeof(tmp))
 		return err_set(e, -ENAMETOOLONG, "the plan's path is too long");
 	int fd = mkostemp(tmp, O_CLOEXEC); /* mode 0600 */
-	int rc = fd < 0 ? -errno : write_all(p, fd);
+	int rc = fd < 0 ? -errno : write_all(o, fd);
 
 	if (fd >= 0 && !rc && rename(tmp, path) < 0)
 		rc = -errno;
@@ -457,17 +455,26 @@ static int replace_file(const struct plan *p, const char *path, struct err *e)
 	return rc ? err_set(e, rc, "cannot write the plan to %s: %s", path, strerror(-rc)) : 0;
 }
 
-int plan_write(const struct plan *p, const char *path, struct err *e)
+int plan_write_json(const json_t *o, const char *path, struct err *e)
 {
 	struct stat st;
 
 	/* Root could rename a file over /dev/null; a pipe or a device is written to instead. */
 	if (stat(path, &st) < 0 || S_ISREG(st.st_mode) || S_ISDIR(st.st_mode))
-		return replace_file(p, path, e);
+		return replace_file(o, path, e);
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int rc = fd < 0 ? -errno : write_all(p, fd);
+	int rc = fd < 0 ? -errno : write_all(o, fd);
 
 	return rc ? err_set(e, rc, "cannot write the plan to %s: %s", path, strerror(-rc)) : 0;
+}
+
+int plan_write(const struct plan *p, const char *path, struct err *e)
+{
+	json_t *o = plan_to_json(p);
+	int rc = plan_write_json(o, path, e);
+
+	json_decref(o);
+	return rc;
 }
 
 void plan_id(const struct plan *p, char id[65])

@@ -13,6 +13,7 @@ struct card {
 	const char *name;
 	uint32_t memory_gib; /* 0: it works in the host's memory, as much as its owner gives it */
 	uint32_t bandwidth_gb_s;      /* decimal, of the memory, as vendors state it */
+	uint32_t tflops;              /* 16-bit matrices; 0: unknown */
 	uint8_t link_gen, link_lanes; /* PCIe; 0: on the processor's own fabric */
 	uint32_t power_w;             /* of the board, at its default limit */
 	const char *backend;          /* of berth's engine builds */

@@ -161,14 +161,28 @@ static void count_all_as_free(struct devices *d)
 		note(d, "all memory of the GPUs is counted as free, whatever holds it now");
 }
 
+static int settle_host(struct devices *d, const struct devices_opts *o, struct err *e)
+{
+	uint64_t rate;
+
+	if (o->ram != UINT64_MAX)
+		d->host.free_bytes = fact_of((int64_t)o->ram, SRC_USER);
+	d->host.bandwidth_bytes_s = fact_unknown(WHY_NOT_EXPORTED);
+	if (!o->ram_bandwidth)
+		return 0;
+	if (gpus_read_rate(o->ram_bandwidth, &rate))
+		return err_set(e, -EINVAL, "--ram-bandwidth %.40s is no rate; write 80GB/s",
+			       o->ram_bandwidth);
+	d->host.bandwidth_bytes_s = fact_of((int64_t)rate, SRC_USER);
+	return 0;
+}
+
 static void settle_free(struct devices *d, const struct devices_opts *o, bool live)
 {
 	if (o->free == FREE_TOTAL)
 		count_all_as_free(d);
 	if (o->free == FREE_AFTER_UNLOAD && live)
 		count_runs_as_free(d);
-	if (o->ram != UINT64_MAX)
-		d->host.free_bytes = fact_of((int64_t)o->ram, SRC_USER);
 }
 
 /* --- GPUs that are nowhere --- */
@@ -208,6 +222,8 @@ int devices_find(struct devices *d, const struct devices_opts *o, const struct l
 		rc = add_gpus(d, o, e);
 	if (!rc)
 		settle_free(d, o, m.live);
+	if (!rc)
+		rc = settle_host(d, o, e);
 	machine_close(&m);
 	return rc;
 }

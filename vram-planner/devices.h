@@ -14,6 +14,7 @@ extern const char *const devices_free_choices[];
 
 struct devices_opts {
 	const char *device, *machine;
+	const char *ram_bandwidth; /* NULL: unknown */
 	struct opt_list gpus;
 	int free;
 	uint64_t ram; /* UINT64_MAX: what is available */

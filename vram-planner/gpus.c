@@ -11,7 +11,7 @@
 struct wanted {
 	char name[120];
 	char backend[16];
-	uint64_t memory, bandwidth, link, power_mw, max_buffer; /* 0: not given */
+	uint64_t memory, bandwidth, link, power_mw, max_buffer, tflops; /* 0: not given */
 	uint64_t count;
 };
 
@@ -22,18 +22,23 @@ static int read_size(uint64_t *to, const char *key, const char *v, struct err *e
 	return err_set(e, -EINVAL, "%s=%.40s is no size; write %s=24GiB", key, v, key);
 }
 
-/* "936GB/s", "1.8TB/s"; a bare number is GB/s, as vendors print it. */
-static int read_rate(uint64_t *to, const char *key, const char *v, struct err *e)
+/* A bare number is GB/s, as vendors print it. */
+int gpus_read_rate(const char *s, uint64_t *bytes_s)
 {
 	char copy[48];
-	bool bare = v[strspn(v, "0123456789.")] == '\0';
+	bool bare = s[strspn(s, "0123456789.")] == '\0';
 
-	snprintf(copy, sizeof(copy), "%.40s%s", v, bare ? "GB" : "");
+	snprintf(copy, sizeof(copy), "%.40s%s", s, bare ? "GB" : "");
 	char *slash = strstr(copy, "/s");
 
 	if (slash && !slash[2])
 		*slash = '\0';
-	if (text_parse_size(copy, to) == 0 && *to > 0)
+	return text_parse_size(copy, bytes_s) || *bytes_s == 0 ? -EINVAL : 0;
+}
+
+static int read_rate(uint64_t *to, const char *key, const char *v, struct err *e)
+{
+	if (gpus_read_rate(v, to) == 0)
 		return 0;
 	return err_set(e, -EINVAL, "%s=%.40s is no rate; write %s=936GB/s", key, v, key);
 }
@@ -50,6 +55,13 @@ static int read_power(uint64_t *to, const char *v, struct err *e)
 		return err_set(e, -EINVAL, "power=%.20s is no power; write power=350W", v);
 	*to *= 1000;
 	return 0;
+}
+
+static int read_tflops(uint64_t *to, const char *v, struct err *e)
+{
+	if (text_parse_u64(v, to) == 0 && *to > 0 && *to < 1000000)
+		return 0;
+	return err_set(e, -EINVAL, "tflops=%.20s is no rate; write tflops=71", v);
 }
 
 static int read_backend(struct wanted *w, const char *v, struct err *e)
@@ -82,11 +94,13 @@ static int read_pair(struct wanted *w, const char *key, const char *v, struct er
 		return read_rate(&w->link, key, v, e);
 	if (strcmp(key, "power") == 0)
 		return read_power(&w->power_mw, v, e);
+	if (strcmp(key, "tflops") == 0)
+		return read_tflops(&w->tflops, v, e);
 	if (strcmp(key, "count") == 0)
 		return read_count(w, v, e);
 	return err_set(e, -EINVAL,
-		       "'%.40s' is no property of a GPU; backend, memory, bandwidth, link, power, "
-		       "max_buffer or count",
+		       "'%.40s' is no property of a GPU; backend, memory, bandwidth, link, tflops, "
+		       "power, max_buffer or count",
 		       key);
 }
 
@@ -142,6 +156,8 @@ static void fill(struct place *p, const struct wanted *w, const struct card *c)
 	p->bandwidth_bytes_s = given_or(
 		w->bandwidth, c ? c->bandwidth_gb_s * UINT64_C(1000000000) : 0, WHY_NOT_EXPORTED);
 	p->link_bytes_s = given_or(w->link, c ? card_link_bytes_s(c) : 0, WHY_NOT_EXPORTED);
+	p->gflops = given_or(w->tflops * 1000, c ? c->tflops * UINT64_C(1000) : 0,
+			     WHY_NOT_EXPORTED);
 	p->power_mw = given_or(w->power_mw, c ? c->power_w * UINT64_C(1000) : 0, WHY_NOT_EXPORTED);
 	p->max_buffer_bytes = given_or(w->max_buffer, 0, WHY_NOT_APPLICABLE);
 }

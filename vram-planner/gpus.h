@@ -15,6 +15,9 @@
  */
 int gpus_add(struct place *places, uint32_t n, uint32_t max, const char *spec, struct err *e);
 
+/* "936GB/s", "1.8TB/s", "936": bytes a second, above 0. -EINVAL. */
+int gpus_read_rate(const char *s, uint64_t *bytes_s);
+
 /* Where its numbers come from, in words; `p` was made by gpus_add(). */
 void gpus_explain(struct text *t, const struct place *p);
 

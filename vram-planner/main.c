@@ -7,16 +7,16 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "vram-planner/job.h"
-#include "vram-planner/devices.h"
+#include "vram-planner/answer.h"
 #include "vram-planner/plan.h"
-#include "vram-planner/source.h"
 
 struct options {
 	uint32_t n_ctx, n_ubatch, n_seq, timeout_s;
 	int type_k, type_v, accept;
 	uint64_t margin; /* UINT64_MAX: not given */
 	struct devices_opts devices;
-	const char *split, *output, *jobs;
+	const char *split, *output, *jobs, *price_kwh, *price_api;
+	uint32_t depth;
 	bool json;
 	int quiet, verbose;
 };
@@ -47,13 +47,21 @@ static const struct opt opts[] = {
 	  "Plan for a captured machine instead of this one.", NULL, 0, 0 },
 	{ "gpu", 'g', OPT_LIST, "NAME[,K=V]", offsetof(struct options, devices.gpus),
 	  "A GPU that is not here, by the name of a card or with memory=24GiB; also backend=, bandwidth=936GB/s, "
-	  "link=, power=, max_buffer=, count=. May be repeated. This machine's own then count only with --device.",
+	  "link=, tflops=, power=, max_buffer=, count=. May be repeated. This machine's own then count only with --device.",
 	  NULL, 0, 0 },
 	{ "free", 0, OPT_ENUM, "WHAT", offsetof(struct options, devices.free),
 	  "What memory counts as free: what is now, what is after berth's own runs are gone, or all.",
 	  devices_free_choices, 0, 0 },
 	{ "ram", 0, OPT_SIZE, "SIZE", offsetof(struct options, devices.ram),
 	  "Host memory that counts as free; without it what is available now.", NULL, 0, 0 },
+	{ "ram-bandwidth", 0, OPT_TEXT, "RATE", offsetof(struct options, devices.ram_bandwidth),
+	  "Of the host's memory, as in 80GB/s; without it the speed of layers on the host is unknown.", NULL, 0, 0 },
+	{ "depth", 0, OPT_U32, "N", offsetof(struct options, depth),
+	  "Tokens in the context that the speed is told for; half of it without.", NULL, 1, 2000000000 },
+	{ "price-kwh", 0, OPT_TEXT, "PRICE", offsetof(struct options, price_kwh),
+	  "Of a kilowatt-hour, in any money: tells what a million tokens cost.", NULL, 0, 0 },
+	{ "price-api", 0, OPT_TEXT, "PRICE", offsetof(struct options, price_api),
+	  "Of a million tokens from an API, shown beside.", NULL, 0, 0 },
 	{ "wake", 0, OPT_FLAG, NULL, offsetof(struct options, devices.wake),
 	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
 	{ "timeout", 0, OPT_U32, "SECONDS", offsetof(struct options, timeout_s),
@@ -98,6 +106,8 @@ static const struct cmd command = {
 		"compute buffer is a prediction on the safe side. Overhead is what the driver takes outside "
 		"the engine's account, plus the margin. Memory is judged by what is free now, for each device, "
 		"never as a sum.\n\n"
+		"Speed is a range: what memory bandwidth, arithmetic and links allow, by the table of cards or as "
+		"told, less what engines lose. What is not known is said instead.\n\n"
 		"A file of which only the header is there can be planned; its data is not read. Of a split model "
 		"any shard may be named. A model behind a URL (https://..., or hf:ORG/REPO/FILE.gguf for Hugging "
 		"Face) is planned before it is downloaded: its header is read by ranges of 4 MiB and kept in "
@@ -134,47 +144,44 @@ static int read_wish(struct wish *w, const struct options *o)
 	return 0;
 }
 
-static int show(const struct plan *p, const struct options *o, struct err *e)
+static int show(const struct answer *a, const struct options *o, struct err *e)
 {
+	json_t *j = o->json || o->output ? answer_to_json(a) : NULL;
 	char buf[16384];
 	struct text t;
 	int rc = 0;
 
 	if (o->output)
-		rc = plan_write(p, o->output, e);
-	if (rc)
-		return rc;
-	if (o->json) {
-		json_t *j = plan_to_json(p);
-
-		rc = json_print(j, stdout);
+		rc = plan_write_json(j, o->output, e);
+	if (rc) {
 		json_decref(j);
+		return rc;
+	}
+	if (o->json) {
+		rc = json_print(j, stdout);
 	} else {
 		text_init(&t, buf, sizeof(buf));
-		plan_explain(&t, p);
+		answer_explain(&t, a);
 		fputs(buf, stdout);
 		rc = fflush(stdout) || ferror(stdout) ? -EIO : 0;
 	}
+	json_decref(j);
 	return rc ? err_set(e, rc, "the answer cannot be written to standard output") : 0;
 }
 
-static int make_plan(struct plan *p, const char *path, const struct devices *d,
-		     const struct wish *w, const struct options *o, struct err *e)
+static int read_question(struct question *q, const struct devices *d, const struct options *o)
 {
-	bool carried = o->json || o->output;
-	struct source_env env;
-	struct model *m;
-
-	source_env(&env, o->timeout_s);
-	int rc = source_open(&m, path, &env, e);
-
-	if (rc)
-		return rc;
-	rc = (carried ? plan_make : plan_decide)(p, m, d->places, d->n, &d->host, w, e);
-	model_close(m);
-	for (uint32_t i = 0; !rc && i < d->n_notes; i++)
-		plan_assume(p, "%s", d->notes[i]);
-	return rc == -EBADMSG ? err_at(e, rc, "%s", path) : rc;
+	*q = (struct question) { .devices = d,
+				 .depth = o->depth,
+				 .hashed = o->json || o->output };
+	source_env(&q->env, o->timeout_s);
+	if (o->price_kwh && !answer_price(o->price_kwh, &q->prices.kwh))
+		return cmd_usage_error(&command, "--price-kwh '%s' is no price such as 0.30",
+				       o->price_kwh);
+	if (o->price_api && !answer_price(o->price_api, &q->prices.api_token))
+		return cmd_usage_error(&command, "--price-api '%s' is no price such as 0.60",
+				       o->price_api);
+	return read_wish(&q->wish, o);
 }
 
 static int answer_jobs(const struct options *o)
@@ -198,8 +205,8 @@ int main(int argc, char **argv)
 {
 	struct options o = { .margin = UINT64_MAX, .devices.ram = UINT64_MAX };
 	struct devices devices = { 0 };
-	struct plan plan;
-	struct wish wish;
+	struct answer answer;
+	struct question question;
 	struct log log;
 	struct err e = { 0 };
 	int first;
@@ -221,21 +228,23 @@ int main(int argc, char **argv)
 	if (!argv[first][0])
 		return cmd_usage_error(&command, "the name of the model is empty");
 	log_init(&log, "berth plan", o.quiet, o.verbose);
-	int rc = read_wish(&wish, &o);
+	int rc = read_question(&question, &devices, &o);
 
 	if (rc)
 		return rc;
 	rc = devices_find(&devices, &o.devices, &log, &e);
+	if (rc == -EINVAL)
+		return cmd_usage_error(&command, "%s", e.text);
 	if (rc == 0)
-		rc = make_plan(&plan, argv[first], &devices, &wish, &o, &e);
-	if (rc == -ERANGE || (rc == -EINVAL && (o.split || o.devices.device || o.devices.gpus.n)))
+		rc = answer_make(&answer, argv[first], &question, &e);
+	if (rc == -ERANGE || (rc == -EINVAL && o.split))
 		return cmd_usage_error(&command, "%s", e.text);
 	if (rc)
 		return (int)err_report("plan", rc, &e);
-	rc = show(&plan, &o, &e);
+	rc = show(&answer, &o, &e);
 	if (rc) {
 		err_report("plan", rc, &e);
 		return EXIT_ENV; /* whatever the errno: the answer is known, its place is not */
 	}
-	return (int)plan_exit(&plan);
+	return (int)plan_exit(&answer.plan);
 }

@@ -64,13 +64,16 @@ vram-planner.lib := \
 	side.c \
 	slots.c \
 	source.c \
+	speed.c \
+	speed_show.c \
 	split.c \
 	states.c \
 	supports.c \
+	traffic.c \
 	wish.c \
 
 # For models behind a URL; files need none of it.
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan
-vram-planner.plan.src := devices.c main.c
+vram-planner.plan.src := answer.c devices.c main.c

@@ -52,6 +52,7 @@ static void fill_speeds(struct place *p, const struct gpu *g)
 	const struct fact none = fact_unknown(WHY_NOT_EXPORTED);
 
 	p->bandwidth_bytes_s = known_or(&none, c ? c->bandwidth_gb_s * UINT64_C(1000000000) : 0);
+	p->gflops = known_or(&none, c ? c->tflops * UINT64_C(1000) : 0);
 	p->link_bytes_s = known_or(&g->link.bytes_per_s, 0);
 	p->power_mw = known_or(&g->power_cap_mw, c ? c->power_w * UINT64_C(1000) : 0);
 }

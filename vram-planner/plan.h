@@ -41,6 +41,7 @@ struct place {
 	struct fact total_bytes, free_bytes;
 	struct fact bandwidth_bytes_s; /* of its memory, peak */
 	struct fact link_bytes_s;      /* to the host's memory */
+	struct fact gflops;            /* 16-bit matrices, peak, 10^9 a second */
 	struct fact power_mw;          /* its limit */
 	struct fact max_buffer_bytes;  /* of one buffer; unknown: no limit is known */
 	bool hypothetical;             /* named by the user, not here */
@@ -49,6 +50,7 @@ struct place {
 
 struct host_place {
 	struct fact free_bytes; /* MemAvailable */
+	struct fact bandwidth_bytes_s;
 };
 
 extern const char *const plan_engine; /* "llama.cpp v0.5.0" */

@@ -35,6 +35,18 @@ text with-a-real-one 0 nvidia2 --device 0000:61:00.0 --gpu "RTX 5090" --free tot
 exits "json" 0 plan none --gpu "H100 80GB" --json llama-3.1-8b.gguf
 valid "a hypothetical GPU" plan "$T/out"
 
+# --- speed and cost ---
+
+text price 0 none --gpu "RTX 4090" --price-kwh 0.30 --price-api 0.60 --depth 8000 -c 16384 qwen3-30b-a3b.gguf
+text slow-host 0 none --gpu "RTX 3060 12GB" --ram 64GiB --ram-bandwidth 80GB/s --accept spill exaone-4-32b.gguf
+exits "a speed as JSON" 0 plan none --gpu "RTX 4090" --price-kwh 0.30 --json llama-3.2-1b.gguf
+valid "a speed" plan "$T/out"
+golden plan-cards-speed.json "$T/out"
+exits "no price" 2 plan none --price-kwh free llama-3.2-1b.gguf
+says "no price: the cause" "no price such as"
+exits "no rate of RAM" 2 plan none --ram-bandwidth slow llama-3.2-1b.gguf
+says "no rate of RAM: the cause" "no rate; write 80GB/s"
+
 # All of it free is never less than what is free now.
 exits "not now" 1 plan three -c 131072 exaone-4-32b.gguf
 run plan nvidia2 --free total --json llama-3.1-8b.gguf

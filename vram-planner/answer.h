@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* What `berth plan` says of one model: the plan and the speed, or why there is none. */
+#ifndef BERTH_ANSWER_H
+#define BERTH_ANSWER_H
+
+#include <stdio.h>
+
+#include "vram-planner/devices.h"
+#include "vram-planner/source.h"
+#include "vram-planner/speed.h"
+
+/* All that is asked of each model. */
+struct question {
+	const struct devices *devices;
+	struct wish wish;
+	struct source_env env;
+	struct prices prices;
+	uint32_t depth;
+	bool hashed; /* somebody will carry the plan out: it names its model's header */
+};
+
+struct answer {
+	struct plan plan;
+	struct speed speed;
+	bool has_speed;
+};
+
+/* -EINVAL and -ERANGE: the wish; else as source_open() and plan_make(). */
+int answer_make(struct answer *a, const char *what, const struct question *q, struct err *e);
+
+json_t *answer_to_json(const struct answer *a); /* the caller owns it */
+void answer_explain(struct text *t, const struct answer *a);
+
+/* "0.31", "1e-3": a price. false: none. */
+bool answer_price(const char *s, double *v);
+
+#endif
