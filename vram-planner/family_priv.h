@@ -20,8 +20,8 @@ enum window {
 
 /* Which layers are which. `mixer` is that of attention layers, `state` of the others. */
 enum layout {
-	LAYOUT_ALIKE,    /* all are `mixer` */
-	LAYOUT_HEADS,    /* `state` where there are no key-value heads */
+	LAYOUT_ALIKE, /* all are `mixer` */
+	LAYOUT_HEADS, /* `state` where there are no key-value heads */
 	LAYOUT_HEADS_FF, /* the same, but a layer with a feed-forward part mixes nothing (nemotron_h) */
 	LAYOUT_INTERVAL, /* every n-th attends (full_attention_interval), or as recurrent_layers lists */
 };
@@ -31,7 +31,7 @@ enum rope {
 	ROPE_NONE,
 	ROPE_SLIDING, /* sliding layers only, or all where none slides */
 	ROPE_STEP,    /* all but every fourth */
-	ROPE_KEY,     /* as rope.scaling.finetuned says; all when it says nothing (granite hybrid) */
+	ROPE_KEY, /* as rope.scaling.finetuned says; all when it says nothing (granite hybrid) */
 };
 
 /* Loading of trailing prediction layers when they are asked for. */
@@ -41,18 +41,22 @@ enum nextn {
 };
 
 enum quirk {
-	QUIRK_NO_FLASH = 1,          /* the engine switches flash attention off */
-	QUIRK_ROLLBACK = 2,          /* states are kept for rollback when asked */
-	QUIRK_NO_LOGITS = 4,         /* an encoder without a matrix of logits */
-	QUIRK_OUTPUT_FIRST = 8,      /* a tied output is made before the input, so both are kept apart */
-	QUIRK_SHARED_CACHE = 16,     /* layers from n_kv_from_start on read the caches of earlier ones */
+	QUIRK_NO_FLASH = 1,     /* the engine switches flash attention off */
+	QUIRK_ROLLBACK = 2,     /* states are kept for rollback when asked */
+	QUIRK_NO_LOGITS = 4,    /* an encoder without a matrix of logits */
+	QUIRK_OUTPUT_FIRST = 8, /* a tied output is made before the input, so both are kept apart */
+	QUIRK_SHARED_CACHE =
+		16, /* layers from n_kv_from_start on read the caches of earlier ones */
 	QUIRK_ROPE_WHERE_FULL = 32,  /* rope_freqs goes with full layers only */
 	QUIRK_NORM_IS_OUTPUT = 64,   /* token_embd_norm is the norm of the output */
 	QUIRK_SOFTCAP = 128,         /* attention logits are capped */
 	QUIRK_SECTIONS = 256,        /* rope has sections: four positions a token */
 	QUIRK_SECTIONS_IF_KEY = 512, /* ... when rope.dimension_sections names two of them */
 	QUIRK_ENCODER = 1024,        /* not causal unless the key says so */
-	QUIRK_NEXTN_BY_TENSOR = 2048, /* the key of prediction layers counts only when they are there */
+	QUIRK_PROBS_STAY =
+		4096, /* exp_probs_b of skipped prediction layers is loaded all the same */
+	QUIRK_NEXTN_BY_TENSOR =
+		2048, /* the key of prediction layers counts only when they are there */
 };
 
 struct family {

@@ -109,9 +109,9 @@ static int forced_home(const struct placing *g, uint32_t i, const struct tensor 
 	return HOME_NONE;
 }
 
-static bool skipped(const struct placing *g, const struct tensor *t)
+static bool skipped(const struct placing *g, uint32_t i, const struct tensor *t)
 {
-	if (t->layer < 0 || !g->s->layers[t->layer].nextn)
+	if (t->layer < 0 || !g->s->layers[t->layer].nextn || g->s->roles[i].stays)
 		return false;
 	return !g->a->mtp || g->s->family->nextn == NEXTN_SKIPPED;
 }
@@ -145,7 +145,7 @@ static void place_tensor(const struct placing *g, uint32_t i)
 	struct placement *p = g->p;
 	int forced = forced_home(g, i, t), wanted = wanted_home(g, i, t);
 
-	if (skipped(g, t)) {
+	if (skipped(g, i, t)) {
 		p->home[i] = HOME_NONE;
 		p->fate[i] = FATE_SKIPPED;
 		return;

@@ -34,17 +34,18 @@ static bool file_tensor(struct shape *s, const struct tensor *t, uint32_t i)
 	enum part part;
 
 	if (t->layer >= 0) {
-		*r = (struct role) { TENSOR_LAYER, PROBE_MUL_MAT, false };
+		*r = (struct role) { .class = TENSOR_LAYER, .probe = PROBE_MUL_MAT };
 		if (!slot_find(t, &slot, &part))
 			return false;
 		r->probe = (uint8_t)slot_probe(slot, part);
 		if (slot == SLOT_SSM_A && multiplies(s->family->state))
 			r->probe = PROBE_MUL;
 		r->experts = of_experts(slot);
+		r->stays = slot == SLOT_EXP_PROBS_B && s->family->quirks & QUIRK_PROBS_STAY;
 		*slot_at(s, (uint32_t)t->layer, slot, part) = i + 1;
 		return true;
 	}
-	*r = (struct role) { TENSOR_OUTPUT, PROBE_MUL_MAT, false };
+	*r = (struct role) { .class = TENSOR_OUTPUT, .probe = PROBE_MUL_MAT };
 	if (!global_find(t, &global, &part))
 		return false;
 	r->probe = (uint8_t)global_probe(global, part);

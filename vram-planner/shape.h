@@ -84,6 +84,7 @@ struct role {
 	uint8_t class; /* enum tensor_class */
 	uint8_t probe; /* enum probe */
 	bool experts;  /* of routed experts: n_cpu_moe keeps it on the host */
+	bool stays;    /* loaded even where its prediction layer is not */
 };
 
 struct shape {
