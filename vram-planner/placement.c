@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vram-planner/cache.h"
 #include "vram-planner/family_priv.h"
 
 #define ROW_PAD  512                 /* MATRIX_ROW_PADDING of ggml-cuda */
@@ -293,4 +294,52 @@ void placement_weights(const struct placement *p, const struct shape *s, struct 
 	if (p->copied)
 		weigh(p, shape_global(s, GLOBAL_TOKEN_EMBD), p->output,
 		      (enum host_kind)p->output_kind, w);
+}
+
+/* --- by unit --- */
+
+static void weigh_unit(const struct placing *g, uint32_t i, struct unit_sums *out)
+{
+	const struct tensor *t = model_tensor(g->s->model, i);
+	const struct role *r = &g->s->roles[i];
+	const struct target *d = g->p->devices;
+	uint64_t bytes = placed_bytes(d->backend, t->type, t->ne[0], t->bytes);
+	int forced = forced_home(g, i, t);
+	uint32_t unit = r->class == TENSOR_LAYER    ? (uint32_t)t->layer
+			: r->class == TENSOR_OUTPUT ? g->s->n_layer
+						    : 0;
+
+	if (skipped(g, i, t) || forced == HOME_HOST || r->class == TENSOR_INPUT ||
+	    !target_supports(d, g->s, t, (enum probe)r->probe))
+		return;
+	if (r->class == TENSOR_EVERY)
+		out->once += bytes;
+	else
+		out->before[unit + 1] += bytes;
+}
+
+void units_sum(const struct shape *s, const struct ask *a, const struct target *d,
+	       const int8_t *forced, struct unit_sums *out)
+{
+	const struct tensor *tied = s->tied ? shape_global(s, GLOBAL_TOKEN_EMBD) : NULL;
+	struct placement one = { .devices = { *d }, .n_devices = 1 };
+	struct placing g = { &one, s, a, forced };
+	uint32_t n = model_n_tensors(s->model);
+
+	memset(out, 0, sizeof(*out));
+	for (uint32_t i = 0; i < n; i++)
+		weigh_unit(&g, i, out);
+	if (tied && target_supports(d, s, tied, PROBE_MUL_MAT))
+		out->before[s->n_layer + 1] += placed_bytes(d->backend, tied->type, tied->ne[0],
+							    tied->bytes);
+	for (uint32_t i = 0; i < s->n_layer && !a->cache_on_host; i++) {
+		struct cache_tensor tensors[CACHE_TENSORS_MAX];
+		uint32_t k = cache_tensors(s, a, i, tensors);
+
+		while (k-- > 0)
+			out->before[i + 1] += placed_bytes(d->backend, tensors[k].type,
+							   tensors[k].ne[0], tensors[k].bytes);
+	}
+	for (uint32_t i = 0; i <= s->n_layer; i++)
+		out->before[i + 1] += out->before[i];
 }

@@ -79,6 +79,18 @@ struct weights {
 
 void placement_weights(const struct placement *p, const struct shape *s, struct weights *w);
 
+/*
+ * Weights and caches of the units before each, were they all on a device like *d: a quick look at what a
+ * run of units takes, which a placement confirms. Unit n_layer is the output.
+ */
+struct unit_sums {
+	uint64_t before[LAYERS_MAX + 2];
+	uint64_t once; /* beside them, on every device that owns a layer */
+};
+
+void units_sum(const struct shape *s, const struct ask *a, const struct target *d,
+	       const int8_t *forced, struct unit_sums *out);
+
 /* Whether a device of this kind can work on a weight as the engine tries it (supports.c). */
 bool target_supports(const struct target *d, const struct shape *s, const struct tensor *t,
 		     enum probe probe);
