@@ -41,22 +41,20 @@ enum nextn {
 };
 
 enum quirk {
-	QUIRK_NO_FLASH = 1,     /* the engine switches flash attention off */
-	QUIRK_ROLLBACK = 2,     /* states are kept for rollback when asked */
-	QUIRK_NO_LOGITS = 4,    /* an encoder without a matrix of logits */
-	QUIRK_OUTPUT_FIRST = 8, /* a tied output is made before the input, so both are kept apart */
-	QUIRK_SHARED_CACHE =
-		16, /* layers from n_kv_from_start on read the caches of earlier ones */
-	QUIRK_ROPE_WHERE_FULL = 32,  /* rope_freqs goes with full layers only */
-	QUIRK_NORM_IS_OUTPUT = 64,   /* token_embd_norm is the norm of the output */
-	QUIRK_SOFTCAP = 128,         /* attention logits are capped */
-	QUIRK_SECTIONS = 256,        /* rope has sections: four positions a token */
-	QUIRK_SECTIONS_IF_KEY = 512, /* ... when rope.dimension_sections names two of them */
-	QUIRK_ENCODER = 1024,        /* not causal unless the key says so */
-	QUIRK_PROBS_STAY =
-		4096, /* exp_probs_b of skipped prediction layers is loaded all the same */
-	QUIRK_NEXTN_BY_TENSOR =
-		2048, /* the key of prediction layers counts only when they are there */
+	QUIRK_NO_FLASH = 1 << 0,         /* the engine switches flash attention off */
+	QUIRK_ROLLBACK = 1 << 1,         /* states are kept for rollback when asked */
+	QUIRK_NO_LOGITS = 1 << 2,        /* an encoder without a matrix of logits */
+	QUIRK_OUTPUT_FIRST = 1 << 3,     /* a tied output is made before the input: both are kept */
+	QUIRK_SHARED_CACHE = 1 << 4,     /* layers from n_kv_from_start on read earlier ones' caches */
+	QUIRK_ROPE_WHERE_FULL = 1 << 5,  /* rope_freqs goes with full layers only */
+	QUIRK_NORM_IS_OUTPUT = 1 << 6,   /* token_embd_norm is the norm of the output */
+	QUIRK_SOFTCAP = 1 << 7,          /* attention logits are capped */
+	QUIRK_SECTIONS = 1 << 8,         /* rope has sections: four positions a token */
+	QUIRK_SECTIONS_IF_KEY = 1 << 9,  /* ... when rope.dimension_sections names two of them */
+	QUIRK_ENCODER = 1 << 10,         /* not causal, whatever the key says */
+	QUIRK_NEXTN_BY_TENSOR = 1 << 11, /* the key of prediction layers counts when they are there */
+	QUIRK_PROBS_STAY = 1 << 12,      /* exp_probs_b of skipped prediction layers is loaded */
+	QUIRK_LONG_GRAPH = 1 << 13,      /* the engine's budget of nodes grows with the batch */
 };
 
 struct family {

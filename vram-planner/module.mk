@@ -55,6 +55,7 @@ vram-planner.lib := \
 	plan.c \
 	quants.c \
 	reader.c \
+	refusal.c \
 	remote.c \
 	search.c \
 	shape.c \

@@ -298,6 +298,8 @@ static void derive(struct shape *s)
 	model_u64(s->model, "pooling_type", &v);
 	s->pooling = v <= POOLING_RANK ? (enum pooling)v : POOLING_NONE;
 	s->n_pos = read_positions(s);
+	if (!(quirks & QUIRK_SOFTCAP))
+		s->attn_softcap = 0;
 	s->no_flash_attn = quirks & QUIRK_NO_FLASH;
 	s->keeps_rollback = quirks & QUIRK_ROLLBACK;
 	s->expert_norm = flag(s, "expert_weights_norm", false);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Weights and caches against what the engine measured: tests/models/truth holds, for each model and
- * backend, one configuration a line with the bytes of each buffer, and truth-own the same of headers of
- * our own making. Each of them must agree to the byte, on every row that the engine did not refuse.
+ * Weights, caches and refusals against what the engine measured: tests/models/truth holds, for each
+ * model and backend, one configuration a line with the bytes of each buffer, or that the engine refused
+ * it; truth-own the same of headers of our own making. Every buffer must agree to the byte, and every
+ * refusal be foreseen, without false ones.
  */
 #include <glob.h>
 #include <inttypes.h>
@@ -14,6 +15,8 @@
 
 #include "tests/unit/harness.h"
 #include "vram-planner/cache.h"
+#include "vram-planner/compute.h"
+#include "vram-planner/refusal.h"
 
 #define LAVAPIPE_RANGE (UINT64_C(128) << 20) /* its maxStorageBufferRange */
 
@@ -38,7 +41,7 @@ static const struct {
 };
 
 struct count {
-	uint32_t rows, compared, wrong, refused;
+	uint32_t rows, compared, wrong, refused, missed, false_refusals;
 };
 
 static int64_t job_int(const json_t *job, const char *key, int64_t fallback)
@@ -144,33 +147,79 @@ static bool host_agrees(struct count *n, const struct row *r, const struct weigh
 	return fine;
 }
 
-static bool compare_row(struct count *n, const struct row *r, const struct shape *s,
-			const struct ask *a, size_t m, struct placement *p)
+static uint32_t read_targets(const struct row *r, size_t m, struct target *targets,
+			     char devices[][24])
 {
-	struct target targets[PLAN_DEVICES_MAX];
-	char devices[PLAN_DEVICES_MAX][24], list[256], *at = list, *name;
-	struct weights w;
-	struct caches c;
-	struct err e = { 0 };
-	uint32_t n_devices = 0;
-	bool fine = true;
+	char list[256], *at = list, *name;
+	uint32_t n = 0;
 
 	snprintf(list, sizeof(list), "%s", job_text(r->job, "dev", "none"));
 	while (strcmp(list, "none") != 0 && (name = strsep(&at, ","))) {
-		targets[n_devices] =
-			(struct target) { .backend = backend_find(measured[m].backend),
-					  .max_buffer_bytes = measured[m].max_buffer_bytes };
-		snprintf(devices[n_devices++], sizeof(devices[0]), "%s", name);
+		targets[n] = (struct target) { .backend = backend_find(measured[m].backend),
+					       .max_buffer_bytes = measured[m].max_buffer_bytes };
+		snprintf(devices[n++], sizeof(devices[0]), "%s", name);
 	}
-	assert_int_equal(placement_make(p, s, a, targets, n_devices, NULL, &e), 0);
+	return n;
+}
+
+static bool compare_row(struct count *n, const struct row *r, const struct shape *s,
+			const struct ask *a, const struct placement *p, char devices[][24])
+{
+	struct weights w;
+	struct caches c;
+	bool fine = true;
+
 	placement_weights(p, s, &w);
 	caches_sum(p, s, a, &c);
-	for (uint32_t i = 0; i < n_devices; i++) {
+	for (uint32_t i = 0; i < p->n_devices; i++) {
 		fine &= agrees(n, r, devices[i], "model", w.device[i]);
 		fine &= agrees(n, r, devices[i], "context", c.device[i]);
 	}
 	fine &= agrees(n, r, "CPU", "context", c.host);
 	return fine & host_agrees(n, r, &w);
+}
+
+/* What the planner says of a row: the reason of a refusal, or NULL. */
+static const char *refusal_of(const struct shape *s, const struct ask *a, const struct placement *p)
+{
+	static struct compute *compute;
+	struct compute_bytes bytes;
+	const char *why = refusal_find(s, a, p);
+
+	if (!compute)
+		assert_int_equal(compute_open(&compute), 0);
+	if (why || compute_bytes(compute, s, a, p, engine_default(), true, &bytes))
+		return why;
+	return refusal_of_graph(s, a, p, bytes.n_nodes, bytes.n_leaves);
+}
+
+static void judge_row(struct count *n, const struct row *r, const struct shape *s,
+		      const char *refused, size_t m, struct placement *p)
+{
+	struct target targets[PLAN_DEVICES_MAX];
+	char devices[PLAN_DEVICES_MAX][24];
+	struct err e = { 0 };
+	struct ask a;
+
+	read_ask(&a, r->job, s);
+	uint32_t n_devices = read_targets(r, m, targets, devices);
+
+	assert_int_equal(placement_make(p, s, &a, targets, n_devices, NULL, &e), 0);
+	const char *why = refusal_of(s, &a, p);
+
+	if (!refused == !why && refused) {
+		n->refused++;
+	} else if (refused || why) {
+		char *job = json_dumps(r->job, JSON_COMPACT);
+
+		n->missed += !why;
+		n->false_refusals += !refused;
+		printf("%s %s: the engine %s, the planner %s: %s\n", r->model, r->measured,
+		       refused ? refused : "ran", why ? why : "would run", job);
+		free(job);
+	}
+	if (!refused)
+		n->compared += compare_row(n, r, s, &a, p, devices);
 }
 
 static const char *models_dir(void)
@@ -200,16 +249,12 @@ static bool compare_file(struct count *n, const struct shape *s, const char *set
 		json_t *o = json_loads(line, 0, NULL);
 		struct row r = { json_object_get(o, "job"), json_object_get(o, "buft"), name,
 				 measured[m].name };
-		struct ask a;
+		const char *refused = json_string_value(json_object_get(o, "error"));
 
 		assert_non_null(o);
+		assert_true(refused || json_object_size(r.buft) > 0);
 		n->rows++;
-		if (json_object_get(o, "error") || json_object_size(r.buft) == 0) {
-			n->refused++;
-		} else {
-			read_ask(&a, r.job, s);
-			n->compared += compare_row(n, &r, s, &a, m, &p);
-		}
+		judge_row(n, &r, s, refused, m, &p);
 		json_decref(o);
 	}
 	placement_fini(&p);
@@ -248,9 +293,12 @@ static void test_set(const char *set, uint32_t models, uint32_t rows)
 	assert_int_equal(glob(pattern, 0, NULL, &found), 0);
 	for (size_t i = 0; i < found.gl_pathc; i++)
 		compare_model(&n, set, found.gl_pathv[i]);
-	printf("%zu models, %u rows: %u agree to the byte, %u buffers differ, the engine refused %u\n",
-	       found.gl_pathc, n.rows, n.compared, n.wrong, n.refused);
+	printf("%zu models, %u rows: %u agree to the byte, %u buffers differ; refusals: %u foreseen, %u "
+	       "missed, %u false\n",
+	       found.gl_pathc, n.rows, n.compared, n.wrong, n.refused, n.missed, n.false_refusals);
 	assert_int_equal(n.wrong, 0);
+	assert_int_equal(n.missed, 0);
+	assert_int_equal(n.false_refusals, 0);
 	assert_true(found.gl_pathc >= models);
 	assert_true(n.compared >= rows);
 	globfree(&found);
