@@ -3,6 +3,14 @@
 
 #include <stdlib.h>
 
+static void verify(struct answer *a, const struct model *m)
+{
+	struct measured measured;
+
+	verify_measure(&a->plan, m, &measured);
+	verify_use(&a->plan, &measured, &a->verified);
+}
+
 int answer_make(struct answer *a, const char *what, const struct question *q, struct err *e)
 {
 	const struct devices *d = q->devices;
@@ -13,6 +21,9 @@ int answer_make(struct answer *a, const char *what, const struct question *q, st
 		return rc;
 	rc = (q->hashed ? plan_make : plan_decide)(&a->plan, m, d->places, d->n, &d->host, &q->wish,
 						   e);
+	a->has_verified = !rc && q->verify;
+	if (a->has_verified)
+		verify(a, m);
 	a->has_speed = !rc && speed_of_plan(&a->speed, &a->plan, m, d->places, d->n, &d->host,
 					    q->depth, &q->prices);
 	model_close(m);
@@ -27,6 +38,8 @@ json_t *answer_to_json(const struct answer *a)
 
 	if (a->has_speed)
 		json_object_set_new(o, "speed", speed_to_json(&a->speed));
+	if (a->has_verified)
+		json_object_set_new(o, "verify", verification_to_json(&a->verified, &a->plan));
 	return o;
 }
 
@@ -35,6 +48,8 @@ void answer_explain(struct text *t, const struct answer *a)
 	plan_explain(t, &a->plan);
 	if (a->has_speed)
 		speed_explain(t, &a->speed);
+	if (a->has_verified)
+		verification_explain(t, &a->verified);
 }
 
 bool answer_price(const char *s, double *v)

@@ -8,6 +8,7 @@
 #include "vram-planner/devices.h"
 #include "vram-planner/source.h"
 #include "vram-planner/speed.h"
+#include "vram-planner/verify.h"
 
 /* All that is asked of each model. */
 struct question {
@@ -16,13 +17,15 @@ struct question {
 	struct source_env env;
 	struct prices prices;
 	uint32_t depth;
+	bool verify; /* ask the engine itself, too */
 	bool hashed; /* somebody will carry the plan out: it names its model's header */
 };
 
 struct answer {
 	struct plan plan;
 	struct speed speed;
-	bool has_speed;
+	struct verification verified;
+	bool has_speed, has_verified;
 };
 
 /* -EINVAL and -ERANGE: the wish; else as source_open() and plan_make(). */

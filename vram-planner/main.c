@@ -17,7 +17,7 @@ struct options {
 	struct devices_opts devices;
 	const char *split, *output, *jobs, *price_kwh, *price_api;
 	uint32_t depth;
-	bool json;
+	bool json, verify;
 	int quiet, verbose;
 };
 
@@ -66,6 +66,8 @@ static const struct opt opts[] = {
 	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
 	{ "timeout", 0, OPT_U32, "SECONDS", offsetof(struct options, timeout_s),
 	  "How long a server of models may stall; 20 without it.", NULL, 1, 3600 },
+	{ "verify", 0, OPT_FLAG, NULL, offsetof(struct options, verify),
+	  "Ask the engine itself, too, what it would allocate; the larger number counts.", NULL, 0, 0 },
 	{ "json", 0, OPT_FLAG, NULL, offsetof(struct options, json),
 	  "Print the plan as one JSON object, berth.plan/1.", NULL, 0, 0 },
 	{ "output", 'o', OPT_TEXT, "FILE", offsetof(struct options, output),
@@ -173,6 +175,7 @@ static int read_question(struct question *q, const struct devices *d, const stru
 {
 	*q = (struct question) { .devices = d,
 				 .depth = o->depth,
+				 .verify = o->verify,
 				 .hashed = o->json || o->output };
 	source_env(&q->env, o->timeout_s);
 	if (o->price_kwh && !answer_price(o->price_kwh, &q->prices.kwh))

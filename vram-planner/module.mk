@@ -71,6 +71,12 @@ vram-planner.lib := \
 	states.c \
 	supports.c \
 	traffic.c \
+	sparse.c \
+	split.c \
+	states.c \
+	supports.c \
+	verify.c \
+	verify_run.c \
 	wish.c \
 
 # For models behind a URL; files need none of it.
