@@ -18,6 +18,7 @@
 #define PLAN_DEVICES_MAX 16
 #define PLAN_ASSUMED_MAX 16
 #define PLAN_TENSORS_MAX 16
+#define PLAN_NEAREST_MAX 6
 
 enum verdict {
 	VERDICT_UNKNOWN, /* facts are missing */
@@ -54,6 +55,14 @@ struct plan_host {
 	struct plan_buffers buffers;
 	struct fact free_bytes; /* MemAvailable */
 	int64_t left_bytes;
+};
+
+/* A change of the wish that would make it a yes. */
+struct plan_nearest {
+	char change[96];      /* the options that differ: "-c 4096" */
+	char options[256];    /* all options of the changed wish, so that it can be run */
+	char loss[96];        /* what it costs the user */
+	enum verdict verdict; /* fits or spills */
 };
 
 /* The engine's own names for its parameters. */
@@ -103,6 +112,8 @@ struct plan {
 	/* The number that decided: "needs 5.1 GiB on 0000:01:00.0, free 3.9 GiB". */
 	char decided_by[240];
 	char nearest_yes[160]; /* an option that would turn it into yes; empty: none known */
+	uint32_t n_nearest;
+	struct plan_nearest nearest[PLAN_NEAREST_MAX]; /* the least loss first; not read back */
 	uint32_t n_assumed;
 	char assumed[PLAN_ASSUMED_MAX][160];
 	uint32_t n_overrides; /* options that overruled the planner, as typed */

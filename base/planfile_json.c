@@ -115,6 +115,23 @@ static json_t *tensors_to_json(const struct plan *p)
 	return all;
 }
 
+static json_t *nearest_to_json(const struct plan *p)
+{
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < p->n_nearest; i++) {
+		const struct plan_nearest *n = &p->nearest[i];
+		json_t *o = json_object();
+
+		json_put_text(o, "change", n->change);
+		json_put_text(o, "options", n->options);
+		json_put_text(o, "loss", n->loss);
+		json_put_text(o, "verdict", verdict_name(n->verdict));
+		json_array_append_new(all, o);
+	}
+	return all;
+}
+
 static void put_texts(json_t *o, const char *key, const char *texts, size_t size, uint32_t n)
 {
 	json_t *all = json_array();
@@ -137,6 +154,8 @@ json_t *plan_to_json(const struct plan *p)
 	json_put_text(o, "accept", accept_name(p->accept));
 	json_put_text(o, "decided_by", p->decided_by);
 	json_put_text_or_null(o, "nearest_yes", p->nearest_yes);
+	if (p->n_nearest)
+		json_object_set_new(o, "nearest", nearest_to_json(p));
 	fields_to_json(model, model_rows, N_OF(model_rows), p);
 	json_object_set_new(o, "model", model);
 	json_put_text(o, "engine", p->engine);
@@ -489,6 +508,7 @@ void plan_id(const struct plan *p, char id[65])
 	own_free char *s = NULL;
 
 	json_object_del(o, "decided_by");
+	json_object_del(o, "nearest");
 	json_object_del(o, "assumed");
 	s = json_dumps(o, JSON_SORT_KEYS | JSON_COMPACT);
 	json_decref(o);

@@ -8,22 +8,27 @@
 
 struct biller {
 	const struct model *model;
+	struct shape whole;
 	struct oldshape shape;
 	struct costs costs;
 };
 
-int biller_open(struct biller **out, const struct model *m, struct err *e)
+int biller_open(struct biller **out, const struct model *m, const struct engine *engine,
+		struct err *e)
 {
 	struct biller *b = calloc(1, sizeof(*b));
 
 	*out = NULL;
 	if (!b)
 		return err_set(e, -ENOMEM, "no memory");
+	(void)engine;
 	b->model = m;
 	int rc = oldshape_read(&b->shape, m, e);
 
+	if (!rc)
+		rc = shape_read(&b->whole, m, e);
 	if (rc) {
-		biller_close(b);
+		free(b);
 		return rc;
 	}
 	*out = b;
@@ -32,7 +37,14 @@ int biller_open(struct biller **out, const struct model *m, struct err *e)
 
 void biller_close(struct biller *b)
 {
+	if (b)
+		shape_fini(&b->whole);
 	free(b);
+}
+
+const struct shape *biller_shape(const struct biller *b)
+{
+	return &b->whole;
 }
 
 const struct bill_part *bill_part(const struct bill *b, enum bill_kind kind, uint32_t device)
@@ -102,6 +114,25 @@ static void fill(struct bill *out, const struct biller *b, const struct target *
 	}
 	costs_host(&b->costs, berths, used, out->n_host, &costs);
 	add(out, BILL_CPU, 0, &costs);
+}
+
+int biller_units(struct biller *b, const struct ask *a, const struct target *target,
+		 struct bill_units *out, struct err *e)
+{
+	int rc = prepare(b, a, target, 1, e);
+
+	*out = (struct bill_units) { 0 };
+	if (rc)
+		return rc;
+	const struct tally *y = &b->costs.tallies[b->costs.n_tallies - 1];
+
+	for (uint32_t i = 0; i < b->shape.n_layer + 2; i++) {
+		out->before[i] = y->weights[i] + (a->cache_on_host ? 0 : y->kv[i]);
+		if (i == b->shape.n_layer + 1)
+			out->before[i] += y->tied;
+	}
+	out->once = y->every;
+	return 0;
 }
 
 int biller_bill(struct biller *b, struct ask *a, const struct target *targets, uint32_t n,

@@ -12,7 +12,9 @@
 
 #include "base/err.h"
 #include "vram-planner/ask.h"
+#include "vram-planner/engine.h"
 #include "vram-planner/model.h"
+#include "vram-planner/shape.h"
 
 /* Kinds of buffer, by who can use the memory and how. */
 enum bill_kind {
@@ -47,11 +49,27 @@ struct bill {
 struct biller; /* owns the shape and the scratch memory; the model must outlive it */
 
 /*
- * Prepare a model. 0; -EBADMSG with *e when the header contradicts itself, -ENOTSUP when no rules are
- * known for it.
+ * Prepare a model for a version of the engine. 0; -EBADMSG with *e when the header contradicts itself,
+ * -ENOTSUP when no rules are known for it.
  */
-int biller_open(struct biller **b, const struct model *m, struct err *e);
+int biller_open(struct biller **b, const struct model *m, const struct engine *engine,
+		struct err *e);
 void biller_close(struct biller *b);
+
+const struct shape *biller_shape(const struct biller *b);
+
+/*
+ * Weights and caches of the units before each on a device like *target: a quick first look at a
+ * placement, which a bill confirms. Unit n_layer is the output.
+ */
+struct bill_units {
+	uint64_t before[LAYERS_MAX + 2];
+	uint64_t once; /* beside them, on every device that owns a layer */
+};
+
+/* *a is settled. 0, or -ENOTSUP with *e as biller_bill. */
+int biller_units(struct biller *b, const struct ask *a, const struct target *target,
+		 struct bill_units *out, struct err *e);
 
 /*
  * Settle *a and write its bill. 0; -ERANGE with *e when no engine could take it; -ENOTSUP with *e when

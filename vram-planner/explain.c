@@ -82,6 +82,12 @@ void plan_explain(struct text *t, const struct plan *p)
 		add_note(t, "by hand", LABEL_WIDTH, p->overrides[i]);
 	for (uint32_t i = 0; i < p->n_assumed; i++)
 		add_note(t, "assumed", LABEL_WIDTH, p->assumed[i]);
-	if (p->nearest_yes[0])
-		add_note(t, "nearest yes", LABEL_WIDTH, p->nearest_yes);
+	for (uint32_t i = 0; i < p->n_nearest; i++) {
+		const struct plan_nearest *n = &p->nearest[i];
+		char line[512];
+
+		snprintf(line, sizeof(line), "%s (%s; it costs %s)", n->change,
+			 verdict_name(n->verdict), n->loss);
+		add_note(t, i ? "" : "nearest yes", LABEL_WIDTH, line);
+	}
 }

@@ -95,30 +95,6 @@ static int read_fa(const struct flag *f, const char *s, bool *v, struct err *e)
 	return bad(e, f->key, s, "on, off or auto");
 }
 
-/* "3,1": a share for each device, in their order. */
-static int read_split(const struct flag *f, const char *s, float *split, struct err *e)
-{
-	float sum = 0;
-
-	memset(split, 0, PLAN_DEVICES_MAX * sizeof(*split));
-	for (uint32_t i = 0; i < PLAN_DEVICES_MAX; i++) {
-		char *end;
-
-		if (!strchr("0123456789.", *s) || !*s)
-			break;
-		split[i] = strtof(s, &end);
-		if (!(split[i] >= 0 && split[i] <= 1e9f))
-			break;
-		sum += split[i];
-		if (!*end && sum > 0)
-			return 0;
-		if (*end != ',' && *end != '/')
-			break;
-		s = end + 1;
-	}
-	return bad(e, f->key, s, "shares such as 3,1, not all 0");
-}
-
 static int read_flag(struct ask *a, const struct flag *f, const char *s, struct err *e)
 {
 	void *to = (char *)a + f->offset;
@@ -134,7 +110,7 @@ static int read_flag(struct ask *a, const struct flag *f, const char *s, struct 
 	case FLAG_FA:
 		return read_fa(f, s, to, e);
 	case FLAG_SPLIT:
-		return read_split(f, s, to, e);
+		return shares_parse(to, s) ? 0 : bad(e, f->key, s, "shares such as 3,1, not all 0");
 	case FLAG_LAYERS:
 		if (strcmp(s, "-1") == 0 || strcmp(s, "all") == 0) {
 			*(uint32_t *)to = ASK_ALL_LAYERS;

@@ -53,7 +53,7 @@ static int find(struct run *r, const char *path, struct biller **out, struct err
 	int rc = model_open(&oldest->model, path, e);
 
 	if (!rc)
-		rc = biller_open(&oldest->biller, oldest->model, e);
+		rc = biller_open(&oldest->biller, oldest->model, engine_default(), e);
 	if (rc) {
 		forget(oldest);
 		return rc;

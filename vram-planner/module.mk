@@ -18,6 +18,7 @@ vram-planner.lib := \
 	explain.c \
 	families.c \
 	ffn.c \
+	fill.c \
 	g_dsv4.c \
 	g_dsv4_attn.c \
 	g_mla.c \
@@ -47,6 +48,7 @@ vram-planner.lib := \
 	mamba.c \
 	margin.c \
 	model.c \
+	nearest.c \
 	oldfamilies.c \
 	oldrefusals.c \
 	per_layer.c \
@@ -70,6 +72,7 @@ vram-planner.lib := \
 	split.c \
 	states.c \
 	supports.c \
+	task.c \
 	traffic.c \
 	sparse.c \
 	split.c \
@@ -83,4 +86,4 @@ vram-planner.lib := \
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan
-vram-planner.plan.src := answer.c devices.c main.c
+vram-planner.plan.src := answer.c devices.c main.c options.c

@@ -13,27 +13,7 @@
 #include "base/text.h"
 #include "probe/probe.h"
 #include "vram-planner/model.h"
-
-/* What the user wants; zero or empty means: the planner's choice. */
-struct wish {
-	uint32_t n_ctx;              /* 0: the smaller of the model's own and WISH_CTX_DEFAULT */
-	uint32_t n_ubatch;           /* 0: 512 */
-	uint32_t n_seq_max;          /* 0: 1 */
-	char type_k[12], type_v[12]; /* "": f16 */
-	enum accept accept;
-	struct fact margin_bytes; /* per device; unknown: the default of the design */
-	/* Layers per device by hand (units: repeating layers + output), when n_split is not 0. */
-	uint32_t split[PLAN_DEVICES_MAX];
-	uint32_t n_split;
-};
-
-#define WISH_CTX_DEFAULT 8192
-
-/* What the engine offers for its cache, the default first; ends with NULL. */
-extern const char *const cache_types[];
-
-/* Set the split from "4,2,3". false: no list of numbers, or of too many. */
-bool wish_split(struct wish *w, const char *s);
+#include "vram-planner/wish.h"
 
 /* A device that may be used. Made from probe's facts, or written by hand for what-if questions. */
 struct place {

@@ -1,235 +1,135 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The search. Units are the repeating layers and the output; the engine puts the last ones on devices,
- * each device a contiguous run. For a fixed order of devices, giving each as many units as it holds is
- * the best that order can do (a run's need grows with its length), so an order either works that way
- * or not at all; few devices are tried in every order.
+ * What the wish leaves open, closed for its goal. Candidates are tried from the least loss to the most;
+ * a context is found by halving, as more of it never needs less memory.
  */
-#include "vram-planner/search_priv.h"
-
 #include <string.h>
 
-#define ORDERS_MAX 4 /* devices up to which every order is tried */
+#include "vram-planner/search_priv.h"
 
-static uint32_t n_units(const struct search *s)
+#define STEP 256 /* the engine pads contexts to this */
+
+/* A way to store the cache, and how many tokens are computed at once. */
+struct setting {
+	uint32_t type_k, type_v, n_ubatch;
+};
+
+#define SETTINGS_MAX 12
+
+/* The types in the order of what they lose; K and V alike, as the engine's kernels want them. */
+static const char *const types[] = { "f16", "q8_0", "q4_0" };
+
+static uint32_t list_settings(const struct wish *w, const struct ask *a, struct setting *out)
 {
-	return s->costs.shape->n_layer + 1;
-}
+	static const uint32_t quick[] = { 2048, 1024, 512, 128 }, small[] = { 512, 256, 128 };
+	const uint32_t *batches = w->want == WANT_SPEED ? quick : small;
+	uint32_t n_batches = w->n_ubatch ? 1 : w->want == WANT_SPEED ? 4 : 3, n = 0;
 
-static bool holds(uint64_t free_bytes, const struct plan_buffers *b)
-{
-	return plan_buffers_sum(b) <= free_bytes;
-}
+	for (size_t t = 0; t < sizeof(types) / sizeof(types[0]); t++) {
+		struct setting s = { a->type_k, a->type_v, a->n_ubatch };
 
-/* Fill in what a placement costs and whether it holds. */
-static void judge(const struct search *s, struct placing *p)
-{
-	struct berthing b[PLAN_DEVICES_MAX] = { 0 };
-	uint32_t first = p->n_host;
-
-	p->devices_hold = true;
-	for (uint32_t i = 0; i < p->n; i++) {
-		b[i] = (struct berthing) { s->slots[p->slot[i]].backend, first, p->units[i] };
-		first += p->units[i];
+		if (!w->type_k[0])
+			quant_from_name(types[t], &s.type_k);
+		if (!w->type_v[0])
+			quant_from_name(types[t], &s.type_v);
+		for (uint32_t b = 0; b < n_batches; b++) {
+			if (!w->n_ubatch)
+				s.n_ubatch = batches[b];
+			out[n++] = s;
+		}
+		if (w->type_k[0] && w->type_v[0])
+			break;
 	}
-	bool pipeline = costs_pipeline(&s->costs, b, p->n, p->n_host);
-
-	for (uint32_t i = 0; i < p->n; i++) {
-		const struct seat *slot = &s->slots[p->slot[i]];
-
-		costs_device(&s->costs, &b[i], i == 0, pipeline, p->n_host, &p->buffers[i]);
-		p->buffers[i].overhead_bytes += slot->margin_bytes;
-		p->devices_hold &= holds(slot->free_bytes, &p->buffers[i]);
-	}
-	costs_host(&s->costs, b, p->n, p->n_host, &p->host);
-	p->host.overhead_bytes += s->host_margin_bytes;
-	p->host_holds = !fact_known(&s->host_free) || holds((uint64_t)s->host_free.v, &p->host);
+	return n;
 }
 
-static bool all_hold(const struct placing *p)
+static struct ask with(const struct ask *a, const struct setting *s, uint32_t n_ctx)
 {
-	return p->devices_hold && p->host_holds;
+	struct ask b = *a;
+
+	b.n_ctx = n_ctx;
+	b.type_k = s->type_k;
+	b.type_v = s->type_v;
+	b.n_ubatch = s->n_ubatch;
+	if (b.n_batch < b.n_ubatch)
+		b.n_batch = b.n_ubatch;
+	return b;
 }
 
-/* The most units from `first` that this device holds. */
-static uint32_t most_units(const struct search *s, uint32_t slot, uint32_t first, bool is_first,
-			   bool pipeline, uint32_t n_host)
+/* Whether this is within what the wish accepts. */
+static bool reaches(struct search *s, const struct wish *w, const struct pinned *pin,
+		    const struct ask *a)
 {
-	uint32_t low = 0, high = n_units(s) - first;
+	struct placing p;
 
-	while (low < high) {
-		uint32_t mid = low + (high - low + 1) / 2;
-		struct berthing b = { s->slots[slot].backend, first, mid };
-		struct plan_buffers need;
+	if (s->n_seats && fill_devices(s, a, pin, &p))
+		return true;
+	if (w->accept == ACCEPT_GPU)
+		return false;
+	return fill_best(s, a, pin, &p, NULL) == 0 && placing_runs(&p) &&
+	       (w->accept == ACCEPT_CPU || (p.n && p.ask.n_gpu_layers));
+}
 
-		costs_device(&s->costs, &b, is_first, pipeline, n_host, &need);
-		need.overhead_bytes += s->slots[slot].margin_bytes;
-		if (holds(s->slots[slot].free_bytes, &need))
+/* The longest context within [least, most] that is reached, or 0. */
+static uint32_t longest(struct search *s, const struct wish *w, const struct pinned *pin,
+			const struct ask *a, const struct setting *set, uint32_t least,
+			uint32_t most)
+{
+	struct ask try = with(a, set, most);
+	uint32_t low = (least + STEP - 1) / STEP, high = most / STEP;
+
+	if (reaches(s, w, pin, &try))
+		return most;
+	if (least >= most || high <= low)
+		return 0;
+	try = with(a, set, low * STEP);
+	if (!reaches(s, w, pin, &try))
+		return 0;
+	while (low + 1 < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		try = with(a, set, mid * STEP);
+		if (reaches(s, w, pin, &try))
 			low = mid;
 		else
-			high = mid - 1;
+			high = mid;
 	}
-	return low;
+	return low * STEP;
 }
 
-/* Give each device of the order as much as it holds. True when that places every unit from n_host on. */
-static bool fill(const struct search *s, const uint32_t *order, uint32_t n, uint32_t n_host,
-		 struct placing *p)
+bool search_settings(struct search *s, const struct wish *w, const struct pinned *pin,
+		     uint32_t n_ctx_train, struct ask *a)
 {
-	struct berthing b[PLAN_DEVICES_MAX] = { 0 };
-	uint32_t first = n_host;
+	struct setting settings[SETTINGS_MAX];
+	uint32_t n = list_settings(w, a, settings), most = w->n_ctx ? w->n_ctx : n_ctx_train;
+	uint32_t least = w->n_ctx ? w->n_ctx : w->min_ctx ? w->min_ctx : STEP, best = 0;
+	struct setting chosen = { 0 };
 
-	for (uint32_t i = 0; i < n; i++)
-		b[i] = (struct berthing) { s->slots[order[i]].backend, 0, 0 };
-	bool pipeline = costs_pipeline(&s->costs, b, n, n_host);
+	/* A tiny context without loss is no answer to those who want quality. */
+	if (w->want == WANT_QUALITY && !w->n_ctx && !w->min_ctx)
+		least = most < WISH_CTX_DEFAULT ? most : WISH_CTX_DEFAULT;
+	if (most < least)
+		most = least;
+	/* For speed a context that suffices will do: what it takes is read for every token. */
+	if (w->want == WANT_SPEED && !w->n_ctx)
+		most = least = w->min_ctx                ? w->min_ctx
+			       : most < WISH_CTX_DEFAULT ? most
+							 : WISH_CTX_DEFAULT;
+	for (uint32_t i = 0; i < n; i++) {
+		/* Only a longer context is worth a further loss; for the other goals the first will do. */
+		uint32_t floor = best + STEP > least ? best + STEP : least;
+		uint32_t n_ctx = floor > most ? 0
+					      : longest(s, w, pin, a, &settings[i], floor, most);
 
-	*p = (struct placing) { .n_host = n_host };
-	for (uint32_t i = 0; i < n && first < n_units(s); i++) {
-		uint32_t units = most_units(s, order[i], first, p->n == 0, pipeline, n_host);
-
-		if (units == 0)
+		if (n_ctx <= best)
 			continue;
-		p->slot[p->n] = order[i];
-		p->units[p->n++] = units;
-		first += units;
+		best = n_ctx;
+		chosen = settings[i];
+		if (best >= most || w->want != WANT_CONTEXT)
+			break;
 	}
-	if (first < n_units(s))
+	if (!best)
 		return false;
-	judge(s, p);
-	return p->devices_hold;
-}
-
-/* The next order in dictionary sense; false after the last. */
-static bool next_order(uint32_t *o, uint32_t n)
-{
-	uint32_t i = n, j = n, t;
-
-	while (i > 1 && o[i - 2] >= o[i - 1])
-		i--;
-	if (i <= 1)
-		return false;
-	while (o[j - 1] <= o[i - 2])
-		j--;
-	t = o[i - 2];
-	o[i - 2] = o[j - 1];
-	o[j - 1] = t;
-	for (j = n; i < j; i++, j--) {
-		t = o[i - 1];
-		o[i - 1] = o[j - 1];
-		o[j - 1] = t;
-	}
+	*a = with(a, &chosen, best);
 	return true;
-}
-
-/* Any order of the first n slots that places the units from n_host on. */
-static bool fill_any(const struct search *s, uint32_t n, uint32_t n_host, struct placing *p)
-{
-	uint32_t order[PLAN_DEVICES_MAX];
-
-	for (uint32_t i = 0; i < n; i++)
-		order[i] = i;
-	do {
-		if (fill(s, order, n, n_host, p))
-			return true;
-	} while (n <= ORDERS_MAX && next_order(order, n));
-	return false;
-}
-
-/*
- * Units in proportion to what each device could hold, by largest remainder: every device keeps a like
- * share free for what grows later. Only an improvement on a placement that exists.
- */
-static bool spread(const struct search *s, uint32_t n, struct placing *p)
-{
-	uint64_t room[PLAN_DEVICES_MAX], all = 0, given = 0, rest[PLAN_DEVICES_MAX];
-	uint32_t total = n_units(s);
-
-	*p = (struct placing) { .n = n };
-	for (uint32_t i = 0; i < n; i++) {
-		const struct seat *slot = &s->slots[i];
-		uint64_t taken = slot->margin_bytes + slot->backend->overhead_bytes;
-
-		room[i] = slot->free_bytes > taken ? (slot->free_bytes - taken) >> 20 : 0;
-		all += room[i];
-	}
-	for (uint32_t i = 0; all && i < n; i++) {
-		p->slot[i] = i;
-		p->units[i] = (uint32_t)(room[i] * total / all);
-		rest[i] = room[i] * total % all;
-		given += p->units[i];
-	}
-	for (; all && given < total; given++) {
-		uint32_t most = 0;
-
-		for (uint32_t i = 1; i < n; i++) {
-			if (rest[i] > rest[most])
-				most = i;
-		}
-		p->units[most]++;
-		rest[most] = 0;
-	}
-	for (uint32_t i = 0; i < n; i++) {
-		if (p->units[i] == 0)
-			return false;
-	}
-	judge(s, p);
-	return p->devices_hold;
-}
-
-bool search_fits(const struct search *s, struct placing *p)
-{
-	struct placing even;
-
-	for (uint32_t i = 0; i < s->n_slots; i++) {
-		if (fill(s, &i, 1, 0, p))
-			return true;
-	}
-	for (uint32_t n = 2; n <= s->n_slots; n++) {
-		if (!fill_any(s, n, 0, p))
-			continue;
-		if (spread(s, n, &even))
-			*p = even;
-		return true;
-	}
-	return false;
-}
-
-void search_best(const struct search *s, struct placing *p)
-{
-	if (search_fits(s, p))
-		return;
-	for (uint32_t n_host = 1; s->n_slots && n_host < n_units(s); n_host++) {
-		if (fill_any(s, s->n_slots, n_host, p) && all_hold(p))
-			return;
-	}
-	*p = (struct placing) { .n_host = n_units(s) };
-	judge(s, p);
-}
-
-void search_by_hand(const struct search *s, const uint32_t *units, uint32_t n, struct placing *p)
-{
-	*p = (struct placing) { .n_host = n_units(s) };
-	for (uint32_t i = 0; i < n; i++) {
-		for (uint32_t k = 0; units[i] && k < s->n_slots; k++) {
-			if (s->slots[k].place != i)
-				continue;
-			p->slot[p->n] = k;
-			p->units[p->n++] = units[i];
-			p->n_host -= units[i];
-		}
-	}
-	judge(s, p);
-}
-
-uint64_t search_full_need(const struct search *s)
-{
-	struct plan_buffers need;
-	struct berthing b = { .first = 0, .units = n_units(s) };
-
-	if (s->n_slots == 0)
-		return 0;
-	b.backend = s->slots[0].backend;
-	costs_device(&s->costs, &b, true, false, 0, &need);
-	need.overhead_bytes += s->slots[0].margin_bytes;
-	return plan_buffers_sum(&need);
 }

@@ -7,7 +7,7 @@ models=$root/$BUILD/tests/models/headers
 
 # plan MACHINE ARGS...: from the folder of models, so that paths in the answer are the same everywhere
 plan() {
-	dir=$(realpath "$(machine "$1")")
+	dir=$(realpath --relative-to="$models" "$(machine "$1")")
 	shift
 	(cd "$models" && exec "$BERTH" plan --machine "$dir" "$@")
 }
@@ -56,11 +56,37 @@ text chosen 0 nvidia2 --device 0000:61:00.0 gemma-3-4b.gguf
 text integrated 0 usb4-phoenix-5700xt llama-3.2-1b.gguf
 text integrated-alone 1 apu llama-3.2-1b.gguf
 
-# What the answer calls nearest is a yes.
-run plan three -c 131072 --json exaone-4-32b.gguf
-near=$(sed -n 's/^  "nearest_yes": "\(.*\) or .*",$/\1/p' "$T/out")
-# shellcheck disable=SC2086 # options of the answer
-[ -n "$near" ] && exits "the nearest yes is one" 0 plan three -c 131072 $near exaone-4-32b.gguf
+# What the answer calls nearest is a yes, as it can be typed.
+nearest() {
+	python3 -c 'import json,sys; [print(n["options"]) for n in json.load(open(sys.argv[1])).get("nearest", [])]' "$1"
+}
+n=0
+for question in "three -c 131072 exaone-4-32b.gguf" "three --flash-attn off --cache-type-v q8_0 llama-3.1-8b.gguf" \
+	"three -ngl 7 llama-3.1-8b.gguf" "none llama-3.2-1b.gguf" "nvidia2 --swa-full -c 131072 gemma-3-4b.gguf"; do
+	model=${question##* }
+	# shellcheck disable=SC2086 # words of the question
+	run plan $question --json
+	nearest "$T/out" >"$T/nearest"
+	while read -r options; do
+		n=$((n + 1))
+		exits "nearest yes $n of $model" 0 sh -c "cd '$models' && exec '$BERTH' plan $options $model"
+	done <"$T/nearest"
+done
+[ "$n" -ge 8 ] || fail "nearest yes" "only $n were named"
+
+# --- the engine's flags ---
+
+exits "flags" 0 plan nvidia2 -c 4096 -b 1024 -ub 256 -np 2 -no-kvu -ctk q8_0 -ctv q8_0 -fa on -ngl all -ts 1,1 \
+	-sm layer --n-outputs 4 --json llama-3.1-8b.gguf
+for key in '"n_batch": 1024' '"n_ubatch": 256' '"n_seq_max": 2' '"kv_unified": false' '"type_k": "q8_0"' \
+	'"n_outputs_max": 4' '"n_gpu_layers": 33'; do
+	grep -q "$key" "$T/out" && ok "flag $key" || fail "flag $key" "$(head -c 900 "$T/out")"
+done
+exits "one GPU" 0 plan nvidia2 -sm none llama-3.1-8b.gguf
+exits "rows are not planned" 3 plan nvidia2 -sm row llama-3.1-8b.gguf
+text want-context 0 three --want context exaone-4-32b.gguf
+text want-quality 0 three --want quality --min-context 65536 exaone-4-32b.gguf
+text want-speed 0 nvidia2 --want speed llama-3.1-8b.gguf
 
 # --- the plan as a file ---
 
@@ -110,6 +136,16 @@ bad "cache type" 2 "q9_9" --cache-type-k q9_9 a.gguf
 bad "context" 2 "0" -c 0 a.gguf
 bad "split" 2 "1,x" --split 1,x "$models/llama-3.2-1b.gguf"
 bad "split over" 2 "there are 0" --split 1,2 "$models/llama-3.2-1b.gguf"
+bad "split and shares" 2 "--split says by itself" --split 1,2 -ts 1,1 "$models/llama-3.2-1b.gguf"
+bad "two ways to share" 2 "contradict" -kvu -no-kvu "$models/llama-3.2-1b.gguf"
+bad "a batch within a batch" 2 "--ubatch" -b 128 -ub 256 "$models/llama-3.2-1b.gguf"
+bad "a floor above the context" 2 "--min-context" -c 1024 --want context --min-context 2048 "$models/llama-3.2-1b.gguf"
+bad "a bound without a goal" 2 "--want" --min-speed 5 "$models/llama-3.2-1b.gguf"
+bad "a goal and a placement" 2 "--want" --want speed -ngl 3 "$models/llama-3.2-1b.gguf"
+bad "shares" 2 "3,x" -ts 3,x "$models/llama-3.2-1b.gguf"
+bad "layers" 2 "many" -ngl many "$models/llama-3.2-1b.gguf"
+bad "tensors" 2 "REGEX=WHERE" -ot ffn "$models/llama-3.2-1b.gguf"
+bad "tensors to nowhere" 2 "there is no 'CUDA7'" -ot ffn=CUDA7 "$models/llama-3.2-1b.gguf"
 bad "no such device" 1 "0000:99" --device 0000:99:00.0 "$models/llama-3.2-1b.gguf"
 exits "no machine folder" 1 "$BERTH" plan --machine "$T/nowhere" "$models/llama-3.2-1b.gguf"
 one_sentence "no machine folder says so"

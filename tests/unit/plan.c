@@ -508,42 +508,68 @@ static void test_margin(void **state)
 	model_close(m);
 }
 
-/* A smaller context that fits is named, and it does fit; so is the smaller cache. */
+/* The wish as its options say it, for those that a nearest yes is made of. */
+static struct wish from_options(const char *options)
+{
+	struct wish w = bare();
+	char copy[256], *save = NULL;
+
+	snprintf(copy, sizeof(copy), "%s", options);
+	for (char *o = strtok_r(copy, " ", &save); o; o = strtok_r(NULL, " ", &save)) {
+		const char *v = strtok_r(NULL, " ", &save);
+
+		assert_non_null(v);
+		if (strcmp(o, "-c") == 0)
+			w.n_ctx = (uint32_t)strtoul(v, NULL, 10);
+		else if (strcmp(o, "--ubatch") == 0)
+			w.n_ubatch = (uint32_t)strtoul(v, NULL, 10);
+		else if (strcmp(o, "--cache-type-k") == 0)
+			snprintf(w.type_k, sizeof(w.type_k), "%s", v);
+		else if (strcmp(o, "--cache-type-v") == 0)
+			snprintf(w.type_v, sizeof(w.type_v), "%s", v);
+		else if (strcmp(o, "--accept") == 0)
+			w.accept = strcmp(v, "spill") == 0 ? ACCEPT_SPILL : ACCEPT_CPU;
+		else if (strcmp(o, "--margin") == 0)
+			w.margin_bytes = fact_of(strtoll(v, NULL, 10), SRC_USER);
+		else
+			fail_msg("%s is not expected in '%s'", o, options);
+	}
+	return w;
+}
+
+/* Whatever is called nearest is a yes when it is asked; a shorter context is the longest that is one. */
 static void test_nearest_yes(void **state)
 {
 	struct model *m = small(23);
 	struct wish w = bare();
 	struct place one = gpu("0000:01:00.0", 0);
-	struct plan p;
-	uint32_t by_ctx = 0, by_cache = 0;
+	uint32_t by_ctx = 0, by_cache = 0, by_host = 0;
 
 	(void)state;
 	w.n_ctx = 65536;
 	for (int64_t mib = 516; mib < 1400; mib += 8) {
 		one.free_bytes = fact_of(mib * MIB, SRC_USER);
-		p = decide(m, &one, 1, &w);
-		const char *c = strstr(p.nearest_yes, "-c ");
-		struct wish then = w;
+		struct plan p = decide(m, &one, 1, &w);
 
-		if (c) {
-			then.n_ctx = (uint32_t)strtoul(c + 3, NULL, 10);
+		if (p.verdict != VERDICT_FITS && !p.n_nearest)
+			fail_msg("%d %s: %s", (int)mib, verdict_name(p.verdict), p.decided_by);
+		for (uint32_t i = 0; i < p.n_nearest; i++) {
+			struct wish then = from_options(p.nearest[i].options);
+			struct plan q = decide(m, &one, 1, &then);
+
+			assert_int_equal(plan_exit(&q), EXIT_YES);
+			assert_int_equal(q.verdict, p.nearest[i].verdict);
+			by_cache += then.type_k[0] != 0;
+			by_host += then.accept != ACCEPT_GPU;
+			if (then.n_ctx == w.n_ctx)
+				continue;
 			by_ctx++;
-		} else if (strstr(p.nearest_yes, "q8_0")) {
-			snprintf(then.type_k, sizeof(then.type_k), "q8_0");
-			snprintf(then.type_v, sizeof(then.type_v), "q8_0");
-			by_cache++;
-		} else {
-			continue;
+			then.n_ctx += 256;
+			q = decide(m, &one, 1, &then);
+			assert_int_not_equal(plan_exit(&q), EXIT_YES);
 		}
-		p = decide(m, &one, 1, &then);
-		assert_int_equal(p.verdict, VERDICT_FITS);
-		if (!c)
-			continue;
-		then.n_ctx += 256; /* and it is the largest */
-		p = decide(m, &one, 1, &then);
-		assert_int_not_equal(p.verdict, VERDICT_FITS);
 	}
-	assert_true(by_ctx > 3 && by_cache > 3);
+	assert_true(by_ctx > 3 && by_cache > 3 && by_host > 3);
 	model_close(m);
 }
 

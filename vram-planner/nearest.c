@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The nearest yes: small changes of the wish, each tried by the planner itself, so that what it offers is
+ * a yes by the same arithmetic. Ranked by what a user loses.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "vram-planner/task.h"
+
+#define CTX_STEP 256
+
+/* A change of the wish; false: it changes nothing here. */
+struct change {
+	bool (*apply)(struct task *q, struct wish *w);
+	int loss; /* the order among the answers: 0 hurts nobody */
+	const char *words;
+};
+
+static bool flash_attention(struct task *q, struct wish *w)
+{
+	(void)q;
+	if (w->flash_attn != CHOICE_OFF)
+		return false;
+	w->flash_attn = CHOICE_ON;
+	return true;
+}
+
+static bool all_layers(struct task *q, struct wish *w)
+{
+	(void)q;
+	if (!w->has_gpu_layers && !w->n_shares)
+		return false;
+	w->has_gpu_layers = false;
+	w->n_shares = 0;
+	return true;
+}
+
+static bool window_alone(struct task *q, struct wish *w)
+{
+	(void)q;
+	if (!w->swa_full)
+		return false;
+	w->swa_full = false;
+	return true;
+}
+
+static bool cache_of(const struct task *q, struct wish *w, const char *type)
+{
+	uint32_t k = 0, v = 0, to = 0;
+	uint64_t now_k, now_v, then;
+
+	(void)q;
+	quant_from_name(w->type_k[0] ? w->type_k : "f16", &k);
+	quant_from_name(w->type_v[0] ? w->type_v : "f16", &v);
+	if (!quant_from_name(type, &to) || !quant_bytes(k, 256, &now_k) ||
+	    !quant_bytes(v, 256, &now_v) || !quant_bytes(to, 256, &then) ||
+	    2 * then >= now_k + now_v)
+		return false;
+	text_copy(w->type_k, sizeof(w->type_k), type);
+	text_copy(w->type_v, sizeof(w->type_v), type);
+	return true;
+}
+
+static bool cache_q8(struct task *q, struct wish *w)
+{
+	return cache_of(q, w, "q8_0");
+}
+
+static bool cache_q4(struct task *q, struct wish *w)
+{
+	return cache_of(q, w, "q4_0");
+}
+
+static bool cache_f16(struct task *q, struct wish *w)
+{
+	(void)q;
+	if (!w->type_k[0] && !w->type_v[0])
+		return false;
+	text_copy(w->type_k, sizeof(w->type_k), "f16");
+	text_copy(w->type_v, sizeof(w->type_v), "f16");
+	return true;
+}
+
+static bool small_batch(struct task *q, struct wish *w)
+{
+	if (q->ask.n_ubatch <= 128)
+		return false;
+	w->n_ubatch = 128;
+	return true;
+}
+
+static bool experts_on_host(struct task *q, struct wish *w)
+{
+	struct placing p;
+
+	if (w->accept != ACCEPT_GPU || !q->shape->n_expert || w->n_cpu_moe || !q->search.n_seats)
+		return false;
+	w->accept = ACCEPT_SPILL;
+	if (!task_yes(q, w, &p) || !p.ask.n_cpu_moe || p.bill.n_host)
+		return false;
+	w->n_cpu_moe = p.ask.n_cpu_moe;
+	return true;
+}
+
+static bool layers_on_host(struct task *q, struct wish *w)
+{
+	if (w->accept != ACCEPT_GPU || !q->search.n_seats)
+		return false;
+	w->accept = ACCEPT_SPILL;
+	return true;
+}
+
+static bool all_on_host(struct task *q, struct wish *w)
+{
+	(void)q;
+	if (w->accept == ACCEPT_CPU)
+		return false;
+	w->accept = ACCEPT_CPU;
+	return true;
+}
+
+static bool shorter_context(struct task *q, struct wish *w)
+{
+	uint32_t low = 0, high = (q->ask.n_ctx - 1) / CTX_STEP; /* in steps; 0: none is a yes */
+	struct placing p;
+
+	w->n_ctx = q->ask.n_ctx;
+	if (task_yes(q, w, &p))
+		return false; /* it need not be shorter */
+	while (low < high) {
+		uint32_t mid = low + (high - low + 1) / 2;
+
+		w->n_ctx = mid * CTX_STEP;
+		if (task_yes(q, w, &p))
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	w->n_ctx = low * CTX_STEP;
+	return low > 0;
+}
+
+static bool shorter_q8(struct task *q, struct wish *w)
+{
+	return cache_q8(q, w) && shorter_context(q, w);
+}
+
+static const struct change changes[] = {
+	{ flash_attention, 0, "nothing: flash attention computes the same" },
+	{ all_layers, 0, "nothing: the layers go where they fit" },
+	{ window_alone, 1, "sliding layers forget what is behind their window" },
+	{ cache_f16, 2, "memory: the cache takes more" },
+	{ cache_q8, 3, "little: the cache keeps 8 bits a number" },
+	{ small_batch, 4, "prompts are read more slowly" },
+	{ shorter_context, 5, "context" },
+	{ cache_q4, 6, "quality of long contexts: the cache keeps 4 bits a number" },
+	{ shorter_q8, 7, "context, and the cache keeps 8 bits a number" },
+	{ experts_on_host, 8, "speed: experts are in host memory" },
+	{ layers_on_host, 9, "speed: layers are in host memory" },
+	{ all_on_host, 10, "much speed: the processor computes alone" },
+};
+
+/* Half the context hurts more than 4 bits do; nearly all of it hardly hurts. */
+static int loss_of(const struct change *c, const struct task *q, const struct wish *w)
+{
+	uint32_t now = q->ask.n_ctx;
+
+	if (!w->n_ctx || w->n_ctx >= now)
+		return 10 * c->loss;
+	return 10 * c->loss + (int)(40 * (uint64_t)(now - w->n_ctx) / now) - 10;
+}
+
+/* What differs between two wishes, as options. */
+static void differences(struct text *t, const struct wish *from, const struct wish *to)
+{
+	if (to->n_ctx != from->n_ctx)
+		text_add(t, " -c %" PRIu32, to->n_ctx);
+	if (strcmp(to->type_k, from->type_k) != 0 || strcmp(to->type_v, from->type_v) != 0)
+		text_add(t, " --cache-type-k %s --cache-type-v %s", to->type_k, to->type_v);
+	if (to->n_ubatch != from->n_ubatch)
+		text_add(t, " --ubatch %" PRIu32, to->n_ubatch);
+	if (to->flash_attn != from->flash_attn)
+		text_add(t, " --flash-attn on");
+	if (to->swa_full != from->swa_full)
+		text_add(t, " without --swa-full");
+	if (to->has_gpu_layers != from->has_gpu_layers || to->n_shares != from->n_shares)
+		text_add(t, " without --gpu-layers and --tensor-split");
+	if (to->n_cpu_moe != from->n_cpu_moe)
+		text_add(t, " --n-cpu-moe %" PRIu32, to->n_cpu_moe);
+	if (to->accept != from->accept)
+		text_add(t, " --accept %s", accept_name(to->accept));
+}
+
+struct found {
+	int loss;
+	struct plan_nearest nearest;
+};
+
+static void keep(struct found *all, uint32_t *n, const struct found *f)
+{
+	uint32_t at = *n < PLAN_NEAREST_MAX ? (*n)++ : PLAN_NEAREST_MAX;
+
+	if (at == PLAN_NEAREST_MAX && all[--at].loss <= f->loss)
+		return;
+	for (; at > 0 && all[at - 1].loss > f->loss; at--)
+		all[at] = all[at - 1];
+	all[at] = *f;
+}
+
+static bool try_change(struct task *q, const struct change *c, struct found *f)
+{
+	struct wish w = *q->wish;
+	struct placing p;
+	struct text t;
+	char buf[sizeof(f->nearest.change) + 1];
+
+	/* What a search would vary is varied already. */
+	w.want = WANT_NONE;
+	if (!c->apply(q, &w) || !task_yes(q, &w, &p))
+		return false;
+	*f = (struct found) { .loss = loss_of(c, q, &w) };
+	text_init(&t, buf, sizeof(buf));
+	differences(&t, q->wish, &w);
+	text_copy(f->nearest.change, sizeof(f->nearest.change), buf + 1);
+	text_init(&t, f->nearest.options, sizeof(f->nearest.options));
+	wish_options(&t, &w);
+	text_copy(f->nearest.loss, sizeof(f->nearest.loss), c->words);
+	if (w.n_ctx && w.n_ctx < q->ask.n_ctx)
+		snprintf(f->nearest.loss, sizeof(f->nearest.loss),
+			 "%s: %" PRIu32 " tokens of %" PRIu32, c->words, w.n_ctx, q->ask.n_ctx);
+	f->nearest.verdict = placing_fits(&p) ? VERDICT_FITS : VERDICT_SPILLS;
+	return !t.cut;
+}
+
+void nearest_find(struct plan *p, struct task *q)
+{
+	struct found found[PLAN_NEAREST_MAX], f;
+	struct text t;
+	uint32_t n = 0;
+
+	/* A split by hand is the user's answer; changing it behind their back is not. */
+	if (q->wish->n_split)
+		return;
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		if (try_change(q, &changes[i], &f))
+			keep(found, &n, &f);
+	}
+	p->n_nearest = n;
+	for (uint32_t i = 0; i < n; i++)
+		p->nearest[i] = found[i].nearest;
+	text_init(&t, p->nearest_yes, sizeof(p->nearest_yes));
+	for (uint32_t i = 0; i < n && i < 2; i++)
+		text_add(&t, "%s%s", i ? " or " : "", p->nearest[i].change);
+	if (t.cut)
+		text_copy(p->nearest_yes, sizeof(p->nearest_yes), p->nearest[0].change);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* One question to the planner: everything that was given, and what is read from it once. */
+#ifndef BERTH_TASK_H
+#define BERTH_TASK_H
+
+#include "vram-planner/search_priv.h"
+
+struct task {
+	const struct model *model;
+	const struct place *places;
+	uint32_t n_places;
+	const struct host_place *host;
+	const struct wish *wish;
+	const struct shape *shape;
+	uint32_t unjudged; /* a place without known free memory; n_places: none */
+	struct search search;
+	struct ask ask; /* as wished; the placement is in `placing` */
+	struct pinned pinned;
+	struct placing placing;
+};
+
+/*
+ * What a wish asks of the engine: *a, not settled, and what of its placement is pinned. 0; -EINVAL with
+ * *e when it names what is not there (a cache type, a device, more layers than there are); -ENODATA
+ * when a device named by hand cannot be judged.
+ */
+int task_ask(const struct task *q, const struct wish *w, struct ask *a, struct pinned *pin,
+	     struct err *e);
+
+/* Whether the wish would be answered with a yes, within what it accepts; fills *p when so. */
+bool task_yes(struct task *q, const struct wish *w, struct placing *p);
+
+/* Fill p->nearest[] and p->nearest_yes: what would turn a no into a yes, the least loss first. */
+void nearest_find(struct plan *p, struct task *q);
+
+#endif
