@@ -37,7 +37,8 @@ static const struct backend backends[] = {
 	  .source = "the CUDA backend compiled by HIP; overhead not measured, as CUDA" },
 	{ .name = "vulkan", .alignment = 16, .host_alignment = 64,
 	  .row_types = ROWS_PLAIN | ROWS_SMALL | ROWS_K | ROWS_IQ | ROWS_NEW, .scans_wide = true,
-	  .lacks = UINT64_C(1) << OP_HC_COMB,
+	  .lacks = UINT64_C(1) << OP_HC_COMB, .ops = OPS_VULKAN, .reorders = true,
+	  .max_chunk_bytes = 1024 * MIB,
 	  .copies_inputs = true, .offloads_ops = true, .overhead_bytes = 128 * MIB,
 	  .source = "ggml-vulkan.cpp; minStorageBufferOffsetAlignment as measured on lavapipe, and as on "
 		    "NVIDIA: a driver's 64 adds at most 48 bytes a tensor" },

@@ -117,11 +117,14 @@ static void sides_set(struct compute *c, const struct placement *p)
 
 		c->sides[i] = (struct side) { .backend = t->backend,
 					      .alignment = t->backend->alignment,
+					      .max_chunk_bytes = t->backend->max_chunk_bytes,
 					      .max_buffer_bytes = t->max_buffer_bytes };
 	}
 	*host = (struct side) { .backend = cpu, .alignment = cpu->alignment };
-	if (p->n_devices && p->devices[0].backend->host_alignment)
+	if (p->n_devices && p->devices[0].backend->host_alignment) {
 		host->alignment = p->devices[0].backend->host_alignment;
+		host->max_chunk_bytes = p->devices[0].backend->max_chunk_bytes;
+	}
 	c->sched.sides = c->sides;
 	c->sched.n_sides = p->n_devices + 1;
 	c->sched.unit_home = p->unit;

@@ -386,8 +386,8 @@ static int prepare(struct galloc *a, const struct graph *g, const struct side *s
 	for (uint32_t i = 0; i < n; i++) {
 		a->pools[i].n_chunks = 0;
 		a->pools[i].align = sides[i].alignment;
-		a->pools[i].max_bytes = sides[i].max_buffer_bytes ? sides[i].max_buffer_bytes
-								  : ENDLESS;
+		a->pools[i].max_bytes = sides[i].max_chunk_bytes ? sides[i].max_chunk_bytes
+								 : ENDLESS;
 	}
 	a->g = g;
 	a->sides = sides;

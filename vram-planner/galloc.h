@@ -17,7 +17,8 @@
 struct side {
 	const struct backend *backend;
 	uint32_t alignment;        /* of its compute buffer */
-	uint64_t max_buffer_bytes; /* of one allocation; 0: no limit */
+	uint64_t max_chunk_bytes;  /* of one allocation; 0: no limit */
+	uint64_t max_buffer_bytes; /* of one operand; 0: no limit */
 };
 
 /* A graph in the order in which it is allocated. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The rules are those of ggml-backend.cpp at v0.5.0 (ggml_backend_sched_split_graph), in its five passes. */
+#include "vram-planner/vulkan.h"
 #include "vram-planner/gsched.h"
 
 #include <errno.h>
@@ -300,18 +301,39 @@ static void lay(struct sched *s, int32_t step, int side)
 	s->laid.sides[s->laid.n_steps++] = (int8_t)side;
 }
 
-/* The copies that enter a split, each behind what it is a copy of; then its nodes. */
-static void lay_split(struct sched *s, const struct graph *g, uint32_t first_input, int32_t begin,
-		      int32_t end)
+/* What must stay until node n is computed. */
+static void lay_kept(struct sched *s, int32_t n, int side)
 {
+	uint32_t count;
+	const struct keep *kept = reorder_kept(s->reorder, n, &count);
+
+	for (uint32_t i = 0; i < count; i++)
+		lay(s, -kept[i].node, side);
+}
+
+/*
+ * The copies that enter a split, each behind what it is a copy of; then its nodes, in the order in which
+ * its side computes them.
+ */
+static bool lay_split(struct sched *s, const struct graph *g, uint32_t first_input, int32_t begin,
+		      int32_t end, int side)
+{
+	bool reorders = s->sides[side].backend->reorders;
+
+	if (reorders && !reorder_split(s->reorder, g, g->order + begin, end - begin))
+		return false;
 	for (uint32_t i = first_input; i < s->n_inputs; i++) {
 		int32_t n = s->inputs[i];
 
 		lay(s, -n, s->side[n]);
 		lay(s, *copy_at(s, n, s->input_sides[i]), s->input_sides[i]);
 	}
-	for (int32_t i = begin; i < end; i++)
+	for (int32_t i = begin; i < end; i++) {
 		lay(s, g->order[i], s->side[g->order[i]]);
+		if (reorders)
+			lay_kept(s, g->order[i], side);
+	}
+	return true;
 }
 
 static bool take_operands(struct sched *s, struct graph *g, int32_t n, int side)
@@ -347,7 +369,8 @@ static int split(struct sched *s, struct graph *g)
 			continue;
 		if (s->side[n] != side ||
 		    (s->n_inputs > first_input && wants_new_split(s, g, n, side))) {
-			lay_split(s, g, first_input, begin, i);
+			if (!lay_split(s, g, first_input, begin, i, side))
+				return -ENOMEM;
 			first_input = s->n_inputs;
 			begin = i;
 			side = s->side[n];
@@ -356,7 +379,8 @@ static int split(struct sched *s, struct graph *g)
 		if (!take_operands(s, g, n, side))
 			return -ENOMEM;
 	}
-	lay_split(s, g, first_input, begin, g->n_order);
+	if (!lay_split(s, g, first_input, begin, g->n_order, side))
+		return -ENOMEM;
 	s->n_splits++;
 	return 0;
 }
@@ -397,12 +421,14 @@ static bool renew(void **array, size_t n, size_t size)
 
 /*
  * Room for all steps: every node is entered once, and each operand of a node at most once more, with
- * what it is a copy of.
+ * what it is a copy of; a node that is reordered can keep its operands.
  */
+#define KEPT_MAX 3 /* operands of a node in a fused sequence */
+
 static bool prepare(struct sched *s, const struct graph *g)
 {
 	size_t nodes = (size_t)g->n_nodes, copies = nodes * s->n_sides;
-	size_t steps = nodes + 2 * copies;
+	size_t steps = (1 + KEPT_MAX) * nodes + 2 * copies;
 	size_t leaves = nodes + (nodes + copies) * s->n_copies;
 
 	if (s->cap_steps < steps || s->cap_leaves < leaves || s->cap_copies < copies ||
@@ -429,6 +455,15 @@ static bool prepare(struct sched *s, const struct graph *g)
 	return true;
 }
 
+static bool any_reorders(const struct sched *s)
+{
+	for (uint32_t i = 0; i < s->n_sides; i++) {
+		if (s->sides[i].backend->reorders)
+			return true;
+	}
+	return false;
+}
+
 int sched_graph(struct sched *s, struct graph *g)
 {
 	int rc;
@@ -445,6 +480,8 @@ int sched_graph(struct sched *s, struct graph *g)
 	if (s->fault)
 		return -ENOTSUP;
 	if (s->copies_all && !multiply_inputs(s, g))
+		return -ENOMEM;
+	if (any_reorders(s) && !reorder_prepare(&s->reorder, g))
 		return -ENOMEM;
 	rc = split(s, g);
 	if (!rc)
@@ -463,5 +500,6 @@ void sched_fini(struct sched *s)
 	free(s->graph_inputs);
 	free(s->inputs);
 	free(s->input_sides);
+	reorder_free(s->reorder);
 	*s = (struct sched) { 0 };
 }

@@ -34,6 +34,7 @@ struct sched {
 	int32_t *inputs; /* what enters each split, and the split's side */
 	int8_t *input_sides;
 	uint32_t n_inputs, cap_inputs;
+	struct reorder *reorder; /* of sides that compute in an order of their own */
 };
 
 /*

@@ -80,6 +80,8 @@ vram-planner.lib := \
 	supports.c \
 	verify.c \
 	verify_run.c \
+	vulkan.c \
+	vulkan_order.c \
 	wish.c \
 
 # For models behind a URL; files need none of it.

@@ -7,6 +7,7 @@
 
 #include "vram-planner/galloc.h"
 #include "vram-planner/model.h"
+#include "vram-planner/vulkan.h"
 
 #define ROW_PAD 512 /* MATRIX_ROW_PADDING of the CUDA backend */
 #define OFFLOAD_ROWS                                                                               \
@@ -161,25 +162,17 @@ static bool rows_known(const struct side *side, const struct graph *g, const str
 	return t->op != OP_GET_ROWS || side->backend->row_types >> g->nodes[t->src[0]].type & 1;
 }
 
-static bool scan_fits(const struct side *side, const struct graph *g, const struct gnode *t)
-{
-	int64_t states;
-
-	if (t->op != OP_SSM_SCAN || !side->backend->scans_wide)
-		return true;
-	states = g->nodes[t->src[0]].ne[0];
-	return states == 128 || states == 256;
-}
-
 bool side_supports(const struct side *side, int index, const struct graph *g, int n)
 {
 	const struct gnode *t = &g->nodes[n];
 
-	if (side->backend->lacks >> t->op & 1 || !rows_known(side, g, t) || !scan_fits(side, g, t))
+	if (side->backend->lacks >> t->op & 1 || !rows_known(side, g, t))
 		return false;
 	switch (side->backend->ops) {
 	case OPS_CUDA:
 		return cuda_supports(index, g, t);
+	case OPS_VULKAN:
+		return vulkan_supports(g, n, side->max_buffer_bytes);
 	case OPS_ALL:
 		break;
 	}
