@@ -70,24 +70,29 @@ static uint64_t value_width(const struct shape *s, const struct ask *a, uint32_t
 	return most;
 }
 
-static uint64_t conv_width(const struct shape *s, const struct layer *l)
+static uint32_t less_one(uint32_t v)
 {
-	switch (l->mixer) {
+	return v ? v - 1 : 0;
+}
+
+static uint64_t conv_width(const struct shape *s, enum mixer mixer)
+{
+	switch (mixer) {
 	case MIXER_RWKV7:
 		return (uint64_t)s->token_shift * s->n_embd;
 	case MIXER_SHORTCONV:
-		return (uint64_t)s->n_embd * (s->shortconv_cache - 1);
+		return (uint64_t)s->n_embd * less_one(s->shortconv_cache);
 	case MIXER_KDA:
-		return 3 * (uint64_t)(s->ssm_conv - 1) * s->n_head * s->kda_head;
+		return 3 * (uint64_t)less_one(s->ssm_conv) * s->n_head * s->kda_head;
 	default:
-		return (uint64_t)(s->ssm_conv - 1) *
+		return (uint64_t)less_one(s->ssm_conv) *
 		       (s->ssm_inner + 2 * (uint64_t)s->ssm_groups * s->ssm_state);
 	}
 }
 
-static uint64_t state_width(const struct shape *s, const struct layer *l)
+static uint64_t state_width(const struct shape *s, enum mixer mixer)
 {
-	switch (l->mixer) {
+	switch (mixer) {
 	case MIXER_RWKV7:
 		return (uint64_t)s->n_embd * s->wkv_head;
 	case MIXER_SHORTCONV:
@@ -97,6 +102,21 @@ static uint64_t state_width(const struct shape *s, const struct layer *l)
 	default:
 		return (uint64_t)s->ssm_state * s->ssm_inner;
 	}
+}
+
+/* Without rules: the largest that any kind of layer would make of the keys. */
+static uint64_t bound_width(const struct shape *s,
+			    uint64_t (*width)(const struct shape *s, enum mixer mixer))
+{
+	const enum mixer kinds[] = { MIXER_RWKV7, MIXER_SHORTCONV, MIXER_KDA, MIXER_MAMBA2 };
+	uint64_t most = 0;
+
+	for (int i = 0; i < 4; i++) {
+		uint64_t w = width(s, kinds[i]);
+
+		most = w > most ? w : most;
+	}
+	return most;
 }
 
 /* --- tensors --- */
@@ -122,16 +142,19 @@ static void put(struct list *l, enum cache_kind kind, uint32_t type, uint64_t wi
 
 static uint32_t states_kept(const struct shape *s, const struct ask *a)
 {
-	return 1 + (s->keeps_rollback ? a->n_rs_seq : 0);
+	return 1 + (s->keeps_rollback || s->unverified ? a->n_rs_seq : 0);
 }
 
 static void put_states(struct list *out, const struct shape *s, const struct ask *a,
 		       const struct layer *l)
 {
 	uint64_t rows = times(a->n_seq, states_kept(s, a));
+	bool bound = s->unverified;
 
-	put(out, CACHE_CONV, F32, conv_width(s, l), rows, 1);
-	put(out, CACHE_STATE, F32, state_width(s, l), rows, 1);
+	put(out, CACHE_CONV, F32, bound ? bound_width(s, conv_width) : conv_width(s, l->mixer),
+	    rows, 1);
+	put(out, CACHE_STATE, F32, bound ? bound_width(s, state_width) : state_width(s, l->mixer),
+	    rows, 1);
 }
 
 static void put_attention(struct list *out, const struct shape *s, const struct ask *a, uint32_t i)
@@ -142,7 +165,7 @@ static void put_attention(struct list *out, const struct shape *s, const struct 
 	put(out, CACHE_K, a->type_k, (uint64_t)l->head_k * l->n_head_kv, cells, streams);
 	if (l->mixer == MIXER_ATTENTION || l->mixer == MIXER_BOTH)
 		put(out, CACHE_V, a->type_v, value_width(s, a, i), cells, streams);
-	if (s->memory == MEMORY_DSA && l->indexer)
+	if (l->indexer && s->memory != MEMORY_DSV4)
 		put(out, CACHE_INDEXER, a->type_k, s->indexer_head, cells, streams);
 }
 

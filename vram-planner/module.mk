@@ -51,6 +51,7 @@ vram-planner.lib := \
 	nearest.c \
 	oldfamilies.c \
 	oldrefusals.c \
+	override.c \
 	per_layer.c \
 	placement.c \
 	places.c \

@@ -106,7 +106,7 @@ static bool has_tensors(const struct shape *s, uint32_t i)
 		if (shape_weight(s, i, (enum slot)slot))
 			return true;
 	}
-	return s->unverified;
+	return false;
 }
 
 static int check_layer(const struct shape *s, uint32_t i, struct err *e)
@@ -129,10 +129,23 @@ static int check_layer(const struct shape *s, uint32_t i, struct err *e)
 	return rc;
 }
 
+/* Without rules: at least one layer keeps something of the past, or there is nothing to bound. */
+static int check_bound(const struct shape *s, struct err *e)
+{
+	for (uint32_t i = 0; i < s->n_layer; i++) {
+		if (s->layers[i].mixer != MIXER_NONE)
+			return 0;
+	}
+	return err_set(e, -ENOTSUP, "the header of this '%s' model has no sizes of heads or states",
+		       s->arch);
+}
+
 int shape_check(const struct shape *s, struct err *e)
 {
 	int rc = check_sparse(s, e);
 
+	if (s->unverified)
+		return check_bound(s, e);
 	if (s->n_kv_from_start == 0 || (s->n_kv_from_start < s->n_layer && s->n_kv_from_start < 2))
 		return err_set(e, -EBADMSG, "too many layers of %s share a cache", s->arch);
 	for (uint32_t i = 0; !rc && i < s->n_layer; i++)

@@ -144,11 +144,23 @@ static int read_interval(const struct shape *s, uint32_t *recurs, struct err *e)
 	return 0;
 }
 
+/* Without rules: whatever the keys give sizes for, in each layer. */
+static enum mixer bound_of(const struct shape *s, bool headless)
+{
+	bool state = s->ssm_inner || s->wkv_head || s->shortconv_cache || s->kda_head;
+
+	if (headless)
+		return state ? MIXER_MAMBA2 : MIXER_NONE;
+	return state ? MIXER_BOTH : MIXER_ATTENTION;
+}
+
 static enum mixer mixer_of(const struct shape *s, const struct arrays *a, uint32_t i)
 {
 	const struct family *f = s->family;
 	bool headless = i < s->n_run && a->n_head_kv[i] == 0;
 
+	if (s->unverified)
+		return bound_of(s, headless);
 	switch (f->layout) {
 	case LAYOUT_HEADS:
 		return headless ? f->state : f->mixer;
@@ -256,7 +268,8 @@ static int read_indexers(struct shape *s, struct err *e)
 	bool shared = strcmp(s->arch, "glm-dsa") == 0;
 
 	for (uint32_t i = 0; i < s->n_run; i++) {
-		own[i] = s->memory == MEMORY_DSA || s->layers[i].compress == 4;
+		own[i] = s->memory == MEMORY_DSA || s->layers[i].compress == 4 ||
+			 (s->unverified && s->indexer_head);
 		if (shared && s->n_ctx_train >= 1048576)
 			own[i] = i < 2 || (i - 2) % 4 == 0;
 	}
