@@ -172,6 +172,8 @@ void build_deepseek4(struct build *b)
 	x = g_repeat_4d(g, x, n_embd, hc, b->n_tokens, 1);
 	for (uint32_t il = 0; il < b->s->n_run; il++)
 		x = layer(&d, x, (int)il);
+	if (!b->engine->keeps_late) /* a next-token head could ask for it */
+		g_set_output(g, x);
 	x = g_get_rows(g, g_reshape_2d(g, x, n_embd * hc, b->n_tokens), b_out_ids(b));
 	x = mix_last(b, g_reshape_3d(g, x, n_embd, hc, b->n_outputs));
 	b_result(b, x);
