@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Weights, caches and refusals against what the engine measured: tests/models/truth holds, for each
- * model and backend, one configuration a line with the bytes of each buffer, or that the engine refused
- * it; truth-own the same of headers of our own making. Every buffer must agree to the byte, and every
- * refusal be foreseen, without false ones.
+ * Weights, caches, compute buffers and refusals against what the engine measured: tests/models/truth
+ * holds, for each model and backend, one configuration a line with the bytes of each buffer, or that the
+ * engine refused it; truth-own the same of headers of our own making. Every buffer must agree to the
+ * byte, every graph must have as many nodes and splits as the engine's, and every refusal be foreseen,
+ * without false ones.
  */
 #include <glob.h>
 #include <inttypes.h>
@@ -75,6 +76,8 @@ static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
 	a->cache_on_host = job_int(job, "kvo", 1) == 0;
 	a->flash_attn = strcmp(job_text(job, "fa", "auto"), "off") != 0;
 	a->mtp = job_int(job, "mtp", 0) != 0;
+	a->embeddings = job_int(job, "emb", 0) != 0;
+	a->op_offload = job_int(job, "opo", 1) != 0;
 	a->extra_buffers = job_int(job, "xb", 0) != 0;
 	a->n_gpu_layers = (uint32_t)job_int(job, "ngl", 99);
 	a->n_cpu_moe = (uint32_t)job_int(job, "ncmoe", 0);
@@ -87,7 +90,7 @@ static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
 }
 
 struct row {
-	const json_t *job, *buft;
+	const json_t *job, *buft, *log;
 	const char *model, *measured;
 };
 
@@ -108,11 +111,9 @@ static int64_t part_of(const struct row *r, const char *buffer, const char *part
 	return 0;
 }
 
-static bool agrees(struct count *n, const struct row *r, const char *buffer, const char *part,
-		   uint64_t planned)
+static bool equal(struct count *n, const struct row *r, const char *buffer, const char *part,
+		  int64_t found, uint64_t planned)
 {
-	int64_t found = part_of(r, buffer, part);
-
 	if (found == (int64_t)planned)
 		return true;
 	if (n->wrong++ < 400) {
@@ -124,6 +125,12 @@ static bool agrees(struct count *n, const struct row *r, const char *buffer, con
 		free(job);
 	}
 	return false;
+}
+
+static bool agrees(struct count *n, const struct row *r, const char *buffer, const char *part,
+		   uint64_t planned)
+{
+	return equal(n, r, buffer, part, part_of(r, buffer, part), planned);
 }
 
 /* A kind of host buffer has one name on each backend; the truth lists it only where it was made. */
@@ -145,6 +152,50 @@ static bool host_agrees(struct count *n, const struct row *r, const struct weigh
 	if (found != planned) /* something is planned in a buffer that was not made */
 		fine = agrees(n, r, "the host", "model", planned - found);
 	return fine;
+}
+
+/* The host has one compute buffer, in whichever kind of memory. */
+static int64_t host_compute(const struct row *r)
+{
+	const char *name;
+	json_t *b;
+	int64_t sum = 0;
+
+	json_object_foreach((json_t *)(uintptr_t)r->buft, name, b)
+	{
+		if (json_integer_value(json_object_get(b, "host")))
+			sum += json_integer_value(json_object_get(b, "compute"));
+	}
+	return sum;
+}
+
+/* A number of the line "graph: nodes = N, splits = M" (of the prompt's graph when there are two). */
+static int64_t logged(const struct row *r, const char *what)
+{
+	const json_t *line;
+	size_t i;
+
+	json_array_foreach(r->log, i, line)
+	{
+		const char *s = json_string_value(line), *graph = strstr(s, "graph");
+		const char *at = graph ? strstr(graph, what) : NULL;
+
+		if (at)
+			return strtoll(at + strlen(what), NULL, 10);
+	}
+	return -1;
+}
+
+static bool graph_agrees(struct count *n, const struct row *r, const struct placement *p,
+			 const struct compute_bytes *c, char devices[][24])
+{
+	bool fine = true;
+
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		fine &= agrees(n, r, devices[i], "compute", c->device[i]);
+	fine &= equal(n, r, "the host", "compute", host_compute(r), c->host);
+	fine &= equal(n, r, "the graph", "nodes", logged(r, "nodes = "), c->n_nodes);
+	return fine & equal(n, r, "the graph", "splits", logged(r, "splits = "), c->n_splits);
 }
 
 static uint32_t read_targets(const struct row *r, size_t m, struct target *targets,
@@ -179,18 +230,20 @@ static bool compare_row(struct count *n, const struct row *r, const struct shape
 	return fine & host_agrees(n, r, &w);
 }
 
-/* What the planner says of a row: the reason of a refusal, or NULL. */
-static const char *refusal_of(const struct shape *s, const struct ask *a, const struct placement *p)
+/* What the planner says of a row: the reason of a refusal, or NULL; then *bytes is set. */
+static const char *refusal_of(const struct shape *s, const struct ask *a, const struct placement *p,
+			      struct compute_bytes *bytes)
 {
 	static struct compute *compute;
-	struct compute_bytes bytes;
 	const char *why = refusal_find(s, a, p);
 
 	if (!compute)
 		assert_int_equal(compute_open(&compute), 0);
-	if (why || compute_bytes(compute, s, a, p, engine_default(), true, &bytes))
+	if (why)
 		return why;
-	return refusal_of_graph(s, a, p, bytes.n_nodes, bytes.n_leaves);
+	if (compute_bytes(compute, s, a, p, engine_default(), true, bytes))
+		return bytes->fault;
+	return refusal_of_graph(s, a, p, bytes->n_nodes, bytes->n_leaves);
 }
 
 static void judge_row(struct count *n, const struct row *r, const struct shape *s,
@@ -198,6 +251,7 @@ static void judge_row(struct count *n, const struct row *r, const struct shape *
 {
 	struct target targets[PLAN_DEVICES_MAX];
 	char devices[PLAN_DEVICES_MAX][24];
+	struct compute_bytes bytes;
 	struct err e = { 0 };
 	struct ask a;
 
@@ -205,7 +259,7 @@ static void judge_row(struct count *n, const struct row *r, const struct shape *
 	uint32_t n_devices = read_targets(r, m, targets, devices);
 
 	assert_int_equal(placement_make(p, s, &a, targets, n_devices, NULL, &e), 0);
-	const char *why = refusal_of(s, &a, p);
+	const char *why = refusal_of(s, &a, p, &bytes);
 
 	if (!refused == !why && refused) {
 		n->refused++;
@@ -218,8 +272,9 @@ static void judge_row(struct count *n, const struct row *r, const struct shape *
 		       refused ? refused : "ran", why ? why : "would run", job);
 		free(job);
 	}
-	if (!refused)
-		n->compared += compare_row(n, r, s, &a, p, devices);
+	if (!refused && !why)
+		n->compared += compare_row(n, r, s, &a, p, devices) &
+			       graph_agrees(n, r, p, &bytes, devices);
 }
 
 static const char *models_dir(void)
@@ -247,8 +302,8 @@ static bool compare_file(struct count *n, const struct shape *s, const char *set
 		return false;
 	while (getline(&line, &size, f) > 0) {
 		json_t *o = json_loads(line, 0, NULL);
-		struct row r = { json_object_get(o, "job"), json_object_get(o, "buft"), name,
-				 measured[m].name };
+		struct row r = { json_object_get(o, "job"), json_object_get(o, "buft"),
+				 json_object_get(o, "log"), name, measured[m].name };
 		const char *refused = json_string_value(json_object_get(o, "error"));
 
 		assert_non_null(o);
