@@ -21,6 +21,9 @@ int answer_make(struct answer *a, const char *what, const struct question *q, st
 		return rc;
 	rc = (q->hashed ? plan_make : plan_decide)(&a->plan, m, d->places, d->n, &d->host, &q->wish,
 						   e);
+	a->model_bytes = model_size_bytes(m);
+	if (model_expected_bytes(m) > a->model_bytes)
+		a->model_bytes = model_expected_bytes(m);
 	a->has_verified = !rc && q->verify;
 	if (a->has_verified)
 		verify(a, m);

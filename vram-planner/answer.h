@@ -23,6 +23,7 @@ struct question {
 
 struct answer {
 	struct plan plan;
+	uint64_t model_bytes; /* of the whole model, also when a part of its data is not there yet */
 	struct speed speed;
 	struct verification verified;
 	bool has_speed, has_verified;

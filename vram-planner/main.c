@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "vram-planner/answer.h"
+#include "vram-planner/compare.h"
 #include "vram-planner/job.h"
 #include "vram-planner/options.h"
 #include "vram-planner/plan.h"
@@ -51,6 +52,62 @@ static int read_question(struct question *q, const struct devices *d, const stru
 	return options_wish(&q->wish, o);
 }
 
+/* --- several models --- */
+
+/* One model that is no folder of many and no repository gets the whole answer, not a row. */
+static bool is_one(const struct options *o, int n, char *const *what)
+{
+	return !o->list && !o->quants && n == 1 && !compare_is_several(what[0]);
+}
+
+static int collect(struct comparison *c, const struct options *o, const struct question *q, int n,
+		   char *const *what, struct err *e)
+{
+	int rc = o->list ? compare_add_stores(c, e) : 0;
+
+	for (int i = 0; i < n && !rc; i++)
+		rc = compare_add(c, what[i], o->quants, &q->env, e);
+	return rc;
+}
+
+static int show_several(const struct comparison *c, const struct options *o, struct err *e)
+{
+	int rc;
+
+	if (o->json) {
+		json_t *j = compare_to_json(c, o->top);
+
+		rc = json_print(j, stdout);
+		json_decref(j);
+	} else {
+		compare_explain(stdout, c, o->top);
+		rc = fflush(stdout) || ferror(stdout) ? -EIO : 0;
+	}
+	return rc ? err_set(e, rc, "the answer cannot be written to standard output") : 0;
+}
+
+static int answer_several(const struct options *o, const struct question *q, int n,
+			  char *const *what)
+{
+	struct comparison c = { 0 };
+	struct err e = { 0 };
+	int rc = collect(&c, o, q, n, what, &e);
+	int code = rc ? (int)err_report("plan", rc, &e) : EXIT_YES;
+
+	if (rc == 0) {
+		compare_rank(&c, q);
+		rc = show_several(&c, o, &e);
+		if (rc) {
+			err_report("plan", rc, &e);
+			code = EXIT_ENV;
+		} else if (n > 0) { /* a list was only to be shown */
+			code = (int)compare_exit(&c, o->all);
+		}
+	}
+	compare_free(&c);
+	return code;
+}
+
 static int answer_jobs(const struct options *o)
 {
 	bool from_stdin = strcmp(o->jobs, "-") == 0;
@@ -89,11 +146,14 @@ int main(int argc, char **argv)
 				       argv[first]);
 	if (o.jobs)
 		return answer_jobs(&o);
-	if (argc - first != 1)
-		return cmd_usage_error(&plan_command, "give one MODEL.gguf; %d were given",
-				       argc - first);
-	if (!argv[first][0])
-		return cmd_usage_error(&plan_command, "the name of the model is empty");
+	if (argc == first && !o.list)
+		return cmd_usage_error(&plan_command, "give a MODEL, or --list");
+	for (int i = first; i < argc; i++) {
+		if (!argv[i][0])
+			return cmd_usage_error(&plan_command, "the name of the model is empty");
+	}
+	if (o.output && !is_one(&o, argc - first, argv + first))
+		return cmd_usage_error(&plan_command, "--output takes the plan of one model");
 	log_init(&log, "berth plan", o.quiet, o.verbose);
 	int rc = read_question(&question, &devices, &o);
 
@@ -102,6 +162,8 @@ int main(int argc, char **argv)
 	rc = devices_find(&devices, &o.devices, &log, &e);
 	if (rc == -EINVAL)
 		return cmd_usage_error(&plan_command, "%s", e.text);
+	if (rc == 0 && !is_one(&o, argc - first, argv + first))
+		return answer_several(&o, &question, argc - first, argv + first);
 	if (rc == 0)
 		rc = answer_make(&answer, argv[first], &question, &e);
 	if (rc == -ERANGE || rc == -EINVAL)

@@ -46,6 +46,7 @@ vram-planner.lib := \
 	jobs.c \
 	load.c \
 	mamba.c \
+	manifest.c \
 	margin.c \
 	model.c \
 	nearest.c \
@@ -56,6 +57,7 @@ vram-planner.lib := \
 	placement.c \
 	places.c \
 	plan.c \
+	quant_name.c \
 	quants.c \
 	reader.c \
 	refusal.c \
@@ -74,6 +76,7 @@ vram-planner.lib := \
 	states.c \
 	supports.c \
 	task.c \
+	stores.c \
 	traffic.c \
 	sparse.c \
 	split.c \
@@ -89,4 +92,4 @@ vram-planner.lib := \
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan
-vram-planner.plan.src := answer.c devices.c main.c options.c
+vram-planner.plan.src := answer.c compare.c devices.c main.c options.c

@@ -92,6 +92,14 @@ static const struct opt opts[] = {
 	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
 	{ "timeout", 0, OPT_U32, "SECONDS", offsetof(struct options, timeout_s),
 	  "How long a server of models may stall; 20 without it.", NULL, 1, 3600 },
+	{ "list", 0, OPT_FLAG, NULL, offsetof(struct options, list),
+	  "What Ollama, LM Studio, llama.cpp and Hugging Face keep on this disk, and whether it fits.", NULL, 0, 0 },
+	{ "quants", 0, OPT_FLAG, NULL, offsetof(struct options, quants),
+	  "Compare all quants of the model that lie beside it.", NULL, 0, 0 },
+	{ "top", 0, OPT_U32, "N", offsetof(struct options, top),
+	  "Of several models show the best N.", NULL, 1, 1000000 },
+	{ "all", 0, OPT_FLAG, NULL, offsetof(struct options, all),
+	  "Of several models each must be a yes; without it one is enough.", NULL, 0, 0 },
 	{ "explain", 0, OPT_FLAG, NULL, offsetof(struct options, explain),
 	  "Show the arithmetic, term by term.", NULL, 0, 0 },
 	{ "bar", 0, OPT_TEXT, "DEVICE", offsetof(struct options, bar),
@@ -149,6 +157,9 @@ static const struct example examples[] = {
 	{ "berth plan --jobs matrix.jsonl | jq -r '[.model, .verdict] | @tsv'",
 	  "Check a whole matrix of models, devices and settings." },
 	{ "berth plan --gpu 'RTX 3090' --gpu 'RX 7900 XTX' model.gguf", "On two cards that are not here." },
+	{ "berth plan --top 3 models/", "The best three of a folder." },
+	{ "berth plan --quants hf:ORG/REPO", "Which quant of a repository to fetch." },
+	{ "berth plan --list", "What is on this disk already, and what of it fits." },
 	{ "berth plan hf:ORG/REPO/FILE.gguf", "Before it is downloaded: only its header is read." },
 	{ "berth plan -o plan.json model.gguf && berth launch --plan plan.json", "Plan now, run so later." },
 	{ NULL, NULL },
@@ -157,7 +168,7 @@ static const struct example examples[] = {
 const struct cmd plan_command = {
 	.name = "plan",
 	.summary = "does a model fit, and what goes where",
-	.operands = "MODEL",
+	.operands = "MODEL...",
 	.description =
 		"Reads the header of a GGUF file and the free memory of each GPU, and answers with a verdict: "
 		"fits (all layers and the output on GPUs), spills (it runs, with host memory), no, unknown "
@@ -175,7 +186,12 @@ const struct cmd plan_command = {
 		"any shard may be named. A model behind a URL (https://..., or hf:ORG/REPO/FILE.gguf for Hugging "
 		"Face) is planned before it is downloaded: its header is read by ranges of 4 MiB and kept in "
 		"$XDG_CACHE_HOME/berth/headers until the file changes (not with BERTH_NO_CACHE in the "
-		"environment). HF_TOKEN goes to Hugging Face alone, or to HF_ENDPOINT where that is set.",
+		"environment). HF_TOKEN goes to Hugging Face alone, or to HF_ENDPOINT where that is set. A name that "
+		"no file has is looked for in the stores of Ollama, LM Studio, llama.cpp and Hugging Face "
+		"(ollama:llama3.2).\n\n"
+		"Several models, a folder or a repository (hf:ORG/REPO) are ranked in a table: yes before no, fits "
+		"before spills, and then the larger, which lost less. One yes makes the exit status 0; else it is 4, "
+		"5, 3 or 1, the first of them that a model has.",
 	.opts = opts,
 	.n_opts = sizeof(opts) / sizeof(opts[0]),
 	.aliases = aliases,
@@ -204,6 +220,8 @@ struct options options_none(void)
 /* Options that cannot both be meant. */
 static const char *contradiction(const struct options *o)
 {
+	if (o->quants && o->list)
+		return "--list shows all that is there; --quants is about one model";
 	if (o->unified && o->not_unified)
 		return "--kv-unified and --no-kv-unified contradict each other";
 	if (o->split && (o->shares || o->gpu_layers))

@@ -20,6 +20,9 @@ struct options {
 	struct devices_opts devices;
 	const char *jobs, *price_kwh, *price_api;
 	uint32_t timeout_s, depth;
+	/* Several models. */
+	bool list, quants, all;
+	uint32_t top; /* 0: all */
 	/* The answer. */
 	const char *output, *bar;
 	bool json, explain, verify;

@@ -5,13 +5,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
 
 #include "base/io.h"
+#include "base/json.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "vram-planner/http.h"
 #include "vram-planner/load.h"
 #include "vram-planner/remote.h"
+#include "vram-planner/split.h"
+#include "vram-planner/stores.h"
+
+#define LISTING_MAX (8 << 20) /* of a repository with thousands of files */
 
 static const char *env(const char *name)
 {
@@ -85,6 +92,42 @@ static int open_url(const struct opener *o, struct reader **r, const char *where
 	return remote_open(r, where, &opts, e);
 }
 
+bool source_is_checkpoint(const char *what)
+{
+	char path[1100];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%.1000s/config.json", what);
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+/* --- names that stores know --- */
+
+/* Nothing is at this path. Somebody's store may call a model so; then open that. */
+static int open_by_name(struct model **m, const char *what, struct err *e)
+{
+	struct catalog c;
+	struct err several = { 0 };
+	int rc = stores_read(&c, e);
+	const struct found *f = rc ? NULL : catalog_find(&c, what, &several);
+
+	if (rc == 0 && several.rc)
+		rc = err_set(e, several.rc, "%s", several.text);
+	else if (rc == 0 && !f)
+		rc = -ENOENT; /* *e has the file's own error */
+	else if (rc == 0)
+		rc = model_open(m, f->path, e);
+	catalog_free(&c);
+	return rc;
+}
+
+static int open_local(struct model **m, const char *what, struct err *e)
+{
+	int rc = model_open(m, what, e);
+
+	return rc == -ENOENT ? open_by_name(m, what, e) : rc;
+}
+
 int source_open(struct model **m, const char *what, const struct source_env *v, struct err *e)
 {
 	const struct opener urls = { .open = open_url, .arg = v };
@@ -98,5 +141,87 @@ int source_open(struct model **m, const char *what, const struct source_env *v, 
 	}
 	if (http_is_url(what))
 		return model_load(m, what, &urls, e);
-	return model_open(m, what, e);
+	return open_local(m, what, e);
+}
+
+/* --- repositories --- */
+
+bool source_is_repository(const char *what)
+{
+	const char *slash = strncmp(what, "hf:", 3) == 0 ? strchr(what, '/') : NULL;
+
+	return slash && slash[1] && !strchr(slash + 1, '/');
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_model_file(const char *name)
+{
+	uint32_t no, of;
+	size_t n = strlen(name);
+
+	return n > 5 && n < 400 && strcasecmp(name + n - 5, ".gguf") == 0 &&
+	       !strcasestr(name, "mmproj") && !(split_parse(name, &no, &of) && no != 1);
+}
+
+/* Pointers and texts in one block. */
+static int collect(char ***files, const json_t *siblings, struct err *e)
+{
+	size_t i, n = 0, bytes = 0;
+	json_t *s;
+
+	json_array_foreach(siblings, i, s)
+	{
+		const char *name = json_string_value(json_object_get(s, "rfilename"));
+
+		if (name && is_model_file(name))
+			bytes += sizeof(char *) + strlen(name) + 1, n++;
+	}
+	*files = malloc(bytes + 1);
+	if (!*files)
+		return err_set(e, -ENOMEM, "no memory for a list of files");
+	char *text = (char *)(*files + n);
+
+	n = 0;
+	json_array_foreach(siblings, i, s)
+	{
+		const char *name = json_string_value(json_object_get(s, "rfilename"));
+
+		if (!name || !is_model_file(name))
+			continue;
+		(*files)[n++] = text;
+		text = stpcpy(text, name) + 1;
+	}
+	qsort(*files, n, sizeof(char *), by_name);
+	return (int)n;
+}
+
+int source_list_repository(char ***files, const char *what, const struct source_env *v,
+			   struct err *e)
+{
+	struct remote_opts opts = remote_opts(v);
+	char url[HTTP_URL_MAX], *bytes = NULL;
+	const char *repo = what + 3, *at = strchr(repo, '@');
+	size_t n;
+
+	*files = NULL;
+	int len = snprintf(url, sizeof(url), "%s/api/models/%.*s%s%s", v->endpoint,
+			   at ? (int)(at - repo) : (int)strlen(repo), repo, at ? "/revision/" : "",
+			   at ? at + 1 : "");
+
+	if (len >= (int)sizeof(url) || strpbrk(repo, " ?#%\\<>\""))
+		return err_set(e, -EINVAL, "'%.200s' is no repository; write hf:ORG/REPO", what);
+	int rc = remote_fetch(&bytes, &n, url, LISTING_MAX, &opts, e);
+	json_t *o = rc ? NULL : json_parse(bytes, n, "the list of a repository", e);
+
+	free(bytes);
+	if (!rc && !o)
+		rc = -EBADMSG;
+	if (!rc)
+		rc = collect(files, json_object_get(o, "siblings"), e);
+	json_decref(o);
+	return rc < 0 ? err_at(e, rc, "%s", what) : rc;
 }

@@ -6,6 +6,7 @@
 #ifndef BERTH_SOURCE_H
 #define BERTH_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "vram-planner/model.h"
@@ -27,5 +28,18 @@ void source_env(struct source_env *v, uint32_t timeout_s);
  * file, -EACCES, -ETIMEDOUT, -EHOSTUNREACH...
  */
 int source_open(struct model **m, const char *what, const struct source_env *v, struct err *e);
+
+/* "hf:ORG/REPO" or "hf:ORG/REPO@REV": a whole repository. */
+bool source_is_repository(const char *what);
+
+/* A folder with config.json: a model in Hugging Face's own format. */
+bool source_is_checkpoint(const char *what);
+
+/*
+ * The models of a repository: its GGUF files, of a split one the first shard, no image encoders. The
+ * count, sorted; *files is one allocation (free it). Errors as source_open().
+ */
+int source_list_repository(char ***files, const char *what, const struct source_env *v,
+			   struct err *e);
 
 #endif

@@ -59,6 +59,8 @@ bool speed_of_plan(struct speed *s, const struct plan *p, const struct model *m,
 		   const struct place *places, uint32_t n_places, const struct host_place *host,
 		   uint32_t depth, const struct prices *prices);
 
+/* "25 to 45"; "" when unknown. */
+void speed_brief(struct text *t, const struct range *r);
 void speed_explain(struct text *t, const struct speed *s);
 json_t *speed_to_json(const struct speed *s); /* the caller owns it */
 

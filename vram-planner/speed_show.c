@@ -25,8 +25,10 @@ static void add_number(struct text *t, double v)
 	text_add(t, "%.*f", r < 0.1 ? 3 : r < 1 ? 2 : r < 10 ? 1 : 0, r);
 }
 
-static void add_range(struct text *t, const struct range *r)
+void speed_brief(struct text *t, const struct range *r)
 {
+	if (!r->known)
+		return;
 	add_number(t, r->low);
 	text_add(t, " to ");
 	add_number(t, r->high);
@@ -37,7 +39,7 @@ static void add_line(struct text *t, const char *label, const struct range *r, c
 {
 	text_add(t, "%-13s", label);
 	if (r->known)
-		add_range(t, r);
+		speed_brief(t, r);
 	else
 		text_add(t, "unknown: %s", r->why);
 	text_add(t, "%s%s\n", r->known ? unit : "", r->known ? more : "");

@@ -122,15 +122,15 @@ bad "empty" 4 "empty" "$T/empty.gguf"
 bad "a zip" 4 "zip" "$T/zip.gguf"
 bad "big-endian" 4 "big-endian" "$T/big.gguf"
 bad "absurd count" 4 "absurd count" "$T/count.gguf"
-bad "a directory" 4 "is a directory" "$T"
+mkdir "$T/folder"
+bad "a directory without models" 1 "no model is in this folder" "$T/folder"
 bad "absent" 1 "No such file" "$T/absent.gguf"
 if [ -r "$T/locked.gguf" ]; then
 	echo "ok unreadable (not tried: we may read everything)"
 else
 	bad "unreadable" 5 "Permission denied" "$T/locked.gguf"
 fi
-bad "no model" 2 "give one MODEL"
-bad "two models" 2 "give one MODEL" a.gguf b.gguf
+bad "no model" 2 "give a MODEL"
 bad "unknown option" 2 "no-such" --no-such a.gguf
 bad "cache type" 2 "q9_9" --cache-type-k q9_9 a.gguf
 bad "context" 2 "0" -c 0 a.gguf

@@ -114,7 +114,7 @@ bad "compressed" 4 "compressed" "$url/gzip/small.gguf"
 bad "busy" 5 "HTTP 503" "$url/busy/small.gguf"
 bad "ranges forgotten" 4 "only the whole file" "$url/forget/large.gguf"
 bad "headers without end" 4 "" "$url/endless/small.gguf"
-bad "a password" 4 "user name" "http://me:secret@127.0.0.1/x.gguf"
+bad "a password" 2 "user name" "http://me:secret@127.0.0.1/x.gguf"
 bad "another scheme" 1 "No such file" "ftp://127.0.0.1/x.gguf"
 bad "nobody there" 5 "cannot be reached" "http://127.0.0.1:1/x.gguf"
 bad "gated" 5 "HF_TOKEN" "$url/gated/small.gguf"
@@ -127,8 +127,8 @@ HF_TOKEN=right HF_ENDPOINT=$url exits "the endpoint, over http" 5 plan "hf:org/r
 HF_TOKEN=right exits "a token and a stranger" 0 plan "$url/ok/small.gguf"
 grep -q "/org/repo/resolve/main/small.gguf" "$T/log" && ok "hf: is a URL" || fail "hf: is a URL" "$(cat "$T/log")"
 if grep -qv "token=-" "$T/log"; then fail "the token stays" "$(cat "$T/log")"; else ok "the token stays"; fi
-bad "hf: without a file" 4 "hf:ORG/REPO/FILE" hf:org/repo
-bad "hf: with dots" 4 "hf:ORG/REPO/FILE" hf:org/repo/../../x.gguf
+HF_ENDPOINT=http://127.0.0.1:1 exits "hf: without a file, offline" 5 plan hf:org/repo
+bad "hf: with dots" 2 "hf:ORG/REPO/FILE" hf:org/repo/../../x.gguf
 
 # --- the cache ---
 

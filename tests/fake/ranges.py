@@ -12,7 +12,7 @@ The first part of a path says how it behaves, the rest is the file:
   /more/F     more bytes than it says     /gzip/F     claims to be compressed
   /gated/F    401 without the right token /busy/F     503
   /forget/F   ranges at first, then none  /endless/F  headers without end
-ORG/REPO/resolve/REV/F is /gated/F; the log has a line for each request: path, range, condition, token.
+ORG/REPO/resolve/REV/F is /gated/F, open/ORG/REPO/... is /ok/F, .../api/... is FOLDER/api.json; the log has a line for each request: path, range, condition, token.
 """
 import http.server
 import os
@@ -73,12 +73,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.note()
         counter += 1
         parts = self.path.split("?")[0].lstrip("/").split("/")
-        if parts[0] == "api":
+        if "api" in parts:
             name = os.path.join(folder, "api.json")
             how = "plain"
         elif "resolve" in parts:
             at = parts.index("resolve")
-            how, name = "gated", os.path.join(folder, *parts[at + 2:])
+            how = "ok" if parts[0] == "open" else "gated"
+            name = os.path.join(folder, *parts[at + 2:])
         else:
             how, name = parts[0], os.path.join(folder, *parts[1:])
         try:
