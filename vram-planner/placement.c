@@ -8,8 +8,7 @@
 #include "vram-planner/cache.h"
 #include "vram-planner/family_priv.h"
 
-#define ROW_PAD  512                 /* MATRIX_ROW_PADDING of ggml-cuda */
-#define LAZY_MIN (UINT64_C(4) << 30) /* tables above this are read by rows from the mapped file */
+#define ROW_PAD 512                 /* MATRIX_ROW_PADDING of ggml-cuda */
 
 uint64_t placed_bytes(const struct backend *b, uint32_t type, uint64_t row, uint64_t bytes)
 {
@@ -163,17 +162,6 @@ static void place_tensor(const struct placing *g, uint32_t i)
 				      p->home[i]);
 }
 
-/* A table that is read by rows is left in the mapped file, whoever could hold it. */
-static void place_lazy(const struct placing *g)
-{
-	const struct tensor *t = shape_global(g->s, GLOBAL_PER_LAYER_TOKEN_EMBD);
-
-	if (t && t->bytes > LAZY_MIN && strcmp(g->s->arch, "gemma4") == 0) {
-		g->p->home[shape_index(g->s, t)] = HOME_HOST;
-		g->p->kind[shape_index(g->s, t)] = HOST_PLAIN;
-	}
-}
-
 /* The matrix of logits: its own, or token_embd once more unless that is in the same buffer already. */
 static void place_output(const struct placing *g)
 {
@@ -220,7 +208,6 @@ int placement_make(struct placement *p, const struct shape *s, const struct ask 
 	place_units(p, s, a);
 	for (uint32_t i = 0; i < n; i++)
 		place_tensor(&g, i);
-	place_lazy(&g);
 	place_output(&g);
 	return 0;
 }

@@ -9,7 +9,7 @@ feed-forward get more bits in the layers that matter, types fall back where a ro
 The vocabulary has its true size and no words.
 
 headers-own.tar.xz is what it writes. truth-own.tar.xz is what the engine 0.7.0 allocates for them, one
-configuration a line as in truth-dev.tar.xz: measured without allocating, on its CPU and on a simulated
+configuration a line as in truth-dev.tar.xz: measured without allocating, on its CPU, on lavapipe and on a simulated
 device with CUDA's rules, by a harness that reproduces every sim and cpu row of truth-dev byte for byte.
 """
 import os

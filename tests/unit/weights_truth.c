@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include "base/own.h"
 #include "tests/unit/harness.h"
 #include "vram-planner/cache.h"
 #include "vram-planner/compute.h"
@@ -30,6 +31,7 @@ static const struct {
 	{ "rpc", "rpc", 0 },
 	{ "vulkan", "vulkan", LAVAPIPE_RANGE },
 	{ "cpu", "cpu", 0 },
+	{ "flags", "cuda", 0 }, /* the simulated device with overrides, predictions, rollback */
 };
 
 /* Names of the host's buffers in the truth, by kind. */
@@ -59,6 +61,20 @@ static const char *job_text(const json_t *job, const char *key, const char *fall
 	return s ? s : fallback;
 }
 
+/* "PATTERN=CPU;PATTERN=CPU" */
+static void read_overrides(struct ask *a, const char *list)
+{
+	while (*list && a->n_overrides < ASK_OVERRIDES_MAX) {
+		struct plan_tensors *o = &a->overrides[a->n_overrides++];
+		const char *end = strstr(list, "=CPU");
+
+		assert_non_null(end);
+		snprintf(o->pattern, sizeof(o->pattern), "%.*s", (int)(end - list), list);
+		o->device = -1;
+		list = end + (end[4] == ';' ? 5 : 4);
+	}
+}
+
 static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
 {
 	char list[256], *at = list, *share;
@@ -84,6 +100,7 @@ static void read_ask(struct ask *a, const json_t *job, const struct shape *s)
 	snprintf(list, sizeof(list), "%s", job_text(job, "ts", "1"));
 	for (uint32_t i = 0; i < PLAN_DEVICES_MAX && (share = strsep(&at, ",")); i++)
 		a->split[i] = strtof(share, NULL);
+	read_overrides(a, job_text(job, "ot", ""));
 	assert_true(quant_from_name(job_text(job, "ctk", "f16"), &a->type_k));
 	assert_true(quant_from_name(job_text(job, "ctv", "f16"), &a->type_v));
 	assert_int_equal(ask_settle(a, s->n_ctx_train, s->causal, &e), 0);
@@ -258,7 +275,11 @@ static void judge_row(struct count *n, const struct row *r, const struct shape *
 	read_ask(&a, r->job, s);
 	uint32_t n_devices = read_targets(r, m, targets, devices);
 
-	assert_int_equal(placement_make(p, s, &a, targets, n_devices, NULL, &e), 0);
+	own_free int8_t *forced = calloc(model_n_tensors(s->model), 1);
+
+	assert_non_null(forced);
+	assert_int_equal(overrides_resolve(forced, s, &a, &e), 0);
+	assert_int_equal(placement_make(p, s, &a, targets, n_devices, forced, &e), 0);
 	const char *why = refusal_of(s, &a, p, &bytes);
 
 	if (!refused == !why && refused) {
@@ -368,7 +389,7 @@ static void test_dev(void **state)
 static void test_own(void **state)
 {
 	(void)state;
-	test_set("-own", 49, 2000);
+	test_set("-own", 49, 4400);
 }
 
 int main(void)
