@@ -9,6 +9,17 @@
 
 /* --- leaves --- */
 
+/* A builder asks for the first tensor of a layer: it begins. */
+static void mark_layer(struct build *b, int layer)
+{
+	struct graph *g = b->g;
+
+	for (; b->n_marks <= layer; b->n_marks++)
+		b->marks[b->n_marks] = (struct layer_mark) { g->n_order, g->n_leaves };
+	if (g->n_order)
+		g->nodes[g->order[g->n_order - 1]].flags |= GF_MARK;
+}
+
 int b_tensor(struct build *b, const struct tensor *t, int layer)
 {
 	int64_t ne[G_DIMS] = { 1, 1, 1, 1 };
@@ -17,6 +28,8 @@ int b_tensor(struct build *b, const struct tensor *t, int layer)
 
 	if (!t)
 		return G_NONE;
+	if (layer >= b->n_marks)
+		mark_layer(b, layer);
 	index = shape_index(b->s, t);
 	home = tensor_home(b->p, b->s, t, layer < 0 ? 0 : (uint32_t)layer);
 	if (b->weights[index] && b->g->nodes[b->weights[index]].home == home)

@@ -25,6 +25,10 @@ struct attn_inputs {
 	int k_rot, v_rot; /* rotations of a quantized cache; G_NONE */
 };
 
+struct layer_mark {
+	int32_t n_order, n_leaves;
+};
+
 struct build {
 	struct graph *g;
 	const struct shape *s;
@@ -47,6 +51,10 @@ struct build {
 
 	/* Results: b_result sets them; pooling and dense heads follow from the ask. */
 	int embd, logits;
+
+	/* Where each layer began: how much was in the order by then. */
+	struct layer_mark *marks;
+	int n_marks;
 
 	/* Leaves that were made already. */
 	int32_t *weights; /* by the tensor's index */

@@ -7,27 +7,48 @@
 
 #include "vram-planner/build_priv.h"
 #include "vram-planner/gsched.h"
+#include "vram-planner/lens.h"
 
 struct compute {
+	const struct shape *shape;
+	const struct builder *row;
+	struct lens *lens;
+	struct trim trim;
+	uint8_t level[PLAN_DEVICES_MAX + 1]; /* of repetitions[], by number of devices */
 	struct graph graph;
 	struct sched sched;
 	struct galloc *galloc;
 	struct side sides[PLAN_DEVICES_MAX + 1];
 	int32_t *weights;
-	uint32_t cap_weights;
 	int32_t caches[LAYERS_MAX * CACHE_KINDS];
+	struct layer_mark marks[LAYERS_MAX + 1];
+	int n_marks;
 };
 
-int compute_open(struct compute **c)
+int compute_open(struct compute **out, const struct shape *s)
 {
-	*c = calloc(1, sizeof(**c));
-	return *c ? 0 : -ENOMEM;
+	struct compute *c = calloc(1, sizeof(*c));
+
+	*out = NULL;
+	if (!c)
+		return -ENOMEM;
+	c->shape = s;
+	c->row = builder_find(s->arch);
+	c->lens = lens_open(s);
+	c->weights = calloc(model_n_tensors(s->model) + 1, sizeof(*c->weights));
+	if (!c->lens || !c->weights) {
+		compute_close(c);
+		return -ENOMEM;
+	}
+	*out = c;
+	return 0;
 }
 
 void compute_close(struct compute *c)
 {
 	if (!c)
 		return;
+	lens_close(c->lens);
 	graph_fini(&c->graph);
 	sched_fini(&c->sched);
 	galloc_free(c->galloc);
@@ -67,31 +88,26 @@ static void batch(struct build *b, const struct ask *a)
 	b->flash_attn = a->flash_attn && !b->s->no_flash_attn;
 }
 
-static int build(struct compute *c, const struct shape *s, const struct ask *a,
-		 const struct placement *p, const struct engine *engine)
+static void build(struct compute *c, const struct ask *a, const struct placement *p,
+		  const struct engine *engine)
 {
-	uint32_t n = model_n_tensors(s->model);
-	struct build b = { .g = &c->graph, .s = s, .a = a, .p = p, .engine = engine };
+	struct build b = { .g = &c->graph,
+			   .s = lens_shape(c->lens, &c->trim),
+			   .a = a,
+			   .p = lens_placement(c->lens, p, &c->trim),
+			   .engine = engine,
+			   .row = c->row,
+			   .weights = c->weights,
+			   .caches = c->caches,
+			   .marks = c->marks };
 
-	b.row = builder_find(s->arch);
-	if (!b.row)
-		return -ENOTSUP;
-	if (c->cap_weights < n) {
-		free(c->weights);
-		c->weights = calloc(n, sizeof(*c->weights));
-		c->cap_weights = c->weights ? n : 0;
-		if (!c->weights)
-			return -ENOMEM;
-	}
-	memset(c->weights, 0, n * sizeof(*c->weights));
-	memset(c->caches, 0, s->n_layer * CACHE_KINDS * sizeof(c->caches[0]));
-	b.weights = c->weights;
-	b.caches = c->caches;
-	b.unfused = lacking(s, p);
+	memset(c->weights, 0, model_n_tensors(c->shape->model) * sizeof(*c->weights));
+	memset(c->caches, 0, b.s->n_layer * CACHE_KINDS * sizeof(c->caches[0]));
+	b.unfused = lacking(b.s, b.p);
 	batch(&b, a);
 	graph_reset(&c->graph);
-	b.row->build(&b);
-	return 0;
+	c->row->build(&b);
+	c->n_marks = b.n_marks;
 }
 
 /* --- the sides --- */
@@ -127,13 +143,6 @@ static void sides_set(struct compute *c, const struct placement *p)
 	}
 	c->sched.sides = c->sides;
 	c->sched.n_sides = p->n_devices + 1;
-	c->sched.unit_home = p->unit;
-}
-
-/* The engine pins nodes for small batches, and when everything is on devices. */
-static bool pins_count(const struct shape *s, const struct ask *a)
-{
-	return a->n_ubatch < 32 || a->n_gpu_layers > s->n_layer;
 }
 
 static uint64_t output_bytes(const struct shape *s, const struct ask *a)
@@ -145,38 +154,123 @@ static uint64_t output_bytes(const struct shape *s, const struct ask *a)
 	return 4 * wide * a->n_seq;
 }
 
-int compute_bytes(struct compute *c, const struct shape *s, const struct ask *a,
-		  const struct placement *p, const struct engine *engine, bool measured,
-		  struct compute_bytes *out)
+/* --- the whole from a part --- */
+
+/* The number of the marked node that layer i begins behind: layers that add nothing share one. */
+static uint32_t mark_of(const struct compute *c, uint32_t layer)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 1; i <= layer; i++)
+		n += c->marks[i].n_order != c->marks[i - 1].n_order;
+	/* Nothing is marked while the order is empty. */
+	return c->marks[0].n_order ? n : n - 1;
+}
+
+/* Whether each pattern that was cut short had come to repeat itself. */
+static bool is_steady(const struct compute *c)
+{
+	for (uint32_t i = 0; i < c->trim.n_runs; i++) {
+		const struct trim_run *r = &c->trim.runs[i];
+
+		if ((int)r->to >= c->n_marks || galloc_mark(c->galloc, mark_of(c, r->from)) !=
+							galloc_mark(c->galloc, mark_of(c, r->to)))
+			return false;
+	}
+	return true;
+}
+
+static void add_skipped(const struct compute *c, struct compute_bytes *out)
+{
+	for (uint32_t i = 0; i < c->trim.n_runs; i++) {
+		const struct trim_run *r = &c->trim.runs[i];
+		const struct layer_mark *from = &c->marks[r->from], *to = &c->marks[r->to];
+		uint32_t times = r->skipped / (r->to - r->from);
+		uint32_t first = mark_of(c, r->from), last = mark_of(c, r->to);
+
+		out->n_nodes += times * (uint32_t)(to->n_order - from->n_order);
+		out->n_leaves += times * (uint32_t)(to->n_leaves - from->n_leaves);
+		if (first < last && last < c->sched.n_marks)
+			out->n_splits += times *
+					 (c->sched.mark_splits[last] - c->sched.mark_splits[first]);
+	}
+}
+
+/* One graph of the layers in c->trim, to bytes by side. */
+static int measure(struct compute *c, const struct ask *a, const struct placement *p,
+		   const struct engine *engine, uint64_t *sizes, struct compute_bytes *out)
+{
+	int rc;
+
+	build(c, a, p, engine);
+	out->fault = c->graph.fault;
+	if (out->fault)
+		return -EBADMSG;
+	rc = sched_graph(&c->sched, &c->graph);
+	out->fault = rc == -ENOTSUP ? c->sched.fault : c->graph.fault;
+	if (rc)
+		return rc;
+	rc = galloc_sizes(&c->galloc, &c->graph, &c->sched.laid, c->sides, c->sched.n_sides, sizes);
+	if (rc == -E2BIG)
+		out->fault = "the graph needs more memory than any machine has";
+	return rc;
+}
+
+static int bytes_of_trim(struct compute *c, const struct ask *a, const struct placement *p,
+			 const struct engine *engine, struct compute_bytes *out)
 {
 	uint64_t sizes[PLAN_DEVICES_MAX + 1];
 	int rc;
 
-	*out = (struct compute_bytes) { .pipeline = compute_pipeline(s, a, p) };
-	rc = build(c, s, a, p, engine);
-	if (rc)
-		return rc;
-	out->n_nodes = (uint32_t)c->graph.n_order;
-	out->n_leaves = (uint32_t)c->graph.n_leaves;
+	*out = (struct compute_bytes) { .pipeline = compute_pipeline(c->shape, a, p) };
 	sides_set(c, p);
 	c->sched.n_copies = out->pipeline ? engine->pipeline_copies : 1;
 	c->sched.copies_all = engine->copies_all_inputs;
 	c->sched.offloads = a->op_offload;
-	c->sched.pins = !measured && pins_count(s, a);
-	if (!c->graph.fault)
-		rc = sched_graph(&c->sched, &c->graph);
-	out->fault = c->graph.fault ? c->graph.fault : c->sched.fault;
-	if (rc || out->fault)
-		return rc ? rc : -EBADMSG;
-	out->n_splits = c->sched.n_splits;
-	rc = galloc_sizes(&c->galloc, &c->graph, &c->sched.laid, c->sides, c->sched.n_sides, sizes);
-	if (rc == -E2BIG)
-		out->fault = "the graph needs more memory than any machine has";
+	rc = measure(c, a, p, engine, sizes, out);
 	if (rc)
 		return rc;
+	out->n_built = c->trim.n;
+	out->n_nodes = (uint32_t)c->graph.n_order;
+	out->n_leaves = (uint32_t)c->graph.n_leaves;
+	out->n_splits = c->sched.n_splits;
+	add_skipped(c, out);
 	memcpy(out->device, sizes, p->n_devices * sizeof(sizes[0]));
 	out->host = sizes[p->n_devices];
 	out->pinned = p->n_devices && p->devices[0].backend->host_alignment;
-	out->output = output_bytes(s, a);
+	out->output = output_bytes(c->shape, a);
 	return 0;
+}
+
+int compute_bytes_whole(struct compute *c, const struct ask *a, const struct placement *p,
+			const struct engine *engine, struct compute_bytes *out)
+{
+	if (!c->row)
+		return -ENOTSUP;
+	trim_nothing(&c->trim, c->shape->n_run);
+	return bytes_of_trim(c, a, p, engine, out);
+}
+
+/*
+ * Repetitions before the allocator is steady. What was needed for so many devices is tried first the next
+ * time; models with constants of each layer, which are all allocated at once, are never steady.
+ */
+static const uint8_t repetitions[] = { 3, 4, 6 };
+
+#define N_REPETITIONS (sizeof(repetitions) / sizeof(repetitions[0]))
+
+int compute_bytes(struct compute *c, const struct ask *a, const struct placement *p,
+		  const struct engine *engine, struct compute_bytes *out)
+{
+	if (!c->row)
+		return -ENOTSUP;
+	for (uint8_t *i = &c->level[p->n_devices]; *i < N_REPETITIONS; ++*i) {
+		int rc;
+
+		lens_trim(c->lens, p, a->op_offload, repetitions[*i], &c->trim);
+		rc = bytes_of_trim(c, a, p, engine, out);
+		if (rc || is_steady(c))
+			return rc;
+	}
+	return compute_bytes_whole(c, a, p, engine, out);
 }

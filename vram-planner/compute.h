@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Compute buffers: what the engine reserves for one batch's graph on each device and on the host. The
- * graph is built (build.h), scheduled (gsched.h) and allocated (galloc.h) as the engine would.
+ * graph is built (build.h), scheduled (gsched.h) and allocated (galloc.h) as the engine would when it
+ * measures itself. Where a model repeats its layers, a few of them are built and the rest follows.
  */
 #ifndef BERTH_COMPUTE_H
 #define BERTH_COMPUTE_H
@@ -14,9 +15,10 @@
 #include "vram-planner/placement.h"
 #include "vram-planner/shape.h"
 
-struct compute; /* scratch memory; one at a time may use it */
+struct compute; /* what was prepared for a shape, and scratch memory; one at a time may use it */
 
-int compute_open(struct compute **c); /* -ENOMEM */
+int compute_open(struct compute **c,
+		 const struct shape *s); /* the shape must outlive it; -ENOMEM */
 void compute_close(struct compute *c);
 
 struct compute_bytes {
@@ -25,6 +27,7 @@ struct compute_bytes {
 	bool pinned;     /* the former */
 	uint64_t output; /* on the host beside it: the rows that the caller reads */
 	uint32_t n_nodes, n_leaves, n_splits; /* as the engine's log counts them */
+	uint32_t n_built;                     /* layers that were built */
 	bool pipeline;
 	const char *fault; /* why there is no such graph, or the engine would abort; NULL */
 };
@@ -32,13 +35,13 @@ struct compute_bytes {
 /*
  * For a settled ask. 0; -ENOTSUP: no graph is known for this family; -EBADMSG or -ENOTSUP with
  * out->fault: a tensor is missing or of the wrong shape, or the engine would abort; -ENOMEM.
- *
- * `measured`: as the engine measures itself without allocating, which drops some of its own wishes for
- * where things run; else as it runs.
  */
-int compute_bytes(struct compute *c, const struct shape *s, const struct ask *a,
-		  const struct placement *p, const struct engine *engine, bool measured,
-		  struct compute_bytes *out);
+int compute_bytes(struct compute *c, const struct ask *a, const struct placement *p,
+		  const struct engine *engine, struct compute_bytes *out);
+
+/* The same from all layers: what the other must agree with. */
+int compute_bytes_whole(struct compute *c, const struct ask *a, const struct placement *p,
+			const struct engine *engine, struct compute_bytes *out);
 
 /* Whether the engine would run the devices as a pipeline, with copies of what enters each. */
 bool compute_pipeline(const struct shape *s, const struct ask *a, const struct placement *p);

@@ -9,6 +9,7 @@
 #define BLOCKS_MAX 256 /* MAX_FREE_BLOCKS: the engine aborts beyond */
 #define CHUNKS_MAX 16  /* GGML_VBUFFER_MAX_CHUNKS */
 #define ENDLESS    (UINT64_MAX / 2)
+#define MARKS_MAX  1024
 
 struct block {
 	uint64_t offset, bytes;
@@ -42,6 +43,8 @@ struct galloc {
 	uint32_t n_pools;
 	struct state *states;
 	int32_t cap_states;
+	uint64_t marks[MARKS_MAX];
+	uint32_t n_marks;
 	int error;
 };
 
@@ -338,6 +341,34 @@ static void count_uses(struct galloc *a, const struct laid *l)
 	}
 }
 
+static uint64_t mix(uint64_t h, uint64_t v)
+{
+	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 29;
+}
+
+static void mark(struct galloc *a)
+{
+	uint64_t h = 0;
+
+	for (uint32_t i = 0; i < a->n_pools; i++) {
+		for (uint32_t k = 0; k < a->pools[i].n_chunks; k++) {
+			const struct chunk *c = a->pools[i].chunks[k];
+
+			h = mix(h, c->n_blocks);
+			for (uint32_t m = 0; m < c->n_blocks; m++)
+				h = mix(mix(h, c->blocks[m].offset), c->blocks[m].bytes);
+		}
+	}
+	if (a->n_marks < MARKS_MAX)
+		a->marks[a->n_marks++] = h;
+}
+
+uint64_t galloc_mark(const struct galloc *a, uint32_t i)
+{
+	return i < a->n_marks ? a->marks[i] : 0;
+}
+
 static void run(struct galloc *a, const struct laid *l)
 {
 	for (uint32_t i = 0; i < l->n_leaves; i++)
@@ -361,6 +392,8 @@ static void run(struct galloc *a, const struct laid *l)
 			if (t->src[k])
 				used(a, t->src[k]);
 		}
+		if (t->flags & GF_MARK)
+			mark(a);
 	}
 }
 
@@ -391,6 +424,7 @@ static int prepare(struct galloc *a, const struct graph *g, const struct side *s
 	}
 	a->g = g;
 	a->sides = sides;
+	a->n_marks = 0;
 	a->error = 0;
 	return 0;
 }

@@ -37,6 +37,12 @@ int galloc_sizes(struct galloc **scratch, const struct graph *g, const struct la
 		 const struct side *sides, uint32_t n_sides, uint64_t *sizes);
 void galloc_free(struct galloc *scratch);
 
+/*
+ * The state of all free blocks behind the i-th marked node of the last graph (GF_MARK), as one number:
+ * equal when the states are.
+ */
+uint64_t galloc_mark(const struct galloc *scratch, uint32_t i);
+
 /* What a node takes in a side's compute buffer, beside alignment. */
 uint64_t side_bytes(const struct side *side, const struct graph *g, int node);
 

@@ -131,6 +131,7 @@ enum gflag {
 	GF_OUTPUT = 2, /* read by the caller afterwards: never freed, never written over */
 	GF_WEIGHT = 4, /* in a buffer of weights: draws its operation to its home */
 	GF_IN_GRAPH = 8,
+	GF_MARK = 16, /* the last in the order when a builder came to a new layer */
 };
 
 enum { LAYER_ANY = -1, LAYER_HOST = -2 }; /* gnode.layer: computed anywhere; on the processor */

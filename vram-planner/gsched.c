@@ -77,19 +77,6 @@ static int side_at_first(struct sched *s, const struct graph *g, int32_t n)
 	return NOWHERE;
 }
 
-/* The engine asks for a side by name; it takes it when that can do it. */
-static void pin(struct sched *s, const struct graph *g, int32_t n)
-{
-	int layer = g->nodes[n].layer, side = processor(s);
-
-	if (layer == LAYER_ANY)
-		return;
-	if (layer >= 0)
-		side = side_of_home(s, s->unit_home[layer]);
-	if (supports(s, side, g, n))
-		s->side[n] = (int8_t)side;
-}
-
 static void assign_first(struct sched *s, const struct graph *g)
 {
 	for (int32_t i = 0; i < g->n_leaves; i++)
@@ -97,10 +84,7 @@ static void assign_first(struct sched *s, const struct graph *g)
 	for (int32_t i = 0; i < g->n_order; i++) {
 		int32_t n = g->order[i];
 
-		if (s->pins)
-			pin(s, g, n);
-		if (s->side[n] == NOWHERE)
-			s->side[n] = (int8_t)side_at_first(s, g, n);
+		s->side[n] = (int8_t)side_at_first(s, g, n);
 	}
 }
 
@@ -365,6 +349,8 @@ static int split(struct sched *s, struct graph *g)
 	for (; i < g->n_order; i++) {
 		int32_t n = g->order[i];
 
+		if (g->nodes[n].flags & GF_MARK && s->n_marks < SCHED_MARKS_MAX)
+			s->mark_splits[s->n_marks++] = s->n_splits;
 		if (is_view_op(g->nodes[n].op))
 			continue;
 		if (s->side[n] != side ||
@@ -450,7 +436,7 @@ static bool prepare(struct sched *s, const struct graph *g)
 	memset(s->side, NOWHERE, nodes);
 	memset(s->copies, 0, copies * sizeof(*s->copies));
 	s->laid.n_steps = s->laid.n_leaves = 0;
-	s->n_inputs = s->n_graph_inputs = s->n_splits = 0;
+	s->n_inputs = s->n_graph_inputs = s->n_splits = s->n_marks = 0;
 	s->fault = NULL;
 	return true;
 }

@@ -10,19 +10,21 @@
 
 #include "vram-planner/galloc.h"
 
+#define SCHED_MARKS_MAX 1024
+
 struct sched {
 	/* Set by the caller. */
 	struct side *sides;
 	uint32_t n_sides;
-	uint32_t n_copies;       /* of every input: more than 1 in a pipeline */
-	bool copies_all;         /* inputs that nothing reads are copied, too */
-	bool offloads;           /* large batches of host layers go to a device */
-	bool pins;               /* the engine's own wishes for single nodes count (g_pin_layer) */
-	const int8_t *unit_home; /* of each layer, for pins */
+	uint32_t n_copies; /* of every input: more than 1 in a pipeline */
+	bool copies_all;   /* inputs that nothing reads are copied, too */
+	bool offloads;     /* large batches of host layers go to a device */
 
 	/* Answers. */
 	struct laid laid;
 	uint32_t n_splits;
+	uint32_t mark_splits[SCHED_MARKS_MAX]; /* splits before each marked node (GF_MARK) */
+	uint32_t n_marks;
 	const char *fault; /* the engine would abort */
 
 	/* Scratch memory. */

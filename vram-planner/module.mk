@@ -44,6 +44,7 @@ vram-planner.lib := \
 	job.c \
 	job_answer.c \
 	jobs.c \
+	lens.c \
 	load.c \
 	mamba.c \
 	manifest.c \
@@ -86,6 +87,7 @@ vram-planner.lib := \
 	verify_run.c \
 	vulkan.c \
 	vulkan_order.c \
+	trim.c \
 	wish.c \
 
 # For models behind a URL; files need none of it.
