@@ -167,14 +167,34 @@ static uint32_t mark_of(const struct compute *c, uint32_t layer)
 	return c->marks[0].n_order ? n : n - 1;
 }
 
+/*
+ * Whether what is allocated before the first node grows with the layers: constants of each, and the copies
+ * that a pipeline keeps of what enters each split.
+ */
+static bool grows(const struct compute *c, const struct trim_run *r)
+{
+	uint32_t first = mark_of(c, r->from), last = mark_of(c, r->to);
+
+	for (int32_t i = c->marks[r->from].n_leaves; i < c->marks[r->to].n_leaves; i++) {
+		if (c->graph.nodes[c->graph.leaves[i]].home == HOME_NONE)
+			return true;
+	}
+	return c->sched.n_copies > 1 && c->sched.marks[first].inputs != c->sched.marks[last].inputs;
+}
+
 /* Whether each pattern that was cut short had come to repeat itself. */
 static bool is_steady(const struct compute *c)
 {
 	for (uint32_t i = 0; i < c->trim.n_runs; i++) {
 		const struct trim_run *r = &c->trim.runs[i];
+		uint32_t first, last;
 
-		if ((int)r->to >= c->n_marks || galloc_mark(c->galloc, mark_of(c, r->from)) !=
-							galloc_mark(c->galloc, mark_of(c, r->to)))
+		if ((int)r->to >= c->n_marks)
+			return false;
+		first = mark_of(c, r->from);
+		last = mark_of(c, r->to);
+		if (first >= last || last >= c->sched.n_marks || grows(c, r) ||
+		    galloc_mark(c->galloc, first) != galloc_mark(c->galloc, last))
 			return false;
 	}
 	return true;
@@ -185,14 +205,13 @@ static void add_skipped(const struct compute *c, struct compute_bytes *out)
 	for (uint32_t i = 0; i < c->trim.n_runs; i++) {
 		const struct trim_run *r = &c->trim.runs[i];
 		const struct layer_mark *from = &c->marks[r->from], *to = &c->marks[r->to];
-		uint32_t times = r->skipped / (r->to - r->from);
 		uint32_t first = mark_of(c, r->from), last = mark_of(c, r->to);
+		uint32_t times = r->skipped / (r->to - r->from);
 
 		out->n_nodes += times * (uint32_t)(to->n_order - from->n_order);
 		out->n_leaves += times * (uint32_t)(to->n_leaves - from->n_leaves);
-		if (first < last && last < c->sched.n_marks)
-			out->n_splits += times *
-					 (c->sched.mark_splits[last] - c->sched.mark_splits[first]);
+		out->n_splits += times *
+				 (c->sched.marks[last].splits - c->sched.marks[first].splits);
 	}
 }
 
@@ -234,7 +253,6 @@ static int bytes_of_trim(struct compute *c, const struct ask *a, const struct pl
 	out->n_nodes = (uint32_t)c->graph.n_order;
 	out->n_leaves = (uint32_t)c->graph.n_leaves;
 	out->n_splits = c->sched.n_splits;
-	add_skipped(c, out);
 	memcpy(out->device, sizes, p->n_devices * sizeof(sizes[0]));
 	out->host = sizes[p->n_devices];
 	out->pinned = p->n_devices && p->devices[0].backend->host_alignment;
@@ -269,8 +287,12 @@ int compute_bytes(struct compute *c, const struct ask *a, const struct placement
 
 		lens_trim(c->lens, p, a->op_offload, repetitions[*i], &c->trim);
 		rc = bytes_of_trim(c, a, p, engine, out);
-		if (rc || is_steady(c))
+		if (rc)
 			return rc;
+		if (is_steady(c)) {
+			add_skipped(c, out);
+			return 0;
+		}
 	}
 	return compute_bytes_whole(c, a, p, engine, out);
 }

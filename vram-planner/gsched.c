@@ -335,6 +335,14 @@ static bool take_operands(struct sched *s, struct graph *g, int32_t n, int side)
 	return true;
 }
 
+static void mark(struct sched *s)
+{
+	if (s->n_marks == SCHED_MARKS_MAX)
+		return;
+	s->marks[s->n_marks].splits = s->n_splits;
+	s->marks[s->n_marks++].inputs = s->n_inputs;
+}
+
 static int split(struct sched *s, struct graph *g)
 {
 	int32_t begin = 0, i = 0;
@@ -349,8 +357,8 @@ static int split(struct sched *s, struct graph *g)
 	for (; i < g->n_order; i++) {
 		int32_t n = g->order[i];
 
-		if (g->nodes[n].flags & GF_MARK && s->n_marks < SCHED_MARKS_MAX)
-			s->mark_splits[s->n_marks++] = s->n_splits;
+		if (g->nodes[n].flags & GF_MARK)
+			mark(s);
 		if (is_view_op(g->nodes[n].op))
 			continue;
 		if (s->side[n] != side ||

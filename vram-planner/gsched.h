@@ -23,7 +23,9 @@ struct sched {
 	/* Answers. */
 	struct laid laid;
 	uint32_t n_splits;
-	uint32_t mark_splits[SCHED_MARKS_MAX]; /* splits before each marked node (GF_MARK) */
+	struct {
+		uint32_t splits, inputs; /* so far */
+	} marks[SCHED_MARKS_MAX];        /* at each marked node (GF_MARK) */
 	uint32_t n_marks;
 	const char *fault; /* the engine would abort */
 

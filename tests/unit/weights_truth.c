@@ -45,6 +45,7 @@ static const struct {
 
 struct count {
 	uint32_t rows, compared, wrong, refused, missed, false_refusals;
+	struct compute *compute; /* of the model at hand */
 };
 
 static int64_t job_int(const json_t *job, const char *key, int64_t fallback)
@@ -247,19 +248,32 @@ static bool compare_row(struct count *n, const struct row *r, const struct shape
 	return fine & host_agrees(n, r, &w);
 }
 
-/* What the planner says of a row: the reason of a refusal, or NULL; then *bytes is set. */
-static const char *refusal_of(const struct shape *s, const struct ask *a, const struct placement *p,
-			      struct compute_bytes *bytes)
+/* Layers that were left out change nothing. */
+static void whole_agrees(struct compute *c, const struct ask *a, const struct placement *p,
+			 const struct compute_bytes *bytes)
 {
-	static struct compute *compute;
+	struct compute_bytes whole;
+
+	assert_int_equal(compute_bytes_whole(c, a, p, engine_default(), &whole), 0);
+	assert_memory_equal(whole.device, bytes->device, sizeof(whole.device));
+	assert_true(whole.host == bytes->host);
+	assert_int_equal(whole.n_nodes, bytes->n_nodes);
+	assert_int_equal(whole.n_leaves, bytes->n_leaves);
+	assert_int_equal(whole.n_splits, bytes->n_splits);
+}
+
+/* What the planner says of a row: the reason of a refusal, or NULL; then *bytes is set. */
+static const char *refusal_of(struct compute *c, const struct shape *s, const struct ask *a,
+			      const struct placement *p, struct compute_bytes *bytes)
+{
 	const char *why = refusal_find(s, a, p);
 
-	if (!compute)
-		assert_int_equal(compute_open(&compute), 0);
 	if (why)
 		return why;
-	if (compute_bytes(compute, s, a, p, engine_default(), true, bytes))
+	if (compute_bytes(c, a, p, engine_default(), bytes))
 		return bytes->fault;
+	if (bytes->n_built < s->n_run)
+		whole_agrees(c, a, p, bytes);
 	return refusal_of_graph(s, a, p, bytes->n_nodes, bytes->n_leaves);
 }
 
@@ -280,7 +294,7 @@ static void judge_row(struct count *n, const struct row *r, const struct shape *
 	assert_non_null(forced);
 	assert_int_equal(overrides_resolve(forced, s, &a, &e), 0);
 	assert_int_equal(placement_make(p, s, &a, targets, n_devices, forced, &e), 0);
-	const char *why = refusal_of(s, &a, p, &bytes);
+	const char *why = refusal_of(n->compute, s, &a, p, &bytes);
 
 	if (!refused == !why && refused) {
 		n->refused++;
@@ -351,9 +365,11 @@ static void compare_model(struct count *n, const char *set, const char *path)
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(slash + 1, "\n") - 5, slash + 1);
 	if (model_open(&m, path, &e) || shape_read(&s, m, &e))
 		fail_msg("%s: %s", name, e.text);
+	assert_int_equal(compute_open(&n->compute, &s), 0);
 	for (size_t k = 0; k < COUNT(measured); k++)
 		files += compare_file(n, &s, set, name, k);
 	assert_true(files >= 2);
+	compute_close(n->compute);
 	shape_fini(&s);
 	model_close(m);
 }
