@@ -14,7 +14,7 @@ struct compute {
 	const struct builder *row;
 	struct lens *lens;
 	struct trim trim;
-	uint8_t level[PLAN_DEVICES_MAX + 1]; /* of repetitions[], by number of devices */
+	uint8_t level[PLAN_DEVICES_MAX + 1]; /* of cares[], by number of devices */
 	struct graph graph;
 	struct sched sched;
 	struct galloc *galloc;
@@ -273,19 +273,19 @@ int compute_bytes_whole(struct compute *c, const struct ask *a, const struct pla
  * Repetitions before the allocator is steady. What was needed for so many devices is tried first the next
  * time; models with constants of each layer, which are all allocated at once, are never steady.
  */
-static const uint8_t repetitions[] = { 3, 4, 6 };
+static const struct trim_care cares[] = { { 3, 1 }, { 4, 1 }, { 3, 2 }, { 6, 1 } };
 
-#define N_REPETITIONS (sizeof(repetitions) / sizeof(repetitions[0]))
+#define N_CARES (sizeof(cares) / sizeof(cares[0]))
 
 int compute_bytes(struct compute *c, const struct ask *a, const struct placement *p,
 		  const struct engine *engine, struct compute_bytes *out)
 {
 	if (!c->row)
 		return -ENOTSUP;
-	for (uint8_t *i = &c->level[p->n_devices]; *i < N_REPETITIONS; ++*i) {
+	for (uint8_t *i = &c->level[p->n_devices]; *i < N_CARES; ++*i) {
 		int rc;
 
-		lens_trim(c->lens, p, a->op_offload, repetitions[*i], &c->trim);
+		lens_trim(c->lens, p, a->op_offload, &cares[*i], &c->trim);
 		rc = bytes_of_trim(c, a, p, engine, out);
 		if (rc)
 			return rc;

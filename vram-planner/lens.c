@@ -122,8 +122,8 @@ static void layer_kinds(const struct lens *l, const struct placement *p, bool of
 	}
 }
 
-void lens_trim(const struct lens *l, const struct placement *p, bool offloads, uint32_t kept,
-	       struct trim *t)
+void lens_trim(const struct lens *l, const struct placement *p, bool offloads,
+	       const struct trim_care *care, struct trim *t)
 {
 	uint64_t kinds[LAYERS_MAX];
 
@@ -133,7 +133,7 @@ void lens_trim(const struct lens *l, const struct placement *p, bool offloads, u
 		return;
 	}
 	layer_kinds(l, p, offloads, kinds);
-	trim_find(t, kinds, l->whole->n_run, kept);
+	trim_find(t, kinds, l->whole->n_run, care);
 }
 
 /* --- what is left --- */

@@ -12,9 +12,9 @@ struct lens;
 struct lens *lens_open(const struct shape *s);
 void lens_close(struct lens *l);
 
-/* What may be left out in this placement; `kept`: see trim_find. */
-void lens_trim(const struct lens *l, const struct placement *p, bool offloads, uint32_t kept,
-	       struct trim *t);
+/* What may be left out in this placement. */
+void lens_trim(const struct lens *l, const struct placement *p, bool offloads,
+	       const struct trim_care *care, struct trim *t);
 
 /* The model of t's layers; both stay valid until the next call. */
 const struct shape *lens_shape(struct lens *l, const struct trim *t);

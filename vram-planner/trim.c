@@ -20,13 +20,13 @@ static uint32_t repetitions(const uint64_t *kinds, uint32_t n, uint32_t i, uint3
 }
 
 /* The pattern from layer i that leaves out the most layers. */
-static uint32_t best_period(const uint64_t *kinds, uint32_t n, uint32_t i, uint32_t kept,
-			    uint32_t *skipped)
+static uint32_t best_period(const uint64_t *kinds, uint32_t n, uint32_t i,
+			    const struct trim_care *care, uint32_t *skipped)
 {
-	uint32_t best = 0;
+	uint32_t best = 0, kept = care->kept, period = care->fold;
 
 	*skipped = 0;
-	for (uint32_t period = 1; period <= TRIM_PERIOD && i + period < n; period++) {
+	for (; period <= TRIM_PERIOD && i + period < n; period += care->fold) {
 		uint32_t times = repetitions(kinds, n, i, period);
 
 		if (times > kept + 1 && (times - kept - 1) * period > *skipped) {
@@ -37,19 +37,19 @@ static uint32_t best_period(const uint64_t *kinds, uint32_t n, uint32_t i, uint3
 	return best;
 }
 
-void trim_find(struct trim *t, const uint64_t *kinds, uint32_t n, uint32_t kept)
+void trim_find(struct trim *t, const uint64_t *kinds, uint32_t n, const struct trim_care *care)
 {
 	uint32_t i = 0;
 
 	t->n = t->n_runs = 0;
 	while (i < n) {
-		uint32_t skipped, period = best_period(kinds, n, i, kept, &skipped);
+		uint32_t skipped, period = best_period(kinds, n, i, care, &skipped);
 
 		if (period == 0 || t->n_runs == TRIM_RUNS_MAX) {
 			t->layers[t->n++] = (uint16_t)i++;
 			continue;
 		}
-		for (uint32_t k = 0; k < kept * period; k++)
+		for (uint32_t k = 0; k < care->kept * period; k++)
 			t->layers[t->n++] = (uint16_t)i++;
 		t->runs[t->n_runs++] = (struct trim_run) { t->n - period, t->n, skipped };
 		i += skipped;

@@ -26,11 +26,14 @@ struct trim {
 	struct trim_run runs[TRIM_RUNS_MAX];
 };
 
-/*
- * kinds[i] says what layer i of n is like: layers of one kind have the same graph. Before a gap so many
- * repetitions are kept, and one behind it. Pure.
- */
-void trim_find(struct trim *t, const uint64_t *kinds, uint32_t n, uint32_t kept);
+/* How much of a repetition is built. */
+struct trim_care {
+	uint32_t kept; /* repetitions before the gap; one more follows it */
+	uint32_t fold; /* a repetition is a multiple of so many layers: states may alternate */
+};
+
+/* kinds[i] says what layer i of n is like: layers of one kind have the same graph. Pure. */
+void trim_find(struct trim *t, const uint64_t *kinds, uint32_t n, const struct trim_care *care);
 
 /* All of them. */
 void trim_nothing(struct trim *t, uint32_t n);
