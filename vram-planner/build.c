@@ -140,25 +140,33 @@ int b_keep(struct build *b, int layer, int x)
  * Batches may mix tokens and embeddings: the engine then puts the tokens' rows into a copy of the
  * embeddings given. Nothing of it is used in a batch of tokens, but its memory is.
  */
-static void embed_mixed(struct build *b, int table)
+static int given_rows(struct build *b)
 {
-	int64_t width = b->s->n_embd, n = b->n_tokens;
-	int ids = g_input(b->g, GT_I32, n, 1, 1, 1);
-	int rows = g_get_rows(b->g, table, ids);
-	int given = g_dup(b->g, g_input(b->g, GT_F32, width, n, 1, 1));
-
-	g_expand(b->g, g_set_rows(b->g, given, rows, g_input(b->g, GT_I64, n, 1, 1, 1)));
+	return g_input(b->g, GT_F32, b->s->n_embd, b->n_tokens, 1, 1);
 }
 
+static void embed_mixed(struct build *b, int rows)
+{
+	int slots = g_input(b->g, GT_I64, b->n_tokens, 1, 1, 1);
+
+	g_expand(b->g, g_set_rows(b->g, g_dup(b->g, given_rows(b)), rows, slots));
+}
+
+/* The order in which inputs are first reached is that of their memory. */
 int b_embed(struct build *b)
 {
-	int table = b_global(b, GLOBAL_TOKEN_EMBD), x;
+	bool mixed = b->engine->mixed_inputs && !(b->row->flags & TOKENS_ONLY);
+	int table = b_global(b, GLOBAL_TOKEN_EMBD), rows = G_NONE, x;
 
 	b->tokens = g_input(b->g, GT_I32, b->n_tokens, 1, 1, 1);
 	x = g_expand(b->g, g_get_rows(b->g, table, b->tokens));
-	g_expand(b->g, g_input(b->g, GT_F32, b->s->n_embd, b->n_tokens, 1, 1));
-	if (b->engine->mixed_inputs && !(b->row->flags & TOKENS_ONLY))
-		embed_mixed(b, table);
+	if (mixed) {
+		rows = g_get_rows(b->g, table, g_input(b->g, GT_I32, b->n_tokens, 1, 1, 1));
+		g_expand(b->g, rows);
+	}
+	g_expand(b->g, given_rows(b));
+	if (mixed)
+		embed_mixed(b, rows);
 	if (b->s->embedding_scale != 0)
 		x = g_expand(b->g, g_scale(b->g, x));
 	return x;
