@@ -199,9 +199,10 @@ static enum part cut_ending(const char *name, size_t *len)
 /* Order of a name of n bytes and a whole one. */
 static int compare(const char *name, size_t n, const char *whole)
 {
-	int d = strncmp(name, whole, n);
+	size_t whole_n = strlen(whole); /* names of a file may hold zeros */
+	int d = memcmp(name, whole, n < whole_n ? n : whole_n);
 
-	return d ? d : -(whole[n] != '\0');
+	return d ? d : (n > whole_n) - (n < whole_n);
 }
 
 bool slot_find(const struct tensor *t, enum slot *slot, enum part *part)
