@@ -107,7 +107,7 @@ uint64_t g_row_bytes(const struct graph *g, uint32_t type, int64_t n)
 
 	(void)g;
 	block_of(type, &weights, &bytes);
-	return (uint64_t)n / weights * bytes;
+	return (weights > 1 ? (uint64_t)n / weights : (uint64_t)n) * bytes;
 }
 
 uint64_t g_bytes(const struct graph *g, int a)
@@ -144,7 +144,7 @@ bool g_is_contiguous_n(const struct graph *g, int a, int n)
 	next = bytes;
 	if (t->ne[0] != (int64_t)weights && t->nb[0] != next)
 		return false;
-	next *= (uint64_t)t->ne[0] / weights;
+	next *= weights > 1 ? (uint64_t)t->ne[0] / weights : (uint64_t)t->ne[0];
 	for (int i = 1; i < G_DIMS; i++) {
 		if (t->ne[i] == 1)
 			continue;
@@ -164,16 +164,14 @@ static bool strides(uint32_t type, const int64_t ne[G_DIMS], uint64_t nb[G_DIMS]
 	uint64_t span;
 
 	block_of(type, &weights, &bytes);
-	for (int i = 0; i < G_DIMS; i++) {
-		if (ne[i] < 0)
-			return false;
-	}
-	if ((uint64_t)ne[0] % weights)
+	if ((ne[0] | ne[1] | ne[2] | ne[3]) < 0 || (weights > 1 && (uint64_t)ne[0] % weights))
 		return false;
 	nb[0] = span = bytes;
 	for (int i = 0; i < G_DIMS; i++) {
-		uint64_t n = i ? (uint64_t)ne[i] : (uint64_t)ne[0] / weights;
+		uint64_t n = (uint64_t)ne[i];
 
+		if (i == 0 && weights > 1)
+			n /= weights;
 		if (__builtin_mul_overflow(span, n, &span) || span > SPAN_MAX)
 			return false;
 		if (i < G_DIMS - 1)

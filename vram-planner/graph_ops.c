@@ -47,7 +47,7 @@ static bool repeats_to(const struct graph *g, int b, int a)
 	for (int i = 0; i < G_DIMS; i++) {
 		int64_t n = g->nodes[b].ne[i], m = g->nodes[a].ne[i];
 
-		if (n == 0 ? m != 0 : m % n != 0)
+		if (n != m && n != 1 && (n == 0 || m % n != 0))
 			return false;
 	}
 	return true;
@@ -60,7 +60,7 @@ static bool same_shape(const struct graph *g, int a, int b)
 
 static bool broadcasts(int64_t small, int64_t large)
 {
-	return small > 0 && large % small == 0;
+	return small == large || small == 1 || (small > 0 && large % small == 0);
 }
 
 /* --- copies and rows --- */
