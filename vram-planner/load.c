@@ -99,7 +99,7 @@ static int load_one(struct model **out, const char *where, const struct opener *
 	settle_size(m);
 	if (r->keep)
 		r->keep(r, m->bytes, m->header_bytes);
-	if (r->note)
+	if (r->note[0])
 		model_add_note(m, "%s", r->note);
 	*out = m;
 	return 0;

@@ -43,6 +43,10 @@ static int read_question(struct question *q, const struct devices *d, const stru
 		.devices = d, .depth = o->depth, .verify = o->verify, .hashed = o->json || o->output
 	};
 	source_env(&q->env, o->timeout_s);
+	q->env.quant = mix_find(o->quant ? o->quant : MIX_DEFAULT);
+	if (!q->env.quant)
+		return cmd_usage_error(&plan_command, "--quant takes one of %s, not '%s'", mix_names,
+				       o->quant);
 	if (o->price_kwh && !answer_price(o->price_kwh, &q->prices.kwh))
 		return cmd_usage_error(&plan_command, "--price-kwh '%s' is no price such as 0.30",
 				       o->price_kwh);

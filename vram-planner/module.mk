@@ -26,6 +26,7 @@ vram-planner.lib := \
 	g_routed.c \
 	galloc.c \
 	gguf.c \
+	gguf_write.c \
 	gpus.c \
 	graph.c \
 	graph_bert.c \
@@ -40,6 +41,9 @@ vram-planner.lib := \
 	graph_rwkv7.c \
 	gsched.c \
 	header_cache.c \
+	hf_build.c \
+	hf_config.c \
+	hf_names.c \
 	http.c \
 	job.c \
 	job_answer.c \
@@ -49,6 +53,7 @@ vram-planner.lib := \
 	mamba.c \
 	manifest.c \
 	margin.c \
+	mix.c \
 	model.c \
 	nearest.c \
 	oldfamilies.c \
@@ -63,6 +68,7 @@ vram-planner.lib := \
 	reader.c \
 	refusal.c \
 	remote.c \
+	safetensors.c \
 	search.c \
 	shape.c \
 	shape_check.c \
@@ -71,18 +77,15 @@ vram-planner.lib := \
 	side.c \
 	slots.c \
 	source.c \
+	sparse.c \
 	speed.c \
 	speed_show.c \
 	split.c \
 	states.c \
+	stores.c \
 	supports.c \
 	task.c \
-	stores.c \
 	traffic.c \
-	sparse.c \
-	split.c \
-	states.c \
-	supports.c \
 	verify.c \
 	verify_run.c \
 	vulkan.c \

@@ -92,6 +92,8 @@ static const struct opt opts[] = {
 	  "Allow reads that wake a sleeping device.", NULL, 0, 0 },
 	{ "timeout", 0, OPT_U32, "SECONDS", offsetof(struct options, timeout_s),
 	  "How long a server of models may stall; 20 without it.", NULL, 1, 3600 },
+	{ "quant", 0, OPT_TEXT, "MIX", offsetof(struct options, quant),
+	  "What a Hugging Face checkpoint (a folder with config.json) is quantized to; q4_K_M without it.", NULL, 0, 0 },
 	{ "list", 0, OPT_FLAG, NULL, offsetof(struct options, list),
 	  "What Ollama, LM Studio, llama.cpp and Hugging Face keep on this disk, and whether it fits.", NULL, 0, 0 },
 	{ "quants", 0, OPT_FLAG, NULL, offsetof(struct options, quants),
@@ -189,6 +191,8 @@ const struct cmd plan_command = {
 		"environment). HF_TOKEN goes to Hugging Face alone, or to HF_ENDPOINT where that is set. A name that "
 		"no file has is looked for in the stores of Ollama, LM Studio, llama.cpp and Hugging Face "
 		"(ollama:llama3.2).\n\n"
+		"A folder with config.json and safetensors, or their index, is planned as the GGUF that llama.cpp's "
+		"converter and quantizer would make of it.\n\n"
 		"Several models, a folder or a repository (hf:ORG/REPO) are ranked in a table: yes before no, fits "
 		"before spills, and then the larger, which lost less. One yes makes the exit status 0; else it is 4, "
 		"5, 3 or 1, the first of them that a model has.",

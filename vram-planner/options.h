@@ -18,7 +18,7 @@ struct options {
 	int accept, want;
 	uint64_t margin; /* UINT64_MAX: not given */
 	struct devices_opts devices;
-	const char *jobs, *price_kwh, *price_api;
+	const char *jobs, *price_kwh, *price_api, *quant;
 	uint32_t timeout_s, depth;
 	/* Several models. */
 	bool list, quants, all;

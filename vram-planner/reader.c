@@ -83,3 +83,46 @@ int reader_file(struct reader **r, const char *path, struct err *e)
 	*r = &f->r;
 	return 0;
 }
+
+/* --- memory --- */
+
+struct memory_reader {
+	struct reader r;
+	uint8_t *bytes;
+	uint64_t n;
+};
+
+static int read_memory(struct reader *r, uint64_t at, void *buf, uint64_t n, uint64_t *got,
+		       struct err *e)
+{
+	const struct memory_reader *m = (const struct memory_reader *)r;
+	uint64_t left = at < m->n ? m->n - at : 0;
+
+	(void)e;
+	*got = n < left ? n : left;
+	if (*got)
+		memcpy(buf, m->bytes + at, *got);
+	return 0;
+}
+
+static void close_memory(struct reader *r)
+{
+	struct memory_reader *m = (struct memory_reader *)r;
+
+	free(m->bytes);
+	free(m);
+}
+
+struct reader *reader_memory(uint8_t *bytes, uint64_t n, uint64_t size)
+{
+	struct memory_reader *m = calloc(1, sizeof(*m));
+
+	if (!m) {
+		free(bytes);
+		return NULL;
+	}
+	m->r = (struct reader) { .read = read_memory, .close = close_memory, .size = size };
+	m->bytes = bytes;
+	m->n = n;
+	return &m->r;
+}

@@ -25,13 +25,16 @@ struct reader {
 	/* NULL, or: this much from the beginning was enough; it may be kept for the next time. */
 	void (*keep)(struct reader *r, const void *bytes, uint64_t n);
 	void (*close)(struct reader *r); /* frees r */
-	uint64_t size;    /* of the whole; READER_SIZE_UNKNOWN until the end is met */
-	const char *note; /* what must be said of these bytes; NULL: nothing */
+	uint64_t size;  /* of the whole; READER_SIZE_UNKNOWN until the end is met */
+	char note[160]; /* what must be said of these bytes; "": nothing */
 	bool in_steps; /* asking costs more than reading: the loader takes one piece after another */
 };
 
 /* A regular file. -ENOENT, -EACCES, -EISDIR; -EBADMSG when it is a pipe, a socket, a device. */
 int reader_file(struct reader **r, const char *path, struct err *e);
+
+/* Bytes in memory, which it owns from now on, as the beginning of `size`. NULL: no memory; freed. */
+struct reader *reader_memory(uint8_t *bytes, uint64_t n, uint64_t size);
 
 static inline void reader_close(struct reader *r)
 {

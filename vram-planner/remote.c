@@ -347,7 +347,8 @@ static int ask(struct remote *m, uint64_t at, uint64_t n, struct err *e)
 	int rc = request(m, at, n, e);
 
 	if (rc && at == 0 && m->cached.bytes && out_of_reach(rc)) {
-		m->r.note = "the server cannot be reached: its header is the one fetched before";
+		text_copy(m->r.note, sizeof(m->r.note),
+			  "the server cannot be reached: its header is the one fetched before");
 		use_cache(m);
 		return 0;
 	}

@@ -12,6 +12,7 @@
 #include "base/json.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "vram-planner/hf.h"
 #include "vram-planner/http.h"
 #include "vram-planner/load.h"
 #include "vram-planner/remote.h"
@@ -121,8 +122,32 @@ static int open_by_name(struct model **m, const char *what, struct err *e)
 	return rc;
 }
 
-static int open_local(struct model **m, const char *what, struct err *e)
+static int open_checkpoint(const struct opener *o, struct reader **r, const char *where,
+			   struct err *e)
 {
+	const struct source_env *v = o->arg;
+	uint64_t n, total;
+	uint8_t *bytes;
+	char how[160];
+	int rc = hf_build(&bytes, &n, &total, how, where,
+			  v->quant ? v->quant : mix_find(MIX_DEFAULT), e);
+
+	*r = NULL;
+	if (rc)
+		return rc;
+	*r = reader_memory(bytes, n, total);
+	if (!*r)
+		return err_set(e, -ENOMEM, "no memory");
+	text_copy((*r)->note, sizeof((*r)->note), how);
+	return 0;
+}
+
+static int open_local(struct model **m, const char *what, const struct source_env *v, struct err *e)
+{
+	const struct opener checkpoints = { .open = open_checkpoint, .arg = v };
+
+	if (source_is_checkpoint(what))
+		return model_load(m, what, &checkpoints, e);
 	int rc = model_open(m, what, e);
 
 	return rc == -ENOENT ? open_by_name(m, what, e) : rc;
@@ -141,7 +166,7 @@ int source_open(struct model **m, const char *what, const struct source_env *v, 
 	}
 	if (http_is_url(what))
 		return model_load(m, what, &urls, e);
-	return open_local(m, what, e);
+	return open_local(m, what, v, e);
 }
 
 /* --- repositories --- */

@@ -9,16 +9,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "vram-planner/mix.h"
 #include "vram-planner/model.h"
 
 #define SOURCE_TIMEOUT_S 20
 
 /* What of the environment matters; source_env() fills it. */
 struct source_env {
-	char endpoint[512]; /* HF_ENDPOINT, else https://huggingface.co */
-	char token[512];    /* HF_TOKEN, else what the hub's own login stored; "" none */
-	char cache[1024];   /* for headers from servers; "" none (BERTH_NO_CACHE) */
-	uint32_t timeout_s; /* for a server that stalls */
+	char endpoint[512];      /* HF_ENDPOINT, else https://huggingface.co */
+	char token[512];         /* HF_TOKEN, else what the hub's own login stored; "" none */
+	char cache[1024];        /* for headers from servers; "" none (BERTH_NO_CACHE) */
+	uint32_t timeout_s;      /* for a server that stalls */
+	const struct mix *quant; /* what a checkpoint would be quantized to; NULL: MIX_DEFAULT */
 };
 
 void source_env(struct source_env *v, uint32_t timeout_s);
