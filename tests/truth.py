@@ -56,7 +56,7 @@ def read_rows(models):
         with open(path, encoding="utf-8") as f:
             for line in f:
                 row = json.loads(line)
-                row["kind"] = kind
+                row["kind"] = row["backend"]
                 yield row, header
 
 
@@ -82,7 +82,7 @@ def answered(answer):
 def is_plain(row):
     """Everything on one device, flash attention and a plain cache: the stricter limit."""
     job = row["job"]
-    odd = ("ncmoe", "kvo", "opo", "xb", "ts")
+    odd = ("ncmoe", "kvo", "opo", "xb", "ts", "ot")
     return (row["kind"] != "cpu" and "," not in job.get("dev", "none") and "ngl" not in job
             and not any(k in job for k in odd) and job.get("fa") != "off"
             and job.get("ctk", "f16") == "f16" and job.get("ctv", "f16") == "f16")

@@ -1,35 +1,51 @@
 /* SPDX-License-Identifier: MIT */
-/* From a settled configuration to buffers: who gets which units, and what that costs. */
+/* From a settled configuration to buffers: placed, built as a graph, and added up by kind of memory. */
 #include "vram-planner/bill.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "vram-planner/cost_priv.h"
+#include "vram-planner/bound.h"
+#include "vram-planner/cache.h"
+#include "vram-planner/compute.h"
+#include "vram-planner/family_priv.h"
+#include "vram-planner/placement.h"
+#include "vram-planner/refusal.h"
 
 struct biller {
-	const struct model *model;
-	struct shape whole;
-	struct oldshape shape;
-	struct costs costs;
+	const struct engine *engine;
+	struct shape shape;
+	struct placement placement;
+	struct compute *compute;
+	int8_t *forced; /* of each tensor: where an override puts it */
 };
 
 int biller_open(struct biller **out, const struct model *m, const struct engine *engine,
 		struct err *e)
 {
 	struct biller *b = calloc(1, sizeof(*b));
+	int rc;
 
 	*out = NULL;
 	if (!b)
 		return err_set(e, -ENOMEM, "no memory");
-	(void)engine;
-	b->model = m;
-	int rc = oldshape_read(&b->shape, m, e);
-
-	if (!rc)
-		rc = shape_read(&b->whole, m, e);
+	b->engine = engine;
+	rc = shape_read(&b->shape, m, e);
+	/*
+	 * Without rules there may be a bound; when there is none, the first reason stands. A tensor that
+	 * a known architecture does not have is no case for one: the engine refuses such a file.
+	 */
+	if (rc == -ENOTSUP && !family_find(model_arch(m)) &&
+	    shape_read_bound(&b->shape, m, NULL) == 0)
+		rc = 0;
 	if (rc) {
 		free(b);
 		return rc;
+	}
+	b->forced = calloc(model_n_tensors(m) + 1, sizeof(*b->forced));
+	if (!b->forced || compute_open(&b->compute, &b->shape)) {
+		biller_close(b);
+		return err_set(e, -ENOMEM, "no memory");
 	}
 	*out = b;
 	return 0;
@@ -37,14 +53,18 @@ int biller_open(struct biller **out, const struct model *m, const struct engine 
 
 void biller_close(struct biller *b)
 {
-	if (b)
-		shape_fini(&b->whole);
+	if (!b)
+		return;
+	placement_fini(&b->placement);
+	compute_close(b->compute);
+	shape_fini(&b->shape);
+	free(b->forced);
 	free(b);
 }
 
 const struct shape *biller_shape(const struct biller *b)
 {
-	return &b->whole;
+	return &b->shape;
 }
 
 const struct bill_part *bill_part(const struct bill *b, enum bill_kind kind, uint32_t device)
@@ -58,105 +78,162 @@ const struct bill_part *bill_part(const struct bill *b, enum bill_kind kind, uin
 	return NULL;
 }
 
-/* The share of each device; without one by hand, its free memory. */
-static void shares(const struct ask *a, const struct target *targets, uint32_t n, float *split)
-{
-	float sum = 0;
+/* --- the parts --- */
 
-	for (uint32_t i = 0; i < n; i++)
-		sum += a->split[i];
-	for (uint32_t i = 0; i < n; i++)
-		split[i] = sum > 0 ? a->split[i] : (float)targets[i].memory_bytes;
-	for (uint32_t i = 0; i < n && sum <= 0; i++)
-		sum += split[i];
-	if (sum <= 0 && n)
-		split[0] = 1;
+static struct bill_part *part_of(struct bill *b, enum bill_kind kind, uint32_t device)
+{
+	struct bill_part *p = (struct bill_part *)bill_part(b, kind, device);
+
+	if (p)
+		return p;
+	b->parts[b->n] = (struct bill_part) { .kind = kind, .device = device };
+	return &b->parts[b->n++];
 }
 
-static int prepare(struct biller *b, const struct ask *a, const struct target *targets, uint32_t n,
-		   struct err *e)
+static void add_weights(struct bill *out, const struct biller *b)
 {
-	const struct backend *backends[PLAN_DEVICES_MAX];
-
-	if (ask_overrides(a) || a->mtp || a->embeddings || a->extra_buffers)
-		return err_set(e, -ENOTSUP,
-			       "experts on the host, prediction layers, embeddings and repacked "
-			       "weights are not planned yet");
-	for (uint32_t i = 0; i < n; i++)
-		backends[i] = targets[i].backend;
-	return costs_prepare(&b->costs, b->model, &b->shape, a, backends, n, e);
-}
-
-static void add(struct bill *b, enum bill_kind kind, uint32_t device,
-		const struct plan_buffers *costs)
-{
-	b->parts[b->n++] = (struct bill_part) {
-		kind, device, costs->weights_bytes, costs->kv_bytes, costs->compute_bytes, 0
+	static const enum bill_kind kinds[HOST_KINDS] = {
+		[HOST_PLAIN] = BILL_CPU,
+		[HOST_PINNED] = BILL_PINNED,
+		[HOST_AMX] = BILL_AMX,
+		[HOST_REPACK] = BILL_REPACK,
 	};
+	const struct placement *p = &b->placement;
+	struct weights w;
+
+	placement_weights(p, &b->shape, &w);
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		part_of(out, BILL_DEVICE, i)->weights_bytes = w.device[i];
+	for (uint32_t k = 0; k < HOST_KINDS; k++) {
+		uint32_t device = k == HOST_PINNED && p->pinned > 0 ? (uint32_t)p->pinned : 0;
+
+		if (w.host[k])
+			part_of(out, kinds[k], device)->weights_bytes = w.host[k];
+	}
 }
 
-static void fill(struct bill *out, const struct biller *b, const struct target *targets, uint32_t n)
+static void add_caches(struct bill *out, const struct biller *b, const struct ask *a)
 {
-	struct berthing berths[PLAN_DEVICES_MAX] = { 0 };
-	struct plan_buffers costs;
-	uint32_t used = 0, first = out->n_host;
+	struct caches c;
 
-	for (uint32_t i = 0; i < n; i++) {
-		berths[i] = (struct berthing) { targets[i].backend, first, out->units[i] };
-		first += out->units[i];
-		used += out->units[i] > 0;
-	}
-	bool pipeline = costs_pipeline(&b->costs, berths, used, out->n_host);
-
-	for (uint32_t i = 0; i < n; i++) {
-		costs_device(&b->costs, &berths[i], i == 0, pipeline, out->n_host, &costs);
-		add(out, BILL_DEVICE, i, &costs);
-	}
-	costs_host(&b->costs, berths, used, out->n_host, &costs);
-	add(out, BILL_CPU, 0, &costs);
+	caches_sum(&b->placement, &b->shape, a, &c);
+	for (uint32_t i = 0; i < b->placement.n_devices; i++)
+		part_of(out, BILL_DEVICE, i)->kv_bytes = c.device[i];
+	if (c.host)
+		part_of(out, BILL_CPU, 0)->kv_bytes = c.host;
 }
 
-int biller_units(struct biller *b, const struct ask *a, const struct target *target,
-		 struct bill_units *out, struct err *e)
+static void add_compute(struct bill *out, const struct biller *b, const struct compute_bytes *c)
 {
-	int rc = prepare(b, a, target, 1, e);
+	const struct placement *p = &b->placement;
+	int last = p->unit[b->shape.n_layer];
 
-	*out = (struct bill_units) { 0 };
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		part_of(out, BILL_DEVICE, i)->compute_bytes = c->device[i];
+	part_of(out, c->pinned ? BILL_PINNED : BILL_CPU, 0)->compute_bytes = c->host;
+	/* What the caller reads is in memory that the output's device reaches. */
+	if (last >= 0 && p->devices[last].backend->host_alignment)
+		part_of(out, BILL_PINNED, (uint32_t)last)->output_bytes = c->output;
+	else
+		part_of(out, BILL_CPU, 0)->output_bytes = c->output;
+}
+
+/* --- the bill --- */
+
+static bool on_host(const struct placement *p, const struct shape *s)
+{
+	uint32_t n = model_n_tensors(s->model);
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (p->home[i] <= HOME_HOST && p->fate[i] != FATE_INPUT)
+			return true;
+	}
+	return p->n_host > 0;
+}
+
+static int place(struct biller *b, const struct ask *a, const struct target *targets, uint32_t n,
+		 struct bill *out, struct err *e)
+{
+	struct placement *p = &b->placement;
+	int rc = a->n_overrides ? overrides_resolve(b->forced, &b->shape, a, e) : 0;
+
+	if (!rc)
+		rc = placement_make(p, &b->shape, a, targets, n, a->n_overrides ? b->forced : NULL,
+				    e);
 	if (rc)
 		return rc;
-	const struct tally *y = &b->costs.tallies[b->costs.n_tallies - 1];
-
-	for (uint32_t i = 0; i < b->shape.n_layer + 2; i++) {
-		out->before[i] = y->weights[i] + (a->cache_on_host ? 0 : y->kv[i]);
-		if (i == b->shape.n_layer + 1)
-			out->before[i] += y->tied;
-	}
-	out->once = y->every;
+	memcpy(out->units, p->units, sizeof(out->units));
+	out->n_host = p->n_host;
+	out->host_weights = on_host(p, &b->shape);
+	out->unverified = b->shape.unverified;
+	out->refused = refusal_find(&b->shape, a, p);
 	return 0;
+}
+
+/* A graph that cannot be: the header's fault, or the engine's limit. */
+static int judge(struct biller *b, const struct ask *a, int rc, const struct compute_bytes *c,
+		 struct bill *out, struct err *e)
+{
+	if (!rc)
+		out->refused = refusal_of_graph(&b->shape, a, &b->placement, c->n_nodes,
+						c->n_leaves);
+	else if (rc == -ENOTSUP && c->fault)
+		out->refused = c->fault;
+	else if (c->fault)
+		return err_set(e, rc, "%s", c->fault);
+	else
+		return err_set(e, rc, "no memory");
+	return 0;
+}
+
+/* The compute buffers, or for a family whose graph is not known a bound on them. */
+static int compute(struct biller *b, const struct ask *a, struct compute_bytes *c, struct bill *out,
+		   struct err *e)
+{
+	int rc = b->shape.unverified ? -ENOTSUP
+				     : compute_bytes(b->compute, a, &b->placement, b->engine, c);
+
+	if (b->shape.unverified || (rc == -ENOTSUP && !c->fault)) {
+		compute_bound(c, &b->shape, a, &b->placement);
+		out->unverified = true;
+		return 0;
+	}
+	return judge(b, a, rc, c, out, e);
 }
 
 int biller_bill(struct biller *b, struct ask *a, const struct target *targets, uint32_t n,
 		struct bill *out, struct err *e)
 {
-	float split[PLAN_DEVICES_MAX] = { 0 };
-	uint32_t n_layer = b->shape.n_layer, n_gpu = n ? a->n_gpu_layers : 0;
-	int rc = ask_settle(a, b->shape.n_ctx_train, true, e);
+	struct compute_bytes c = { 0 };
+	int rc = ask_settle(a, b->shape.n_ctx_train, b->shape.causal, e);
 
 	*out = (struct bill) { 0 };
-	if (rc)
+	if (!rc)
+		rc = place(b, a, targets, n, out, e);
+	if (rc || out->refused)
 		return rc;
-	out->refused = oldrefusal_find(&b->shape, a);
-	if (out->refused)
-		return 0;
-	rc = prepare(b, a, targets, n, e);
-	if (rc)
+	rc = compute(b, a, &c, out, e);
+	if (rc || out->refused)
 		return rc;
-	shares(a, targets, n, split);
-	split_units(n_layer, n_gpu, split, n, out->units);
-	out->n_host = n_layer + 1;
 	for (uint32_t i = 0; i < n; i++)
-		out->n_host -= out->units[i];
-	out->host_weights = out->n_host > 0;
-	fill(out, b, targets, n);
+		part_of(out, BILL_DEVICE, i);
+	add_weights(out, b);
+	add_caches(out, b, a);
+	add_compute(out, b, &c);
+	return 0;
+}
+
+int biller_units(struct biller *b, const struct ask *a, const struct target *target,
+		 struct bill_units *out, struct err *e)
+{
+	struct unit_sums sums;
+	int rc = a->n_overrides ? overrides_resolve(b->forced, &b->shape, a, e) : 0;
+
+	*out = (struct bill_units) { 0 };
+	if (rc)
+		return rc;
+	units_sum(&b->shape, a, target, a->n_overrides ? b->forced : NULL, &sums);
+	memcpy(out->before, sums.before, sizeof(out->before));
+	out->once = sums.once;
 	return 0;
 }

@@ -38,7 +38,7 @@ struct bill_part {
 
 struct bill {
 	const char *refused; /* why the engine would abort, or NULL; the rest is empty then */
-	bool unverified;     /* an upper bound by generic rules: nobody has measured this family */
+	bool unverified; /* an upper bound by generic rules: this family, or its graph, is not known */
 	uint32_t n;
 	struct bill_part parts[BILL_PARTS_MAX]; /* devices in order, then the host's */
 	uint32_t units[PLAN_DEVICES_MAX];       /* repeating layers, and one for the output */

@@ -10,7 +10,16 @@
 #include "vram-planner/backend.h"
 #include "vram-planner/plan.h"
 
-enum flag_kind { FLAG_U32, FLAG_BOOL, FLAG_NOT, FLAG_TYPE, FLAG_FA, FLAG_LAYERS, FLAG_SPLIT };
+enum flag_kind {
+	FLAG_U32,
+	FLAG_BOOL,
+	FLAG_NOT,
+	FLAG_TYPE,
+	FLAG_FA,
+	FLAG_LAYERS,
+	FLAG_SPLIT,
+	FLAG_TENSORS
+};
 
 /* The engine's flags, in the engine's short names or those of its own test lists. */
 /* clang-format off */
@@ -38,6 +47,7 @@ static const struct flag {
 	{ "mtp",     FLAG_BOOL,   offsetof(struct ask, mtp), 0 },
 	{ "opo",     FLAG_BOOL,   offsetof(struct ask, op_offload), 0 },
 	{ "xb",      FLAG_BOOL,   offsetof(struct ask, extra_buffers), 0 },
+	{ "ot",      FLAG_TENSORS, 0, 0 },
 	{ "ts",      FLAG_SPLIT,  offsetof(struct ask, split), 0 },
 };
 /* clang-format on */
@@ -95,9 +105,38 @@ static int read_fa(const struct flag *f, const char *s, bool *v, struct err *e)
 	return bad(e, f->key, s, "on, off or auto");
 }
 
-static int read_flag(struct ask *a, const struct flag *f, const char *s, struct err *e)
+/* "REGEX=CPU,REGEX=SIM1": parted by commas, as the engine's -ot, or by semicolons. */
+static int read_tensors(struct job *j, const struct flag *f, const char *s, struct err *e)
 {
-	void *to = (char *)a + f->offset;
+	struct wish w = { 0 };
+	char copy[1024];
+
+	if (!text_copy(copy, sizeof(copy), s))
+		return bad(e, f->key, s, "at most 1023 bytes");
+	for (char *c = copy; *c; c++)
+		*c = (char)(*c == ';' ? ',' : *c);
+	if (!wish_tensors(&w, copy))
+		return bad(e, f->key, s, "REGEX=CPU or REGEX=NAME-OF-A-GPU");
+	j->ask.n_overrides = w.n_tensors;
+	for (uint32_t i = 0; i < w.n_tensors; i++) {
+		struct plan_tensors *t = &j->ask.overrides[i];
+
+		memcpy(t->pattern, w.tensors[i].pattern, sizeof(t->pattern));
+		t->device = -1;
+		for (uint32_t g = 0; g < j->n_gpus; g++) {
+			if (strcmp(j->gpus[g].name, w.tensors[i].where) == 0)
+				t->device = (int32_t)g;
+		}
+		if (t->device < 0 && strcmp(w.tensors[i].where, "CPU") != 0)
+			return bad(e, f->key, w.tensors[i].where,
+				   "CPU or the name of one of the gpus");
+	}
+	return 0;
+}
+
+static int read_flag(struct job *j, const struct flag *f, const char *s, struct err *e)
+{
+	void *to = (char *)&j->ask + f->offset;
 
 	switch (f->kind) {
 	case FLAG_U32:
@@ -111,6 +150,8 @@ static int read_flag(struct ask *a, const struct flag *f, const char *s, struct 
 		return read_fa(f, s, to, e);
 	case FLAG_SPLIT:
 		return shares_parse(to, s) ? 0 : bad(e, f->key, s, "shares such as 3,1, not all 0");
+	case FLAG_TENSORS:
+		return read_tensors(j, f, s, e);
 	case FLAG_LAYERS:
 		if (strcmp(s, "-1") == 0 || strcmp(s, "all") == 0) {
 			*(uint32_t *)to = ASK_ALL_LAYERS;
@@ -134,7 +175,7 @@ static const char *value_text(const json_t *v, char *buf, size_t size)
 	return buf;
 }
 
-static int read_flags(struct ask *a, const json_t *o, struct err *e)
+static int read_flags(struct job *j, const json_t *o, struct err *e)
 {
 	const char *key;
 	json_t *v;
@@ -150,7 +191,7 @@ static int read_flags(struct ask *a, const json_t *o, struct err *e)
 		for (size_t i = 0; s && rc == -ENOENT && i < sizeof(flags) / sizeof(flags[0]);
 		     i++) {
 			if (strcmp(key, flags[i].key) == 0)
-				rc = read_flag(a, &flags[i], s, e);
+				rc = read_flag(j, &flags[i], s, e);
 		}
 		text_copy(shown, sizeof(shown), key);
 		if (!s)
@@ -232,6 +273,20 @@ static int read_fact(const json_t *o, const char *key, struct fact *f, struct er
 	return rc;
 }
 
+static int read_engine(struct job *j, const json_t *o, struct err *e)
+{
+	const json_t *v = json_object_get(o, "engine");
+
+	j->engine = v ? NULL : engine_default();
+	if (json_is_string(v))
+		j->engine = engine_find(json_string_value(v));
+	if (!j->engine)
+		return err_set(e, -EBADMSG,
+			       "engine is no version that berth has rules for, such as %s",
+			       engine_default()->version);
+	return 0;
+}
+
 int job_from_json(struct job *j, const json_t *o, struct err *e)
 {
 	const char *model = json_string_value(json_object_get(o, "model"));
@@ -246,7 +301,9 @@ int job_from_json(struct job *j, const json_t *o, struct err *e)
 	int rc = read_gpus(j, json_object_get(o, "gpus"), e);
 
 	if (!rc)
-		rc = read_flags(&j->ask, json_object_get(o, "flags"), e);
+		rc = read_flags(j, json_object_get(o, "flags"), e);
+	if (!rc)
+		rc = read_engine(j, o, e);
 	if (!rc)
 		rc = read_fact(o, "margin_bytes", &j->margin_bytes, e);
 	if (!rc)

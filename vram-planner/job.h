@@ -19,6 +19,7 @@ struct job_gpu {
 
 struct job {
 	char model[1024];
+	const struct engine *engine;
 	uint32_t n_gpus;
 	struct job_gpu gpus[PLAN_DEVICES_MAX];
 	struct ask ask;

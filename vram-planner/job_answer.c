@@ -86,8 +86,9 @@ static void judge(struct judged *v, const struct job *j, const struct bill *b)
 	for (uint32_t i = j->n_gpus; i-- > 0;)
 		judge_gpu(v, j, b, i);
 	judge_host(v, j, b);
-	if (b->unverified && v->verdict == VERDICT_NO)
-		v->verdict = VERDICT_UNKNOWN; /* an upper bound that does not fit proves nothing */
+	/* Nobody has measured it; that it does not fit is not even known. */
+	if (b->unverified)
+		v->verdict = VERDICT_UNKNOWN;
 }
 
 json_t *job_to_json(const struct job *j, const struct bill *b)
@@ -96,6 +97,7 @@ json_t *job_to_json(const struct job *j, const struct bill *b)
 	struct judged v;
 
 	json_put_text(o, "model", j->model);
+	json_put_text(o, "engine", j->engine->version);
 	if (b->refused) {
 		json_put_text(o, "verdict", verdict_name(VERDICT_REFUSED));
 		json_put_text(o, "why", b->refused);

@@ -14,6 +14,7 @@
 
 struct kept {
 	char path[1024];
+	const struct engine *engine;
 	struct model *model;
 	struct biller *biller;
 	uint64_t used; /* number of the last line that named it */
@@ -34,14 +35,14 @@ static void forget(struct kept *k)
 }
 
 /* The model of a path, opened once while it stays among the last few. */
-static int find(struct run *r, const char *path, struct biller **out, struct err *e)
+static int find(struct run *r, const struct job *j, struct biller **out, struct err *e)
 {
 	struct kept *oldest = &r->kept[0];
 
 	for (size_t i = 0; i < KEPT; i++) {
 		struct kept *k = &r->kept[i];
 
-		if (k->biller && strcmp(k->path, path) == 0) {
+		if (k->biller && k->engine == j->engine && strcmp(k->path, j->model) == 0) {
 			k->used = r->line;
 			*out = k->biller;
 			return 0;
@@ -50,15 +51,16 @@ static int find(struct run *r, const char *path, struct biller **out, struct err
 			oldest = k;
 	}
 	forget(oldest);
-	int rc = model_open(&oldest->model, path, e);
+	int rc = model_open(&oldest->model, j->model, e);
 
 	if (!rc)
-		rc = biller_open(&oldest->biller, oldest->model, engine_default(), e);
+		rc = biller_open(&oldest->biller, oldest->model, j->engine, e);
 	if (rc) {
 		forget(oldest);
 		return rc;
 	}
-	text_copy(oldest->path, sizeof(oldest->path), path);
+	text_copy(oldest->path, sizeof(oldest->path), j->model);
+	oldest->engine = j->engine;
 	oldest->used = r->line;
 	*out = oldest->biller;
 	return 0;
@@ -77,7 +79,7 @@ static int answer(struct run *r, struct job *j, const char *line, size_t n, json
 	if (!rc && !fact_known(&j->margin_bytes))
 		j->margin_bytes = *r->margin;
 	if (!rc)
-		rc = find(r, j->model, &b, e);
+		rc = find(r, j, &b, e);
 	for (uint32_t i = 0; i < j->n_gpus; i++)
 		targets[i] = j->gpus[i].target;
 	if (!rc)

@@ -6,12 +6,12 @@ vram-planner.lib := \
 	attn.c \
 	backends.c \
 	bill.c \
+	bound.c \
 	build.c \
 	builders.c \
 	cache.c \
 	cards.c \
 	compute.c \
-	cost.c \
 	delta.c \
 	dense.c \
 	engine.c \
@@ -56,8 +56,6 @@ vram-planner.lib := \
 	mix.c \
 	model.c \
 	nearest.c \
-	oldfamilies.c \
-	oldrefusals.c \
 	override.c \
 	per_layer.c \
 	placement.c \

@@ -106,9 +106,11 @@ static enum verdict verdict_of(const struct task *q)
 
 	if (p->bill.refused)
 		return VERDICT_REFUSED;
-	/* An upper bound that does not fit proves nothing. */
+	/* The bound is shown, but nobody has measured it. */
+	if (p->bill.unverified)
+		return VERDICT_UNKNOWN;
 	if (!placing_runs(p))
-		return p->bill.unverified ? VERDICT_UNKNOWN : VERDICT_NO;
+		return VERDICT_NO;
 	if (!p->bill.host_weights)
 		return VERDICT_FITS;
 	return fact_known(&q->search.host_free) ? VERDICT_SPILLS : VERDICT_UNKNOWN;
@@ -362,15 +364,17 @@ static int answer(struct plan *p, struct task *q, struct err *e)
 	fill_placement(p, q);
 	if (p->verdict != VERDICT_UNKNOWN)
 		say_why(p, q);
-	else if (placing_runs(&q->placing))
+	else if (q->placing.bill.unverified)
+		snprintf(p->decided_by, sizeof(p->decided_by),
+			 "berth has no verified rules for the architecture '%s'; an upper bound %s",
+			 p->arch,
+			 !placing_runs(&q->placing)  ? "does not fit"
+			 : placing_fits(&q->placing) ? "fits"
+						     : "spills");
+	else
 		snprintf(p->decided_by, sizeof(p->decided_by),
 			 "the host's free memory is unknown (%s)",
 			 why_name(p->host.free_bytes.why));
-	else
-		snprintf(p->decided_by, sizeof(p->decided_by),
-			 "no rules for the architecture '%s' are verified, and an upper bound does "
-			 "not fit",
-			 p->arch);
 	note_assumptions(p, q);
 	if (q->unjudged < q->n_places)
 		doubt(p, q);

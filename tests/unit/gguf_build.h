@@ -90,6 +90,14 @@ static inline void build_end(struct built *b)
 /* A small sound llama: 2 heads of 32 over rows of 64, q8_0, untied. */
 static inline void build_llama(struct built *b, uint32_t n_layer)
 {
+	static const struct {
+		const char *name;
+		uint64_t ne0, ne1;
+	} parts[] = {
+		{ "attn_norm", 64, 1 },  { "attn_q", 64, 64 },      { "attn_k", 64, 64 },
+		{ "attn_v", 64, 64 },    { "attn_output", 64, 64 }, { "ffn_norm", 64, 1 },
+		{ "ffn_gate", 64, 128 }, { "ffn_up", 64, 128 },     { "ffn_down", 128, 64 },
+	};
 	char name[64];
 
 	build_begin(b, 3);
@@ -104,10 +112,11 @@ static inline void build_llama(struct built *b, uint32_t n_layer)
 	build_tensor(b, "output_norm.weight", 0, 64, 1);
 	build_tensor(b, "output.weight", 8, 64, 1000);
 	for (uint32_t i = 0; i < n_layer; i++) {
-		snprintf(name, sizeof(name), "blk.%u.attn_q.weight", i);
-		build_tensor(b, name, 8, 64, 64);
-		snprintf(name, sizeof(name), "blk.%u.ffn_down.weight", i);
-		build_tensor(b, name, 8, 128, 64);
+		for (size_t k = 0; k < sizeof(parts) / sizeof(parts[0]); k++) {
+			snprintf(name, sizeof(name), "blk.%u.%s.weight", i, parts[k].name);
+			build_tensor(b, name, parts[k].ne1 == 1 ? 0 : 8, parts[k].ne0,
+				     parts[k].ne1);
+		}
 	}
 	build_end(b);
 }
