@@ -41,7 +41,8 @@ static const struct backend backends[] = {
 	  .max_chunk_bytes = 1024 * MIB,
 	  .copies_inputs = true, .offloads_ops = true, .overhead_bytes = 128 * MIB,
 	  .source = "ggml-vulkan.cpp; minStorageBufferOffsetAlignment as measured on lavapipe, and as on "
-		    "NVIDIA: a driver's 64 adds at most 48 bytes a tensor" },
+		    "NVIDIA: a driver's 64 adds at most 48 bytes a tensor. HC_COMB wants subgroups of 16, which "
+		    "lavapipe lacks; on cards that have them its absence here errs on the safe side" },
 	{ .name = "sycl", .alignment = 128, .host_alignment = 64, .row_types = ROWS_PLAIN | ROWS_SMALL,
 	  .pads_rows = true, .offloads_ops = true, .overhead_bytes = 512 * MIB,
 	  .source = "ggml-sycl.cpp, as CUDA; overhead not measured, as CUDA" },

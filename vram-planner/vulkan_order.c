@@ -13,15 +13,38 @@
 #define AHEAD      20 /* nodes looked at from the first one left */
 #define AHEAD_PAIR 15 /* and from one whose partner is looked for */
 #define SET_MAX    (4 * AHEAD)
+#define NEVER      64 /* positions between graphs: more than a word's bits */
+
+enum { FREE, USED, IN_SET };
 
 enum { PLACED = 1, KEEPS = 2 /* it is until when something must stay */ };
+
+/*
+ * Who touched some memory lately: bit k is the position `at` - k. Positions grow from graph to graph, so
+ * that what is there from earlier ones is out of sight, and nothing needs to be cleared.
+ */
+struct lately {
+	uint32_t at, bits;
+};
+
+/* By the memory's node. */
+struct memory {
+	uint32_t at;         /* position of the node itself */
+	struct lately all;   /* whatever is a part of it, */
+	struct lately write; /* without views, */
+	struct lately read;  /* and what has a part of it as an operand, without views */
+};
 
 struct reorder {
 	uint16_t *uses; /* of each node, as an operand */
 	uint8_t *done;  /* of each node: PLACED, KEEPS */
-	uint8_t *used;  /* of each position of the split */
+	struct memory *memory;
+	uint8_t *used;    /* of each position of the split: FREE... */
+	uint32_t *needs;  /* of each position: bit k when it depends on the one k before */
+	uint16_t *starts; /* of each position: bits of the sequences whose operations begin here */
 	int32_t *out;
 	int32_t cap;
+	uint32_t clock; /* position of the split's first node */
 	struct keep *keeps;
 	uint32_t n_keeps, cap_keeps;
 
@@ -63,6 +86,37 @@ static const struct {
 
 /* --- memory --- */
 
+/* What is new is zero. */
+static bool grow(void **array, size_t from, size_t to, size_t size)
+{
+	char *p = reallocarray(*array, to, size);
+
+	if (!p)
+		return false;
+	memset(p + from * size, 0, (to - from) * size);
+	*array = p;
+	return true;
+}
+
+/* The graph grows while it is split: copies of operands are nodes, too. */
+static bool room(struct reorder *r, const struct graph *g)
+{
+	size_t from = (size_t)r->cap, to = (size_t)g->cap_nodes;
+
+	if (from >= to)
+		return true;
+	if (!grow((void **)&r->uses, from, to, sizeof(*r->uses)) ||
+	    !grow((void **)&r->done, from, to, sizeof(*r->done)) ||
+	    !grow((void **)&r->memory, from, to, sizeof(*r->memory)) ||
+	    !grow((void **)&r->used, from, to, sizeof(*r->used)) ||
+	    !grow((void **)&r->needs, from, to, sizeof(*r->needs)) ||
+	    !grow((void **)&r->starts, from, to, sizeof(*r->starts)) ||
+	    !grow((void **)&r->out, from, to, sizeof(*r->out)))
+		return false;
+	r->cap = g->cap_nodes;
+	return true;
+}
+
 bool reorder_prepare(struct reorder **scratch, const struct graph *g)
 {
 	struct reorder *r = *scratch ? *scratch : calloc(1, sizeof(*r));
@@ -70,24 +124,15 @@ bool reorder_prepare(struct reorder **scratch, const struct graph *g)
 	if (!r)
 		return false;
 	*scratch = r;
-	if (r->cap < g->n_nodes) {
-		size_t n = (size_t)g->cap_nodes;
-
-		r->cap = 0;
-		free(r->uses);
-		free(r->done);
-		free(r->used);
-		free(r->out);
-		r->uses = calloc(n, sizeof(*r->uses));
-		r->done = calloc(n, 1);
-		r->used = calloc(n, 1);
-		r->out = calloc(n, sizeof(*r->out));
-		if (!r->uses || !r->done || !r->used || !r->out)
-			return false;
-		r->cap = g->cap_nodes;
+	if (!room(r, g))
+		return false;
+	/* The clock must not come round to where old positions could be near. */
+	if (r->clock > UINT32_MAX - 2 * G_NODE_MAX) {
+		memset(r->memory, 0, (size_t)r->cap * sizeof(*r->memory));
+		r->clock = 0;
 	}
 	memset(r->uses, 0, (size_t)g->n_nodes * sizeof(*r->uses));
-	memset(r->done, 0, (size_t)g->n_nodes);
+	memset(r->done, 0, (size_t)r->cap);
 	for (int32_t i = 0; i < g->n_order; i++) {
 		const struct gnode *t = &g->nodes[g->order[i]];
 
@@ -95,6 +140,7 @@ bool reorder_prepare(struct reorder **scratch, const struct graph *g)
 			r->uses[t->src[k]] += r->uses[t->src[k]] < UINT16_MAX;
 	}
 	r->n_keeps = 0;
+	r->clock += NEVER;
 	return true;
 }
 
@@ -104,7 +150,10 @@ void reorder_free(struct reorder *r)
 		return;
 	free(r->uses);
 	free(r->done);
+	free(r->memory);
 	free(r->used);
+	free(r->needs);
+	free(r->starts);
 	free(r->out);
 	free(r->keeps);
 	free(r);
@@ -162,26 +211,64 @@ static int32_t base(const struct graph *g, int32_t n)
 	return g->nodes[n].view_src ? g->nodes[n].view_src : n;
 }
 
-/* Whether b reads what a writes, or one writes what the other uses. */
+/* Those of the last AHEAD - 1 positions before `now` that are noted. */
+static uint32_t seen(const struct lately *l, uint32_t now)
+{
+	uint32_t age = now - l->at;
+
+	return age < AHEAD ? l->bits << age & ((1u << AHEAD) - 2) : 0;
+}
+
+static void note(struct lately *l, uint32_t now)
+{
+	uint32_t age = now - l->at;
+
+	l->bits = (age < AHEAD ? l->bits << age : 0) | 1;
+	l->at = now;
+}
+
+/*
+ * What a node depends on: the operands that it names, and whoever writes what it reads, reads what it
+ * writes or writes the same; views have no part in the last three.
+ */
+static uint32_t needs_of(struct reorder *r, const struct gnode *t, int32_t node, uint32_t now)
+{
+	struct memory *own = &r->memory[base(r->g, node)];
+	bool views = is_empty(t);
+	uint32_t needs = seen(&own->all, now) | (views ? 0 : seen(&own->read, now));
+
+	for (uint32_t k = 0; k < t->n_src; k++) {
+		int32_t src = t->src[k];
+
+		if (!src)
+			continue;
+		if (now - r->memory[src].at < AHEAD)
+			needs |= 1u << (now - r->memory[src].at);
+		if (!views)
+			needs |= seen(&r->memory[base(r->g, src)].write, now);
+	}
+	return needs;
+}
+
+static void note_node(struct reorder *r, const struct gnode *t, int32_t node, uint32_t now)
+{
+	struct memory *own = &r->memory[base(r->g, node)];
+
+	r->memory[node].at = now;
+	note(&own->all, now);
+	if (is_empty(t))
+		return;
+	note(&own->write, now);
+	for (uint32_t k = 0; k < t->n_src; k++) {
+		if (t->src[k])
+			note(&r->memory[base(r->g, t->src[k])].read, now);
+	}
+}
+
+/* Whether b, at a later position than a, depends on it. */
 static bool depends(const struct reorder *r, int32_t b, int32_t a)
 {
-	const struct graph *g = r->g;
-	const struct gnode *tb = at(r, b), *ta = at(r, a);
-	int32_t base_a = base(g, r->nodes[a]), base_b = base(g, r->nodes[b]);
-	bool memory = !is_empty(tb) && !is_empty(ta);
-
-	if (base_a == base_b)
-		return true;
-	for (uint32_t k = 0; k < tb->n_src; k++) {
-		if (tb->src[k] == r->nodes[a] ||
-		    (memory && tb->src[k] && base(g, tb->src[k]) == base_a))
-			return true;
-	}
-	for (uint32_t k = 0; memory && k < ta->n_src; k++) {
-		if (ta->src[k] && base(g, ta->src[k]) == base_b)
-			return true;
-	}
-	return false;
+	return b - a < AHEAD && r->needs[b] >> (b - a) & 1;
 }
 
 static int32_t window_end(const struct reorder *r, int32_t from, int32_t ahead)
@@ -191,15 +278,17 @@ static int32_t window_end(const struct reorder *r, int32_t from, int32_t ahead)
 
 static void take(struct reorder *r, int32_t i)
 {
-	if (r->n_set < SET_MAX)
-		r->set[r->n_set++] = i;
+	if (r->n_set == SET_MAX)
+		return;
+	r->set[r->n_set++] = i;
+	r->used[i] = IN_SET;
 }
 
 /* Take a node from further on, out of its turn. */
 static void pull(struct reorder *r, int32_t i)
 {
 	take(r, i);
-	r->used[i] = 1;
+	r->used[i] = USED;
 }
 
 static void place(struct reorder *r, int32_t i)
@@ -208,23 +297,34 @@ static void place(struct reorder *r, int32_t i)
 		return;
 	r->out[r->n_out++] = r->nodes[i];
 	r->done[r->nodes[i]] |= PLACED;
-	r->used[i] = 1;
+	r->used[i] = USED;
 }
 
 static void skip_used(struct reorder *r)
 {
-	while (r->first < r->n && r->used[r->first])
+	while (r->first < r->n && r->used[r->first] == USED)
 		r->first++;
 }
 
 /* --- sequences that stay together --- */
 
-static bool sequence_at(const struct reorder *r, size_t s, int32_t i)
+static bool begins(const struct reorder *r, size_t s, int32_t i)
 {
 	if (i + sequences[s].n > r->n)
 		return false;
 	for (int32_t k = 0; k < sequences[s].n; k++) {
-		if (at(r, i + k)->op != sequences[s].ops[k] || r->used[i + k])
+		if (at(r, i + k)->op != sequences[s].ops[k])
+			return false;
+	}
+	return true;
+}
+
+static bool sequence_at(const struct reorder *r, size_t s, int32_t i)
+{
+	if (!(r->starts[i] >> s & 1))
+		return false;
+	for (int32_t k = 0; k < sequences[s].n; k++) {
+		if (r->used[i + k] == USED)
 			return false;
 	}
 	return true;
@@ -232,7 +332,7 @@ static bool sequence_at(const struct reorder *r, size_t s, int32_t i)
 
 static bool any_sequence_at(const struct reorder *r, int32_t i)
 {
-	for (size_t s = 0; s < N_SEQUENCES; s++) {
+	for (size_t s = 0; r->starts[i] && s < N_SEQUENCES; s++) {
 		if (sequence_at(r, s, i))
 			return true;
 	}
@@ -284,7 +384,7 @@ static int place_sequence(struct reorder *r)
 static bool nothing_between(const struct reorder *r, int32_t from, int32_t to)
 {
 	for (int32_t i = from; i < to; i++) {
-		if (!r->used[i] && !is_empty(at(r, i)))
+		if (r->used[i] != USED && !is_empty(at(r, i)))
 			return false;
 	}
 	return true;
@@ -313,8 +413,12 @@ static bool is_pair(const struct reorder *r, int32_t a, int32_t b)
 
 static bool can_come(const struct reorder *r, int32_t i)
 {
-	for (int32_t c = r->first; c < i; c++) {
-		if (!r->used[c] && depends(r, i, c) && !is_pair(r, c, i))
+	for (uint32_t left = r->needs[i]; left; left &= left - 1) {
+		int32_t c = i - __builtin_ctz(left);
+
+		if (c < r->first)
+			break;
+		if (r->used[c] != USED && !is_pair(r, c, i))
 			return false;
 	}
 	return true;
@@ -360,7 +464,7 @@ static void pull_store(struct reorder *r, int32_t i)
 	for (int32_t k = i + 1; k < window_end(r, i, AHEAD_PAIR) && store < 0; k++) {
 		const struct gnode *t = at(r, k);
 
-		if (r->used[k])
+		if (r->used[k] == USED)
 			continue;
 		if (view < 0 && t->op == OP_VIEW && t->src[0] == r->nodes[i])
 			view = k;
@@ -371,7 +475,7 @@ static void pull_store(struct reorder *r, int32_t i)
 	    at(r, view)->view_src != r->nodes[i])
 		return;
 	for (int32_t c = i + 1; c < store; c++) {
-		if (!r->used[c] && c != view && !is_empty(at(r, c)) && depends(r, store, c))
+		if (r->used[c] != USED && c != view && !is_empty(at(r, c)) && depends(r, store, c))
 			return;
 	}
 	pull(r, view);
@@ -455,23 +559,19 @@ static void pull_partners(struct reorder *r, int32_t i)
 
 /* --- a split --- */
 
-static bool in_set(const struct reorder *r, int32_t i)
-{
-	for (int32_t k = 0; k < r->n_set; k++) {
-		if (r->set[k] == i)
-			return true;
-	}
-	return false;
-}
-
 /* Views whose sources have their place, or come now. */
 static void take_views(struct reorder *r)
 {
 	for (int32_t i = r->first + 1; i < window_end(r, r->first, AHEAD); i++) {
-		bool ok = !r->used[i] && is_empty(at(r, i));
+		bool ok = r->used[i] == FREE && is_empty(at(r, i));
 
-		for (int32_t c = r->first; ok && c < i; c++)
-			ok = r->used[c] || !depends(r, i, c) || in_set(r, c);
+		for (uint32_t left = r->needs[i]; ok && left; left &= left - 1) {
+			int32_t c = i - __builtin_ctz(left);
+
+			if (c < r->first)
+				break;
+			ok = r->used[c] != FREE;
+		}
 		if (ok)
 			take(r, i);
 	}
@@ -482,7 +582,8 @@ static void place_next(struct reorder *r)
 	r->n_set = 0;
 	take(r, r->first);
 	for (int32_t i = r->first + 1; i < window_end(r, r->first, AHEAD); i++) {
-		if (r->used[i] || is_empty(at(r, i)) || any_sequence_at(r, i) || !can_come(r, i))
+		if (r->used[i] == USED || is_empty(at(r, i)) || any_sequence_at(r, i) ||
+		    !can_come(r, i))
 			continue;
 		take(r, i);
 		pull_partners(r, i);
@@ -494,13 +595,32 @@ static void place_next(struct reorder *r)
 	skip_used(r);
 }
 
+/* Find out what depends on what, and where sequences begin. */
+static void look_at(struct reorder *r)
+{
+	for (int32_t i = 0; i < r->n; i++) {
+		const struct gnode *t = at(r, i);
+		uint32_t now = r->clock + (uint32_t)i, before = i < AHEAD ? (2u << i) - 1 : ~0u;
+
+		r->used[i] = FREE;
+		r->needs[i] = needs_of(r, t, r->nodes[i], now) & before; /* in this split */
+		note_node(r, t, r->nodes[i], now);
+		r->starts[i] = 0;
+		for (size_t s = 0; s < N_SEQUENCES; s++)
+			r->starts[i] |= (uint16_t)(begins(r, s, i) << s);
+	}
+	r->clock += (uint32_t)r->n;
+}
+
 bool reorder_split(struct reorder *r, const struct graph *g, int32_t *nodes, int32_t n)
 {
+	if (!room(r, g))
+		return false;
 	r->g = g;
 	r->nodes = nodes;
 	r->n = n;
 	r->n_out = r->first = 0;
-	memset(r->used, 0, (size_t)n);
+	look_at(r);
 	while (r->first < r->n) {
 		int placed = place_sequence(r);
 
