@@ -29,11 +29,13 @@ struct pool {
 };
 
 struct state {
-	uint64_t offset;
+	uint64_t offset, bytes;  /* bytes: aligned */
 	int32_t children, views; /* uses that are still to come */
+	int32_t view_src;
 	int8_t side;
-	uint8_t chunk;
-	bool own; /* has memory of a pool that is its to give back */
+	uint8_t chunk, flags; /* flags: the node's */
+	bool own;             /* has memory of a pool that is its to give back */
+	bool elsewhere;       /* in memory that was there before */
 };
 
 struct galloc {
@@ -142,12 +144,12 @@ static bool chunk_new(struct pool *p, uint64_t bytes)
 	return true;
 }
 
-static bool pool_take(struct pool *p, uint64_t bytes, struct state *s)
+static bool pool_take(struct pool *p, struct state *s)
 {
 	uint32_t chunk, block;
+	uint64_t bytes = s->bytes;
 	struct chunk *c;
 
-	bytes = align_up(bytes, p->align);
 	if (!best_inner(p, bytes, &chunk, &block) && !best_end(p, bytes, &chunk, &block)) {
 		if (!chunk_new(p, bytes))
 			return false;
@@ -170,7 +172,6 @@ static bool pool_give(struct pool *p, uint32_t chunk, uint64_t offset, uint64_t 
 {
 	struct chunk *c = p->chunks[chunk];
 
-	bytes = align_up(bytes, p->align);
 	for (uint32_t i = 0; i < c->n_blocks; i++) {
 		struct block *b = &c->blocks[i];
 
@@ -231,22 +232,21 @@ static bool same_layout(const struct gnode *a, const struct gnode *b)
 
 static uint64_t bytes_in(const struct galloc *a, int side, int32_t n)
 {
-	return side_bytes(&a->sides[side], a->g, n);
+	return align_up(side_bytes(&a->sides[side], a->g, n), a->pools[side].align);
 }
 
 /* An operand's memory for the node; what the operand had beyond its own elements is freed. */
 static void take_over(struct galloc *a, int32_t n, int32_t parent)
 {
 	struct state *s = &a->states[n], *p = &a->states[parent];
-	struct pool *pool = &a->pools[p->side];
-	uint64_t had = align_up(bytes_in(a, p->side, parent), pool->align);
-	uint64_t need = align_up(bytes_in(a, p->side, n), pool->align);
 
 	s->side = p->side;
 	s->chunk = p->chunk;
 	s->offset = p->offset;
+	s->bytes = bytes_in(a, p->side, n);
 	p->own = false;
-	if (had > need && !pool_give(pool, s->chunk, s->offset + need, had - need))
+	if (p->bytes > s->bytes &&
+	    !pool_give(&a->pools[s->side], s->chunk, s->offset + s->bytes, p->bytes - s->bytes))
 		a->error = -E2BIG;
 }
 
@@ -261,8 +261,7 @@ static bool reuse(struct galloc *a, int32_t n)
 		const struct state *p = &a->states[parent];
 
 		if (parent && p->own && p->children == 1 && p->views == 0 &&
-		    !(a->g->nodes[parent].flags & GF_OUTPUT) &&
-		    same_layout(t, &a->g->nodes[parent])) {
+		    !(p->flags & GF_OUTPUT) && same_layout(t, &a->g->nodes[parent])) {
 			take_over(a, n, parent);
 			return true;
 		}
@@ -272,16 +271,16 @@ static bool reuse(struct galloc *a, int32_t n)
 
 static void allocate(struct galloc *a, int32_t n, int side)
 {
-	const struct gnode *t = &a->g->nodes[n];
 	struct state *s = &a->states[n];
 
-	if (s->own || t->home != HOME_NONE || t->view_src)
+	if (s->own || s->elsewhere || s->view_src)
 		return;
 	s->own = true;
 	if (reuse(a, n))
 		return;
 	s->side = (int8_t)side;
-	if (!pool_take(&a->pools[side], bytes_in(a, side, n), s))
+	s->bytes = bytes_in(a, side, n);
+	if (!pool_take(&a->pools[side], s))
 		a->error = -E2BIG;
 }
 
@@ -289,9 +288,9 @@ static void release(struct galloc *a, int32_t n)
 {
 	struct state *s = &a->states[n];
 
-	if (!s->own || a->g->nodes[n].flags & GF_OUTPUT)
+	if (!s->own || s->flags & GF_OUTPUT)
 		return;
-	if (!pool_give(&a->pools[s->side], s->chunk, s->offset, bytes_in(a, s->side, n)))
+	if (!pool_give(&a->pools[s->side], s->chunk, s->offset, s->bytes))
 		a->error = -E2BIG;
 	s->own = false;
 }
@@ -300,7 +299,7 @@ static void release(struct galloc *a, int32_t n)
 static void used(struct galloc *a, int32_t n)
 {
 	struct state *s = &a->states[n];
-	int32_t of = a->g->nodes[n].view_src;
+	int32_t of = s->view_src;
 
 	if (--s->children > 0 || s->views > 0)
 		return;
@@ -322,7 +321,7 @@ static void count_uses(struct galloc *a, const struct laid *l)
 
 		if (n < 0) {
 			a->states[-n].children++;
-			if (a->g->nodes[-n].flags & GF_INPUT)
+			if (a->states[-n].flags & GF_INPUT)
 				allocate(a, -n, l->sides[i]);
 			continue;
 		}
@@ -335,7 +334,7 @@ static void count_uses(struct galloc *a, const struct laid *l)
 			if (!t->src[k])
 				continue;
 			a->states[t->src[k]].children++;
-			if (a->g->nodes[t->src[k]].flags & GF_INPUT)
+			if (a->states[t->src[k]].flags & GF_INPUT)
 				allocate(a, t->src[k], l->sides[i]);
 		}
 	}
@@ -415,7 +414,13 @@ static int prepare(struct galloc *a, const struct graph *g, const struct side *s
 		if (!a->states)
 			return -ENOMEM;
 	}
-	memset(a->states, 0, (size_t)g->n_nodes * sizeof(*a->states));
+	for (int32_t i = 0; i < g->n_nodes; i++) {
+		const struct gnode *t = &g->nodes[i];
+
+		a->states[i] = (struct state) { .view_src = t->view_src,
+						.flags = t->flags,
+						.elsewhere = t->home != HOME_NONE };
+	}
 	for (uint32_t i = 0; i < n; i++) {
 		a->pools[i].n_chunks = 0;
 		a->pools[i].align = sides[i].alignment;

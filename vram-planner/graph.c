@@ -93,11 +93,14 @@ int64_t g_elements(const struct graph *g, int a)
 	return ne[0] * ne[1] * ne[2] * ne[3];
 }
 
-static void block_of(uint32_t type, uint32_t *weights, uint32_t *bytes)
+static inline void block_of(uint32_t type, uint32_t *weights, uint32_t *bytes)
 {
 	*weights = 1;
-	*bytes = 4;
-	if (type != GT_F32 && type != GT_I32)
+	if (type == GT_F32 || type == GT_I32)
+		*bytes = 4;
+	else if (type == GT_F16)
+		*bytes = 2;
+	else
 		quant_block(type, weights, bytes);
 }
 

@@ -137,15 +137,16 @@ enum gflag {
 enum { LAYER_ANY = -1, LAYER_HOST = -2 }; /* gnode.layer: computed anywhere; on the processor */
 
 struct gnode {
-	int64_t ne[G_DIMS];
-	uint64_t nb[G_DIMS]; /* bytes */
-	int32_t src[G_SRC_MAX];
+	int32_t src
+		[G_SRC_MAX]; /* first: what the scheduler reads of every node is one cache line */
 	int32_t view_src; /* the node whose memory this is a part of (never itself a view); G_NONE */
 	uint8_t op, kind; /* enum gop; enum gunary or gglu */
 	uint8_t type;     /* ggml type number */
 	uint8_t flags, n_src;
 	int8_t home;   /* enum home */
 	int16_t layer; /* g_pin_layer: computed where this layer's weights are; else one of: */
+	int64_t ne[G_DIMS];
+	uint64_t nb[G_DIMS]; /* bytes */
 };
 
 /* How far the walk that orders nodes has come in one of them. */

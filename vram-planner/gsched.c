@@ -14,9 +14,35 @@ static int processor(const struct sched *s)
 	return (int)s->n_sides - 1;
 }
 
-static bool is_view_op(uint8_t op)
+enum trait {
+	TRAIT_VIEW_OP = 1, /* only looks at memory: runs nowhere */
+	TRAIT_INPUT = 2,
+	TRAIT_WEIGHT = 4,
+};
+
+static bool is_view_op(const struct sched *s, int32_t n)
 {
-	return op == OP_VIEW || op == OP_RESHAPE || op == OP_PERMUTE || op == OP_TRANSPOSE;
+	return s->traits[n] & TRAIT_VIEW_OP;
+}
+
+static uint8_t traits_of(const struct gnode *t)
+{
+	bool view = t->op == OP_VIEW || t->op == OP_RESHAPE || t->op == OP_PERMUTE ||
+		    t->op == OP_TRANSPOSE;
+
+	return (uint8_t)((view ? TRAIT_VIEW_OP : 0) | (t->flags & GF_INPUT ? TRAIT_INPUT : 0) |
+			 (t->flags & GF_WEIGHT ? TRAIT_WEIGHT : 0));
+}
+
+/* What is viewed was made before its view. */
+static void read_nodes(struct sched *s, const struct graph *g)
+{
+	for (int32_t n = 0; n < g->n_nodes; n++) {
+		const struct gnode *t = &g->nodes[n];
+
+		s->traits[n] = traits_of(t);
+		s->home[n] = t->view_src ? s->home[t->view_src] : t->home;
+	}
 }
 
 static bool supports(const struct sched *s, int side, const struct graph *g, int32_t n)
@@ -32,17 +58,10 @@ static int side_of_home(const struct sched *s, int home)
 
 /* --- pass 1: what is where already --- */
 
-static int home_of(const struct graph *g, int32_t n)
-{
-	const struct gnode *t = &g->nodes[n];
-
-	return t->view_src ? g->nodes[t->view_src].home : t->home;
-}
-
 /* The side where an operand's weights draw a node; NOWHERE: it cannot run there. */
 static int side_of_weight(const struct sched *s, const struct graph *g, int32_t n, int32_t weight)
 {
-	int home = g->nodes[weight].home, side = side_of_home(s, home);
+	int home = s->home[weight], side = side_of_home(s, home);
 
 	if (!supports(s, side, g, n))
 		return NOWHERE;
@@ -58,20 +77,20 @@ static int side_of_weight(const struct sched *s, const struct graph *g, int32_t 
 static int side_at_first(struct sched *s, const struct graph *g, int32_t n)
 {
 	const struct gnode *t = &g->nodes[n];
-	int home = home_of(g, n);
+	int home = s->home[n];
 
 	if (home != HOME_NONE) {
 		if (!supports(s, side_of_home(s, home), g, n))
 			s->fault = "a tensor is in a buffer whose device cannot work on it";
 		return side_of_home(s, home);
 	}
-	if (t->flags & GF_INPUT)
+	if (s->traits[n] & TRAIT_INPUT)
 		return processor(s);
 	/* Rope's factors and attention's sinks are too small to decide. */
 	if (t->op == OP_ROPE || t->op == OP_FLASH_ATTN)
 		return NOWHERE;
 	for (uint32_t i = 0; i < t->n_src; i++) {
-		if (g->nodes[t->src[i]].flags & GF_WEIGHT)
+		if (s->traits[t->src[i]] & TRAIT_WEIGHT)
 			return side_of_weight(s, g, n, t->src[i]);
 	}
 	return NOWHERE;
@@ -98,7 +117,7 @@ static void spread(struct sched *s, const struct graph *g, bool devices_only, bo
 	for (int32_t i = 0; i < g->n_order; i++) {
 		int32_t n = g->order[up ? g->n_order - 1 - i : i];
 
-		if (is_view_op(g->nodes[n].op))
+		if (is_view_op(s, n))
 			continue;
 		if (s->side[n] != NOWHERE)
 			current = devices_only && s->side[n] == processor(s) ? NOWHERE : s->side[n];
@@ -112,7 +131,7 @@ static void spread(struct sched *s, const struct graph *g, bool devices_only, bo
 /* Whether a side can use an operand where it is. */
 static bool reaches(const struct sched *s, const struct graph *g, int32_t n, int side)
 {
-	int home = home_of(g, n), at = s->side[n];
+	int home = s->home[n], at = s->side[n];
 
 	if (home != HOME_NONE)
 		return side_of_home(s, home) == side;
@@ -146,7 +165,7 @@ static void assign_rest(struct sched *s, const struct graph *g)
 	for (int32_t i = 0; i < g->n_order; i++) {
 		int32_t n = g->order[i];
 
-		if (s->side[n] == NOWHERE && !is_view_op(g->nodes[n].op))
+		if (s->side[n] == NOWHERE && !is_view_op(s, n))
 			s->side[n] = (int8_t)side_of_most_operands(s, g, n);
 	}
 }
@@ -272,7 +291,7 @@ static bool wants_new_split(const struct sched *s, const struct graph *g, int32_
 	for (uint32_t k = 0; k < t->n_src; k++) {
 		int32_t src = t->src[k];
 
-		if (g->nodes[src].flags & GF_WEIGHT && s->side[src] != side &&
+		if (s->traits[src] & TRAIT_WEIGHT && s->side[src] != side &&
 		    !reaches(s, g, src, side))
 			return true;
 	}
@@ -349,7 +368,7 @@ static int split(struct sched *s, struct graph *g)
 	uint32_t first_input = 0;
 	int side;
 
-	while (i < g->n_order && is_view_op(g->nodes[g->order[i]].op))
+	while (i < g->n_order && is_view_op(s, g->order[i]))
 		i++;
 	if (i == g->n_order)
 		return 0;
@@ -359,7 +378,7 @@ static int split(struct sched *s, struct graph *g)
 
 		if (g->nodes[n].flags & GF_MARK)
 			mark(s);
-		if (is_view_op(g->nodes[n].op))
+		if (is_view_op(s, n))
 			continue;
 		if (s->side[n] != side ||
 		    (s->n_inputs > first_input && wants_new_split(s, g, n, side))) {
@@ -428,7 +447,8 @@ static bool prepare(struct sched *s, const struct graph *g)
 	if (s->cap_steps < steps || s->cap_leaves < leaves || s->cap_copies < copies ||
 	    s->cap_nodes < nodes) {
 		s->cap_copies = 0;
-		if (!renew((void **)&s->side, nodes, 1) ||
+		if (!renew((void **)&s->side, nodes, 1) || !renew((void **)&s->home, nodes, 1) ||
+		    !renew((void **)&s->traits, nodes, 1) ||
 		    !renew((void **)&s->copies, copies, sizeof(*s->copies)) ||
 		    !renew((void **)&s->graph_inputs, nodes, sizeof(*s->graph_inputs)) ||
 		    !renew((void **)&s->laid.steps, steps, sizeof(*s->laid.steps)) ||
@@ -442,6 +462,7 @@ static bool prepare(struct sched *s, const struct graph *g)
 		s->cap_leaves = leaves;
 	}
 	memset(s->side, NOWHERE, nodes);
+	read_nodes(s, g);
 	memset(s->copies, 0, copies * sizeof(*s->copies));
 	s->laid.n_steps = s->laid.n_leaves = 0;
 	s->n_inputs = s->n_graph_inputs = s->n_splits = s->n_marks = 0;
@@ -490,6 +511,8 @@ void sched_fini(struct sched *s)
 	free(s->laid.leaves);
 	free(s->laid.leaf_sides);
 	free(s->side);
+	free(s->home);
+	free(s->traits);
 	free(s->copies);
 	free(s->graph_inputs);
 	free(s->inputs);

@@ -31,6 +31,8 @@ struct sched {
 
 	/* Scratch memory. */
 	int8_t *side;    /* of each node; -1 */
+	int8_t *home;    /* of each node's memory, or of what it views */
+	uint8_t *traits; /* of each node: what the passes ask again and again */
 	int32_t *copies; /* [node][side]: the first of n_copies nodes; 0 */
 	size_t cap_nodes, cap_copies, cap_steps, cap_leaves;
 	int32_t *graph_inputs; /* inputs that have copies on their own side */
