@@ -287,11 +287,8 @@ static int attend_plain(struct build *b, int q, int k, int v, bool transposed, c
 	if (x->v_mla)
 		cur = g_mul_mat(g, x->v_mla, cur);
 	cur = g_permute(g, cur, 0, 2, 1, 3);
-	cur = g_cont_2d(g, cur, g_ne(g, cur, 0) * g_ne(g, cur, 1),
-			g_ne(g, cur, 2) * g_ne(g, cur, 3));
-	if (b->a->cache_on_host)
-		g_pin_host(g, cur);
-	return cur;
+	return g_cont_2d(g, cur, g_ne(g, cur, 0) * g_ne(g, cur, 1),
+			 g_ne(g, cur, 2) * g_ne(g, cur, 3));
 }
 
 int b_attend(struct build *b, int layer, int q, int k, int v, const struct attn *x, int mask)

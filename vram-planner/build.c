@@ -200,11 +200,9 @@ int b_mm_bias(struct build *b, int layer, enum slot slot, int x)
 	return bias ? g_add(b->g, x, bias) : x;
 }
 
-int b_norm_with(struct build *b, int x, int weight, int bias, enum norm kind, int layer)
+static int norm_with(struct build *b, int x, int weight, int bias, enum norm kind)
 {
 	x = kind == NORM_RMS ? g_rms_norm(b->g, x) : g_norm(b->g, x);
-	if ((weight || bias) && layer >= 0)
-		g_pin_layer(b->g, x, layer);
 	if (weight)
 		x = g_mul(b->g, x, weight);
 	return bias ? g_add(b->g, x, bias) : x;
@@ -212,13 +210,12 @@ int b_norm_with(struct build *b, int x, int weight, int bias, enum norm kind, in
 
 int b_norm(struct build *b, int layer, enum slot slot, int x, enum norm kind)
 {
-	return b_norm_with(b, x, b_weight(b, layer, slot), b_bias(b, layer, slot), kind, layer);
+	return norm_with(b, x, b_weight(b, layer, slot), b_bias(b, layer, slot), kind);
 }
 
 int b_norm_global(struct build *b, enum global global, int x, enum norm kind)
 {
-	return b_norm_with(b, x, b_global(b, global), b_global_part(b, global, PART_BIAS), kind,
-			   -1);
+	return norm_with(b, x, b_global(b, global), b_global_part(b, global, PART_BIAS), kind);
 }
 
 int b_rotate(struct build *b, int x, int rot)

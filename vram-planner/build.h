@@ -115,13 +115,9 @@ int b_mm(struct build *b, int layer, enum slot slot,
 int b_mm_bias(struct build *b, int layer, enum slot slot,
 	      int x); /* and its bias added when there is one */
 
-/*
- * Norm with the slot's weight and bias, as far as they are there. The engine names what comes before
- * the weight "norm": it stays on its layer's device.
- */
+/* Norm with the slot's weight and bias, as far as they are there. */
 int b_norm(struct build *b, int layer, enum slot slot, int x, enum norm kind);
 int b_norm_global(struct build *b, enum global global, int x, enum norm kind);
-int b_norm_with(struct build *b, int x, int weight, int bias, enum norm kind, int layer);
 
 /* x times a rotation of a quantized cache, in rows of its size. */
 int b_rotate(struct build *b, int x, int rot);

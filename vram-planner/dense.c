@@ -112,8 +112,7 @@ static int serial(struct build *b, int layer, const struct dense_layer *l)
 	mid = g_add(g, x, l->in);
 	x = dense_ffn(b, layer, norm_if(b, layer, before, mid));
 	if (has(b, layer, SLOT_POST_FFW_NORM)) /* the engine leaves this one free to move */
-		x = b_norm_with(b, x, b_weight(b, layer, SLOT_POST_FFW_NORM), G_NONE, b->s->norm,
-				-1);
+		x = b_norm(b, layer, SLOT_POST_FFW_NORM, x, b->s->norm);
 	return is(b, DENSE_RESIDUAL_FIRST) ? g_add(g, mid, x) : g_add(g, x, mid);
 }
 

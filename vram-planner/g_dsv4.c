@@ -155,7 +155,7 @@ static int layer(struct dsv4 *d, int streams, int il)
 	g_expand(g, s.post);
 	g_expand(g, s.comb);
 	x = experts(b, il, b_norm(b, il, SLOT_FFN_NORM, x, NORM_RMS));
-	return g_pin_layer(g, spread_out(b, x, streams, &s), il);
+	return spread_out(b, x, streams, &s);
 }
 
 void build_deepseek4(struct build *b)

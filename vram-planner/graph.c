@@ -53,7 +53,7 @@ static bool room(struct graph *g)
 	    !grow((void **)&g->stack, (size_t)cap, sizeof(*g->stack)))
 		return g_fault(g, "there is no memory for the graph") != G_NONE;
 	g->cap_nodes = cap;
-	g->nodes[G_NONE] = (struct gnode) { .home = HOME_NONE, .layer = LAYER_ANY };
+	g->nodes[G_NONE] = (struct gnode) { .home = HOME_NONE };
 	if (g->n_nodes == 0)
 		g->n_nodes = 1;
 	return true;
@@ -201,7 +201,6 @@ int g_make(struct graph *g, enum gop op, uint32_t type, const int64_t ne[G_DIMS]
 	t->flags = 0;
 	t->n_src = 0;
 	t->home = HOME_NONE;
-	t->layer = LAYER_ANY;
 	return g->n_nodes++;
 }
 
@@ -254,18 +253,6 @@ int g_set_output(struct graph *g, int a)
 	if (a)
 		g->nodes[a].flags |= GF_OUTPUT;
 	return a;
-}
-
-int g_pin_layer(struct graph *g, int a, int layer)
-{
-	if (a)
-		g->nodes[a].layer = (int16_t)layer;
-	return a;
-}
-
-int g_pin_host(struct graph *g, int a)
-{
-	return g_pin_layer(g, a, LAYER_HOST);
 }
 
 /* --- views --- */

@@ -134,17 +134,14 @@ enum gflag {
 	GF_MARK = 16, /* the last in the order when a builder came to a new layer */
 };
 
-enum { LAYER_ANY = -1, LAYER_HOST = -2 }; /* gnode.layer: computed anywhere; on the processor */
-
+/* What the scheduler reads of every node comes first: it is one cache line. */
 struct gnode {
-	int32_t src
-		[G_SRC_MAX]; /* first: what the scheduler reads of every node is one cache line */
+	int32_t src[G_SRC_MAX];
 	int32_t view_src; /* the node whose memory this is a part of (never itself a view); G_NONE */
 	uint8_t op, kind; /* enum gop; enum gunary or gglu */
 	uint8_t type;     /* ggml type number */
 	uint8_t flags, n_src;
-	int8_t home;   /* enum home */
-	int16_t layer; /* g_pin_layer: computed where this layer's weights are; else one of: */
+	int8_t home; /* enum home */
 	int64_t ne[G_DIMS];
 	uint64_t nb[G_DIMS]; /* bytes */
 };
@@ -199,13 +196,6 @@ int g_input(struct graph *g, uint32_t type, int64_t ne0, int64_t ne1, int64_t ne
 int g_placed(struct graph *g, uint32_t type, const int64_t ne[G_DIMS], int home, unsigned flags);
 int g_copy_layout(struct graph *g, int a); /* a new leaf of a's type, shape and strides */
 int g_set_output(struct graph *g, int a);
-
-/*
- * The engine names some results so that the scheduler keeps them on their layer's device ("norm",
- * "l_last"). b_norm of build.h does it.
- */
-int g_pin_layer(struct graph *g, int a, int layer);
-int g_pin_host(struct graph *g, int a); /* computed by the processor whatever its operands */
 
 /* --- views: no memory of their own --- */
 

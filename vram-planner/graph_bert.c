@@ -30,8 +30,7 @@ void build_bert(struct build *b)
 	if (types)
 		x = g_add(g, x, g_view_1d(g, types, b->s->n_embd));
 	x = g_add(g, places, x);
-	x = b_norm_with(b, x, b_global(b, GLOBAL_TOKEN_EMBD_NORM),
-			b_global_part(b, GLOBAL_TOKEN_EMBD_NORM, PART_BIAS), NORM_LAYER, 0);
+	x = b_norm_global(b, GLOBAL_TOKEN_EMBD_NORM, x, NORM_LAYER);
 	for (uint32_t il = 0; il < b->s->n_run; il++)
 		x = bert_layer(b, (int)il, x);
 	b_finish(b, x, G_NONE);
@@ -50,7 +49,7 @@ static int gemma_layer(struct build *b, int il, int x)
 	x = b_keep(b, il, x);
 	x = g_add(g, b_norm(b, il, SLOT_POST_ATTENTION_NORM, cur, NORM_RMS), x);
 	cur = b_ffn(b, il, b_norm(b, il, SLOT_FFN_NORM, x, NORM_RMS), &ffn_gelu);
-	cur = b_norm_with(b, cur, b_weight(b, il, SLOT_POST_FFW_NORM), G_NONE, NORM_RMS, -1);
+	cur = b_norm(b, il, SLOT_POST_FFW_NORM, cur, NORM_RMS);
 	return g_add(g, cur, x);
 }
 

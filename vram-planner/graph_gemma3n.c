@@ -135,7 +135,7 @@ static int feed_forward(struct build *b, int il, int x)
 	if (il < SPARSE_LAYERS)
 		gate = sparse(g, gate);
 	x = b_mm(b, il, SLOT_FFN_DOWN, g_mul(g, up, g_unary(g, gate, UN_GELU)));
-	return b_norm_with(b, x, b_weight(b, il, SLOT_POST_FFW_NORM), G_NONE, NORM_RMS, -1);
+	return b_norm(b, il, SLOT_POST_FFW_NORM, x, NORM_RMS);
 }
 
 /* The layer's own embedding goes into all copies but the first. */

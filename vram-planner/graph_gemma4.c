@@ -106,7 +106,7 @@ static int feed_forward(struct build *b, int il, int x)
 		cur = with_experts(b, il, x);
 	else
 		cur = b_ffn(b, il, b_norm(b, il, SLOT_FFN_NORM, x, NORM_RMS), &ffn_gelu);
-	cur = b_norm_with(b, cur, b_weight(b, il, SLOT_POST_FFW_NORM), G_NONE, NORM_RMS, -1);
+	cur = b_norm(b, il, SLOT_POST_FFW_NORM, cur, NORM_RMS);
 	return g_add(b->g, cur, x);
 }
 

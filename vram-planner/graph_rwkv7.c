@@ -204,8 +204,7 @@ void build_rwkv7(struct build *b)
 	int first = G_NONE, x = b_embed(b);
 	struct states st;
 
-	x = b_norm_with(b, x, b_global(b, GLOBAL_TOKEN_EMBD_NORM),
-			b_global_part(b, GLOBAL_TOKEN_EMBD_NORM, PART_BIAS), NORM_LAYER, 0);
+	x = b_norm_global(b, GLOBAL_TOKEN_EMBD_NORM, x, NORM_LAYER);
 	st = b_states(b);
 	for (int il = 0; il < (int)b->s->n_run; il++)
 		x = layer(b, il, &st, x, &first);
