@@ -194,9 +194,9 @@ static int compute(struct biller *b, const struct ask *a, struct compute_bytes *
 				     : compute_bytes(b->compute, a, &b->placement, b->engine, c);
 
 	if (b->shape.unverified || (rc == -ENOTSUP && !c->fault)) {
-		compute_bound(c, &b->shape, a, &b->placement);
 		out->unverified = true;
-		return 0;
+		rc = compute_bound(&b->shape, a, &b->placement, c);
+		return rc ? err_set(e, rc, "%s", c->fault) : 0;
 	}
 	return judge(b, a, rc, c, out, e);
 }

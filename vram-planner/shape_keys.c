@@ -298,6 +298,8 @@ static void derive(struct shape *s)
 	model_u64(s->model, "pooling_type", &v);
 	s->pooling = v <= POOLING_RANK ? (enum pooling)v : POOLING_NONE;
 	s->n_pos = read_positions(s);
+	if (s->unverified && s->wkv_head && !s->token_shift)
+		s->token_shift = 2;
 	if (!(quirks & QUIRK_SOFTCAP))
 		s->attn_softcap = 0;
 	s->no_flash_attn = quirks & QUIRK_NO_FLASH;
