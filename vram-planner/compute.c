@@ -58,8 +58,25 @@ void compute_close(struct compute *c)
 
 /* --- the batch --- */
 
-/* Fused operations that one of the layers' devices lacks. */
-static uint64_t lacking(const struct shape *s, const struct placement *p)
+/*
+ * The engine probes with a token a sequence. A device then may take the processor's work, which looks to
+ * the probe as if the processor lacked it: seen of DeepSeek V4's mixing matrices, hc rows a token, and
+ * of what they are applied to.
+ */
+static bool probe_is_offloaded(const struct shape *s, const struct ask *a,
+			       const struct placement *p)
+{
+	bool host = false, taken = false;
+
+	for (uint32_t i = 0; i < s->n_run; i++)
+		host |= p->unit[i] < 0;
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		taken |= p->devices[i].backend->offloads_ops;
+	return host && taken && a->op_offload && (uint64_t)a->n_seq * s->hc_count >= OFFLOAD_ROWS;
+}
+
+/* Fused operations that one of the layers' devices lacks, as the engine finds out. */
+static uint64_t lacking(const struct shape *s, const struct ask *a, const struct placement *p)
 {
 	uint64_t lacks = 0;
 
@@ -67,6 +84,8 @@ static uint64_t lacking(const struct shape *s, const struct placement *p)
 		if (p->unit[i] >= 0)
 			lacks |= p->devices[p->unit[i]].backend->lacks;
 	}
+	if (probe_is_offloaded(s, a, p))
+		lacks |= UINT64_C(1) << OP_HC_COMB | UINT64_C(1) << OP_HC_PRE;
 	return lacks;
 }
 
@@ -103,7 +122,7 @@ static void build(struct compute *c, const struct ask *a, const struct placement
 
 	memset(c->weights, 0, model_n_tensors(c->shape->model) * sizeof(*c->weights));
 	memset(c->caches, 0, b.s->n_layer * CACHE_KINDS * sizeof(c->caches[0]));
-	b.unfused = lacking(b.s, b.p);
+	b.unfused = lacking(b.s, a, b.p);
 	batch(&b, a);
 	graph_reset(&c->graph);
 	c->row->build(&b);

@@ -49,6 +49,9 @@ uint64_t side_bytes(const struct side *side, const struct graph *g, int node);
 /* Whether a side can compute a node: `index` is its own number. */
 bool side_supports(const struct side *side, int index, const struct graph *g, int node);
 
+/* The least rows for which fetching a weight pays (op_offload_min_batch_size). */
+#define OFFLOAD_ROWS 32
+
 /* Whether a device takes this node although its weights are the processor's. */
 bool side_offloads(const struct side *side, const struct graph *g, int node);
 

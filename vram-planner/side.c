@@ -10,8 +10,6 @@
 #include "vram-planner/vulkan.h"
 
 #define ROW_PAD 512 /* MATRIX_ROW_PADDING of the CUDA backend */
-#define OFFLOAD_ROWS                                                                               \
-	32 /* the least rows for which fetching a weight pays (op_offload_min_batch_size) */
 
 /* --- types --- */
 
