@@ -170,14 +170,27 @@ static int place(struct biller *b, const struct ask *a, const struct target *tar
 	return 0;
 }
 
-/* A graph that cannot be: the header's fault, or the engine's limit. */
+/* Whether the model has a graph at all: one of its plainest batch, on the processor. */
+static bool is_sound(struct biller *b)
+{
+	struct compute_bytes c;
+	struct ask a;
+
+	ask_default(&a);
+	a.n_ctx = a.n_ubatch = 256;
+	return ask_settle(&a, b->shape.n_ctx_train, b->shape.causal, NULL) == 0 &&
+	       placement_make(&b->placement, &b->shape, &a, NULL, 0, NULL, NULL) == 0 &&
+	       compute_bytes(b->compute, &a, &b->placement, b->engine, &c) == 0;
+}
+
+/* A graph that cannot be: the header's fault, or what the engine would abort on. */
 static int judge(struct biller *b, const struct ask *a, int rc, const struct compute_bytes *c,
 		 struct bill *out, struct err *e)
 {
 	if (!rc)
 		out->refused = refusal_of_graph(&b->shape, a, &b->placement, c->n_nodes,
 						c->n_leaves);
-	else if (rc == -ENOTSUP && c->fault)
+	else if (c->fault && (rc == -ENOTSUP || is_sound(b)))
 		out->refused = c->fault;
 	else if (c->fault)
 		return err_set(e, rc, "%s", c->fault);

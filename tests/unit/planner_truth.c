@@ -192,11 +192,44 @@ static void test_verdicts(void **state)
 	each_header(check_verdicts);
 }
 
+/*
+ * Means are taken over 33 tokens, the next multiple of three sequences, of which 31 have outputs: the
+ * engine's own check stops it. The model is none the worse.
+ */
+static void test_graph_that_cannot_be(void **state)
+{
+	struct biller *b;
+	struct bill bill;
+	struct err e = { 0 };
+	struct model *m;
+	struct ask a;
+	char path[700];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/headers-own/embeddinggemma-300m.gguf", models_dir());
+	m = open_header(path);
+	if (biller_open(&b, m, engine_default(), &e))
+		fail_msg("%s", e.text);
+	ask_default(&a);
+	a.n_ctx = 2048;
+	a.n_ubatch = 31;
+	a.n_seq = 3;
+	a.embeddings = true;
+	bill_of(b, &a, 1, &bill);
+	assert_non_null(bill.refused);
+	a.n_ubatch = 33;
+	bill_of(b, &a, 1, &bill);
+	assert_null(bill.refused);
+	biller_close(b);
+	model_close(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = { cmocka_unit_test(test_sizes),
 					    cmocka_unit_test(test_bills),
-					    cmocka_unit_test(test_verdicts) };
+					    cmocka_unit_test(test_verdicts),
+					    cmocka_unit_test(test_graph_that_cannot_be) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
