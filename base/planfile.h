@@ -102,6 +102,7 @@ struct plan {
 
 	enum verdict verdict;
 	enum accept accept;
+	bool unverified; /* the numbers are an upper bound: no rules for the architecture are verified */
 	struct plan_flags flags;
 	uint32_t n_tensors;
 	struct plan_tensors tensors[PLAN_TENSORS_MAX];

@@ -152,6 +152,8 @@ json_t *plan_to_json(const struct plan *p)
 
 	json_put_text(o, "verdict", verdict_name(p->verdict));
 	json_put_text(o, "accept", accept_name(p->accept));
+	if (p->unverified)
+		json_put_bool(o, "unverified", true);
 	json_put_text(o, "decided_by", p->decided_by);
 	json_put_text_or_null(o, "nearest_yes", p->nearest_yes);
 	if (p->n_nearest)
@@ -426,6 +428,7 @@ int plan_from_json(struct plan *p, const json_t *o, struct err *e)
 	if (rc)
 		return rc;
 	get_text(o, "engine", p->engine, sizeof(p->engine));
+	p->unverified = json_is_true(json_object_get(o, "unverified"));
 	get_text(o, "decided_by", p->decided_by, sizeof(p->decided_by));
 	get_text(o, "nearest_yes", p->nearest_yes, sizeof(p->nearest_yes));
 	get_texts(o, "overrides", p->overrides[0], sizeof(p->overrides[0]), &p->n_overrides);

@@ -65,6 +65,8 @@ static const struct opt opts[] = {
 	{ "accept", 0, OPT_ENUM, "WHAT", offsetof(struct options, accept),
 	  "What counts as yes: all on GPUs, spilling into host memory, or the CPU alone.",
 	  accept_choices, 0, 0 },
+	{ "accept-unverified", 0, OPT_FLAG, NULL, offsetof(struct options, accept_unverified),
+	  "Judge the upper bound of an architecture that berth has no verified rules for.", NULL, 0, 0 },
 	{ "margin", 0, OPT_SIZE, "SIZE", offsetof(struct options, margin),
 	  "Memory to leave free on each device; without it 2 % of it, at least 256M.", NULL, 0, 0 },
 	{ "device", 'd', OPT_TEXT, "SEL", offsetof(struct options, devices.device),
@@ -321,7 +323,8 @@ int options_wish(struct wish *w, const struct options *o)
 			     .mtp = o->mtp,
 			     .embeddings = o->embeddings,
 			     .want = o->want < 0 ? WANT_NONE : (enum want)(o->want + 1),
-			     .accept = (enum accept)o->accept };
+			     .accept = (enum accept)o->accept,
+			     .accept_unverified = o->accept_unverified };
 	if (o->type_k >= 0)
 		text_copy(w->type_k, sizeof(w->type_k), cache_types[o->type_k]);
 	if (o->type_v >= 0)

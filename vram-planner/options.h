@@ -16,6 +16,7 @@ struct options {
 	bool unified, not_unified, cache_on_host, swa_full, mtp, embeddings, cpu_moe;
 	/* The question. */
 	int accept, want;
+	bool accept_unverified;
 	uint64_t margin; /* UINT64_MAX: not given */
 	struct devices_opts devices;
 	const char *jobs, *price_kwh, *price_api, *quant;

@@ -106,8 +106,8 @@ static enum verdict verdict_of(const struct task *q)
 
 	if (p->bill.refused)
 		return VERDICT_REFUSED;
-	/* The bound is shown, but nobody has measured it. */
-	if (p->bill.unverified)
+	/* The bound is shown, but nobody has measured it: whether to trust it is the user's choice. */
+	if (p->bill.unverified && !q->wish->accept_unverified)
 		return VERDICT_UNKNOWN;
 	if (!placing_runs(p))
 		return VERDICT_NO;
@@ -352,6 +352,7 @@ static int answer(struct plan *p, struct task *q, struct err *e)
 	if (rc)
 		return rc;
 	note_overrides(p, q->wish);
+	p->unverified = q->placing.bill.unverified;
 	p->verdict = verdict_of(q);
 	if (p->verdict == VERDICT_REFUSED) {
 		fill_flags(p, &q->placing.ask);

@@ -181,6 +181,7 @@ void wish_options(struct text *t, const struct wish *w)
 	add_number(t, "--n-outputs", w->n_outputs);
 	if (w->accept != ACCEPT_GPU)
 		add_word(t, "--accept", accept_name(w->accept));
+	add_flag(t, "--accept-unverified", w->accept_unverified);
 	if (fact_known(&w->margin_bytes))
 		text_add(t, "%s--margin %" PRId64, t->len ? " " : "", w->margin_bytes.v);
 }

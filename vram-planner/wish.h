@@ -56,6 +56,7 @@ struct wish {
 	uint32_t min_ctx;
 	double min_speed; /* tokens a second; 0: any */
 	enum accept accept;
+	bool accept_unverified;   /* an upper bound of an unknown architecture is judged, too */
 	struct fact margin_bytes; /* per device; unknown: the default of the design */
 	char devices[200]; /* the options that chose the devices, for commands that repeat them */
 };

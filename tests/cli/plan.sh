@@ -50,6 +50,8 @@ mkdir -p "$models/../made"
 sed 's/llama/xlama/g' "$models/llama-3.2-1b.gguf" >"$models/../made/xlama.gguf"
 text unknown-family 3 nvidia2 ../made/xlama.gguf
 json unknown-family 3 nvidia2 ../made/xlama.gguf
+text unknown-accepted 0 nvidia2 --accept-unverified ../made/xlama.gguf
+json unknown-accepted 0 nvidia2 --accept-unverified ../made/xlama.gguf
 text asleep 3 asleep -c 131072 exaone-4-32b.gguf
 json asleep 3 asleep -c 131072 exaone-4-32b.gguf
 text split 0 nvidia2 --split 10,23 llama-3.1-8b.gguf

@@ -32,6 +32,7 @@ static struct plan sample(void)
 		.n_tensors = 2,
 		.tensors = { { "ffn_up", 1 }, { "attn", -1 } },
 		.n_devices = 2,
+		.unverified = true,
 		.decided_by = "because",
 	};
 
