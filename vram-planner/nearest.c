@@ -147,6 +147,16 @@ static bool shorter_q8(struct task *q, struct wish *w)
 	return cache_q8(q, w) && shorter_context(q, w);
 }
 
+static bool shorter_on_host(struct task *q, struct wish *w)
+{
+	return layers_on_host(q, w) && shorter_context(q, w);
+}
+
+static bool shorter_on_cpu(struct task *q, struct wish *w)
+{
+	return all_on_host(q, w) && shorter_context(q, w);
+}
+
 static const struct change changes[] = {
 	{ flash_attention, 0, "nothing: flash attention computes the same" },
 	{ all_layers, 0, "nothing: the layers go where they fit" },
@@ -159,7 +169,9 @@ static const struct change changes[] = {
 	{ shorter_q8, 7, "context, and the cache keeps 8 bits a number" },
 	{ experts_on_host, 8, "speed: experts are in host memory" },
 	{ layers_on_host, 9, "speed: layers are in host memory" },
-	{ all_on_host, 10, "much speed: the processor computes alone" },
+	{ shorter_on_host, 10, "speed, as layers are in host memory, and context" },
+	{ shorter_on_cpu, 12, "much speed, as the processor computes alone, and context" },
+	{ all_on_host, 11, "much speed: the processor computes alone" },
 };
 
 /* Half the context hurts more than 4 bits do; nearly all of it hardly hurts. */
@@ -240,14 +252,19 @@ void nearest_find(struct plan *p, struct task *q)
 	struct text t;
 	uint32_t n = 0;
 
-	/* A split by hand is the user's answer; changing it behind their back is not. */
-	if (q->wish->n_split)
+	/*
+	 * A split by hand is the user's answer; changing it behind their back is not. A goal has been
+	 * searched for already.
+	 */
+	if (q->wish->n_split || q->unreached)
 		return;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		if (try_change(q, &changes[i], &f))
 			keep(found, &n, &f);
 	}
 	p->n_nearest = n;
+	if (n == 0)
+		plan_assume(p, "no change of cache, batch, context or place makes it run here");
 	for (uint32_t i = 0; i < n; i++)
 		p->nearest[i] = found[i].nearest;
 	text_init(&t, p->nearest_yes, sizeof(p->nearest_yes));

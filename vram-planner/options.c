@@ -12,7 +12,8 @@ static const char *const tristates[] = { "on", "off", "auto", NULL };
 /* clang-format off */
 static const struct opt opts[] = {
 	{ "ctx", 'c', OPT_U32, "N", offsetof(struct options, n_ctx),
-	  "Tokens of context; without it the model's own, at most 8192.", NULL, 1, 2000000000 },
+	  "Tokens of context, 0 for all that the model was trained for; without it that, at most 8192.",
+	  NULL, 0, 2000000000 },
 	{ "batch", 'b', OPT_U32, "N", offsetof(struct options, n_batch),
 	  "Tokens of a prompt taken at once; 2048 without it.", NULL, 1, 1 << 20 },
 	{ "ubatch", 0, OPT_U32, "N", offsetof(struct options, n_ubatch),
@@ -214,7 +215,8 @@ const struct cmd plan_command = {
 
 struct options options_none(void)
 {
-	return (struct options) { .margin = UINT64_MAX,
+	return (struct options) { .n_ctx = UINT32_MAX,
+				  .margin = UINT64_MAX,
 				  .devices.ram = UINT64_MAX,
 				  .type_k = -1,
 				  .type_v = -1,
@@ -236,7 +238,7 @@ static const char *contradiction(const struct options *o)
 		return "--split-mode none uses one GPU; a split needs several";
 	if (o->n_batch && o->n_ubatch > o->n_batch)
 		return "--ubatch is a part of --batch and cannot be larger";
-	if (o->n_ctx && o->min_ctx > o->n_ctx)
+	if (o->n_ctx && o->n_ctx != UINT32_MAX && o->min_ctx > o->n_ctx)
 		return "--min-context is more than --ctx";
 	if (o->cpu_moe && o->n_cpu_moe)
 		return "--cpu-moe keeps all experts on the host, --n-cpu-moe some: give one";
@@ -305,7 +307,9 @@ int options_wish(struct wish *w, const struct options *o)
 
 	if (wrong)
 		return cmd_usage_error(&plan_command, "%s", wrong);
-	*w = (struct wish) { .n_ctx = o->n_ctx,
+	*w = (struct wish) { .n_ctx = o->n_ctx == UINT32_MAX ? 0
+				      : o->n_ctx             ? o->n_ctx
+							     : WISH_CTX_OWN,
 			     .n_batch = o->n_batch,
 			     .n_ubatch = o->n_ubatch,
 			     .n_seq_max = o->n_seq,

@@ -8,6 +8,7 @@
 
 #include "vram-planner/backend.h"
 #include "vram-planner/margin.h"
+#include "vram-planner/speed.h"
 #include "vram-planner/task.h"
 
 #define CTX_STEP 256
@@ -260,6 +261,20 @@ static void doubt(struct plan *p, const struct task *q)
 	}
 }
 
+/* Tokens a second of a placing, as they can be told. false: not at all. */
+static bool speed_of_placing(const struct task *q, const struct placing *p, struct speed *s)
+{
+	const struct prices none = { 0 };
+	struct task timed = *q;
+	struct plan plan = { .n_layer = timed.shape->n_layer };
+
+	timed.placing = *p;
+	fill_placement(&plan, &timed);
+	return speed_of_plan(s, &plan, timed.model, timed.places, timed.n_places, timed.host, 0,
+			     &none) &&
+	       s->generation.known;
+}
+
 /* --- putting it together --- */
 
 static void note_assumptions(struct plan *p, const struct task *q)
@@ -294,6 +309,9 @@ static void note_assumptions(struct plan *p, const struct task *q)
 	if (!fact_known(&p->host.free_bytes))
 		plan_assume(p, "the host's free memory is unknown (%s): not judged",
 			    why_name(p->host.free_bytes.why));
+	if (q->wish->min_speed > 0 && !speed_of_placing(q, &q->placing, &(struct speed) { 0 }))
+		plan_assume(p, "whether %g tokens/s are reached cannot be told",
+			    q->wish->min_speed);
 	for (uint32_t i = 0; i < p->n_devices; i++) {
 		const struct plan_device *d = &p->devices[i];
 
@@ -332,6 +350,36 @@ static void note_overrides(struct plan *p, const struct wish *w)
 	}
 }
 
+/* What nobody can tell excludes nothing. */
+static bool fast_enough(void *arg, const struct placing *p)
+{
+	const struct task *q = arg;
+	struct speed s;
+
+	return !speed_of_placing(q, p, &s) || s.generation.low >= q->wish->min_speed;
+}
+
+/* Close what is open for the goal; when nothing reaches it, for as much of it as can be. */
+static void search_goal(struct task *q)
+{
+	struct search *s = &q->search;
+	struct wish less = *q->wish;
+
+	if (less.min_speed > 0) {
+		s->fast_enough = fast_enough;
+		s->arg = q;
+	}
+	if (search_settings(s, &less, &q->pinned, q->shape->n_ctx_train, &q->ask))
+		return;
+	q->unreached = less.min_ctx || less.min_speed > 0;
+	s->fast_enough = NULL;
+	if (less.min_ctx) {
+		less.min_ctx = 0;
+		less.want = WANT_CONTEXT;
+	}
+	search_settings(s, &less, &q->pinned, q->shape->n_ctx_train, &q->ask);
+}
+
 /* Close what is open, place it, judge it. */
 static int decide(struct task *q, struct err *e)
 {
@@ -339,10 +387,28 @@ static int decide(struct task *q, struct err *e)
 	int rc = task_ask(q, w, &q->ask, &q->pinned, e);
 
 	if (!rc && w->want != WANT_NONE)
-		search_settings(&q->search, w, &q->pinned, q->shape->n_ctx_train, &q->ask);
+		search_goal(q);
 	if (!rc)
 		rc = fill_best(&q->search, &q->ask, &q->pinned, &q->placing, e);
 	return rc;
+}
+
+/* What was wished for, and what the plan has instead. */
+static void say_unreached(struct plan *p, const struct task *q)
+{
+	const struct wish *w = q->wish;
+	struct text t;
+
+	text_init(&t, p->decided_by, sizeof(p->decided_by));
+	text_add(&t, "nothing");
+	if (w->accept != ACCEPT_CPU)
+		text_add(&t, " within --accept %s", accept_name(w->accept));
+	text_add(&t, " reaches");
+	if (w->min_ctx)
+		text_add(&t, " %" PRIu32 " tokens of context", w->min_ctx);
+	if (w->min_speed > 0)
+		text_add(&t, "%s %g tokens/s", w->min_ctx ? " and" : "", w->min_speed);
+	text_add(&t, "; the plan below has %" PRIu32 " tokens of context", p->flags.n_ctx);
 }
 
 static int answer(struct plan *p, struct task *q, struct err *e)
@@ -376,6 +442,10 @@ static int answer(struct plan *p, struct task *q, struct err *e)
 		snprintf(p->decided_by, sizeof(p->decided_by),
 			 "the host's free memory is unknown (%s)",
 			 why_name(p->host.free_bytes.why));
+	if (q->unreached && p->verdict != VERDICT_UNKNOWN) {
+		p->verdict = VERDICT_NO;
+		say_unreached(p, q);
+	}
 	note_assumptions(p, q);
 	if (q->unjudged < q->n_places)
 		doubt(p, q);

@@ -56,6 +56,11 @@ static struct ask with(const struct ask *a, const struct setting *s, uint32_t n_
 	return b;
 }
 
+static bool fast_enough(const struct search *s, const struct placing *p)
+{
+	return !s->fast_enough || s->fast_enough(s->arg, p);
+}
+
 /* Whether this is within what the wish accepts. */
 static bool reaches(struct search *s, const struct wish *w, const struct pinned *pin,
 		    const struct ask *a)
@@ -63,11 +68,11 @@ static bool reaches(struct search *s, const struct wish *w, const struct pinned 
 	struct placing p;
 
 	if (s->n_seats && fill_devices(s, a, pin, &p))
-		return true;
+		return fast_enough(s, &p);
 	if (w->accept == ACCEPT_GPU)
 		return false;
 	return fill_best(s, a, pin, &p, NULL) == 0 && placing_runs(&p) &&
-	       (w->accept == ACCEPT_CPU || (p.n && p.ask.n_gpu_layers));
+	       (w->accept == ACCEPT_CPU || (p.n && p.ask.n_gpu_layers)) && fast_enough(s, &p);
 }
 
 /* The longest context within [least, most] that is reached, or 0. */
@@ -101,8 +106,9 @@ bool search_settings(struct search *s, const struct wish *w, const struct pinned
 		     uint32_t n_ctx_train, struct ask *a)
 {
 	struct setting settings[SETTINGS_MAX];
-	uint32_t n = list_settings(w, a, settings), most = w->n_ctx ? w->n_ctx : n_ctx_train;
-	uint32_t least = w->n_ctx ? w->n_ctx : w->min_ctx ? w->min_ctx : STEP, best = 0;
+	uint32_t n = list_settings(w, a, settings), pinned = a->n_ctx,
+		 most = w->n_ctx ? pinned : n_ctx_train;
+	uint32_t least = w->n_ctx ? pinned : w->min_ctx ? w->min_ctx : STEP, best = 0;
 	struct setting chosen = { 0 };
 
 	/* A tiny context without loss is no answer to those who want quality. */

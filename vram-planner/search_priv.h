@@ -17,6 +17,8 @@ struct seat {
 	uint64_t taken_bytes; /* by the driver and the margin */
 };
 
+struct placing;
+
 struct search {
 	struct biller *biller;
 	uint32_t n_units; /* repeating layers and the output */
@@ -25,6 +27,9 @@ struct search {
 	struct fact host_free;
 	uint64_t host_taken;
 	uint32_t n_bills; /* written so far: what a search costs */
+	/* Whether a placing is as fast as was wished, for all that is known; NULL: any is. */
+	bool (*fast_enough)(void *arg, const struct placing *p);
+	void *arg;
 };
 
 /* What of a placement is given; the rest is free. */

@@ -47,7 +47,7 @@ static int read_split(const struct task *q, const struct wish *w, struct ask *a,
 	uint32_t units = q->shape->n_layer + 1;
 
 	if (w->n_split > q->n_places)
-		return err_set(e, -EINVAL, "--split names %" PRIu32 " devices; there are %" PRIu32,
+		return err_set(e, -EINVAL, "--split names %" PRIu32 " devices, of %" PRIu32,
 			       w->n_split, q->n_places);
 	for (uint32_t i = 0; i < w->n_split; i++) {
 		int rc = w->split[i] ? check_judged(q, i, e) : 0;
@@ -69,8 +69,7 @@ static int read_split(const struct task *q, const struct wish *w, struct ask *a,
 static int read_shares(const struct task *q, const struct wish *w, struct ask *a, struct err *e)
 {
 	if (w->n_shares > q->n_places)
-		return err_set(e, -EINVAL,
-			       "--tensor-split names %" PRIu32 " devices; there are %" PRIu32,
+		return err_set(e, -EINVAL, "--tensor-split names %" PRIu32 " devices, of %" PRIu32,
 			       w->n_shares, q->n_places);
 	for (uint32_t i = 0; i < w->n_shares; i++) {
 		int rc = w->shares[i] > 0 ? check_judged(q, i, e) : 0;
@@ -134,7 +133,8 @@ static void read_sizes(const struct task *q, const struct wish *w, struct ask *a
 	uint32_t trained = q->shape->n_ctx_train;
 
 	ask_default(a);
-	a->n_ctx = chosen(w->n_ctx, trained < WISH_CTX_DEFAULT ? trained : WISH_CTX_DEFAULT);
+	a->n_ctx = chosen(w->n_ctx == WISH_CTX_OWN ? trained : w->n_ctx,
+			  trained < WISH_CTX_DEFAULT ? trained : WISH_CTX_DEFAULT);
 	a->n_ubatch = chosen(w->n_ubatch, ASK_UBATCH_DEFAULT);
 	a->n_batch = chosen(w->n_batch, ASK_BATCH_DEFAULT);
 	if (!w->n_batch && a->n_batch < a->n_ubatch)

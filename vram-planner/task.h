@@ -17,6 +17,7 @@ struct task {
 	struct ask ask; /* as wished; the placement is in `placing` */
 	struct pinned pinned;
 	struct placing placing;
+	bool unreached; /* no setting reaches the goal; the plan is of the nearest to it */
 };
 
 /*

@@ -161,7 +161,10 @@ void wish_options(struct text *t, const struct wish *w)
 {
 	if (w->devices[0])
 		add_word(t, w->devices, "");
-	add_number(t, "-c", w->n_ctx);
+	if (w->n_ctx == WISH_CTX_OWN)
+		add_word(t, "-c", "0");
+	else
+		add_number(t, "-c", w->n_ctx);
 	add_number(t, "--batch", w->n_batch);
 	add_number(t, "--ubatch", w->n_ubatch);
 	add_number(t, "--parallel", w->n_seq_max);

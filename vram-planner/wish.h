@@ -62,6 +62,7 @@ struct wish {
 };
 
 #define WISH_CTX_DEFAULT 8192
+#define WISH_CTX_OWN     UINT32_MAX /* all that the model was trained for */
 
 /* Read from what people type. false: it has no sense. */
 bool wish_split(struct wish *w, const char *s);      /* "4,2,3" */

@@ -89,6 +89,11 @@ for key in '"n_batch": 1024' '"n_ubatch": 256' '"n_seq_max": 2' '"kv_unified": f
 done
 exits "one GPU" 0 plan nvidia2 -sm none llama-3.1-8b.gguf
 exits "rows are not planned" 3 plan nvidia2 -sm row llama-3.1-8b.gguf
+exits "the model's own context" 0 plan nvidia2 -c 0 --json llama-3.1-8b.gguf
+grep -q '"n_ctx": 131072' "$T/out" && ok "it is all of it" || fail "it is all of it" "$(grep n_ctx "$T/out")"
+text want-too-much 1 three --want context --min-context 400000 exaone-4-32b.gguf
+text want-too-fast 1 nvidia2 --want context --min-speed 90 exaone-4-32b.gguf
+text want-fast 0 nvidia2 --want context --min-speed 20 exaone-4-32b.gguf
 text want-context 0 three --want context exaone-4-32b.gguf
 text want-quality 0 three --want quality --min-context 65536 exaone-4-32b.gguf
 text want-speed 0 nvidia2 --want speed llama-3.1-8b.gguf
@@ -138,9 +143,9 @@ fi
 bad "no model" 2 "give a MODEL"
 bad "unknown option" 2 "no-such" --no-such a.gguf
 bad "cache type" 2 "q9_9" --cache-type-k q9_9 a.gguf
-bad "context" 2 "0" -c 0 a.gguf
+bad "context" 2 "2147483648" -c 2147483648 a.gguf
 bad "split" 2 "1,x" --split 1,x "$models/llama-3.2-1b.gguf"
-bad "split over" 2 "there are 0" --split 1,2 "$models/llama-3.2-1b.gguf"
+bad "split over" 2 "2 devices, of 0" --split 1,2 "$models/llama-3.2-1b.gguf"
 bad "split and shares" 2 "--split says by itself" --split 1,2 -ts 1,1 "$models/llama-3.2-1b.gguf"
 bad "two ways to share" 2 "contradict" -kvu -no-kvu "$models/llama-3.2-1b.gguf"
 bad "a batch within a batch" 2 "--ubatch" -b 128 -ub 256 "$models/llama-3.2-1b.gguf"
