@@ -14,6 +14,7 @@ vram-planner.lib := \
 	compute.c \
 	delta.c \
 	dense.c \
+	devices.c \
 	engine.c \
 	explain.c \
 	families.c \
@@ -56,6 +57,7 @@ vram-planner.lib := \
 	mix.c \
 	model.c \
 	nearest.c \
+	options.c \
 	override.c \
 	per_layer.c \
 	placement.c \
@@ -84,15 +86,15 @@ vram-planner.lib := \
 	supports.c \
 	task.c \
 	traffic.c \
+	trim.c \
 	verify.c \
 	verify_run.c \
 	vulkan.c \
 	vulkan_order.c \
-	trim.c \
 	wish.c \
 
 # For models behind a URL; files need none of it.
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan
-vram-planner.plan.src := answer.c compare.c devices.c main.c options.c
+vram-planner.plan.src := answer.c compare.c main.c
