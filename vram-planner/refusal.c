@@ -111,7 +111,16 @@ static bool partial_mean(const struct shape *s, const struct ask *a, const struc
 	return a->embeddings && s->pooling == POOLING_MEAN && a->n_outputs < a->n_ubatch;
 }
 
+/* It reserves for one token a sequence, too, and each of them is an output. */
+static bool few_outputs(const struct shape *s, const struct ask *a, const struct placement *p)
+{
+	(void)s;
+	(void)p;
+	return a->n_outputs < a->n_seq;
+}
+
 static const struct refusal refusals[] = {
+	{ few_outputs, "every sequence needs an output; the engine aborts on fewer" },
 	{ grok_quantized_v,
 	  "a quantized V cache needs flash attention, which the engine does not use with grok" },
 	{ quantized_v, "a quantized V cache needs flash attention" },

@@ -371,6 +371,9 @@ static void test_aborts(void **state)
 	close_trial(t);
 
 	t = open_trial("-own", "kimi-linear-48b-a3b");
+	t->a.n_outputs = 4;
+	t->a.n_seq = 5;
+	says(refused(t), "every sequence needs an output");
 	t->a.n_seq = 3;
 	says(refused(t), "does not divide");
 	t->a.n_seq = 4;
