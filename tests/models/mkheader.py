@@ -8,7 +8,7 @@ of quantized types is the usual one of a Q4_K_M file: the value projections and 
 feed-forward get more bits in the layers that matter, types fall back where a row is no multiple of 256.
 The vocabulary has its true size and no words.
 
-headers-own.tar.xz is what it writes. truth-own.tar.xz is what the engine 0.7.0 allocates for them, one
+headers-own.tar.xz and strange-headers.tar.xz are what it writes. truth-own.tar.xz is what the engine 0.7.0 allocates for them, one
 configuration a line as in truth-dev.tar.xz: measured without allocating, on its CPU, on lavapipe and on a simulated
 device with CUDA's rules, by a harness that reproduces every sim and cpu row of truth-dev byte for byte.
 """
@@ -666,12 +666,106 @@ def models():
     yield falcon_h1('falcon-h1-34b', 261120, 72, **ssm(4, 4096, 256, 32, 2), **common(262144, 5120, 21504, 20, 4, rope=100000000000.0, head=128))
 
 
+# ---- architectures that berth has no rules for, to hold the bound to ----
+def plain(name, arch, vocab, n, fused=False, bias=True, gate=False, norm_bias=True, parallel=False, tied=False, **keys):
+    """Layer norms with biases, a fused or split projection, a feed-forward part with or without a gate."""
+    m = Model(name, arch, vocab, n, tied=tied, **keys)
+    m.ends(norm_bias=norm_bias)
+    e, hk = m.n_embd, m.n_embd // m.heads(0)
+    nk, w = hk * m.heads(0, True), m.k('feed_forward_length')
+    for il in range(n):
+        b = f'blk.{il}.'
+        parts = [('attn_norm', (e,), norm_bias), ('attn_output', (e, e), bias), ('ffn_down', (w, e), bias), ('ffn_up', (e, w), bias)]
+        parts += [('attn_qkv', (e, e + 2 * nk), bias)] if fused else [(f'attn_{c}', (e, x), bias) for c, x in (('q', e), ('k', nk), ('v', nk))]
+        parts += [] if parallel else [('ffn_norm', (e,), norm_bias)]
+        parts += [('ffn_gate', (e, w), False)] if gate else []
+        for part, ne, with_bias in parts:
+            m.add(b + part, *ne)
+            if with_bias:
+                m.bias(b + part, ne[-1])
+    return m
+
+
+def stablelm(name, vocab, n, **keys):
+    m = plain(name, 'stablelm', vocab, n, bias=False, gate=True, parallel=True, **keys)
+    for il in range(n):
+        for c, kv in (('q', False), ('k', True)):
+            m.add(f'blk.{il}.attn_{c}_norm', m.n_embd // m.heads(il), m.heads(il, kv))
+    return m
+
+
+def dbrx(name, vocab, n, width, **keys):
+    m = Model(name, 'dbrx', vocab, n, **keys)
+    m.ends()
+    e, nk = m.n_embd, m.n_embd // m.heads(0) * m.heads(0, True)
+    for il in range(n):
+        b = f'blk.{il}.'
+        for part, ne in (('attn_norm', (e,)), ('attn_qkv', (e, e + 2 * nk)), ('attn_output', (e, e)), ('attn_output_norm', (e,))):
+            m.add(b + part, *ne)
+        m.experts(il, width, norm=None)
+    return m
+
+
+def minimax_01(name, vocab, n, width, every, **keys):
+    m = Model(name, 'minimax-01', vocab, n, full_attention_interval=every, **keys)
+    m.ends()
+    for il in range(n):
+        b, wide = f'blk.{il}.', m.k('attention.key_length') * m.heads(il)
+        if (il + 1) % every == 0:
+            m.attention(il)
+        else:
+            for part, ne in (('attn_norm', (m.n_embd,)), ('attn_norm_2', (wide,)), ('attn_qkv', (m.n_embd, 3 * wide)), ('attn_gate', (m.n_embd, wide)),
+                             ('attn_output', (wide, m.n_embd))):
+                m.add(b + part, *ne)
+        m.experts(il, width)
+    return m
+
+
+def rwkv6(name, vocab, n, **keys):
+    m = Model(name, 'rwkv6', vocab, n, **keys)
+    e, mix, decay, w = m.n_embd, m.k('time_mix_extra_dim'), m.k('time_decay_extra_dim'), m.k('feed_forward_length')
+    m.ends(norm_bias=True)
+    m.add('token_embd_norm', e)
+    m.bias('token_embd_norm', e)
+    for il in range(n):
+        b = f'blk.{il}.'
+        for part in ('attn_norm', 'attn_norm_2', 'time_mix_ln'):
+            m.add(b + part, e)
+            m.bias(b + part, e)
+        for part, ne in (('w1', (e, 5 * mix)), ('w2', (mix, e, 5)), ('lerp_x', (e, 1, 1)), ('lerp_fused', (e, 1, 1, 5)), ('first', (64, e // 64)),
+                         ('decay', (e,)), ('decay_w1', (e, decay)), ('decay_w2', (decay, e)), ('key', (e, e)), ('value', (e, e)),
+                         ('receptance', (e, e)), ('gate', (e, e)), ('output', (e, e))):
+            m.add(b + 'time_mix_' + part, *ne)
+        for part, ne in (('lerp_k', (e, 1, 1)), ('lerp_r', (e, 1, 1)), ('key', (e, w)), ('value', (w, e)), ('receptance', (e, e))):
+            m.add(b + 'channel_mix_' + part, *ne)
+    return m
+
+
+def strangers():
+    yield plain('starcoder2-7b', 'starcoder2', 49152, 32, tied=True, **common(16384, 4608, 18432, 36, 4, 'ln'))
+    yield stablelm('stablelm-2-12b', 100352, 40, use_parallel_residual=True, rope__dimension_count=40, **common(4096, 5120, 13824, 32, 8, 'ln'))
+    yield dense('granite-3.3-8b', 'granite', 49159, 40, tied=True, logit_scale=16.0, residual_scale=0.22, embedding_scale=12.0,
+                attention__scale=0.0078125, rope__dimension_count=128, **common(131072, 4096, 12800, 32, 8))
+    yield dbrx('dbrx-132b', 100352, 40, 10752, attention__clamp_kqv=8.0, expert_count=16, expert_used_count=4,
+               **common(32768, 6144, 10752, 48, 8, 'ln'))
+    yield plain('gpt-neox-20b', 'gptneox', 50432, 44, fused=True, use_parallel_residual=True, rope__dimension_count=24,
+                **common(2048, 6144, 24576, 64, 64, 'ln'))
+    yield plain('mpt-7b', 'mpt', 50432, 32, fused=True, bias=False, norm_bias=False, tied=True, attention__max_alibi_bias=8.0,
+                **common(2048, 4096, 16384, 32, 32, 'ln'))
+    yield sparse('smallthinker-21b', 'smallthinker', 151936, 52, 768, attention__sliding_window=4096, expert_gating_func=2, rope__dimension_count=128,
+                 **moe(64, 6, 768), **common(32768, 2560, 768, 28, 4, head=128))
+    yield minimax_01('minimax-text-16l', 200064, 16, 9216, 8, residual_scale=3.5, rope__dimension_count=64, **moe(32, 2, 9216),
+                     **common(1048576, 6144, 9216, 64, 8, head=128))
+    yield rwkv6('rwkv6-3b', 65536, 32, context_length=1048576, embedding_length=2560, feed_forward_length=8960, attention__head_count=0,
+                attention__layer_norm_epsilon=1e-5, wkv__head_size=64, time_mix_extra_dim=32, time_decay_extra_dim=64, rescale_every_n_layers=6)
+
+
 def main(argv):
     if len(argv) < 2:
-        sys.exit('usage: mkheader.py DIR [NAME...]')
+        sys.exit('usage: mkheader.py DIR [NAME...]   (NAME "strangers": those without rules)')
     os.makedirs(argv[1], exist_ok=True)
-    for m in models():
-        if len(argv) == 2 or m.name in argv[2:]:
+    for m in strangers() if argv[2:] == ['strangers'] else models():
+        if len(argv) == 2 or m.name in argv[2:] or argv[2] == 'strangers':
             m.write(os.path.join(argv[1], m.name + '.gguf'))
 
 
