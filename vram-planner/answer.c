@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "vram-planner/terms.h"
+
 static void verify(struct answer *a, const struct model *m)
 {
 	struct measured measured;
@@ -29,6 +31,8 @@ int answer_make(struct answer *a, const char *what, const struct question *q, st
 		verify(a, m);
 	a->has_speed = !rc && speed_of_plan(&a->speed, &a->plan, m, d->places, d->n, &d->host,
 					    q->depth, &q->prices);
+	if (!rc && q->terms)
+		rc = terms_explain(q->terms, &a->plan, m, q->bar, e);
 	model_close(m);
 	for (uint32_t i = 0; !rc && i < d->n_notes; i++)
 		plan_assume(&a->plan, "%s", d->notes[i]);

@@ -17,13 +17,16 @@ struct question {
 	struct source_env env;
 	struct prices prices;
 	uint32_t depth;
-	bool verify; /* ask the engine itself, too */
-	bool hashed; /* somebody will carry the plan out: it names its model's header */
+	bool verify;        /* ask the engine itself, too */
+	struct text *terms; /* the arithmetic goes there; NULL: not asked for */
+	const char *bar;    /* of this device alone; NULL: all */
+	bool hashed;        /* somebody will carry the plan out: it names its model's header */
 };
 
 struct answer {
 	struct plan plan;
-	uint64_t model_bytes; /* of the whole model, also when a part of its data is not there yet */
+	uint64_t
+		model_bytes; /* of the whole model, also when a part of its data is not there yet */
 	struct speed speed;
 	struct verification verified;
 	bool has_speed, has_verified;

@@ -67,6 +67,11 @@ const struct shape *biller_shape(const struct biller *b)
 	return &b->shape;
 }
 
+const struct placement *biller_placement(const struct biller *b)
+{
+	return &b->placement;
+}
+
 const struct bill_part *bill_part(const struct bill *b, enum bill_kind kind, uint32_t device)
 {
 	for (uint32_t i = 0; i < b->n; i++) {

@@ -14,6 +14,7 @@
 #include "vram-planner/ask.h"
 #include "vram-planner/engine.h"
 #include "vram-planner/model.h"
+#include "vram-planner/placement.h"
 #include "vram-planner/shape.h"
 
 /* Kinds of buffer, by who can use the memory and how. */
@@ -57,6 +58,9 @@ int biller_open(struct biller **b, const struct model *m, const struct engine *e
 void biller_close(struct biller *b);
 
 const struct shape *biller_shape(const struct biller *b);
+
+/* Where everything is by the last bill. */
+const struct placement *biller_placement(const struct biller *b);
 
 /*
  * Weights and caches of the units before each on a device like *target: a quick first look at a

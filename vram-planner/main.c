@@ -12,7 +12,8 @@
 #include "vram-planner/options.h"
 #include "vram-planner/plan.h"
 
-static int show(const struct answer *a, const struct options *o, struct err *e)
+static int show(const struct answer *a, const struct options *o, const struct text *terms,
+		struct err *e)
 {
 	json_t *j = o->json || o->output ? answer_to_json(a) : NULL;
 	char buf[16384];
@@ -31,6 +32,7 @@ static int show(const struct answer *a, const struct options *o, struct err *e)
 		text_init(&t, buf, sizeof(buf));
 		answer_explain(&t, a);
 		fputs(buf, stdout);
+		fputs(terms->buf, stdout);
 		rc = fflush(stdout) || ferror(stdout) ? -EIO : 0;
 	}
 	json_decref(j);
@@ -45,8 +47,8 @@ static int read_question(struct question *q, const struct devices *d, const stru
 	source_env(&q->env, o->timeout_s);
 	q->env.quant = mix_find(o->quant ? o->quant : MIX_DEFAULT);
 	if (!q->env.quant)
-		return cmd_usage_error(&plan_command, "--quant takes one of %s, not '%s'", mix_names,
-				       o->quant);
+		return cmd_usage_error(&plan_command, "--quant takes one of %s, not '%s'",
+				       mix_names, o->quant);
 	if (o->price_kwh && !answer_price(o->price_kwh, &q->prices.kwh))
 		return cmd_usage_error(&plan_command, "--price-kwh '%s' is no price such as 0.30",
 				       o->price_kwh);
@@ -137,6 +139,8 @@ int main(int argc, char **argv)
 	struct question question;
 	struct log log;
 	struct err e = { 0 };
+	char arithmetic[32768];
+	struct text terms;
 	int first;
 
 	enum cmd_go go = cmd_parse(&plan_command, argc, argv, &o, &first);
@@ -158,6 +162,10 @@ int main(int argc, char **argv)
 	}
 	if (o.output && !is_one(&o, argc - first, argv + first))
 		return cmd_usage_error(&plan_command, "--output takes the plan of one model");
+	if ((o.explain || o.bar) && (o.json || !is_one(&o, argc - first, argv + first)))
+		return cmd_usage_error(
+			&plan_command,
+			"--explain and --bar are words about one model, without --json");
 	log_init(&log, "berth plan", o.quiet, o.verbose);
 	int rc = read_question(&question, &devices, &o);
 
@@ -168,13 +176,17 @@ int main(int argc, char **argv)
 		return cmd_usage_error(&plan_command, "%s", e.text);
 	if (rc == 0 && !is_one(&o, argc - first, argv + first))
 		return answer_several(&o, &question, argc - first, argv + first);
+	text_init(&terms, arithmetic, sizeof(arithmetic));
+	if (o.explain || o.bar)
+		question.terms = &terms;
+	question.bar = o.bar;
 	if (rc == 0)
 		rc = answer_make(&answer, argv[first], &question, &e);
 	if (rc == -ERANGE || rc == -EINVAL)
 		return cmd_usage_error(&plan_command, "%s", e.text);
 	if (rc)
 		return (int)err_report("plan", rc, &e);
-	rc = show(&answer, &o, &e);
+	rc = show(&answer, &o, &terms, &e);
 	if (rc) {
 		err_report("plan", rc, &e);
 		return EXIT_ENV; /* whatever the errno: the answer is known, its place is not */

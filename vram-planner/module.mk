@@ -85,6 +85,7 @@ vram-planner.lib := \
 	stores.c \
 	supports.c \
 	task.c \
+	terms.c \
 	traffic.c \
 	trim.c \
 	verify.c \

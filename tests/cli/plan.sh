@@ -98,6 +98,17 @@ text want-context 0 three --want context exaone-4-32b.gguf
 text want-quality 0 three --want quality --min-context 65536 exaone-4-32b.gguf
 text want-speed 0 nvidia2 --want speed llama-3.1-8b.gguf
 
+# --- the arithmetic ---
+
+text explain 0 nvidia2 --explain -c 32768 -np 2 gemma-3-4b.gguf
+text explain-split 0 nvidia2 --explain -c 131072 exaone-4-32b.gguf
+text bar 0 nvidia2 --bar 0000:41:00.0 -c 131072 llama-3.1-8b.gguf
+text bar-host 1 three --bar host -c 32768 glm-4.5-air.gguf
+text bar-states 0 nvidia2 --bar 0 -np 4 jamba-mini-52b.gguf
+exits "the bar of nothing" 1 plan nvidia2 --bar CUDA9 llama-3.1-8b.gguf
+says "the bar of nothing: the cause" "no device 'CUDA9'"
+exits "words are no JSON" 2 plan nvidia2 --explain --json llama-3.1-8b.gguf
+
 # --- the plan as a file ---
 
 exits "writes a plan" 0 plan nvidia2 -o "$T/plan.json" llama-3.1-8b.gguf
