@@ -37,6 +37,7 @@ struct ask {
 	bool embeddings;    /* the answer is embeddings */
 	bool mtp;           /* load the trailing prediction layers, too */
 	bool op_offload;    /* large batches of host layers are computed on a device */
+	bool mmap;          /* the host's weights stay in the mapped file: not in pinned memory */
 	bool extra_buffers; /* the CPU may keep weights repacked or in AMX tiles */
 
 	/* The placement. */

@@ -142,8 +142,9 @@ static enum host_kind rearranged_kind(const struct tensor *t, enum probe probe)
 enum host_kind host_kind_of(const struct placement *p, const struct shape *s, const struct ask *a,
 			    const struct tensor *t, enum probe probe)
 {
+	/* What would be pinned is left where it is mapped, even with buffers for rearranged weights. */
 	if (p->pinned >= 0 && target_supports(&p->devices[p->pinned], s, t, probe))
-		return HOST_PINNED;
+		return a->mmap ? HOST_PLAIN : HOST_PINNED;
 	return a->extra_buffers ? rearranged_kind(t, probe) : HOST_PLAIN;
 }
 

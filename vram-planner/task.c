@@ -148,6 +148,7 @@ static void read_sizes(const struct task *q, const struct wish *w, struct ask *a
 	a->swa_full = w->swa_full;
 	a->mtp = w->mtp;
 	a->embeddings = w->embeddings;
+	a->mmap = true; /* as the core loads it */
 	if (w->n_cpu_moe)
 		a->n_cpu_moe = w->n_cpu_moe < q->shape->n_layer ? w->n_cpu_moe : q->shape->n_layer;
 }

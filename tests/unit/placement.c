@@ -200,6 +200,12 @@ static void test_tied(void **state)
 	assert_true(t->p.copied);
 	assert_int_equal(t->w.host[HOST_PLAIN], embd->bytes);
 	assert_true(t->w.host[HOST_PINNED] > embd->bytes);
+	/* In a mapped file both are the same bytes. */
+	t->a.mmap = true;
+	place(t);
+	assert_false(t->p.copied);
+	assert_int_equal(t->w.host[HOST_PINNED], 0);
+	t->a.mmap = false;
 	/* Repacked for the processor it is a copy, too. */
 	t->n_targets = 0;
 	t->a.extra_buffers = true;
