@@ -218,6 +218,11 @@ int b_norm_global(struct build *b, enum global global, int x, enum norm kind)
 	return norm_with(b, x, b_global(b, global), b_global_part(b, global, PART_BIAS), kind);
 }
 
+int b_cut(struct build *b, int x, int64_t n)
+{
+	return g_cont(b->g, g_view_2d(b->g, x, n, b->n_tokens, g_nb(b->g, x, 1)));
+}
+
 int b_rotate(struct build *b, int x, int rot)
 {
 	struct graph *g = b->g;

@@ -119,6 +119,9 @@ int b_mm_bias(struct build *b, int layer, enum slot slot,
 int b_norm(struct build *b, int layer, enum slot slot, int x, enum norm kind);
 int b_norm_global(struct build *b, enum global global, int x, enum norm kind);
 
+/* `n` columns of a projection that holds several, as memory of their own. */
+int b_cut(struct build *b, int x, int64_t n);
+
 /* x times a rotation of a quantized cache, in rows of its size. */
 int b_rotate(struct build *b, int x, int rot);
 

@@ -17,12 +17,6 @@ static int rope(struct build *b, int il, int x)
 	return g_rope(b->g, x, b_positions(b), has ? b_tensor(b, factors, il) : G_NONE);
 }
 
-/* A part of the fused projection, as memory of its own. */
-static int part(struct build *b, int qkv, int64_t n)
-{
-	return g_cont(b->g, g_view_2d(b->g, qkv, n, b->n_tokens, g_nb(b->g, qkv, 1)));
-}
-
 /* `n` heads. */
 static int heads(struct build *b, int il, int x, uint32_t n)
 {
@@ -37,8 +31,8 @@ static void project_kv(struct build *b, int il, int x, int fused, struct qkv *p)
 	int k, v;
 
 	if (fused) {
-		k = part(b, fused, n);
-		v = part(b, fused, n);
+		k = b_cut(b, fused, n);
+		v = b_cut(b, fused, n);
 	} else {
 		k = v = b_mm(b, il, SLOT_ATTN_K, x);
 		if (shape_weight(b->s, (uint32_t)il, SLOT_ATTN_V))
@@ -56,7 +50,7 @@ static struct qkv project(struct build *b, int il, int x)
 
 	if (shape_weight(b->s, (uint32_t)il, SLOT_ATTN_QKV)) {
 		fused = b_mm(b, il, SLOT_ATTN_QKV, x);
-		q = part(b, fused, (int64_t)l->head_k * l->n_head);
+		q = b_cut(b, fused, (int64_t)l->head_k * l->n_head);
 	} else {
 		q = b_mm(b, il, SLOT_ATTN_Q, x);
 	}

@@ -25,11 +25,11 @@ static int third(struct build *b, const struct convs *c, int rows)
 }
 
 /* What one convolution sees; its last inputs are written back. */
-static int conv_in(struct build *b, const struct convs *c, int il, enum slot proj, int x)
+static int conv_in(struct build *b, const struct convs *c, int in)
 {
 	struct graph *g = b->g;
 	int64_t kept = (int64_t)b->s->ssm_conv - 1;
-	int in = g_mul_mat(g, b_weight(b, il, proj), x), last;
+	int last;
 
 	in = g_reshape_3d(g, in, c->width, b->n_seq_tokens, b->n_seqs);
 	in = g_concat(g, third(b, c, c->last), g_transpose(g, in), 0);
@@ -93,22 +93,38 @@ static int project(struct build *b, int il, int out, int x)
 	return g_mul_mat(g, b_weight(b, il, SLOT_ATTN_OUTPUT), out);
 }
 
+/* Queries, keys and values from one matrix, or from three; the engine knows no scales of them. */
+static struct qkv project_in(struct build *b, const struct convs *c, int il, int x)
+{
+	struct graph *g = b->g;
+
+	if (shape_weight(b->s, (uint32_t)il, SLOT_ATTN_QKV)) {
+		x = g_mul_mat(g, b_weight(b, il, SLOT_ATTN_QKV), x);
+		return (struct qkv) { b_cut(b, x, c->width), b_cut(b, x, c->width),
+				      b_cut(b, x, c->width) };
+	}
+	return (struct qkv) { g_mul_mat(g, b_weight(b, il, SLOT_ATTN_Q), x),
+			      g_mul_mat(g, b_weight(b, il, SLOT_ATTN_K), x),
+			      g_mul_mat(g, b_weight(b, il, SLOT_ATTN_V), x) };
+}
+
 static int kda(struct build *b, const struct states *st, int il, int x)
 {
 	struct graph *g = b->g;
 	int64_t head = b->s->kda_head, heads = b->s->n_head;
-	int cache = b_cache(b, il, CACHE_STATE), q, k, v;
+	int cache = b_cache(b, il, CACHE_STATE);
 	struct convs c = { .cache = b_cache(b, il, CACHE_CONV), .width = head * heads };
+	struct qkv p = project_in(b, &c, il, x);
 	struct delta d;
 
 	c.last = b_state_rows(b, st, c.cache);
-	q = conv_in(b, &c, il, SLOT_ATTN_Q, x);
-	k = conv_in(b, &c, il, SLOT_ATTN_K, x);
-	v = conv_in(b, &c, il, SLOT_ATTN_V, x);
+	p.q = conv_in(b, &c, p.q);
+	p.k = conv_in(b, &c, p.k);
+	p.v = conv_in(b, &c, p.v);
 	d.state = g_reshape_4d(g, b_state_rows(b, st, cache), head, head, heads, b->n_seqs);
-	d.q = b_unit_rows(g, convolve(b, &c, il, SLOT_SSM_CONV1D_Q, q));
-	d.k = b_unit_rows(g, convolve(b, &c, il, SLOT_SSM_CONV1D_K, k));
-	d.v = convolve(b, &c, il, SLOT_SSM_CONV1D_V, v);
+	d.q = b_unit_rows(g, convolve(b, &c, il, SLOT_SSM_CONV1D_Q, p.q));
+	d.k = b_unit_rows(g, convolve(b, &c, il, SLOT_SSM_CONV1D_K, p.k));
+	d.v = convolve(b, &c, il, SLOT_SSM_CONV1D_V, p.v);
 	d.gate = decay(b, il, x);
 	d.beta = strength(b, il, x);
 	return project(b, il, b_delta_rule(b, &d, cache), x);

@@ -45,23 +45,51 @@ static int attend(struct build *b, const struct net *n, int il, int x)
 
 /* --- gated delta net --- */
 
-/* Queries, keys and values in one; Qwen3-Next's engine knows no scale of this projection. */
-static int qkv_of(struct build *b, const struct net *n, int il, int x)
-{
-	int qkv;
+/* Queries, keys and values of the net [channels, seq tokens, seqs], and what gates its result. */
+struct mixed {
+	int qkv, z;
+};
 
-	if (n->first)
-		qkv = g_mul_mat(b->g, b_weight(b, il, SLOT_ATTN_QKV), x);
-	else
-		qkv = b_mm(b, il, SLOT_ATTN_QKV, x);
-	return g_reshape_3d(b->g, qkv, g_ne(b->g, qkv, 0), b->n_seq_tokens, b->n_seqs);
+/* `n` numbers of each head. */
+static int of_each_head(struct graph *g, int x, int64_t n)
+{
+	return g_view_4d(g, x, n, g_ne(g, x, 1), g_ne(g, x, 2), g_ne(g, x, 3), g_nb(g, x, 1),
+			 g_nb(g, x, 2), g_nb(g, x, 3));
 }
 
-static int z_of(struct build *b, const struct net *n, int il, int x)
+/* The first conversions of Qwen3-Next have all in one matrix, by head of keys. */
+static struct mixed split_by_head(struct build *b, const struct net *n, int il, int x)
 {
-	if (n->first)
-		return g_mul_mat(b->g, b_weight(b, il, SLOT_ATTN_GATE), x);
-	return b_mm(b, il, SLOT_ATTN_GATE, x);
+	struct graph *g = b->g;
+	int64_t t = b->n_seq_tokens, s = b->n_seqs, v = n->head_v * n->heads_v / n->heads_k;
+	int all = g_mul_mat(g, b_weight(b, il, SLOT_SSM_IN), x), k[2];
+	struct mixed m;
+
+	all = g_reshape_4d(g, all, 2 * (n->head_k + v), n->heads_k, t, s);
+	for (int i = 0; i < 2; i++)
+		k[i] = g_cont_3d(g, of_each_head(g, all, n->head_k), n->head_k * n->heads_k, t, s);
+	m.qkv = g_concat(g, k[0], k[1], 0);
+	m.qkv = g_concat(g, m.qkv, g_cont_3d(g, of_each_head(g, all, v), v * n->heads_k, t, s), 0);
+	m.z = g_cont(g, of_each_head(g, all, v));
+	return m;
+}
+
+/* The engine knows no scales of Qwen3-Next's projections. */
+static struct mixed mix(struct build *b, const struct net *n, int il, int x)
+{
+	struct mixed m;
+
+	if (n->first && !shape_weight(b->s, (uint32_t)il, SLOT_ATTN_QKV))
+		return split_by_head(b, n, il, x);
+	if (n->first) {
+		m.qkv = g_mul_mat(b->g, b_weight(b, il, SLOT_ATTN_QKV), x);
+		m.z = g_mul_mat(b->g, b_weight(b, il, SLOT_ATTN_GATE), x);
+	} else {
+		m.qkv = b_mm(b, il, SLOT_ATTN_QKV, x);
+		m.z = b_mm(b, il, SLOT_ATTN_GATE, x);
+	}
+	m.qkv = g_reshape_3d(b->g, m.qkv, g_ne(b->g, m.qkv, 0), b->n_seq_tokens, b->n_seqs);
+	return m;
 }
 
 /* Decay from alpha [heads, seq tokens, seqs]. */
@@ -95,12 +123,10 @@ static void gates_in_one(struct build *b, const struct net *n, int il, int x, st
 	int part, beta;
 
 	ba = g_reshape_4d(g, ba, 2 * per, n->heads_k, t, s);
-	part = g_view_4d(g, ba, per, n->heads_k, t, s, g_nb(g, ba, 1), g_nb(g, ba, 2),
-			 g_nb(g, ba, 3));
+	part = of_each_head(g, ba, per);
 	beta = b->engine->copies_beta ? g_cont(g, part) : part;
 	d->beta = g_reshape_4d(g, g_unary(g, beta, UN_SIGMOID), 1, n->heads_v, t, s);
-	part = g_view_4d(g, ba, per, n->heads_k, t, s, g_nb(g, ba, 1), g_nb(g, ba, 2),
-			 g_nb(g, ba, 3));
+	part = of_each_head(g, ba, per);
 	d->gate = decay(b, n, il, g_cont_3d(g, part, n->heads_v, t, s));
 }
 
@@ -130,8 +156,8 @@ static int delta_net(struct build *b, const struct net *n, int il, int x)
 {
 	struct graph *g = b->g;
 	int cache = b_cache(b, il, CACHE_STATE);
-	int in = b_conv_input(b, n->st, b_cache(b, il, CACHE_CONV), qkv_of(b, n, il, x),
-			      n->channels);
+	struct mixed m = mix(b, n, il, x);
+	int in = b_conv_input(b, n->st, b_cache(b, il, CACHE_CONV), m.qkv, n->channels);
 	int state = b_state_rows(b, n->st, cache);
 	int conv = g_unary(g, g_ssm_conv(g, in, b_weight(b, il, SLOT_SSM_CONV1D)), UN_SILU);
 	struct delta d;
@@ -146,7 +172,7 @@ static int delta_net(struct build *b, const struct net *n, int il, int x)
 	else
 		gates(b, n, il, x, &d);
 	out = b_delta_rule(b, &d, cache);
-	z = g_reshape_4d(g, z_of(b, n, il, x), n->head_v, n->heads_v, b->n_seq_tokens, b->n_seqs);
+	z = g_reshape_4d(g, m.z, n->head_v, n->heads_v, b->n_seq_tokens, b->n_seqs);
 	out = g_mul(g, b_norm(b, il, SLOT_SSM_NORM, out, NORM_RMS), g_unary(g, z, UN_SILU));
 	out = g_reshape_3d(g, out, n->head_v * n->heads_v, b->n_seq_tokens, b->n_seqs);
 	out = b_mm(b, il, SLOT_SSM_OUT, out);

@@ -38,7 +38,11 @@ int b_plane(struct build *b, int x)
 int b_query(struct build *b, int layer, int x)
 {
 	const struct layer *l = &b->s->layers[layer];
+	int q;
 
-	return g_reshape_3d(b->g, b_mm(b, layer, SLOT_ATTN_Q, x), l->head_k, l->n_head,
-			    b->n_tokens);
+	if (shape_weight(b->s, (uint32_t)layer, SLOT_ATTN_QKV))
+		q = b_cut(b, b_mm(b, layer, SLOT_ATTN_QKV, x), (int64_t)l->head_k * l->n_head);
+	else
+		q = b_mm(b, layer, SLOT_ATTN_Q, x);
+	return g_reshape_3d(b->g, q, l->head_k, l->n_head, b->n_tokens);
 }
