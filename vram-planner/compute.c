@@ -142,7 +142,7 @@ bool compute_pipeline(const struct shape *s, const struct ask *a, const struct p
 	return true;
 }
 
-static void sides_set(struct compute *c, const struct placement *p)
+static void sides_set(struct compute *c, const struct placement *p, const struct engine *engine)
 {
 	const struct backend *cpu = backend_find("cpu");
 	struct side *host = &c->sides[p->n_devices];
@@ -153,7 +153,9 @@ static void sides_set(struct compute *c, const struct placement *p)
 		c->sides[i] = (struct side) { .backend = t->backend,
 					      .alignment = t->backend->alignment,
 					      .max_chunk_bytes = t->backend->max_chunk_bytes,
-					      .max_buffer_bytes = t->max_buffer_bytes };
+					      .max_buffer_bytes = t->max_buffer_bytes,
+					      .fuses = engine->fuses_experts &&
+						       t->backend->ops == OPS_CUDA };
 	}
 	*host = (struct side) { .backend = cpu, .alignment = cpu->alignment };
 	if (p->n_devices && p->devices[0].backend->host_alignment) {
@@ -261,7 +263,7 @@ static int bytes_of_trim(struct compute *c, const struct ask *a, const struct pl
 	int rc;
 
 	*out = (struct compute_bytes) { .pipeline = compute_pipeline(c->shape, a, p) };
-	sides_set(c, p);
+	sides_set(c, p, engine);
 	c->sched.n_copies = out->pipeline ? engine->pipeline_copies : 1;
 	c->sched.copies_all = engine->copies_all_inputs;
 	c->sched.offloads = a->op_offload;

@@ -17,6 +17,7 @@ struct engine {
 	bool keeps_late;    /* families with a next-token head drop rows after the last norm */
 	bool copies_beta;   /* Qwen3-Next's beta is made contiguous first */
 	bool copies_all_inputs; /* a pipeline copies inputs that nothing reads, too */
+	bool fuses_experts;     /* CUDA's kernels for experts keep their operands (keeps.h) */
 	const char *source;
 };
 

@@ -19,6 +19,7 @@ struct side {
 	uint32_t alignment;        /* of its compute buffer */
 	uint64_t max_chunk_bytes;  /* of one allocation; 0: no limit */
 	uint64_t max_buffer_bytes; /* of one operand; 0: no limit */
+	bool fuses;                /* its fused kernels keep operands (cuda_keeps) */
 };
 
 /* A graph in the order in which it is allocated. */

@@ -304,26 +304,33 @@ static void lay(struct sched *s, int32_t step, int side)
 	s->laid.sides[s->laid.n_steps++] = (int8_t)side;
 }
 
-/* What must stay until node n is computed. */
-static void lay_kept(struct sched *s, int32_t n, int side)
+/* A node, and then what must stay until it is computed. */
+static void lay_node(struct sched *s, int32_t n)
 {
 	uint32_t count;
-	const struct keep *kept = reorder_kept(s->reorder, n, &count);
+	const struct keep *kept = keeps_until(&s->keeps, n, &count);
 
+	lay(s, n, s->side[n]);
 	for (uint32_t i = 0; i < count; i++)
-		lay(s, -kept[i].node, side);
+		lay(s, -kept[i].node, s->side[n]);
+}
+
+/* The backend's own say: its order, and what it reads late. */
+static bool optimize(struct sched *s, struct graph *g, int32_t begin, int32_t end, int side)
+{
+	if (s->sides[side].backend->reorders)
+		return reorder_split(s->reorder, g, g->order + begin, end - begin, &s->keeps);
+	return !s->sides[side].fuses || cuda_keeps(&s->keeps, g, begin, end);
 }
 
 /*
  * The copies that enter a split, each behind what it is a copy of; then its nodes, in the order in which
  * its side computes them.
  */
-static bool lay_split(struct sched *s, const struct graph *g, uint32_t first_input, int32_t begin,
+static bool lay_split(struct sched *s, struct graph *g, uint32_t first_input, int32_t begin,
 		      int32_t end, int side)
 {
-	bool reorders = s->sides[side].backend->reorders;
-
-	if (reorders && !reorder_split(s->reorder, g, g->order + begin, end - begin))
+	if (!optimize(s, g, begin, end, side))
 		return false;
 	for (uint32_t i = first_input; i < s->n_inputs; i++) {
 		int32_t n = s->inputs[i];
@@ -331,11 +338,8 @@ static bool lay_split(struct sched *s, const struct graph *g, uint32_t first_inp
 		lay(s, -n, s->side[n]);
 		lay(s, *copy_at(s, n, s->input_sides[i]), s->input_sides[i]);
 	}
-	for (int32_t i = begin; i < end; i++) {
-		lay(s, g->order[i], s->side[g->order[i]]);
-		if (reorders)
-			lay_kept(s, g->order[i], side);
-	}
+	for (int32_t i = begin; i < end; i++)
+		lay_node(s, g->order[i]);
 	return true;
 }
 
@@ -434,9 +438,9 @@ static bool renew(void **array, size_t n, size_t size)
 
 /*
  * Room for all steps: every node is entered once, and each operand of a node at most once more, with
- * what it is a copy of; a node that is reordered can keep its operands.
+ * what it is a copy of; a fused node can keep itself and its operands.
  */
-#define KEPT_MAX 3 /* operands of a node in a fused sequence */
+#define KEPT_MAX 3
 
 static bool prepare(struct sched *s, const struct graph *g)
 {
@@ -496,7 +500,7 @@ int sched_graph(struct sched *s, struct graph *g)
 		return -ENOTSUP;
 	if (s->copies_all && !multiply_inputs(s, g))
 		return -ENOMEM;
-	if (any_reorders(s) && !reorder_prepare(&s->reorder, g))
+	if (!keeps_begin(&s->keeps, g) || (any_reorders(s) && !reorder_prepare(&s->reorder, g)))
 		return -ENOMEM;
 	rc = split(s, g);
 	if (!rc)
@@ -518,5 +522,6 @@ void sched_fini(struct sched *s)
 	free(s->inputs);
 	free(s->input_sides);
 	reorder_free(s->reorder);
+	keeps_fini(&s->keeps);
 	*s = (struct sched) { 0 };
 }

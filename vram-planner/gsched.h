@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "vram-planner/galloc.h"
+#include "vram-planner/keeps.h"
 
 #define SCHED_MARKS_MAX 1024
 
@@ -41,6 +42,7 @@ struct sched {
 	int8_t *input_sides;
 	uint32_t n_inputs, cap_inputs;
 	struct reorder *reorder; /* of sides that compute in an order of their own */
+	struct keeps keeps;
 };
 
 /*

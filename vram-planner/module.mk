@@ -12,6 +12,7 @@ vram-planner.lib := \
 	cache.c \
 	cards.c \
 	compute.c \
+	cuda_keeps.c \
 	delta.c \
 	dense.c \
 	devices.c \
@@ -49,6 +50,7 @@ vram-planner.lib := \
 	job.c \
 	job_answer.c \
 	jobs.c \
+	keeps.c \
 	lens.c \
 	load.c \
 	mamba.c \

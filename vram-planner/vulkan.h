@@ -10,15 +10,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "vram-planner/graph.h"
+#include "vram-planner/keeps.h"
 
 /* Whether there is a shader for it; no operand may be larger than `max_bytes` (0: no limit). */
 bool vulkan_supports(const struct graph *g, int node, uint64_t max_bytes);
-
-/* Operand `node` must stay until `until` is computed: a fused kernel reads it that late. */
-struct keep {
-	int32_t node, until;
-};
 
 struct reorder; /* scratch memory, reusable; NULL is an empty one */
 
@@ -26,12 +21,11 @@ struct reorder; /* scratch memory, reusable; NULL is an empty one */
 bool reorder_prepare(struct reorder **r, const struct graph *g);
 
 /*
- * Put the nodes[0..n) of one split into the order in which the backend computes them. false: no memory.
+ * Put the nodes[0..n) of one split into the order in which the backend computes them, and note what its
+ * fused kernels read late. false: no memory.
  */
-bool reorder_split(struct reorder *r, const struct graph *g, int32_t *nodes, int32_t n);
-
-/* What must stay until `node` is computed; only after the split with that node. */
-const struct keep *reorder_kept(const struct reorder *r, int32_t node, uint32_t *n);
+bool reorder_split(struct reorder *r, const struct graph *g, int32_t *nodes, int32_t n,
+		   struct keeps *keeps);
 void reorder_free(struct reorder *r);
 
 #endif

@@ -17,8 +17,6 @@
 
 enum { FREE, USED, IN_SET };
 
-enum { PLACED = 1, KEEPS = 2 /* it is until when something must stay */ };
-
 /*
  * Who touched some memory lately: bit k is the position `at` - k. Positions grow from graph to graph, so
  * that what is there from earlier ones is out of sight, and nothing needs to be cleared.
@@ -37,7 +35,7 @@ struct memory {
 
 struct reorder {
 	uint16_t *uses; /* of each node, as an operand */
-	uint8_t *done;  /* of each node: PLACED, KEEPS */
+	uint8_t *done;  /* of each node: it has its place */
 	struct memory *memory;
 	uint8_t *used;    /* of each position of the split: FREE... */
 	uint32_t *needs;  /* of each position: bit k when it depends on the one k before */
@@ -45,10 +43,9 @@ struct reorder {
 	int32_t *out;
 	int32_t cap;
 	uint32_t clock; /* position of the split's first node */
-	struct keep *keeps;
-	uint32_t n_keeps, cap_keeps;
 
 	/* The split at hand. */
+	struct keeps *keeps;
 	const struct graph *g;
 	const int32_t *nodes;
 	int32_t n, n_out, first; /* first: position of the first node left */
@@ -139,7 +136,6 @@ bool reorder_prepare(struct reorder **scratch, const struct graph *g)
 		for (uint32_t k = 0; k < t->n_src; k++)
 			r->uses[t->src[k]] += r->uses[t->src[k]] < UINT16_MAX;
 	}
-	r->n_keeps = 0;
 	r->clock += NEVER;
 	return true;
 }
@@ -155,42 +151,7 @@ void reorder_free(struct reorder *r)
 	free(r->needs);
 	free(r->starts);
 	free(r->out);
-	free(r->keeps);
 	free(r);
-}
-
-const struct keep *reorder_kept(const struct reorder *r, int32_t node, uint32_t *n)
-{
-	uint32_t i = 0;
-
-	*n = 0;
-	if (!(r->done[node] & KEEPS))
-		return NULL;
-	while (i < r->n_keeps && r->keeps[i].until != node)
-		i++;
-	while (i + *n < r->n_keeps && r->keeps[i + *n].until == node)
-		++*n;
-	return &r->keeps[i];
-}
-
-static bool keep(struct reorder *r, int32_t node, int32_t until)
-{
-	for (uint32_t i = r->n_keeps; i > 0 && r->keeps[i - 1].until == until; i--) {
-		if (r->keeps[i - 1].node == node)
-			return true;
-	}
-	if (r->n_keeps == r->cap_keeps) {
-		uint32_t cap = r->cap_keeps ? 2 * r->cap_keeps : 64;
-		struct keep *p = reallocarray(r->keeps, cap, sizeof(*p));
-
-		if (!p)
-			return false;
-		r->keeps = p;
-		r->cap_keeps = cap;
-	}
-	r->keeps[r->n_keeps++] = (struct keep) { node, until };
-	r->done[until] |= KEEPS;
-	return true;
 }
 
 /* --- the nodes of a split, by position --- */
@@ -293,10 +254,10 @@ static void pull(struct reorder *r, int32_t i)
 
 static void place(struct reorder *r, int32_t i)
 {
-	if (r->done[r->nodes[i]] & PLACED)
+	if (r->done[r->nodes[i]])
 		return;
 	r->out[r->n_out++] = r->nodes[i];
-	r->done[r->nodes[i]] |= PLACED;
+	r->done[r->nodes[i]] = 1;
 	r->used[i] = USED;
 }
 
@@ -354,7 +315,7 @@ static bool keep_operands(struct reorder *r, size_t s)
 
 			for (int32_t j = r->first; j < i; j++)
 				own |= r->nodes[j] == t->src[k];
-			if (t->src[k] && !own && !keep(r, t->src[k], r->nodes[last]))
+			if (t->src[k] && !own && !keeps_add(r->keeps, t->src[k], r->nodes[last]))
 				return false;
 		}
 	}
@@ -427,7 +388,7 @@ static bool can_come(const struct reorder *r, int32_t i)
 /* A leaf, or a node that has its place. */
 static bool is_there(const struct reorder *r, int32_t node)
 {
-	return r->g->nodes[node].op == OP_NONE || r->done[node] & PLACED;
+	return r->g->nodes[node].op == OP_NONE || r->done[node];
 }
 
 /* --- partners that are brought close --- */
@@ -612,10 +573,12 @@ static void look_at(struct reorder *r)
 	r->clock += (uint32_t)r->n;
 }
 
-bool reorder_split(struct reorder *r, const struct graph *g, int32_t *nodes, int32_t n)
+bool reorder_split(struct reorder *r, const struct graph *g, int32_t *nodes, int32_t n,
+		   struct keeps *keeps)
 {
 	if (!room(r, g))
 		return false;
+	r->keeps = keeps;
 	r->g = g;
 	r->nodes = nodes;
 	r->n = n;
