@@ -5,14 +5,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
 #include <llama.h>
 
+#include "base/own.h"
 #include "base/text.h"
 #include "core/backends.h"
 #include "core/engine.h"
+#include "core/tiny.h"
 
 #ifndef ENGINE_VERSION
 #error "ENGINE_VERSION names the engine whose headers these are; the Makefile gives it"
@@ -382,6 +385,37 @@ enum failure engine_load(struct engine *g, const struct engine_load *how, bool *
 	f = make_context(g, how, e);
 	if (f == FAILURE_NONE)
 		calm(g);
+	return f;
+}
+
+enum failure engine_run_tiny(struct engine *g, uint32_t device, struct err *e)
+{
+	ggml_backend_dev_t list[] = { ggml_backend_dev_get(device), NULL };
+	struct llama_model_params mp = llama_model_default_params();
+	struct llama_context_params cp = llama_context_default_params();
+	own_fd int fd = memfd_create("a small model", MFD_CLOEXEC);
+	int32_t tokens[TINY_BATCH] = { 0 };
+	char path[64];
+	enum failure f;
+
+	calm(g);
+	mp.devices = list;
+	mp.n_gpu_layers = TINY_LAYERS + 1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (fd >= 0 && tiny_write(path))
+		g->model = llama_model_load_from_file(path, mp);
+	if (!g->model)
+		return failed(g, FAILURE_LOAD, "the engine could not load a small model", e);
+	cp.n_ctx = 2 * TINY_BATCH;
+	cp.n_batch = cp.n_ubatch = TINY_BATCH;
+	cp.n_threads = cp.n_threads_batch = 1;
+	g->context = llama_init_from_model(g->model, cp);
+	if (!g->context)
+		return failed(g, FAILURE_CONTEXT, "the engine could not make a context", e);
+	f = engine_decode(g, tokens, TINY_BATCH, e);
+	if (f == FAILURE_NONE)
+		f = engine_decode(g, tokens, 1, e);
+	llama_synchronize(g->context);
 	return f;
 }
 

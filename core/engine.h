@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The engine, libllama, behind our own structs: engine.c is the only file of berth that includes its
- * headers. Everything here may end the process: the engine aborts when a device disappears, which is
+ * header. Everything here may end the process: the engine aborts when a device disappears, which is
  * why it lives in a process of its own.
  */
 #ifndef BERTH_CORE_ENGINE_H
@@ -55,6 +55,11 @@ struct engine_load {
 /* Load the model and make the context, exactly as the plan says. */
 enum failure engine_load(struct engine *g, const struct engine_load *how, bool *stopped,
 			 struct err *e);
+
+/*
+ * Load a model of our own (tiny.h), all of it on one device, and compute a batch and one token with it: what a first run makes the driver set up is there then.
+ */
+enum failure engine_run_tiny(struct engine *g, uint32_t device, struct err *e);
 
 /* Of all tensors that the engine would load, as stored. */
 uint64_t engine_weights_bytes(const struct engine *g);

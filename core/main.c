@@ -21,13 +21,14 @@
 #include "core/generate.h"
 #include "core/measure.h"
 #include "core/page.h"
+#include "core/timing.h"
 
 #define THREADS_MAX 512 /* the engine's own limit (GGML_MAX_N_THREADS) */
 
 struct options {
 	const char *plan, *prompt, *telemetry, *temperature;
 	uint32_t max_tokens, seed, control_fd, threads;
-	bool list_devices, json, measure;
+	bool list_devices, json, measure, calibrate;
 	int quiet, verbose;
 };
 
@@ -61,6 +62,9 @@ static const struct opt opts[] = {
 	{ .name = "measure", .kind = OPT_FLAG, .offset = ROW(measure),
 	  .help = "Do not run the plan: print, as JSON, what the engine would allocate for it. Whether the "
 		  "plan fits does not matter, and the model's file needs its header only." },
+	{ .name = "calibrate", .kind = OPT_FLAG, .offset = ROW(calibrate),
+	  .help = "Run a small model of our own on the plan's first device, print as JSON what the engine took "
+		  "there and how fast its memory is, and hold it all until standard input ends." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "Say less." },
 	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose),
 	  .help = "Show the engine's own log; twice: all of it." },
@@ -128,10 +132,27 @@ static FILE *claim_stdout(void)
 	return fdopen(fd, "w");
 }
 
+static int read_plan(struct run *r, struct err *e)
+{
+	char model[PATH_MAX];
+	int rc = plan_read(&r->plan, r->o.plan, e);
+
+	if (rc || r->o.calibrate) /* which loads no model but its own */
+		return rc;
+	rc = r->o.measure ? 0 : plan_runnable(&r->plan, e);
+	if (rc)
+		return rc;
+	if (!realpath(r->plan.model_path, model))
+		return err_set(e, -errno, "the plan's model %s: %s", r->plan.model_path,
+			       strerror(errno));
+	if (!text_copy(r->plan.model_path, sizeof(r->plan.model_path), model))
+		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", model);
+	return 0;
+}
+
 /* Everything with a relative path happens before chdir: libraries search the current directory. */
 static int prepare(struct run *r, struct err *e)
 {
-	char model[PATH_MAX];
 	int rc = find_lib_dir(r->lib_dir, e);
 
 	if (rc)
@@ -140,19 +161,10 @@ static int prepare(struct run *r, struct err *e)
 	r->out = claim_stdout();
 	if (!r->out)
 		return err_set(e, -errno, "standard output cannot be used: %s", strerror(errno));
-	if (r->o.plan) {
-		rc = plan_read(&r->plan, r->o.plan, e);
-		if (rc == 0 && !r->o.measure)
-			rc = plan_runnable(&r->plan, e);
-		if (rc)
-			return rc;
-		if (!realpath(r->plan.model_path, model))
-			return err_set(e, -errno, "the plan's model %s: %s", r->plan.model_path,
-				       strerror(errno));
-		if (!text_copy(r->plan.model_path, sizeof(r->plan.model_path), model))
-			return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s",
-				       model);
-	}
+	if (r->o.plan)
+		rc = read_plan(r, e);
+	if (rc)
+		return rc;
 	rc = page_open(&r->page, r->o.telemetry, &r->plan, e);
 	if (rc)
 		return rc;
@@ -178,12 +190,23 @@ static uint32_t backends_of(const struct plan *p, const char *names[PLAN_DEVICES
 
 		if (name[0] == 0)
 			return 0;
+		if (strcmp(name, "cpu") == 0) /* is always there */
+			continue;
 		while (i < n && strcmp(names[i], name) != 0)
 			i++;
 		if (i == n)
 			names[n++] = name;
 	}
 	return n;
+}
+
+static bool is_for_cpu(const struct plan *p)
+{
+	for (uint32_t d = 0; d < p->n_devices; d++) {
+		if (strcmp(p->devices[d].backend, "cpu") != 0)
+			return false;
+	}
+	return true;
 }
 
 static enum failure open_engine(struct run *r, struct err *e)
@@ -193,7 +216,7 @@ static enum failure open_engine(struct run *r, struct err *e)
 	enum failure f;
 
 	/* A plan for the CPU loads no GPU driver: nothing is woken, nothing can be lost */
-	if (r->o.plan && r->plan.n_devices == 0)
+	if (r->o.plan && n == 0 && is_for_cpu(&r->plan))
 		n = ENGINE_NO_BACKENDS;
 	f = engine_open(&r->engine, r->lib_dir, names, n, r->o.verbose, e);
 
@@ -406,6 +429,56 @@ static int measure(struct run *r, struct err *e)
 	return rc ? EXIT_ENV : EXIT_YES;
 }
 
+static json_t *calibration_object(const struct run *r, const struct timing *t)
+{
+	const struct account_device *d = &r->account.devices[0];
+	json_t *o = json_answer("berth.core.calibration/1");
+
+	json_put_text(o, "engine", engine_version());
+	json_put_text(o, "name", d->name);
+	json_put_text_or_null(o, "pci", d->pci);
+	json_put_text(o, "backend", d->backend);
+	json_put_int(o, "account_bytes",
+		     (int64_t)(d->bytes.weights + d->bytes.kv + d->bytes.compute));
+	json_put_int(o, "read_bytes_s", (int64_t)t->read_bytes_s);
+	json_put_int(o, "link_bytes_s", (int64_t)t->link_bytes_s);
+	return o;
+}
+
+/* Time first: its memory is given back, the small model's stays for whoever reads what is free now. */
+static enum failure calibrate(struct run *r, struct err *e)
+{
+	enum failure f = open_engine(r, e);
+	struct timing t;
+	char end;
+
+	if (f)
+		return f;
+	if (r->plan.n_devices == 0) {
+		err_set(e, -EINVAL, "the plan names no device to calibrate");
+		return FAILURE_PLAN;
+	}
+	if (device_match(&r->plan, r->devices, r->n_devices, r->index, e))
+		return FAILURE_DEVICE;
+	timing_take(&t, r->index[0], r->threads);
+	if (!is_for_cpu(&r->plan))
+		f = engine_run_tiny(r->engine, r->index[0], e);
+	if (f)
+		return f;
+	account_make(&r->account, engine_log(r->engine), r->devices, r->index, 1);
+	json_t *o = calibration_object(r, &t);
+	int rc = json_print_line(o, r->out);
+
+	json_decref(o);
+	if (rc || fflush(r->out) != 0) {
+		err_set(e, -EIO, "the answer cannot be written");
+		return FAILURE_OUTPUT;
+	}
+	while (read(STDIN_FILENO, &end, 1) > 0)
+		;
+	return FAILURE_NONE;
+}
+
 static int run(struct run *r, struct err *e)
 {
 	int rc = control_init(&r->control, r->o.control_fd ? (int)r->o.control_fd : -1, e);
@@ -419,6 +492,11 @@ static int run(struct run *r, struct err *e)
 	if (r->o.measure)
 		return measure(r, e);
 	r->threads = r->o.threads ? r->o.threads : count_threads();
+	if (r->o.calibrate) {
+		enum failure failed = calibrate(r, e);
+
+		return failed ? finish(r, failed, e) : EXIT_YES;
+	}
 	if (!r->o.list_devices)
 		return finish(r, carry_out(r, e), e);
 	enum failure f = open_engine(r, e);
@@ -446,8 +524,9 @@ int main(int argc, char **argv)
 				       argv[first]);
 	if (!r->o.plan == !r->o.list_devices)
 		return cmd_usage_error(&command, "give --plan FILE or --list-devices");
-	if (r->o.measure && (r->o.list_devices || r->o.prompt || r->o.control_fd))
-		return cmd_usage_error(&command, "--measure goes with --plan alone");
+	if (r->o.measure + r->o.calibrate && (r->o.measure + r->o.calibrate > 1 ||
+					      r->o.list_devices || r->o.prompt || r->o.control_fd))
+		return cmd_usage_error(&command, "--measure and --calibrate go with --plan alone");
 	rc = parse_temperature(r);
 	if (rc)
 		return rc;

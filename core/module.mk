@@ -3,5 +3,5 @@
 core.uses     := base
 core.lib      := enginelog.c device.c account.c utf8.c event.c measure.c
 core.programs := core
-core.core.src := main.c engine.c backends.c generate.c control.c page.c
+core.core.src := main.c engine.c backends.c generate.c control.c page.c timing.c tiny.c
 core.core.engine := 1

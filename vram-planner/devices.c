@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "base/machine.h"
+#include "base/own.h"
 #include "base/telem.h"
+#include "vram-planner/calibration.h"
 #include "vram-planner/gpus.h"
 
 const char *const devices_free_choices[] = { "now", "after-unload", "total", NULL };
@@ -205,6 +207,16 @@ static int add_gpus(struct devices *d, const struct devices_opts *o, struct err 
 	return 0;
 }
 
+static void use_calibrations(struct devices *d)
+{
+	own_free struct calibrations *c = malloc(sizeof(*c));
+
+	if (!c)
+		return;
+	calibrations_load(c);
+	calibrations_apply(c, d->places, d->n, &d->host);
+}
+
 int devices_find(struct devices *d, const struct devices_opts *o, const struct log *log,
 		 struct err *e)
 {
@@ -225,5 +237,7 @@ int devices_find(struct devices *d, const struct devices_opts *o, const struct l
 	if (!rc)
 		rc = settle_host(d, o, e);
 	machine_close(&m);
+	if (!rc)
+		use_calibrations(d);
 	return rc;
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "vram-planner/answer.h"
+#include "vram-planner/calibrate.h"
 #include "vram-planner/compare.h"
 #include "vram-planner/job.h"
 #include "vram-planner/options.h"
@@ -131,6 +132,19 @@ static int answer_jobs(const struct options *o)
 	return rc ? (int)err_report("plan", rc, &e) : EXIT_YES;
 }
 
+static int answer_calibration(const struct options *o)
+{
+	struct err e = { 0 };
+	struct log log;
+
+	log_init(&log, "berth plan", o->quiet, o->verbose);
+	int rc = calibrate(&o->devices, &log, stdout, &e);
+
+	if (!rc && (fflush(stdout) || ferror(stdout)))
+		rc = err_set(&e, -EIO, "the answer cannot be written to standard output");
+	return rc ? (int)err_report("plan", rc, &e) : EXIT_YES;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = options_none();
@@ -154,6 +168,12 @@ int main(int argc, char **argv)
 				       argv[first]);
 	if (o.jobs)
 		return answer_jobs(&o);
+	if (o.calibrate && argc > first)
+		return cmd_usage_error(&plan_command,
+				       "--calibrate runs a model of its own; '%s' is too much",
+				       argv[first]);
+	if (o.calibrate)
+		return answer_calibration(&o);
 	if (argc == first && !o.list)
 		return cmd_usage_error(&plan_command, "give a MODEL, or --list");
 	for (int i = first; i < argc; i++) {

@@ -10,9 +10,12 @@ vram-planner.lib := \
 	build.c \
 	builders.c \
 	cache.c \
+	calibrate.c \
+	calibration.c \
 	cards.c \
 	compute.c \
 	cuda_keeps.c \
+	core_run.c \
 	delta.c \
 	dense.c \
 	devices.c \

@@ -110,6 +110,9 @@ static const struct opt opts[] = {
 	{ "bar", 0, OPT_TEXT, "DEVICE", offsetof(struct options, bar),
 	  "Show what fills one device (its address, name or number, or host) and what would shrink it.",
 	  NULL, 0, 0 },
+	{ "calibrate", 0, OPT_FLAG, NULL, offsetof(struct options, calibrate),
+	  "No plan: run a small model on each GPU, measure what drivers take and how fast memories are, and use "
+	  "that in plans to come.", NULL, 0, 0 },
 	{ "verify", 0, OPT_FLAG, NULL, offsetof(struct options, verify),
 	  "Ask the engine itself, too, what it would allocate; the larger number counts.", NULL, 0, 0 },
 	{ "json", 0, OPT_FLAG, NULL, offsetof(struct options, json),

@@ -26,7 +26,7 @@ struct options {
 	uint32_t top; /* 0: all */
 	/* The answer. */
 	const char *output, *bar;
-	bool json, explain, verify;
+	bool json, explain, verify, calibrate;
 	int quiet, verbose;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From the probe's facts to devices that the planner may use. */
+#include <stdio.h>
 #include <string.h>
 
 #include "vram-planner/cards.h"
@@ -78,6 +79,9 @@ static void place_of(struct place *p, const struct gpu *g)
 	else if (fact_text_known(&g->device_name))
 		text_copy(p->name, sizeof(p->name), g->device_name.v);
 	text_copy(p->backend, sizeof(p->backend), backend_of(g));
+	snprintf(p->driver, sizeof(p->driver), "%s %s",
+		 fact_text_known(&g->driver) ? g->driver.v : "",
+		 fact_text_known(&g->driver_version) ? g->driver_version.v : "");
 	fill_speeds(p, g);
 }
 

@@ -66,6 +66,14 @@ static uint64_t size_of(const struct place *p)
 	return (uint64_t)f->v;
 }
 
+/* As measured here, or else what the backend takes elsewhere. */
+static uint64_t overhead_of(const struct place *p, const struct backend *b)
+{
+	bool measured = fact_known(&p->overhead_bytes) && p->overhead_bytes.v >= 0;
+
+	return measured ? (uint64_t)p->overhead_bytes.v : b->overhead_bytes;
+}
+
 static void read_places(struct task *q)
 {
 	struct search *s = &q->search;
@@ -89,7 +97,7 @@ static void read_places(struct task *q)
 		seat.target.memory_bytes = seat.free_bytes;
 		if (fact_known(&p->max_buffer_bytes) && p->max_buffer_bytes.v > 0)
 			seat.target.max_buffer_bytes = (uint64_t)p->max_buffer_bytes.v;
-		seat.taken_bytes = b->overhead_bytes +
+		seat.taken_bytes = overhead_of(p, b) +
 				   margin_bytes(&q->wish->margin_bytes, size_of(p));
 		add_seat(s, &seat);
 	}

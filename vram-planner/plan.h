@@ -24,6 +24,8 @@ struct place {
 	struct fact gflops;            /* 16-bit matrices, peak, 10^9 a second */
 	struct fact power_mw;          /* its limit */
 	struct fact max_buffer_bytes;  /* of one buffer; unknown: no limit is known */
+	struct fact overhead_bytes;    /* outside the engine's account; unknown: as its backend's row */
+	char driver[80];               /* with its version; "" unknown */
 	bool hypothetical;             /* named by the user, not here */
 	bool integrated; /* it works in the host's memory: without the engine's word, nothing to judge */
 };
