@@ -2,6 +2,7 @@
 #include "vram-planner/answer.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "vram-planner/terms.h"
 
@@ -13,36 +14,114 @@ static void verify(struct answer *a, const struct model *m)
 	verify_use(&a->plan, &measured, &a->verified);
 }
 
-int answer_make(struct answer *a, const char *what, const struct question *q, struct err *e)
+/* How the layers lie: adapters follow them. */
+static bool same_layers(const struct plan *a, const struct plan *b)
+{
+	if (a->n_devices != b->n_devices || a->host.layers != b->host.layers)
+		return false;
+	for (uint32_t i = 0; i < a->n_devices; i++) {
+		if (a->devices[i].layers != b->devices[i].layers ||
+		    strcmp(a->devices[i].pci, b->devices[i].pci) != 0)
+			return false;
+	}
+	return true;
+}
+
+static int decide(struct plan *p, const struct model *m, const struct devices *d,
+		  const struct question *q, struct err *e)
+{
+	return (q->hashed ? plan_make : plan_decide)(p, m, d->places, d->n, &d->host, &q->wish, e);
+}
+
+#define ROUNDS 4 /* an adapter moves layers, which moves the adapter: it settles or does not fit */
+
+/* Beside others the model gets what they leave. */
+static int decide_beside(struct answer *a, const struct model *m, const struct question *q,
+			 struct err *e)
+{
+	struct devices *left = malloc(sizeof(*left));
+	struct plan before = { 0 };
+	int rc = left ? 0 : err_set(e, -ENOMEM, "no memory");
+
+	for (int i = 0; i < ROUNDS && !rc; i++) {
+		*left = *q->devices;
+		extras_reserve(a->extras, left, i ? &a->plan : NULL);
+		before = a->plan;
+		rc = decide(&a->plan, m, left, q, e);
+		if (i && !rc && same_layers(&before, &a->plan))
+			break;
+	}
+	if (!rc)
+		extras_charge(a->extras, &a->plan, q->devices);
+	free(left);
+	return rc;
+}
+
+static int open_extras(struct answer *a, const struct model *m, const struct question *q,
+		       struct err *e)
+{
+	const struct extras_opts *o = &q->beside;
+
+	if (!o->mmproj && !o->draft && !o->loras.n)
+		return 0;
+	a->extras = calloc(1, sizeof(*a->extras));
+	if (!a->extras)
+		return err_set(e, -ENOMEM, "no memory");
+	return extras_open(a->extras, o, m, q->devices, &q->wish, &q->env, e);
+}
+
+static int answer_model(struct answer *a, const struct model *m, const struct question *q,
+			struct err *e)
 {
 	const struct devices *d = q->devices;
-	struct model *m;
-	int rc = source_open(&m, what, &q->env, e);
+	int rc = open_extras(a, m, q, e);
 
+	if (!rc)
+		rc = a->extras ? decide_beside(a, m, q, e) : decide(&a->plan, m, d, q, e);
 	if (rc)
 		return rc;
-	rc = (q->hashed ? plan_make : plan_decide)(&a->plan, m, d->places, d->n, &d->host, &q->wish,
-						   e);
 	a->model_bytes = model_size_bytes(m);
 	if (model_expected_bytes(m) > a->model_bytes)
 		a->model_bytes = model_expected_bytes(m);
-	a->has_verified = !rc && q->verify;
+	a->has_verified = q->verify;
 	if (a->has_verified)
 		verify(a, m);
-	a->has_speed = !rc && speed_of_plan(&a->speed, &a->plan, m, d->places, d->n, &d->host,
-					    q->depth, &q->prices);
-	if (!rc && q->terms)
+	a->has_speed = speed_of_plan(&a->speed, &a->plan, m, d->places, d->n, &d->host, q->depth,
+				     &q->prices);
+	if (q->terms)
 		rc = terms_explain(q->terms, &a->plan, m, q->bar, e);
-	model_close(m);
-	for (uint32_t i = 0; !rc && i < d->n_notes; i++)
+	for (uint32_t i = 0; i < d->n_notes && !rc; i++)
 		plan_assume(&a->plan, "%s", d->notes[i]);
-	return rc == -EBADMSG ? err_at(e, rc, "%s", what) : rc;
+	return rc;
 }
 
-json_t *answer_to_json(const struct answer *a)
+int answer_make(struct answer *a, const char *what, const struct question *q, struct err *e)
+{
+	struct model *m;
+	int rc = source_open(&m, what, &q->env, e);
+
+	a->extras = NULL;
+	if (rc)
+		return rc;
+	rc = answer_model(a, m, q, e);
+	model_close(m);
+	return rc == -EBADMSG && !a->extras ? err_at(e, rc, "%s", what) : rc;
+}
+
+void answer_fini(struct answer *a)
+{
+	if (a->extras)
+		extras_close(a->extras);
+	free(a->extras);
+	a->extras = NULL;
+}
+
+json_t *answer_to_json(const struct answer *a, const struct question *q)
 {
 	json_t *o = plan_to_json(&a->plan);
 
+	if (a->extras)
+		json_object_set_new(o, "beside", extras_to_json(a->extras, q->devices));
 	if (a->has_speed)
 		json_object_set_new(o, "speed", speed_to_json(&a->speed));
 	if (a->has_verified)
@@ -50,9 +129,11 @@ json_t *answer_to_json(const struct answer *a)
 	return o;
 }
 
-void answer_explain(struct text *t, const struct answer *a)
+void answer_explain(struct text *t, const struct answer *a, const struct question *q)
 {
 	plan_explain(t, &a->plan);
+	if (a->extras)
+		extras_explain(t, a->extras, q->devices);
 	if (a->has_speed)
 		speed_explain(t, &a->speed);
 	if (a->has_verified)

@@ -288,7 +288,7 @@ void compare_explain(FILE *to, const struct comparison *c, uint32_t top)
 		fprintf(to, "a store has more than %d models; the rest is left out\n", FOUND_MAX);
 }
 
-static json_t *entry_to_json(const struct entry *n, uint32_t rank)
+static json_t *entry_to_json(const struct entry *n, const struct question *q, uint32_t rank)
 {
 	json_t *o = json_object();
 
@@ -298,23 +298,25 @@ static json_t *entry_to_json(const struct entry *n, uint32_t rank)
 	json_put_text(o, "source", n->what);
 	json_put_bool(o, "accepted", accepted(n));
 	json_put_text_or_null(o, "error", n->rc ? n->why.text : "");
-	json_object_set_new(o, "plan", n->rc ? json_null() : answer_to_json(&n->answer));
+	json_object_set_new(o, "plan", n->rc ? json_null() : answer_to_json(&n->answer, q));
 	return o;
 }
 
-json_t *compare_to_json(const struct comparison *c, uint32_t top)
+json_t *compare_to_json(const struct comparison *c, const struct question *q, uint32_t top)
 {
 	json_t *o = json_answer("berth.compare/1"), *all = json_array();
 
 	json_put_int(o, "models_found", c->n);
 	for (uint32_t i = 0; i < shown(c, top); i++)
-		json_array_append_new(all, entry_to_json(&c->all[i], i + 1));
+		json_array_append_new(all, entry_to_json(&c->all[i], q, i + 1));
 	json_object_set_new(o, "models", all);
 	return o;
 }
 
 void compare_free(struct comparison *c)
 {
+	for (uint32_t i = 0; i < c->n; i++)
+		answer_fini(&c->all[i].answer);
 	free(c->all);
 	*c = (struct comparison) { 0 };
 }

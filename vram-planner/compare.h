@@ -49,7 +49,7 @@ enum exit_code compare_exit(const struct comparison *c, bool every);
 
 /* The first `top` of them (0: all) as a table; as "berth.compare/1", which the caller owns. */
 void compare_explain(FILE *to, const struct comparison *c, uint32_t top);
-json_t *compare_to_json(const struct comparison *c, uint32_t top);
+json_t *compare_to_json(const struct comparison *c, const struct question *q, uint32_t top);
 
 void compare_free(struct comparison *c);
 

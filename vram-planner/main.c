@@ -13,10 +13,10 @@
 #include "vram-planner/options.h"
 #include "vram-planner/plan.h"
 
-static int show(const struct answer *a, const struct options *o, const struct text *terms,
+static int show(const struct answer *a, const struct question *q, const struct options *o,
 		struct err *e)
 {
-	json_t *j = o->json || o->output ? answer_to_json(a) : NULL;
+	json_t *j = o->json || o->output ? answer_to_json(a, q) : NULL;
 	char buf[16384];
 	struct text t;
 	int rc = 0;
@@ -31,9 +31,9 @@ static int show(const struct answer *a, const struct options *o, const struct te
 		rc = json_print(j, stdout);
 	} else {
 		text_init(&t, buf, sizeof(buf));
-		answer_explain(&t, a);
+		answer_explain(&t, a, q);
 		fputs(buf, stdout);
-		fputs(terms->buf, stdout);
+		fputs(q->terms ? q->terms->buf : "", stdout);
 		rc = fflush(stdout) || ferror(stdout) ? -EIO : 0;
 	}
 	json_decref(j);
@@ -43,7 +43,11 @@ static int show(const struct answer *a, const struct options *o, const struct te
 static int read_question(struct question *q, const struct devices *d, const struct options *o)
 {
 	*q = (struct question) {
-		.devices = d, .depth = o->depth, .verify = o->verify, .hashed = o->json || o->output
+		.devices = d,
+		.beside = o->beside,
+		.depth = o->depth,
+		.verify = o->verify,
+		.hashed = o->json || o->output,
 	};
 	source_env(&q->env, o->timeout_s);
 	q->env.quant = mix_find(o->quant ? o->quant : MIX_DEFAULT);
@@ -77,12 +81,13 @@ static int collect(struct comparison *c, const struct options *o, const struct q
 	return rc;
 }
 
-static int show_several(const struct comparison *c, const struct options *o, struct err *e)
+static int show_several(const struct comparison *c, const struct question *q,
+			const struct options *o, struct err *e)
 {
 	int rc;
 
 	if (o->json) {
-		json_t *j = compare_to_json(c, o->top);
+		json_t *j = compare_to_json(c, q, o->top);
 
 		rc = json_print(j, stdout);
 		json_decref(j);
@@ -103,7 +108,7 @@ static int answer_several(const struct options *o, const struct question *q, int
 
 	if (rc == 0) {
 		compare_rank(&c, q);
-		rc = show_several(&c, o, &e);
+		rc = show_several(&c, q, o, &e);
 		if (rc) {
 			err_report("plan", rc, &e);
 			code = EXIT_ENV;
@@ -149,7 +154,7 @@ int main(int argc, char **argv)
 {
 	struct options o = options_none();
 	struct devices devices = { 0 };
-	struct answer answer;
+	struct answer answer = { 0 };
 	struct question question;
 	struct log log;
 	struct err e = { 0 };
@@ -186,6 +191,9 @@ int main(int argc, char **argv)
 		return cmd_usage_error(
 			&plan_command,
 			"--explain and --bar are words about one model, without --json");
+	if (o.output && (o.beside.mmproj || o.beside.draft || o.beside.loras.n))
+		return cmd_usage_error(&plan_command,
+				       "--output is for berth launch, which runs a model alone");
 	log_init(&log, "berth plan", o.quiet, o.verbose);
 	int rc = read_question(&question, &devices, &o);
 
@@ -202,14 +210,17 @@ int main(int argc, char **argv)
 	question.bar = o.bar;
 	if (rc == 0)
 		rc = answer_make(&answer, argv[first], &question, &e);
+	if (rc)
+		answer_fini(&answer);
 	if (rc == -ERANGE || rc == -EINVAL)
 		return cmd_usage_error(&plan_command, "%s", e.text);
 	if (rc)
 		return (int)err_report("plan", rc, &e);
-	rc = show(&answer, &o, &terms, &e);
+	rc = show(&answer, &question, &o, &e);
 	if (rc) {
 		err_report("plan", rc, &e);
 		return EXIT_ENV; /* whatever the errno: the answer is known, its place is not */
 	}
+	answer_fini(&answer);
 	return (int)plan_exit(&answer.plan);
 }

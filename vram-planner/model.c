@@ -12,8 +12,7 @@
 #include "vram-planner/model_priv.h"
 #include "vram-planner/split.h"
 
-/* A text of the metadata, cut and cleaned. false: absent or not a text. */
-static bool text_of(const struct model *m, const char *key, char *buf, size_t size)
+bool model_text(const struct model *m, const char *key, char *buf, size_t size)
 {
 	const struct kv *kv = gguf_find(m, key);
 	uint64_t n;
@@ -31,10 +30,10 @@ static bool text_of(const struct model *m, const char *key, char *buf, size_t si
 
 int model_identify(struct model *m, struct err *e)
 {
-	if (!text_of(m, "general.architecture", m->arch, sizeof(m->arch)) || !m->arch[0])
+	if (!model_text(m, "general.architecture", m->arch, sizeof(m->arch)) || !m->arch[0])
 		return err_set(e, -EBADMSG,
 			       "the header names no architecture (general.architecture)");
-	if (!text_of(m, "general.name", m->name, sizeof(m->name)) || !m->name[0]) {
+	if (!model_text(m, "general.name", m->name, sizeof(m->name)) || !m->name[0]) {
 		const char *slash = strrchr(m->path, '/');
 
 		text_copy(m->name, sizeof(m->name), slash ? slash + 1 : m->path);

@@ -8,6 +8,7 @@
 #define BERTH_MODEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -75,6 +76,8 @@ bool model_u64(const struct model *m, const char *key, uint64_t *v);
 bool model_u64_at(const struct model *m, const char *key, uint32_t i, uint64_t *v);
 /* The same for numbers of any type, scalars and arrays alike. false: absent, short or no number. */
 bool model_f64_at(const struct model *m, const char *key, uint32_t i, double *v);
+/* A text, cut to fit and cleaned for a terminal; the whole key. false: absent or not a text. */
+bool model_text(const struct model *m, const char *key, char *buf, size_t size);
 bool model_has_array(const struct model *m, const char *key, uint64_t *n);
 
 /* Size in bytes of n weights of a ggml type (n a multiple of its block); false: unknown type. */

@@ -13,6 +13,7 @@ vram-planner.lib := \
 	calibrate.c \
 	calibration.c \
 	cards.c \
+	clip.c \
 	compute.c \
 	cuda_keeps.c \
 	core_run.c \
@@ -103,4 +104,4 @@ vram-planner.lib := \
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan
-vram-planner.plan.src := answer.c compare.c main.c
+vram-planner.plan.src := answer.c compare.c extras.c main.c

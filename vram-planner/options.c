@@ -97,6 +97,12 @@ static const struct opt opts[] = {
 	  "How long a server of models may stall; 20 without it.", NULL, 1, 3600 },
 	{ "quant", 0, OPT_TEXT, "MIX", offsetof(struct options, quant),
 	  "What a Hugging Face checkpoint (a folder with config.json) is quantized to; q4_K_M without it.", NULL, 0, 0 },
+	{ "mmproj", 0, OPT_TEXT, "MODEL", offsetof(struct options, beside.mmproj),
+	  "Beside it an image encoder, with the graph of its largest image.", NULL, 0, 0 },
+	{ "lora", 0, OPT_LIST, "MODEL", offsetof(struct options, beside.loras),
+	  "Beside it an adapter, on the devices of the layers it adapts. May be repeated.", NULL, 0, 0 },
+	{ "draft", 0, OPT_TEXT, "MODEL", offsetof(struct options, beside.draft),
+	  "Beside it a draft model for speculation, whole on one GPU, with the same context.", NULL, 0, 0 },
 	{ "list", 0, OPT_FLAG, NULL, offsetof(struct options, list),
 	  "What Ollama, LM Studio, llama.cpp and Hugging Face keep on this disk, and whether it fits.", NULL, 0, 0 },
 	{ "quants", 0, OPT_FLAG, NULL, offsetof(struct options, quants),
@@ -149,6 +155,9 @@ static const struct alias aliases[] = {
 	{ "-ot", "override-tensor" },
 	{ "-nkvo", "no-kv-offload" },
 	{ "--embedding", "embeddings" },
+	{ "-mm", "mmproj" },
+	{ "-md", "draft" },
+	{ "--model-draft", "draft" },
 	{ NULL, NULL },
 };
 

@@ -5,6 +5,7 @@
 
 #include "base/cmd.h"
 #include "vram-planner/devices.h"
+#include "vram-planner/extras.h"
 #include "vram-planner/plan.h"
 
 struct options {
@@ -21,6 +22,7 @@ struct options {
 	struct devices_opts devices;
 	const char *jobs, *price_kwh, *price_api, *quant;
 	uint32_t timeout_s, depth;
+	struct extras_opts beside;
 	/* Several models. */
 	bool list, quants, all;
 	uint32_t top; /* 0: all */

@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "vram-planner/clip.h"
 #include "vram-planner/plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -37,6 +38,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		model_u64_at(m, "feed_forward_length", 3, &v);
 		model_find_tensor(m, "blk.0.attn_q.weight");
 		plan_it(m);
+		if (clip_is(m)) {
+			struct clip_bytes c;
+
+			(void)clip_bytes(&c, m, backend_find("cuda"), true, &e);
+			(void)clip_bytes(&c, m, backend_find("vulkan"), false, &e);
+		}
 	}
 	model_close(m);
 	return 0;
