@@ -32,6 +32,7 @@ struct state {
 	uint64_t offset, bytes;  /* bytes: aligned */
 	int32_t children, views; /* uses that are still to come */
 	int32_t view_src;
+	uint32_t born, live; /* the step it was made in; its place in the list of those alive */
 	int8_t side;
 	uint8_t chunk, flags; /* flags: the node's */
 	bool own;             /* has memory of a pool that is its to give back */
@@ -45,8 +46,10 @@ struct galloc {
 	uint32_t n_pools;
 	struct state *states;
 	int32_t cap_states;
+	int32_t *live; /* nodes that have memory, in no order */
+	uint32_t n_live, step;
 	uint64_t marks[MARKS_MAX];
-	uint32_t n_marks;
+	uint32_t n_marks, first_mark;
 	int error;
 };
 
@@ -235,6 +238,23 @@ static uint64_t bytes_in(const struct galloc *a, int side, int32_t n)
 	return align_up(side_bytes(&a->sides[side], a->g, n), a->pools[side].align);
 }
 
+static void live_add(struct galloc *a, int32_t n)
+{
+	a->states[n].own = true;
+	a->states[n].born = a->step;
+	a->states[n].live = a->n_live;
+	a->live[a->n_live++] = n;
+}
+
+static void live_remove(struct galloc *a, int32_t n)
+{
+	int32_t last = a->live[--a->n_live];
+
+	a->states[n].own = false;
+	a->live[a->states[n].live] = last;
+	a->states[last].live = a->states[n].live;
+}
+
 /* An operand's memory for the node; what the operand had beyond its own elements is freed. */
 static void take_over(struct galloc *a, int32_t n, int32_t parent)
 {
@@ -244,7 +264,7 @@ static void take_over(struct galloc *a, int32_t n, int32_t parent)
 	s->chunk = p->chunk;
 	s->offset = p->offset;
 	s->bytes = bytes_in(a, p->side, n);
-	p->own = false;
+	live_remove(a, parent);
 	if (p->bytes > s->bytes &&
 	    !pool_give(&a->pools[s->side], s->chunk, s->offset + s->bytes, p->bytes - s->bytes))
 		a->error = -E2BIG;
@@ -275,7 +295,7 @@ static void allocate(struct galloc *a, int32_t n, int side)
 
 	if (s->own || s->elsewhere || s->view_src)
 		return;
-	s->own = true;
+	live_add(a, n);
 	if (reuse(a, n))
 		return;
 	s->side = (int8_t)side;
@@ -292,7 +312,7 @@ static void release(struct galloc *a, int32_t n)
 		return;
 	if (!pool_give(&a->pools[s->side], s->chunk, s->offset, s->bytes))
 		a->error = -E2BIG;
-	s->own = false;
+	live_remove(a, n);
 }
 
 /* One use of a node is over. */
@@ -346,7 +366,7 @@ static uint64_t mix(uint64_t h, uint64_t v)
 	return h ^ h >> 29;
 }
 
-static void mark(struct galloc *a)
+static uint64_t free_blocks(const struct galloc *a)
 {
 	uint64_t h = 0;
 
@@ -355,12 +375,40 @@ static void mark(struct galloc *a)
 			const struct chunk *c = a->pools[i].chunks[k];
 
 			h = mix(h, c->n_blocks);
+			if (a->pools[i].n_chunks > 1) /* then it decides where to go on */
+				h = mix(h, c->reach);
 			for (uint32_t m = 0; m < c->n_blocks; m++)
 				h = mix(mix(h, c->blocks[m].offset), c->blocks[m].bytes);
 		}
 	}
+	return h;
+}
+
+/*
+ * Which result is where: results of a repeated pattern are the same when they are of the same age. Those
+ * from before the layers are themselves.
+ */
+static uint64_t results_alive(const struct galloc *a)
+{
+	uint64_t sum = 0; /* of any order */
+
+	for (uint32_t i = 0; i < a->n_live; i++) {
+		const struct state *s = &a->states[a->live[i]];
+		uint64_t who = s->born <= a->first_mark ? (uint64_t)a->live[i] << 32
+							: a->step - s->born;
+
+		if (a->g->nodes[a->live[i]].op != OP_NONE)
+			sum += mix(mix(who, s->offset), (uint64_t)s->side << 8 | s->chunk);
+	}
+	return sum;
+}
+
+static void mark(struct galloc *a)
+{
+	if (a->n_marks == 0)
+		a->first_mark = a->step;
 	if (a->n_marks < MARKS_MAX)
-		a->marks[a->n_marks++] = h;
+		a->marks[a->n_marks++] = mix(free_blocks(a), results_alive(a));
 }
 
 uint64_t galloc_mark(const struct galloc *a, uint32_t i)
@@ -377,6 +425,7 @@ static void run(struct galloc *a, const struct laid *l)
 		int32_t n = l->steps[i];
 		const struct gnode *t = &a->g->nodes[n < 0 ? -n : n];
 
+		a->step = i + 1;
 		if (n < 0) {
 			allocate(a, -n, l->sides[i]);
 			used(a, -n);
@@ -409,9 +458,11 @@ static int prepare(struct galloc *a, const struct graph *g, const struct side *s
 	}
 	if (a->cap_states < g->n_nodes) {
 		free(a->states);
+		free(a->live);
 		a->states = reallocarray(NULL, (size_t)g->cap_nodes, sizeof(*a->states));
-		a->cap_states = a->states ? g->cap_nodes : 0;
-		if (!a->states)
+		a->live = reallocarray(NULL, (size_t)g->cap_nodes, sizeof(*a->live));
+		a->cap_states = a->states && a->live ? g->cap_nodes : 0;
+		if (!a->cap_states)
 			return -ENOMEM;
 	}
 	for (int32_t i = 0; i < g->n_nodes; i++) {
@@ -429,7 +480,7 @@ static int prepare(struct galloc *a, const struct graph *g, const struct side *s
 	}
 	a->g = g;
 	a->sides = sides;
-	a->n_marks = 0;
+	a->n_marks = a->n_live = a->step = a->first_mark = 0;
 	a->error = 0;
 	return 0;
 }
@@ -467,5 +518,6 @@ void galloc_free(struct galloc *a)
 	}
 	free(a->pools);
 	free(a->states);
+	free(a->live);
 	free(a);
 }

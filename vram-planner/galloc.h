@@ -39,8 +39,8 @@ int galloc_sizes(struct galloc **scratch, const struct graph *g, const struct la
 void galloc_free(struct galloc *scratch);
 
 /*
- * The state of all free blocks behind the i-th marked node of the last graph (GF_MARK), as one number:
- * equal when the states are.
+ * What is free and where results are behind the i-th marked node of the last graph (GF_MARK), as one
+ * number: equal when the states are.
  */
 uint64_t galloc_mark(const struct galloc *scratch, uint32_t i);
 
