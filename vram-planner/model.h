@@ -13,15 +13,6 @@
 
 #include "base/err.h"
 
-/* Where a tensor goes (llama.cpp's loader, v0.5.0). */
-enum tensor_class {
-	TENSOR_INPUT,  /* always host: token_embd and its like */
-	TENSOR_LAYER,  /* with its layer */
-	TENSOR_OUTPUT, /* with the output unit */
-	TENSOR_FIRST,  /* with layer 0, though it has no block number */
-	TENSOR_EVERY,  /* a copy on every device that holds a layer: rope_freqs */
-};
-
 struct tensor {
 	const char *name; /* not NUL-terminated; points into the model's bytes */
 	uint32_t name_len;

@@ -88,7 +88,7 @@ struct role {
 };
 
 struct shape {
-	const struct family *family; /* NULL: unknown architecture (shape_read_bound) */
+	const struct family *family; /* its row, or that of the unknown */
 	const struct model *model;   /* not owned */
 	const char *arch;            /* "llama" */
 	bool unverified;             /* by generic rules, an upper bound */
@@ -101,9 +101,8 @@ struct shape {
 	uint32_t n_nextn; /* n_layer - n_run */
 	uint32_t n_ctx_train, n_ctx_orig; /* n_ctx_orig: before it was stretched (yarn) */
 	uint32_t n_embd, n_embd_out;      /* n_embd_out: of a kept embedding */
-	uint32_t n_vocab, n_token_types;
-	uint32_t n_class; /* classifier outputs */
-	uint32_t n_pos;   /* positions a token has: 1, or 4 (multi-section rope) */
+	uint32_t n_vocab;
+	uint32_t n_pos; /* positions a token has: 1, or 4 (multi-section rope) */
 	bool causal;
 	bool tied; /* the output is a second copy of token_embd */
 	enum pooling pooling;
@@ -114,17 +113,16 @@ struct shape {
 	uint32_t head_k_swa, head_v_swa; /* of sliding ones; the same unless keyed apart */
 	uint32_t head_k_mla, head_v_mla; /* after decompression; 0: no MLA */
 	uint32_t n_rot, n_rot_swa;
-	uint32_t window;              /* tokens; 0: no layer slides */
-	uint32_t period;              /* of the sliding pattern; 0: listed, or none */
-	bool chunked;                 /* the window is a chunk (llama4) */
-	bool no_flash_attn;           /* the engine switches flash attention off */
-	uint32_t n_lora_q, n_lora_kv; /* 0: none */
-	uint32_t n_no_rope_step;      /* every n-th layer does not rotate; 0: all do */
-	bool qk_norm_whole;           /* llama4: Q and K are normed without weights */
-	float attn_softcap, final_softcap, router_softcap;                   /* 0: none */
-	float logit_scale, residual_scale, embedding_scale, attention_scale; /* 0: none */
+	uint32_t window;                   /* tokens; 0: no layer slides */
+	uint32_t period;                   /* of the sliding pattern; 0: listed, or none */
+	bool chunked;                      /* the window is a chunk (llama4) */
+	bool no_flash_attn;                /* the engine switches flash attention off */
+	uint32_t n_lora_kv;                /* 0: none */
+	uint32_t n_no_rope_step;           /* every n-th layer does not rotate; 0: all do */
+	bool qk_norm_whole;                /* llama4: Q and K are normed without weights */
+	float attn_softcap, final_softcap; /* 0: none */
+	float logit_scale, residual_scale, embedding_scale; /* 0: none */
 	float attn_temp_scale; /* 0: none; else queries are scaled by position */
-	uint32_t attn_temp_length;
 
 	/* --- sparse attention --- */
 	uint32_t indexer_heads, indexer_head, indexer_top_k;
@@ -133,12 +131,9 @@ struct shape {
 	uint32_t hash_layers;             /* leading layers that route by token id */
 
 	/* --- feed-forward --- */
-	uint32_t n_ff_max; /* the widest of the layers */
 	uint32_t n_expert, n_used, n_used_max, n_ff_exp, n_ff_shexp, n_shared;
 	uint32_t n_groups, n_groups_used; /* experts are chosen within groups */
 	uint32_t n_dense_lead;            /* leading layers without experts */
-	uint32_t moe_step;                /* every n-th layer has experts; 0: by presence */
-	uint32_t moe_latent;              /* experts work in this width; 0: n_embd */
 	enum gating gating;
 	bool expert_norm;   /* weights of the chosen experts are normed */
 	float expert_scale; /* 0: none */
@@ -149,14 +144,12 @@ struct shape {
 	uint32_t kda_head;              /* head size of KDA */
 	uint32_t shortconv_cache;       /* rows of the short convolution */
 	uint32_t wkv_head, token_shift; /* rwkv */
-	uint32_t lora_decay, lora_iclr, lora_value, lora_gate; /* rwkv7 ranks */
-	bool keeps_rollback; /* the engine keeps ask.n_rs_seq states more */
+	bool keeps_rollback;            /* the engine keeps ask.n_rs_seq states more */
 
 	/* --- per-layer embeddings (gemma3n, gemma4) --- */
-	uint32_t n_embd_per_layer;                   /* 0: none */
-	uint32_t n_altup, altup_active, laurel_rank; /* gemma3n */
-	uint32_t n_kv_from_start;         /* layers with a cache of their own; n_layer: all */
-	uint32_t dense_2_out, dense_3_in; /* dense heads of embedding models; 0: none */
+	uint32_t n_embd_per_layer; /* 0: none */
+	uint32_t n_altup;          /* gemma3n */
+	uint32_t n_kv_from_start;  /* layers with a cache of their own; n_layer: all */
 
 	struct layer layers[LAYERS_MAX];
 

@@ -25,7 +25,6 @@ static const struct {
 	NUMBER("context_length", n_ctx_train, ANY_MAX),
 	NUMBER("embedding_length", n_embd, WIDTH_MAX),
 	NUMBER("embedding_length_out", n_embd_out, WIDTH_MAX),
-	NUMBER("token_type_count", n_token_types, COUNT_MAX),
 	NUMBER("attention.key_length", head_k, COUNT_MAX),
 	NUMBER("attention.value_length", head_v, COUNT_MAX),
 	NUMBER("attention.key_length_swa", head_k_swa, COUNT_MAX),
@@ -35,9 +34,7 @@ static const struct {
 	NUMBER("rope.dimension_count", n_rot, COUNT_MAX),
 	NUMBER("rope.dimension_count_swa", n_rot_swa, COUNT_MAX),
 	NUMBER("rope.scaling.original_context_length", n_ctx_orig, ANY_MAX),
-	NUMBER("attention.q_lora_rank", n_lora_q, WIDTH_MAX),
 	NUMBER("attention.kv_lora_rank", n_lora_kv, WIDTH_MAX),
-	NUMBER("attention.temperature_length", attn_temp_length, ANY_MAX),
 	NUMBER("attention.indexer.head_count", indexer_heads, COUNT_MAX),
 	NUMBER("attention.indexer.key_length", indexer_head, COUNT_MAX),
 	NUMBER("attention.indexer.top_k", indexer_top_k, ANY_MAX),
@@ -52,8 +49,6 @@ static const struct {
 	NUMBER("expert_group_count", n_groups, COUNT_MAX),
 	NUMBER("expert_group_used_count", n_groups_used, COUNT_MAX),
 	NUMBER("leading_dense_block_count", n_dense_lead, ANY_MAX),
-	NUMBER("interleave_moe_layer_step", moe_step, COUNT_MAX),
-	NUMBER("moe_latent_size", moe_latent, WIDTH_MAX),
 	NUMBER("ssm.conv_kernel", ssm_conv, COUNT_MAX),
 	NUMBER("ssm.inner_size", ssm_inner, WIDTH_MAX),
 	NUMBER("ssm.state_size", ssm_state, COUNT_MAX),
@@ -63,13 +58,7 @@ static const struct {
 	NUMBER("shortconv.l_cache", shortconv_cache, COUNT_MAX),
 	NUMBER("wkv.head_size", wkv_head, COUNT_MAX),
 	NUMBER("token_shift_count", token_shift, COUNT_MAX),
-	NUMBER("attention.decay_lora_rank", lora_decay, WIDTH_MAX),
-	NUMBER("attention.iclr_lora_rank", lora_iclr, WIDTH_MAX),
-	NUMBER("attention.value_residual_mix_lora_rank", lora_value, WIDTH_MAX),
-	NUMBER("attention.gate_lora_rank", lora_gate, WIDTH_MAX),
 	NUMBER("embedding_length_per_layer_input", n_embd_per_layer, WIDTH_MAX),
-	NUMBER("dense_2_feat_out", dense_2_out, WIDTH_MAX),
-	NUMBER("dense_3_feat_in", dense_3_in, WIDTH_MAX),
 };
 #undef NUMBER
 
@@ -83,11 +72,9 @@ static const struct {
 } scales[] = {
 	SCALE("attn_logit_softcapping", attn_softcap),
 	SCALE("final_logit_softcapping", final_softcap),
-	SCALE("router_logit_softcapping", router_softcap),
 	SCALE("logit_scale", logit_scale),
 	SCALE("residual_scale", residual_scale),
 	SCALE("embedding_scale", embedding_scale),
-	SCALE("attention.scale", attention_scale),
 	SCALE("attention.temperature_scale", attn_temp_scale),
 	SCALE("expert_weights_scale", expert_scale),
 };
@@ -111,14 +98,9 @@ static const struct {
 	uint32_t v;
 	bool forced;
 } constants[] = {
-	GIVEN("rwkv7", token_shift, 2),
-	FORCED("gemma3n", n_kv_from_start, 20),
-	FORCED("gemma3n", n_altup, 4),
-	FORCED("gemma3n", laurel_rank, 64),
-	FORCED("gemma3n", n_embd_per_layer, 256),
-	FORCED("smollm3", n_no_rope_step, 4),
-	FORCED("llama4", n_no_rope_step, 4),
-	FORCED("llama4", attn_temp_length, 8192),
+	GIVEN("rwkv7", token_shift, 2),       FORCED("gemma3n", n_kv_from_start, 20),
+	FORCED("gemma3n", n_altup, 4),        FORCED("gemma3n", n_embd_per_layer, 256),
+	FORCED("smollm3", n_no_rope_step, 4), FORCED("llama4", n_no_rope_step, 4),
 };
 #undef GIVEN
 #undef FORCED
@@ -133,11 +115,10 @@ static const struct {
 	size_t at;
 	float v;
 } given_scales[] = {
-	GIVEN("gemma2", attn_softcap, 50.0f),      GIVEN("gemma2", final_softcap, 30.0f),
-	GIVEN("gemma3n", final_softcap, 30.0f),    GIVEN("gemma4", final_softcap, 30.0f),
-	GIVEN("grok", attn_softcap, 30.0f),        GIVEN("grok", router_softcap, 30.0f),
-	GIVEN("grok", logit_scale, 0.5773502692f), GIVEN("grok", embedding_scale, 78.38367177f),
-	GIVEN("llama4", attn_temp_scale, 0.1f),
+	GIVEN("gemma2", attn_softcap, 50.0f),         GIVEN("gemma2", final_softcap, 30.0f),
+	GIVEN("gemma3n", final_softcap, 30.0f),       GIVEN("gemma4", final_softcap, 30.0f),
+	GIVEN("grok", attn_softcap, 30.0f),           GIVEN("grok", logit_scale, 0.5773502692f),
+	GIVEN("grok", embedding_scale, 78.38367177f), GIVEN("llama4", attn_temp_scale, 0.1f),
 };
 #undef GIVEN
 
@@ -269,15 +250,12 @@ static enum gating read_gating(const struct shape *s)
 static int read_vocabulary(struct shape *s, struct err *e)
 {
 	const struct tensor *t = model_find_tensor(s->model, "token_embd.weight");
-	uint64_t labels = 0;
 
 	if (!t || t->ne[0] != s->n_embd || t->ne[1] == 0 || t->ne[1] > INT32_MAX)
 		return err_set(e, -EBADMSG,
 			       "token_embd.weight is missing or does not have rows of %" PRIu32,
 			       s->n_embd);
 	s->n_vocab = (uint32_t)t->ne[1];
-	model_has_array(s->model, "classifier.output_labels", &labels);
-	s->n_class = labels && labels <= COUNT_MAX ? (uint32_t)labels : 1;
 	s->tied = !(s->family->quirks & QUIRK_NO_LOGITS) &&
 		  !model_find_tensor(s->model, "output.weight");
 	return 0;
@@ -315,8 +293,6 @@ static void derive(struct shape *s)
 	}
 	if (!(quirks & QUIRK_SHARED_CACHE))
 		s->n_kv_from_start = s->n_layer;
-	if (s->attn_temp_scale != 0 && !s->attn_temp_length)
-		s->attn_temp_length = s->n_ctx_orig;
 }
 
 int shape_keys(struct shape *s, struct err *e)

@@ -304,7 +304,6 @@ static void read_inner(struct shape *s, const struct arrays *a, uint32_t i)
 	l->n_used = a->n_used[i];
 	l->clamp = clamp_of(s, "swiglu_clamp_exp", i, 0);
 	l->clamp_shared = clamp_of(s, "swiglu_clamp_shexp", i, l->clamp);
-	s->n_ff_max = l->n_ff > s->n_ff_max ? l->n_ff : s->n_ff_max;
 	s->n_ff_exp = l->n_ff_exp > s->n_ff_exp ? l->n_ff_exp : s->n_ff_exp;
 	s->n_used_max = l->n_used > s->n_used_max ? l->n_used : s->n_used_max;
 }

@@ -188,6 +188,15 @@ enum probe {
 	PROBE_SSM_SCAN,
 };
 
+/* Where a tensor goes. */
+enum tensor_class {
+	TENSOR_INPUT,  /* always host: token_embd and its like */
+	TENSOR_LAYER,  /* with its layer */
+	TENSOR_OUTPUT, /* with the output unit */
+	TENSOR_FIRST,  /* with layer 0, though it has no block number */
+	TENSOR_EVERY,  /* a copy on every device that holds a layer: rope_freqs */
+};
+
 /* The place that a tensor's name says. false: none that any verified architecture has. */
 bool slot_find(const struct tensor *t, enum slot *slot, enum part *part);
 bool global_find(const struct tensor *t, enum global *global, enum part *part);
