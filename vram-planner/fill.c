@@ -320,6 +320,16 @@ static bool with_host_experts(struct fill *f, struct placing *p)
 	return true;
 }
 
+bool fill_with_host_experts(struct search *s, const struct ask *a, const struct pinned *pin,
+			    struct placing *p)
+{
+	struct fill f;
+
+	if (start(&f, s, a, pin, NULL) || (pin->gpu_layers && a->n_gpu_layers < s->n_units))
+		return false;
+	return with_experts(&f, pin->experts ? a->n_cpu_moe : s->n_units - 1, p) && placing_runs(p);
+}
+
 /* The fewest layers on the host that the devices allow; false: none on devices at all. */
 static bool with_host_layers(struct fill *f, struct placing *p)
 {

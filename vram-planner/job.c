@@ -235,6 +235,7 @@ static int read_gpu(struct job_gpu *g, const json_t *o, uint32_t i, struct err *
 			       i);
 	int rc = read_bytes(o, "memory_bytes", &g->target.memory_bytes, e);
 
+	g->memory_known = json_object_get(o, "memory_bytes") != NULL;
 	if (!rc)
 		rc = read_bytes(o, "max_buffer_bytes", &g->target.max_buffer_bytes, e);
 	return rc ? err_at(e, rc, "gpus[%" PRIu32 "]", i) : 0;

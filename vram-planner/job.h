@@ -15,6 +15,7 @@
 struct job_gpu {
 	char name[64];
 	struct target target;
+	bool memory_known; /* else it is not judged, and the verdict is unknown */
 };
 
 struct job {

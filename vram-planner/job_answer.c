@@ -61,7 +61,12 @@ static void judge_gpu(struct judged *v, const struct job *j, const struct bill *
 		 rest = margin_bytes(&j->margin_bytes, memory) + bill_doubt_bytes(b, i);
 	char a[TEXT_SIZE_MAX], c[TEXT_SIZE_MAX], d[TEXT_SIZE_MAX];
 
-	if (needs == 0 || (rest <= memory && needs <= memory - rest))
+	if (needs && !g->memory_known && v->verdict != VERDICT_NO) {
+		v->verdict = VERDICT_UNKNOWN;
+		snprintf(v->why, sizeof(v->why), "needs %s on %s, whose memory_bytes is not given",
+			 text_size(a, needs), g->name);
+	}
+	if (!g->memory_known || needs == 0 || (rest <= memory && needs <= memory - rest))
 		return;
 	v->verdict = VERDICT_NO;
 	snprintf(v->why, sizeof(v->why), "needs %s and a margin of %s on %s, which has %s",

@@ -30,10 +30,11 @@ static bool flash_attention(struct task *q, struct wish *w)
 static bool all_layers(struct task *q, struct wish *w)
 {
 	(void)q;
-	if (!w->has_gpu_layers && !w->n_shares)
+	if (!w->has_gpu_layers && !w->n_shares && !w->n_cpu_moe)
 		return false;
 	w->has_gpu_layers = false;
 	w->n_shares = 0;
+	w->n_cpu_moe = 0;
 	return true;
 }
 
@@ -197,10 +198,14 @@ static void differences(struct text *t, const struct wish *from, const struct wi
 		text_add(t, " --flash-attn on");
 	if (to->swa_full != from->swa_full)
 		text_add(t, " without --swa-full");
-	if (to->has_gpu_layers != from->has_gpu_layers || to->n_shares != from->n_shares)
-		text_add(t, " without --gpu-layers and --tensor-split");
-	if (to->n_cpu_moe != from->n_cpu_moe)
+	if (to->has_gpu_layers != from->has_gpu_layers)
+		text_add(t, " without --gpu-layers");
+	if (to->n_shares != from->n_shares)
+		text_add(t, " without --tensor-split");
+	if (to->n_cpu_moe && to->n_cpu_moe != from->n_cpu_moe)
 		text_add(t, " --n-cpu-moe %" PRIu32, to->n_cpu_moe);
+	else if (from->n_cpu_moe && !to->n_cpu_moe)
+		text_add(t, " without --n-cpu-moe");
 	if (to->accept != from->accept)
 		text_add(t, " --accept %s", accept_name(to->accept));
 }

@@ -226,6 +226,11 @@ static void say_why(struct plan *p, const struct task *q)
 		snprintf(p->decided_by, sizeof(p->decided_by), "needs %s on the host, free %s",
 			 text_size(need, plan_buffers_sum(&p->host.buffers)),
 			 text_size(has, (uint64_t)p->host.free_bytes.v));
+	} else if (q->placing.n && !p->host.layers && (q->pinned.experts || q->wish->n_tensors)) {
+		snprintf(p->decided_by, sizeof(p->decided_by),
+			 "%s are kept on the host by hand, %s",
+			 q->pinned.experts ? "experts" : "tensors",
+			 text_size(need, p->host.buffers.weights_bytes));
 	} else if (q->pinned.gpu_layers && q->ask.n_gpu_layers < q->search.n_units) {
 		snprintf(p->decided_by, sizeof(p->decided_by),
 			 "--gpu-layers %" PRIu32 " leaves %" PRIu32 " on the host",
@@ -326,7 +331,8 @@ static void note_assumptions(struct plan *p, const struct task *q)
 		title(d->pci, d->name, name, sizeof(name));
 		if (d->free_bytes.src == SRC_CACHE || d->free_bytes.src == SRC_GUESS)
 			plan_assume(p, "%s sleeps: all its memory is counted as free", name);
-		if (strcmp(d->backend, "cuda") == 0 &&
+		if (strcmp(d->backend, "cuda") == 0 && q->shape->memory != MEMORY_RECURRENT &&
+		    q->shape->memory != MEMORY_NONE &&
 		    strcmp(p->flags.type_k, p->flags.type_v) != 0)
 			plan_assume(p, "%s computes attention on the host for caches of two types",
 				    name);
@@ -348,6 +354,11 @@ static void note_overrides(struct plan *p, const struct wish *w)
 	if (w->has_gpu_layers) {
 		text_init(&t, line, sizeof(line));
 		text_add(&t, "--gpu-layers %" PRId32, (int32_t)w->n_gpu_layers);
+		plan_override(p, line);
+	}
+	if (w->n_cpu_moe) {
+		text_init(&t, line, sizeof(line));
+		text_add(&t, "--n-cpu-moe %" PRIu32, p->flags.n_cpu_moe);
 		plan_override(p, line);
 	}
 	for (uint32_t i = 0; i < w->n_tensors; i++) {
@@ -419,40 +430,55 @@ static void say_unreached(struct plan *p, const struct task *q)
 	text_add(&t, "; the plan below has %" PRIu32 " tokens of context", p->flags.n_ctx);
 }
 
+/* The engine would abort: there is no placement to show. */
+static void refuse(struct plan *p, struct task *q)
+{
+	fill_flags(p, &q->placing.ask);
+	note_overrides(p, q->wish);
+	p->flags.n_gpu_layers = 0;
+	p->n_tensors = 0;
+	text_copy(p->decided_by, sizeof(p->decided_by), q->placing.bill.refused);
+	nearest_find(p, q);
+}
+
+/* Why nobody can tell. */
+static void say_unknown(struct plan *p, const struct task *q)
+{
+	if (!q->placing.bill.unverified) {
+		snprintf(p->decided_by, sizeof(p->decided_by),
+			 "the host's free memory is unknown (%s)",
+			 why_name(p->host.free_bytes.why));
+		return;
+	}
+	snprintf(p->decided_by, sizeof(p->decided_by),
+		 "berth has no verified rules for the architecture '%s'; an upper bound %s",
+		 p->arch,
+		 !placing_runs(&q->placing)  ? "does not fit"
+		 : placing_fits(&q->placing) ? "fits"
+					     : "spills");
+}
+
 static int answer(struct plan *p, struct task *q, struct err *e)
 {
 	int rc = decide(q, e);
 
 	if (rc)
 		return rc;
-	note_overrides(p, q->wish);
 	p->unverified = q->placing.bill.unverified;
 	p->verdict = verdict_of(q);
 	if (p->verdict == VERDICT_REFUSED) {
-		fill_flags(p, &q->placing.ask);
-		p->flags.n_gpu_layers = 0;
-		p->n_tensors = 0;
-		text_copy(p->decided_by, sizeof(p->decided_by), q->placing.bill.refused);
-		nearest_find(p, q);
+		refuse(p, q);
 		return 0;
 	}
 	fill_placement(p, q);
-	if (p->verdict != VERDICT_UNKNOWN)
-		say_why(p, q);
-	else if (q->placing.bill.unverified)
-		snprintf(p->decided_by, sizeof(p->decided_by),
-			 "berth has no verified rules for the architecture '%s'; an upper bound %s",
-			 p->arch,
-			 !placing_runs(&q->placing)  ? "does not fit"
-			 : placing_fits(&q->placing) ? "fits"
-						     : "spills");
-	else
-		snprintf(p->decided_by, sizeof(p->decided_by),
-			 "the host's free memory is unknown (%s)",
-			 why_name(p->host.free_bytes.why));
-	if (q->unreached && p->verdict != VERDICT_UNKNOWN) {
+	note_overrides(p, q->wish);
+	if (p->verdict == VERDICT_UNKNOWN) {
+		say_unknown(p, q);
+	} else if (q->unreached) {
 		p->verdict = VERDICT_NO;
 		say_unreached(p, q);
+	} else {
+		say_why(p, q);
 	}
 	note_assumptions(p, q);
 	if (q->unjudged < q->n_places)

@@ -56,45 +56,73 @@ static struct ask with(const struct ask *a, const struct setting *s, uint32_t n_
 	return b;
 }
 
+/*
+ * How far a search goes for its goal. Spilling is accepted to reach what is asked for, not to grow
+ * without end in host memory: beyond the devices it stops at the floor.
+ */
+enum level {
+	LEVEL_DEVICES, /* all on devices */
+	LEVEL_EXPERTS, /* every layer on devices, experts on the host */
+	LEVEL_ANY,     /* whatever is accepted */
+	LEVELS
+};
+
+/* One search: what is asked, and how far it goes at the moment. */
+struct hunt {
+	struct search *search;
+	const struct wish *wish;
+	const struct pinned *pin;
+	const struct ask *ask; /* what is pinned, and defaults */
+	enum level level;
+};
+
 static bool fast_enough(const struct search *s, const struct placing *p)
 {
 	return !s->fast_enough || s->fast_enough(s->arg, p);
 }
 
-/* Whether this is within what the wish accepts. */
-static bool reaches(struct search *s, const struct wish *w, const struct pinned *pin,
-		    const struct ask *a)
+/* Whether this is within what the wish accepts and the level goes to. */
+static bool reaches(const struct hunt *h, const struct ask *a)
 {
+	struct search *s = h->search;
 	struct placing p;
 
-	if (s->n_seats && fill_devices(s, a, pin, &p))
-		return fast_enough(s, &p);
-	if (w->accept == ACCEPT_GPU)
-		return false;
-	return fill_best(s, a, pin, &p, NULL) == 0 && placing_runs(&p) &&
-	       (w->accept == ACCEPT_CPU || (p.n && p.ask.n_gpu_layers)) && fast_enough(s, &p);
+	switch (h->level) {
+	case LEVEL_DEVICES:
+		return fill_devices(s, a, h->pin, &p) && fast_enough(s, &p);
+	case LEVEL_EXPERTS:
+		if (!fill_with_host_experts(s, a, h->pin, &p))
+			return false;
+		/* With fewer of them there it is faster. */
+		return fast_enough(s, &p) ||
+		       (!fill_best(s, a, h->pin, &p, NULL) && !p.bill.n_host && placing_runs(&p) &&
+			fast_enough(s, &p));
+	default:
+		return !fill_best(s, a, h->pin, &p, NULL) && placing_runs(&p) &&
+		       (h->wish->accept == ACCEPT_CPU || (p.n && p.ask.n_gpu_layers)) &&
+		       fast_enough(s, &p);
+	}
 }
 
 /* The longest context within [least, most] that is reached, or 0. */
-static uint32_t longest(struct search *s, const struct wish *w, const struct pinned *pin,
-			const struct ask *a, const struct setting *set, uint32_t least,
+static uint32_t longest(const struct hunt *h, const struct setting *set, uint32_t least,
 			uint32_t most)
 {
-	struct ask try = with(a, set, most);
+	struct ask try = with(h->ask, set, most);
 	uint32_t low = (least + STEP - 1) / STEP, high = most / STEP;
 
-	if (reaches(s, w, pin, &try))
+	if (reaches(h, &try))
 		return most;
 	if (least >= most || high <= low)
 		return 0;
-	try = with(a, set, low * STEP);
-	if (!reaches(s, w, pin, &try))
+	try = with(h->ask, set, low * STEP);
+	if (!reaches(h, &try))
 		return 0;
 	while (low + 1 < high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		try = with(a, set, mid * STEP);
-		if (reaches(s, w, pin, &try))
+		try = with(h->ask, set, mid * STEP);
+		if (reaches(h, &try))
 			low = mid;
 		else
 			high = mid;
@@ -102,40 +130,68 @@ static uint32_t longest(struct search *s, const struct wish *w, const struct pin
 	return low * STEP;
 }
 
-bool search_settings(struct search *s, const struct wish *w, const struct pinned *pin,
-		     uint32_t n_ctx_train, struct ask *a)
+/* The contexts to look among. */
+struct bounds {
+	uint32_t least, most;
+};
+
+static struct bounds bounds_of(const struct hunt *h, uint32_t n_ctx_train)
 {
-	struct setting settings[SETTINGS_MAX];
-	uint32_t n = list_settings(w, a, settings), pinned = a->n_ctx,
-		 most = w->n_ctx ? pinned : n_ctx_train;
-	uint32_t least = w->n_ctx ? pinned : w->min_ctx ? w->min_ctx : STEP, best = 0;
-	struct setting chosen = { 0 };
+	const struct wish *w = h->wish;
+	uint32_t usual = n_ctx_train < WISH_CTX_DEFAULT ? n_ctx_train : WISH_CTX_DEFAULT;
+	struct bounds b = { w->min_ctx ? w->min_ctx : usual, n_ctx_train };
 
-	/* A tiny context without loss is no answer to those who want quality. */
-	if (w->want == WANT_QUALITY && !w->n_ctx && !w->min_ctx)
-		least = most < WISH_CTX_DEFAULT ? most : WISH_CTX_DEFAULT;
-	if (most < least)
-		most = least;
-	/* For speed a context that suffices will do: what it takes is read for every token. */
-	if (w->want == WANT_SPEED && !w->n_ctx)
-		most = least = w->min_ctx                ? w->min_ctx
-			       : most < WISH_CTX_DEFAULT ? most
-							 : WISH_CTX_DEFAULT;
-	for (uint32_t i = 0; i < n; i++) {
-		/* Only a longer context is worth a further loss; for the other goals the first will do. */
-		uint32_t floor = best + STEP > least ? best + STEP : least;
-		uint32_t n_ctx = floor > most ? 0
-					      : longest(s, w, pin, a, &settings[i], floor, most);
+	if (w->n_ctx)
+		return (struct bounds) { h->ask->n_ctx, h->ask->n_ctx };
+	/* A longer context is what is wanted; a shorter one than usual is better than none. */
+	if (w->want == WANT_CONTEXT && !w->min_ctx && h->level < LEVEL_ANY)
+		b.least = STEP;
+	/* For speed what suffices will do: what a context takes is read for every token. */
+	if (w->want == WANT_SPEED || h->level == LEVEL_ANY || b.most < b.least)
+		b.most = b.least;
+	return b;
+}
 
+/* Only a longer context is worth a further loss; for the other goals the first setting will do. */
+static bool hunt_at(struct hunt *h, uint32_t n_ctx_train, struct ask *found)
+{
+	struct setting settings[SETTINGS_MAX], chosen = { 0 };
+	uint32_t n = list_settings(h->wish, h->ask, settings), best = 0;
+	struct bounds b = bounds_of(h, n_ctx_train);
+
+	for (uint32_t i = 0; i < n && best < b.most; i++) {
+		uint32_t floor = best + STEP > b.least ? best + STEP : b.least, n_ctx = 0;
+
+		if (floor <= b.most)
+			n_ctx = longest(h, &settings[i], floor, b.most);
 		if (n_ctx <= best)
 			continue;
 		best = n_ctx;
 		chosen = settings[i];
-		if (best >= most || w->want != WANT_CONTEXT)
+		if (h->wish->want != WANT_CONTEXT)
 			break;
 	}
 	if (!best)
 		return false;
-	*a = with(a, &chosen, best);
+	*found = with(h->ask, &chosen, best);
 	return true;
+}
+
+bool search_settings(struct search *s, const struct wish *w, const struct pinned *pin,
+		     uint32_t n_ctx_train, struct ask *a)
+{
+	const struct ask asked = *a;
+	struct hunt h = { s, w, pin, &asked, LEVEL_DEVICES };
+
+	for (; h.level < LEVELS; h.level++) {
+		if (h.level < LEVEL_ANY && !s->n_seats)
+			continue;
+		if (h.level > LEVEL_DEVICES && w->accept == ACCEPT_GPU)
+			break;
+		if (h.level == LEVEL_EXPERTS && !biller_shape(s->biller)->n_expert)
+			continue;
+		if (hunt_at(&h, n_ctx_train, a))
+			return true;
+	}
+	return false;
 }

@@ -66,6 +66,10 @@ bool placing_runs(const struct placing *p);
 bool fill_devices(struct search *s, const struct ask *a, const struct pinned *pin,
 		  struct placing *p);
 
+/* Every layer on devices, with all experts on the host, or as many as are pinned. */
+bool fill_with_host_experts(struct search *s, const struct ask *a, const struct pinned *pin,
+			    struct placing *p);
+
 /*
  * The best placement: all on devices if they can, the fewest of them; else with as few experts on the
  * host as they allow, or as few layers; else all on the host. Whether even that holds is in *p. 0, or

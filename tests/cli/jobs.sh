@@ -35,6 +35,8 @@ answer "buffers of a no" 0 '"device":"SIM0","host":false,"weights_bytes":4617396
 answer "no gpu" 0 '"verdict":"spills"' "{\"model\":\"$models/headers/llama-3.2-1b.gguf\"}"
 answer "numbers as numbers" 0 '"n_ctx":4096' "$(line 8000000000 '"c":4096,"kvu":true')"
 answer "refused" 0 '"verdict":"refused","why":"' "$(line 8000000000 '"c":4096,"fa":"off","ctv":"q8_0"')"
+answer "memory not given" 0 '"verdict":"unknown","why":".*not given".*"buffers"' \
+	"$(line 1 '"c":4096' | sed 's/,"memory_bytes":1//')"
 answer "not JSON" 4 '"error":"line 1: ' 'nonsense'
 answer "no object" 4 '"error":"line 1: ' '[1]'
 answer "no model" 4 'model is missing' '{}'

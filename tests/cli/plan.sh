@@ -94,6 +94,9 @@ grep -q '"n_ctx": 131072' "$T/out" && ok "it is all of it" || fail "it is all of
 text want-too-much 1 three --want context --min-context 400000 exaone-4-32b.gguf
 text want-too-fast 1 nvidia2 --want context --min-speed 90 exaone-4-32b.gguf
 text want-fast 0 nvidia2 --want context --min-speed 20 exaone-4-32b.gguf
+text want-experts 0 nvidia2 --want context --accept spill glm-4.5-air.gguf
+text want-floor 0 three --want context --accept spill --min-context 131072 -ctk f16 -ctv f16 exaone-4-32b.gguf
+text by-name 1 nvidia2 -ncmoe 20 -c 4096 jamba-mini-52b.gguf
 text want-context 0 three --want context exaone-4-32b.gguf
 text want-quality 0 three --want quality --min-context 65536 exaone-4-32b.gguf
 text want-speed 0 nvidia2 --want speed llama-3.1-8b.gguf
