@@ -49,6 +49,8 @@ static int rotation(struct build *b, bool sliding, bool values)
 
 	if (!quant_is_blocked(values ? b->a->type_v : b->a->type_k) || head == 0 || of % ROT_LEAST)
 		return G_NONE;
+	if (b->s->memory == MEMORY_HYBRID && b->s->window) /* the engine leaves it out there */
+		return G_NONE;
 	/* For values the smallest is as good, and cheaper. */
 	while (!values && head % (2 * side) == 0)
 		side *= 2;

@@ -55,6 +55,7 @@ enum quirk {
 	QUIRK_NEXTN_BY_TENSOR = 1 << 11, /* the key of prediction layers counts when they are there */
 	QUIRK_PROBS_STAY = 1 << 12,      /* exp_probs_b of skipped prediction layers is loaded */
 	QUIRK_LONG_GRAPH = 1 << 13,      /* the engine's budget of nodes grows with the batch */
+	QUIRK_INNER_TWICE = 1 << 14,     /* the engine wants states twice as wide as the model */
 };
 
 struct family {

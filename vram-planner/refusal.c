@@ -119,7 +119,16 @@ static bool few_outputs(const struct shape *s, const struct ask *a, const struct
 	return a->n_outputs < a->n_seq;
 }
 
+static bool odd_inner(const struct shape *s, const struct ask *a, const struct placement *p)
+{
+	(void)a;
+	(void)p;
+	return s->family->quirks & QUIRK_INNER_TWICE && s->ssm_inner != 2 * (uint64_t)s->n_embd;
+}
+
 static const struct refusal refusals[] = {
+	{ odd_inner,
+	  "the engine loads this architecture only with states twice as wide as the model" },
 	{ few_outputs, "every sequence needs an output; the engine aborts on fewer" },
 	{ grok_quantized_v,
 	  "a quantized V cache needs flash attention, which the engine does not use with grok" },

@@ -605,6 +605,9 @@ def models():
                       **moe(256, 8, 1024), **common(1048576, 2304, 9216, 32, at(27, (3, 7, 11, 15, 19, 23, 26), 1)))
     yield lfm2('lfm2-8b-a1b', 'lfm2moe', 65536, 24, 2, 1792, shortconv__l_cache=3, leading_dense_block_count=2, expert_gating_func=2,
                **moe(32, 4, 1792), **common(128000, 2048, 7168, 32, at(24, (2, 6, 10, 14, 18, 21), 8), rope=1000000.0, head=64))
+    # No published file has the window yet; the engine reads it for this family.
+    yield lfm2('lfm2-1.2b-sliding', 'lfm2', 65536, 16, 99, shortconv__l_cache=3, attention__sliding_window=1024,
+               **common(128000, 2048, 8192, 32, at(16, (2, 5, 8, 10, 12, 14), 8), rope=1000000.0, head=64))
     yield mamba2('mamba2-2.7b', 50288, 64, **ssm(4, 5120, 128, 80, 1), **common(1048576, 2560, 0, 0, 0))
     yield mamba2('mamba-codestral-7b', 32768, 64, tied=False, mix='Q8_0', **ssm(4, 8192, 128, 128, 8), **common(256000, 4096, 0, 0, 0))
     yarn = dict(attention__temperature_scale=0.1, rope__scaling__type='yarn', rope__scaling__factor=16.0,
@@ -615,6 +618,11 @@ def models():
                      kv=2, ff=1856, attention__head_count=32, expert_shared_feed_forward_length=3712, expert_shared_count=1,
                      expert_weights_norm=True, expert_weights_scale=2.5, attention__layer_norm_epsilon=1e-5, **moe(128, 6, 1856),
                      **ssm(4, 4096, 128, 64, 8), context_length=1048576, embedding_length=2688, attention__key_length=128,
+                     attention__value_length=128, attention__layer_norm_rms_epsilon=1e-5, rope__freq_base=10000.0)
+    yield nemotron_h('nemotron-3-super-120b-a12b', 'nemotron_h_moe', 131072, ('MEMEMEM*E' * 10)[:88], 2688, 5376, latent=1024, kv=2, ff=2688,
+                     attention__head_count=32, expert_shared_feed_forward_length=5376, expert_shared_count=1, moe_latent_size=1024,
+                     expert_weights_norm=True, expert_weights_scale=5.0, attention__layer_norm_epsilon=1e-5, **moe(512, 22, 2688),
+                     **ssm(4, 8192, 128, 128, 8), context_length=262144, embedding_length=4096, attention__key_length=128,
                      attention__value_length=128, attention__layer_norm_rms_epsilon=1e-5, rope__freq_base=10000.0)
     yield nemotron_h('nemotron-h-47b', 'nemotron_h', 131072, 'M-M-M-M-M-M-M-M-M*-M-M-M-M-M-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M*-M-M-M-M-M-M-M---MM---M-M*-M-M-M-M-M-',
                      kv=8, ff=30720, attention__head_count=64, attention__layer_norm_epsilon=1e-5, **ssm(4, 16384, 256, 256, 8), context_length=8192,

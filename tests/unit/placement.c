@@ -321,6 +321,22 @@ static void test_flash(void **state)
 	close_trial(t);
 }
 
+static void test_inner(void **state)
+{
+	struct trial *t = open_trial("-own", "granite-4.0-h-1b");
+
+	(void)state;
+	assert_null(refused(t));
+	t->s.ssm_inner += 64;
+	says(refused(t), "twice as wide");
+	close_trial(t);
+
+	t = open_trial("", "falcon-h1-7b"); /* as wide as it likes */
+	t->s.ssm_inner += 64;
+	assert_null(refused(t));
+	close_trial(t);
+}
+
 static void test_types(void **state)
 {
 	const char *const compressed[] = { "deepseek-r1", "deepseek-v3.2", "deepseek-v4-flash" };
@@ -425,7 +441,7 @@ int main(void)
 		cmocka_unit_test(test_nextn),       cmocka_unit_test(test_range),
 		cmocka_unit_test(test_flash),       cmocka_unit_test(test_types),
 		cmocka_unit_test(test_large_cache), cmocka_unit_test(test_aborts),
-		cmocka_unit_test(test_tables),
+		cmocka_unit_test(test_tables),      cmocka_unit_test(test_inner),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
