@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 #include "vram-planner/build_priv.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 
 struct dense_layer {
 	int in;   /* what the layer got */

@@ -5,7 +5,7 @@
  * small models feed every layer its own embedding of the token.
  */
 #include "vram-planner/build_priv.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 #include "vram-planner/per_layer.h"
 
 /* Only full layers stretch their rotation. */

@@ -5,8 +5,8 @@
  */
 #include "vram-planner/build_priv.h"
 #include "vram-planner/delta.h"
-#include "vram-planner/g_mla.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/mla.h"
+#include "vram-planner/moe.h"
 
 /* The three convolutions of a layer keep their last inputs side by side in one cache. */
 struct convs {
@@ -134,7 +134,7 @@ static int mla(struct build *b, int il, int x)
 {
 	int q = g_mul_mat(b->g, b_weight(b, il, SLOT_ATTN_Q), x);
 
-	return b_attn_mla(b, il, q, b_low_rank(b, il, x), G_NONE);
+	return b_attn_mla(b, il, q, b_low_rank(b, il, x), G_NONE, G_NONE);
 }
 
 static int layer(struct build *b, const struct states *st, int il, int x)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* LFM2: short convolutions with a few layers of attention among them (lfm2.cpp). */
 #include "vram-planner/build_priv.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 #include "vram-planner/mamba.h"
 
 /* A third of the input projection, [n_embd, tokens, sequences]. */

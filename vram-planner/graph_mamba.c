@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Models of mamba layers, alone or among attention (mamba.cpp, jamba.cpp, granite-hybrid.cpp, ...). */
 #include "vram-planner/build_priv.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 #include "vram-planner/mamba.h"
 
 /* The layer's mixer, attention or state. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Nemotron-H: each layer is one of mamba2, attention or feed-forward (nemotron-h.cpp). */
 #include "vram-planner/build_priv.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 #include "vram-planner/mamba.h"
 
 static const struct ffn plain = {

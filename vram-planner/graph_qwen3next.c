@@ -7,7 +7,7 @@
 
 #include "vram-planner/build_priv.h"
 #include "vram-planner/delta.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 #include "vram-planner/graph_priv.h"
 
 struct net {

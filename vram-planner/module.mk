@@ -25,17 +25,15 @@ vram-planner.lib := \
 	families.c \
 	ffn.c \
 	fill.c \
-	g_dsv4.c \
-	g_dsv4_attn.c \
-	g_mla.c \
-	g_moe.c \
-	g_routed.c \
 	galloc.c \
 	gguf.c \
 	gguf_write.c \
 	gpus.c \
 	graph.c \
 	graph_bert.c \
+	graph_deepseek2.c \
+	graph_deepseek4.c \
+	graph_deepseek4_attn.c \
 	graph_gemma3n.c \
 	graph_gemma4.c \
 	graph_kimi.c \
@@ -44,6 +42,7 @@ vram-planner.lib := \
 	graph_nemotron_h.c \
 	graph_ops.c \
 	graph_qwen3next.c \
+	graph_routed.c \
 	graph_rwkv7.c \
 	gsched.c \
 	header_cache.c \
@@ -61,7 +60,9 @@ vram-planner.lib := \
 	manifest.c \
 	margin.c \
 	mix.c \
+	mla.c \
 	model.c \
+	moe.c \
 	nearest.c \
 	options.c \
 	override.c \

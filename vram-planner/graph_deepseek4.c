@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * DeepSeek V4: several residual streams that each layer mixes down to one input and spreads its output
- * over again (hyper-connections), MLA-like attention with compressed keys (g_dsv4_attn.c), and experts
+ * over again (hyper-connections), MLA-like attention with compressed keys (graph_deepseek4_attn.c), and experts
  * that the first layers choose by token id (llama.cpp v0.5.0, models/deepseek4.cpp).
  */
 #include "vram-planner/build_priv.h"
-#include "vram-planner/g_dsv4_priv.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/graph_deepseek4.h"
+#include "vram-planner/moe.h"
 
 /* What a hyper-connection's head makes of the streams besides the mixed input. */
 struct spread {

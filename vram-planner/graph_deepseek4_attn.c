@@ -4,8 +4,8 @@
  * tokens, chosen by an indexer, or of 128, all seen (llama.cpp v0.5.0, models/deepseek4.cpp and
  * llama-kv-cache-dsv4.cpp; every node count agrees with 0.7.0).
  */
-#include "vram-planner/g_dsv4_priv.h"
-#include "vram-planner/g_mla.h"
+#include "vram-planner/graph_deepseek4.h"
+#include "vram-planner/mla.h"
 #include "vram-planner/model_priv.h"
 
 #define RATIO_CSA 4

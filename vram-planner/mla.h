@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Attention over compressed keys (MLA), and the choice of keys by an indexer (DSA, DeepSeek V4). */
-#ifndef BERTH_G_MLA_H
-#define BERTH_G_MLA_H
+#ifndef BERTH_MLA_H
+#define BERTH_MLA_H
 
 #include "vram-planner/build.h"
 
@@ -14,9 +14,10 @@ struct low_rank b_low_rank(struct build *b, int layer, int x);
 
 /*
  * MLA in its absorbed form, stored and projected. q: [head_k_mla, heads, tokens], or the same as rows.
- * `scale` multiplies the queries by their positions; G_NONE: nothing does.
+ * `scale` multiplies the queries by their positions; `chosen` are the keys that an indexer chose. Both are
+ * G_NONE where there is none.
  */
-int b_attn_mla(struct build *b, int layer, int q, struct low_rank k, int scale);
+int b_attn_mla(struct build *b, int layer, int q, struct low_rank k, int scale, int chosen);
 
 /*
  * The indices of the keys that an indexer scores best, for each token: [top_k, tokens of a stream, 1,

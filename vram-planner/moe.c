@@ -2,7 +2,7 @@
 /* Routed experts, as llama.cpp's graphs run them (v0.5.0, build_moe_ffn in llama-graph.cpp). */
 #include <string.h>
 
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 
 #define CLAMP_EPSILON 1e-6f       /* the engine takes a smaller limit for none */
 #define BY_KEY        GATING_NONE /* expert_gating_func says */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Families with experts whose layers are not the common decoder's (llama.cpp v0.5.0, models/). */
 #include "vram-planner/build_priv.h"
-#include "vram-planner/g_moe.h"
+#include "vram-planner/moe.h"
 
 /* Most layers rotate, and norm Q and K without weights; the others scale Q by position. */
 static int llama4_attention(struct build *b, int layer, int x, int scale)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the two halves of DeepSeek V4's graph share: its inputs, and attention by compressed keys. */
-#ifndef BERTH_G_DSV4_PRIV_H
-#define BERTH_G_DSV4_PRIV_H
+#ifndef BERTH_GRAPH_DEEPSEEK4_H
+#define BERTH_GRAPH_DEEPSEEK4_H
 
 #include "vram-planner/build.h"
 #include "vram-planner/cache.h"

@@ -3,8 +3,8 @@
  * Routed experts as a block of the graph. What the tensors show (biases, fused gate and up, a selection
  * bias, shared experts) is found in the shape; what they do not show is a row for each architecture.
  */
-#ifndef BERTH_G_MOE_H
-#define BERTH_G_MOE_H
+#ifndef BERTH_MOE_H
+#define BERTH_MOE_H
 
 #include "vram-planner/build.h"
 
