@@ -348,38 +348,68 @@ static int several(const struct card *const *found, uint32_t n, const char *name
 	return err_set(e, -EINVAL, "'%.80s' may be %s; say which", name, list);
 }
 
-int card_find(const struct card **out, const char *name, uint64_t memory_bytes, struct err *e)
-{
-	const struct card *found[8];
-	uint32_t n = 0, least = UINT32_MAX;
-	struct words want, has;
+struct found_cards {
+	const struct card *all[8];
+	uint32_t n;
+};
 
-	*out = NULL;
-	split_words(&want, name);
-	if (!memory_bytes)
-		memory_bytes = (uint64_t)want.gib << 30;
+/* The rows that a name fits best: those with the fewest words more than it has. */
+static void look_up(struct found_cards *f, const struct words *want, uint64_t memory_bytes)
+{
+	uint32_t least = UINT32_MAX;
+	struct words has;
+
+	f->n = 0;
 	for (size_t i = 0; i < N_CARDS; i++) {
 		split_words(&has, cards[i].name);
-		if (!contains(&has, &want) || !memory_fits(&cards[i], memory_bytes))
+		if (!contains(&has, want) || !memory_fits(&cards[i], memory_bytes))
 			continue;
-		uint32_t extra = has.n - want.n;
+		uint32_t extra = has.n - want->n;
 
 		if (extra < least)
-			n = 0;
+			f->n = 0;
 		least = extra < least ? extra : least;
-		if (extra == least && n < sizeof(found) / sizeof(found[0]))
-			found[n++] = &cards[i];
+		if (extra == least && f->n < sizeof(f->all) / sizeof(f->all[0]))
+			f->all[f->n++] = &cards[i];
 	}
-	if (n == 0)
+}
+
+static const struct card *slowest(const struct found_cards *f)
+{
+	const struct card *c = f->n ? f->all[0] : NULL;
+
+	for (uint32_t i = 1; i < f->n; i++) {
+		if (f->all[i]->bandwidth_gb_s < c->bandwidth_gb_s)
+			c = f->all[i];
+	}
+	return c;
+}
+
+int card_find(const struct card **out, const char *name, uint64_t memory_bytes, struct err *e)
+{
+	struct found_cards f;
+	struct words want;
+
+	split_words(&want, name);
+	look_up(&f, &want, memory_bytes ? memory_bytes : (uint64_t)want.gib << 30);
+	*out = slowest(&f);
+	if (f.n == 0)
 		return err_set(e, -ENOENT, "no card is known as '%.80s'", name);
-	*out = found[0];
-	for (uint32_t i = 1; i < n; i++) {
-		if (found[i]->memory_gib != found[0]->memory_gib)
-			return several(found, n, name, e);
-		if (found[i]->bandwidth_gb_s < (*out)->bandwidth_gb_s)
-			*out = found[i];
+	for (uint32_t i = 1; i < f.n; i++) {
+		if (f.all[i]->memory_gib != f.all[0]->memory_gib)
+			return several(f.all, f.n, name, e);
 	}
 	return 0;
+}
+
+const struct card *card_like(const char *name)
+{
+	struct found_cards f;
+	struct words want;
+
+	split_words(&want, name);
+	look_up(&f, &want, 0);
+	return slowest(&f);
 }
 
 /* Whether the words of `part` stand in `all` one after the other. */

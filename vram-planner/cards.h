@@ -32,6 +32,9 @@ uint64_t card_link_bytes_s(const struct card *c);
  */
 int card_find(const struct card **c, const char *name, uint64_t memory_bytes, struct err *e);
 
+/* The same whatever its memory, for a card that was changed: the slowest that the name fits. NULL: none. */
+const struct card *card_like(const char *name);
+
 /*
  * The card of a device by the name that drivers and pci.ids give it ("GA102 [GeForce RTX 3090]",
  * which may list several). NULL: none fits, or those that do differ in what matters.

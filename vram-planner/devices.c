@@ -170,6 +170,8 @@ static int settle_host(struct devices *d, const struct devices_opts *o, struct e
 	if (o->ram != UINT64_MAX)
 		d->host.free_bytes = fact_of((int64_t)o->ram, SRC_USER);
 	d->host.bandwidth_bytes_s = fact_unknown(WHY_NOT_EXPORTED);
+	if (o->gpus.n && o->ram == UINT64_MAX && fact_known(&d->host.free_bytes))
+		note(d, "the host's free memory is this machine's; --ram says another");
 	if (!o->ram_bandwidth)
 		return 0;
 	if (gpus_read_rate(o->ram_bandwidth, &rate))

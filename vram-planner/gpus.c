@@ -145,7 +145,7 @@ static struct fact given_or(uint64_t given, uint64_t table, enum why why)
 static void fill(struct place *p, const struct wanted *w, const struct card *c)
 {
 	*p = (struct place) { .hypothetical = true };
-	text_copy(p->name, sizeof(p->name), c ? c->name : w->name);
+	text_copy(p->name, sizeof(p->name), c && !w->memory ? c->name : w->name);
 	text_copy(p->backend, sizeof(p->backend),
 		  w->backend[0] ? w->backend
 		  : c           ? c->backend
@@ -171,8 +171,10 @@ int gpus_add(struct place *places, uint32_t n, uint32_t max, const char *spec, s
 	if (rc)
 		return rc;
 	rc = card_find(&c, w.name, w.memory, e);
-	if (rc == -ENOENT && w.memory && card_find(&c, w.name, 0, NULL) == 0)
-		rc = 0; /* a card with another memory than its maker gives it */
+	if (rc == -ENOENT && w.memory) { /* a card with another memory than its maker gives it */
+		c = card_like(w.name);
+		rc = c ? 0 : rc;
+	}
 	if (rc == -EINVAL)
 		return rc;
 	if (rc && !w.memory)
@@ -203,13 +205,13 @@ static void add_rate(struct text *t, const char *what, const struct fact *f)
 
 void gpus_explain(struct text *t, const struct place *p)
 {
-	const struct card *c;
+	const struct card *c = card_like(p->name);
 	char size[TEXT_SIZE_MAX];
 
 	text_add(t, "%s is hypothetical: %s by %s, all free", p->name,
 		 text_size(size, (uint64_t)p->total_bytes.v), p->backend);
 	add_rate(t, "", &p->bandwidth_bytes_s);
 	add_rate(t, "link ", &p->link_bytes_s);
-	if (p->bandwidth_bytes_s.src == SRC_TABLE && card_find(&c, p->name, 0, NULL) == 0)
+	if (p->bandwidth_bytes_s.src == SRC_TABLE && c)
 		text_add(t, " (%s)", c->source);
 }

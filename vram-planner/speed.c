@@ -6,6 +6,7 @@
 #include "vram-planner/speed.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -281,15 +282,23 @@ static bool traffic_of_plan(struct traffic *t, const struct plan *p, const struc
 	struct target targets[PLAN_DEVICES_MAX] = { 0 };
 	struct placement where = { 0 };
 	struct ask a;
+	int8_t *forced = NULL;
+	int rc = 0;
 
 	ask_of_plan(&a, p);
 	for (uint32_t i = 0; i < p->n_devices; i++)
 		targets[i].backend = backend_find(p->devices[i].backend);
-	if (a.n_overrides || placement_make(&where, s, &a, targets, p->n_devices, NULL, NULL))
-		return false;
-	traffic_of(t, s, &where, &a, depth);
+	if (a.n_overrides) {
+		forced = calloc(model_n_tensors(s->model) + 1, sizeof(*forced));
+		rc = forced ? overrides_resolve(forced, s, &a, NULL) : -ENOMEM;
+	}
+	if (!rc)
+		rc = placement_make(&where, s, &a, targets, p->n_devices, forced, NULL);
+	if (!rc)
+		traffic_of(t, s, &where, &a, depth);
 	placement_fini(&where);
-	return true;
+	free(forced);
+	return rc == 0;
 }
 
 bool speed_of_plan(struct speed *s, const struct plan *p, const struct model *m,

@@ -55,9 +55,11 @@ void speed_explain(struct text *t, const struct speed *s)
 		 text_size(size, (uint64_t)s->token_bytes));
 	add_line(t, "speed", &s->generation, " tokens/s", more);
 	add_line(t, "prompt", &s->prompt, " tokens/s", "");
-	if (s->load_s.known)
-		text_add(t, "%-13sat least %.1f s by the link; the disk may be slower\n", "load",
-			 s->load_s.low);
+	if (s->load_s.known) {
+		text_add(t, "%-13sat least ", "load");
+		add_number(t, s->load_s.low);
+		text_add(t, " s by the link; the disk may be slower\n");
+	}
 	if (s->wh_1000.known)
 		add_line(t, "energy", &s->wh_1000, " Wh for 1,000 tokens, GPUs alone", "");
 	if (s->kwh > 0) {

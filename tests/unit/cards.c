@@ -56,6 +56,14 @@ static void people_find_cards(void **state)
 	}
 }
 
+static void a_changed_card_is_still_one(void **state)
+{
+	(void)state;
+	assert_string_equal(card_like("RTX 3060")->name, "RTX 3060 8GB");
+	assert_string_equal(card_like("2080 ti")->name, "RTX 2080 Ti");
+	assert_null(card_like("Voodoo 2"));
+}
+
 static void drivers_names_are_known(void **state)
 {
 	static const struct {
@@ -119,6 +127,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(people_find_cards),
+		cmocka_unit_test(a_changed_card_is_still_one),
 		cmocka_unit_test(drivers_names_are_known),
 		cmocka_unit_test(rows_are_sound),
 	};
