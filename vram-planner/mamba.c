@@ -77,12 +77,7 @@ static int outputs(struct graph *g, int y, int x)
 			 token, token * (uint64_t)g_ne(g, x, 2));
 }
 
-/* dt, B or C of mamba: some models norm them. */
-static int normed(struct build *b, int il, enum slot slot, int x)
-{
-	return b_norm(b, il, slot, x, NORM_RMS);
-}
-
+/* Some models norm dt, B and C. */
 static bool norms_bcdt(struct build *b, int il)
 {
 	return b->s->ssm_norm_bcdt || (b_weight(b, il, SLOT_SSM_DT_NORM) != G_NONE &&
@@ -108,9 +103,9 @@ int b_mamba(struct build *b, int il, const struct states *st, int x)
 	in.b = heads_of(g, proj, s->ssm_state, 1);
 	in.c = heads_of(g, proj, s->ssm_state, 1);
 	if (norms_bcdt(b, il)) {
-		in.dt = normed(b, il, SLOT_SSM_DT_NORM, in.dt);
-		in.b = normed(b, il, SLOT_SSM_B_NORM, in.b);
-		in.c = normed(b, il, SLOT_SSM_C_NORM, in.c);
+		in.dt = b_norm(b, il, SLOT_SSM_DT_NORM, in.dt, NORM_RMS);
+		in.b = b_norm(b, il, SLOT_SSM_B_NORM, in.b, NORM_RMS);
+		in.c = b_norm(b, il, SLOT_SSM_C_NORM, in.c, NORM_RMS);
 	} else {
 		in.dt = g_cont(g, in.dt);
 	}
