@@ -93,7 +93,8 @@ void lens_close(struct lens *l)
 
 static uint64_t mix(uint64_t h, uint64_t v)
 {
-	return (h ^ v) * UINT64_C(0x9e3779b97f4a7c15) + (h >> 29);
+	h = (h ^ v) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 29;
 }
 
 /*
@@ -107,7 +108,7 @@ static void layer_kinds(const struct lens *l, const struct placement *p, bool of
 	bool fetched[LAYERS_MAX] = { 0 };
 
 	for (uint32_t i = 0; i < n_layer; i++)
-		kinds[i] = mix(l->form[i], (uint64_t)(p->unit[i] + 8));
+		kinds[i] = mix(mix(1, l->form[i]), (uint64_t)(p->unit[i] + 8));
 	for (uint32_t i = 0; i < n; i++) {
 		int layer = l->layer_of[i];
 
