@@ -100,6 +100,19 @@ static int check_experts(const struct shape *s, uint32_t i, struct err *e)
 	return check_size(s, i, SLOT_FFN_GATE_INP, s->n_embd, s->n_expert, e);
 }
 
+/* A layer that reads another's cache finds its own kind there: as wide, and as long. */
+static int check_owner(const struct shape *s, uint32_t i, struct err *e)
+{
+	const struct layer *l = &s->layers[i], *owner = l->cache < 0 ? l : &s->layers[l->cache];
+
+	if (owner->slides == l->slides && owner->n_head_kv == l->n_head_kv)
+		return 0;
+	return err_set(e, -EBADMSG,
+		       "layer %" PRIu32 " would share the cache of layer %" PRId32
+		       ", which is of another kind",
+		       i, l->cache);
+}
+
 static bool has_tensors(const struct shape *s, uint32_t i)
 {
 	for (int slot = 0; slot < SLOTS; slot++) {
@@ -120,6 +133,8 @@ static int check_layer(const struct shape *s, uint32_t i, struct err *e)
 	rc = check_states(s, l->mixer, e);
 	if (!rc)
 		rc = check_size(s, i, SLOT_ATTN_NORM, s->n_embd, 0, e);
+	if (!rc)
+		rc = check_owner(s, i, e);
 	if (!rc && layer_attends(l))
 		rc = check_attention(s, i, e);
 	if (!rc && l->n_ff)

@@ -102,6 +102,8 @@ static void test_contradictions(void **state)
 	contradicts("deepseek-r1", "deepseek2.attention.key_length_mla", 0, "only one of");
 	contradicts("deepseek-v3.2", "deepseek32.attention.indexer.key_length", 0, "indexer");
 	contradicts("deepseek-v4-flash", "deepseek4.hyper_connection.count", 0, "hyper_connection");
+	contradicts("gemma-4-31b", "gemma4.attention.shared_kv_layers", 10,
+		    "layer 53 would share the cache of layer 49");
 	contradicts("command-r7b", "cohere2.attention.sliding_window", 0,
 		    "sliding_window is absurd");
 	contradicts("qwen3-next-80b", "qwen3next.full_attention_interval", 0,
