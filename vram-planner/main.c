@@ -171,6 +171,11 @@ int main(int argc, char **argv)
 				       "--jobs names its models by itself; '%s' is too "
 				       "much",
 				       argv[first]);
+	if (o.jobs && options_ask(&o))
+		return cmd_usage_error(
+			&plan_command,
+			"each line of --jobs has its own flags and devices; leave the "
+			"options out");
 	if (o.jobs)
 		return answer_jobs(&o);
 	if (o.calibrate && argc > first)

@@ -350,3 +350,18 @@ int options_wish(struct wish *w, const struct options *o)
 	note_devices(w, o);
 	return read_lists(w, o);
 }
+
+bool options_ask(const struct options *o)
+{
+	struct options without_margin = *o;
+	struct wish w = { 0 };
+	char buf[512];
+	struct text t;
+
+	without_margin.margin = UINT64_MAX;
+	text_init(&t, buf, sizeof(buf));
+	if (options_wish(&w, &without_margin))
+		return true;
+	wish_options(&t, &w);
+	return t.len > 0 || w.want != WANT_NONE || o->json || o->output || o->explain || o->bar;
+}

@@ -36,6 +36,9 @@ extern const struct cmd plan_command;
 
 struct options options_none(void);
 
+/* Whether any option is given that asks for a configuration or names devices, beside --margin. */
+bool options_ask(const struct options *o);
+
 /* Fill *w. 0, or EXIT_USAGE after one sentence: an option without sense, or two that contradict. */
 int options_wish(struct wish *w, const struct options *o);
 

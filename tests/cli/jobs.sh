@@ -52,6 +52,9 @@ answer "the good after the bad" 4 'error' 'nonsense' "$(line 8000000000 '"c":819
 tail -n 1 "$T/out" | grep -q '"verdict":"fits"' && ok "the good one is answered" || fail "the good one is answered" "not"
 exits "an absent list" 1 "$BERTH" plan --jobs "$T/none.jsonl"
 one_sentence "an absent list: one sentence"
+exits "a list and a flag" 2 "$BERTH" plan --jobs "$T/none.jsonl" -c 4096
+one_sentence "a list and a flag: one sentence"
+exits "a list and a device" 2 "$BERTH" plan --jobs "$T/none.jsonl" --gpu X,memory=8GiB
 exits "a list and a model" 2 "$BERTH" plan --jobs "$T/none.jsonl" model.gguf
 
 jobs "$(line 8000000000 '')" >"$T/one"

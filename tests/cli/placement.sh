@@ -51,6 +51,21 @@ launch --device Vulkan2,Vulkan0 --split 1,5 --accept spill --prompt Hello -n 2 -
 is "two of three, and the host" "0 Vulkan2 1,Vulkan0 5,CPU 3" \
 	"$rc $(json '",".join("%s %d" % (r["name"], r["layers_found"]) for r in o["proof"])')"
 
+# what a plan says of tensors by name and of the cache reaches the engine
+run timeout $limit "$BERTH" launch "$T/m.gguf" -c 512 --margin 1M --device Vulkan0 --dry-run --json
+python3 - "$T/out" "$T/named.json" <<'END'
+import json
+import sys
+plan = json.load(open(sys.argv[1]))["plan"]
+plan["tensors"] = [{"pattern": "ffn_up", "device": None}]
+plan["flags"]["no_kv_offload"] = True
+json.dump(plan, open(sys.argv[2], "w"))
+END
+run taskset -c "$cpu" timeout $limit "$BERTH" launch --plan "$T/named.json" --prompt Hello -n 2 --json
+is "runs with tensors by name" 0 "$rc"
+is "they are on the host, and so is the cache" "True 0" \
+	"$(json '"%s %d" % (o["proof"][0]["measured"]["weights_bytes"] < o["proof"][0]["planned"]["weights_bytes"] - 2000000, o["proof"][0]["measured"]["kv_bytes"])')"
+
 # a core that reads another split than the plan's: everything else is the real thing
 tree=$T/tree
 mkdir -p "$tree/bin" "$tree/libexec/berth" "$tree/lib"
