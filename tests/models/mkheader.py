@@ -8,9 +8,10 @@ of quantized types is the usual one of a Q4_K_M file: the value projections and 
 feed-forward get more bits in the layers that matter, types fall back where a row is no multiple of 256.
 The vocabulary has its true size and no words.
 
-headers-own.tar.xz and strange-headers.tar.xz are what it writes. truth-own.tar.xz is what the engine 0.7.0 allocates for them, one
-configuration a line as in truth-dev.tar.xz: measured without allocating, on its CPU, on lavapipe and on a simulated
-device with CUDA's rules, by a harness that reproduces every sim and cpu row of truth-dev byte for byte.
+headers-own.tar.xz, headers-forms.tar.xz and strange-headers.tar.xz are what it writes. truth-own.tar.xz is what the
+engine 0.7.0 allocates for them, one configuration a line as in truth-dev.tar.xz: measured without allocating, on its CPU,
+on lavapipe and on a simulated device with CUDA's rules, by a harness that reproduces every sim and cpu row of truth-dev
+byte for byte. truth-forms.tar.xz is measured the same way, in configurations drawn by lot.
 """
 import os
 import struct
@@ -209,14 +210,18 @@ class Model:
             self.add(b + 'attn_qkv', 1, suffix='.scale')
             self.add(b + 'attn_qkv', 1, suffix='.input_scale')
 
-    def kda(self, il):
+    def kda(self, il, fused=False):
         """Kimi's delta attention."""
         b, h, d, conv = f'blk.{il}.', self.heads(il), self.k('kda.head_dim'), self.k('ssm.conv_kernel')
         self.add(b + 'attn_norm', self.n_embd)
         for c in 'qkv':
             self.add(b + f'ssm_conv1d_{c}', conv, 1, d * h, 1)
-        for c in 'qkv':
-            self.add(b + f'attn_{c}', self.n_embd, d * h)
+        if fused:
+            self.add(b + 'attn_qkv', self.n_embd, 3 * d * h)
+            self.add(b + 'attn_qkv', 1, suffix='.scale')
+        else:
+            for c in 'qkv':
+                self.add(b + f'attn_{c}', self.n_embd, d * h)
         self.add(b + 'ssm_f_a', self.n_embd, d)
         self.add(b + 'ssm_f_b', d, d * h)
         self.add(b + 'ssm_beta', self.n_embd, h)
@@ -408,14 +413,14 @@ def grok(name, vocab, n, width, dense_too, post, **keys):
     return m
 
 
-def kimi_linear(name, vocab, n, width, **keys):
+def kimi_linear(name, vocab, n, width, fused=False, **keys):
     m = Model(name, 'kimi-linear', vocab, n, **keys)
     m.ends()
     for il in range(n):
         if m.heads(il, True):
             m.mla(il, q_lora=False)
         else:
-            m.kda(il)
+            m.kda(il, fused)
         if il < m.k('leading_dense_block_count'):
             m.ffn(il)
         else:
@@ -599,10 +604,7 @@ def models():
     yield dense('hunyuan-7b', 'hunyuan-dense', 128167, 32, qk_norm='head', tied=True, **common(262144, 4096, 14336, 32, 8, rope=11158840.0, head=128))
     yield sparse('hunyuan-a13b', 'hunyuan-moe', 128167, 32, 3072, 3072, qk_norm='head', tied=True, expert_shared_feed_forward_length=3072,
                  **moe(64, 8, 3072), **common(262144, 4096, 3072, 32, 8, rope=11158840.0, head=128))
-    yield kimi_linear('kimi-linear-48b-a3b', 163840, 27, 1024, attention__kv_lora_rank=512, attention__key_length=576, attention__value_length=512,
-                      attention__key_length_mla=192, attention__value_length_mla=128, rope__dimension_count=64, ssm__conv_kernel=4,
-                      kda__head_dim=128, leading_dense_block_count=1, expert_shared_count=1, expert_weights_scale=2.446, expert_gating_func=2,
-                      **moe(256, 8, 1024), **common(1048576, 2304, 9216, 32, at(27, (3, 7, 11, 15, 19, 23, 26), 1)))
+    yield kimi_linear('kimi-linear-48b-a3b', 163840, 27, 1024, **KIMI_LINEAR)
     yield lfm2('lfm2-8b-a1b', 'lfm2moe', 65536, 24, 2, 1792, shortconv__l_cache=3, leading_dense_block_count=2, expert_gating_func=2,
                **moe(32, 4, 1792), **common(128000, 2048, 7168, 32, at(24, (2, 6, 10, 14, 18, 21), 8), rope=1000000.0, head=64))
     # No published file has the window yet; the engine reads it for this family.
@@ -672,6 +674,155 @@ def models():
     yield bert('all-minilm-l6-v2', 30522, 6, 2, 512, mix='Q8_0', pooling_type=1, attention__causal=False, tokenizer__ggml__token_type_count=2, **common(512, 384, 1536, 12, 12, 'ln'))
     yield lfm2('lfm2-2.6b', 'lfm2', 65536, 30, 99, shortconv__l_cache=3, **common(128000, 2048, 10752, 32, at(30, (2, 5, 9, 12, 15, 18, 21, 24, 27), 8), rope=1000000.0, head=64))
     yield falcon_h1('falcon-h1-34b', 261120, 72, **ssm(4, 4096, 256, 32, 2), **common(262144, 5120, 21504, 20, 4, rope=100000000000.0, head=128))
+
+
+# ---- known families in other forms: what the files of a family may have and the captured ones have not ----
+KIMI_LINEAR = dict(attention__kv_lora_rank=512, attention__key_length=576, attention__value_length=512, attention__key_length_mla=192,
+                   attention__value_length_mla=128, rope__dimension_count=64, ssm__conv_kernel=4, kda__head_dim=128,
+                   leading_dense_block_count=1, expert_shared_count=1, expert_weights_scale=2.446, expert_gating_func=2,
+                   **moe(256, 8, 1024), **common(1048576, 2304, 9216, 32, at(27, (3, 7, 11, 15, 19, 23, 26), 1)))
+
+
+def per_layer(m, il, width):
+    b = f'blk.{il}.'
+    m.add(b + 'inp_gate', m.n_embd, width)
+    m.add(b + 'proj', width, m.n_embd)
+    m.add(b + 'post_norm', m.n_embd)
+
+
+def per_layer_table(m, width):
+    m.add('per_layer_token_embd', width * m.n_layers, m.n_vocab)
+    m.add('per_layer_model_proj', m.n_embd, width * m.n_layers)
+    m.add('per_layer_proj_norm', width)
+
+
+def gemma4(name, n, every, kv, kv_full, own=0, width=0, fused=False, **keys):
+    """Heads of 256 in sliding layers, of 512 in each `every`th; `width`: experts beside the dense part, and values that are keys."""
+    slides = [(il + 1) % every != 0 for il in range(n)]
+    keys.update(attention__head_count_kv=[kv if s else kv_full for s in slides], attention__sliding_window_pattern=slides,
+                attention__key_length=512, attention__value_length=512, attention__key_length_swa=256, attention__value_length_swa=256,
+                rope__dimension_count=512, rope__dimension_count_swa=256, final_logit_softcapping=30.0, embedding_length_per_layer_input=own)
+    m = Model(name, 'gemma4', 262144, n, 'Q4_K_M', True, **keys)
+    m.ends()
+    m.add('rope_freqs', 256)
+    if own:
+        per_layer_table(m, own)
+    for il in range(n):
+        b, hk, ff = f'blk.{il}.', 256 if slides[il] else 512, m.k('feed_forward_length')
+        m.attention(il, qk_norm='head', head=hk, after=('post_attention_norm',))
+        split = [b + f'attn_{c}.weight' for c in ('qkv' if fused else 'v' if width and not slides[il] else '')]
+        m.tensors = [t for t in m.tensors if t[0] not in split]
+        if fused:
+            m.add(b + 'attn_qkv', m.n_embd, hk * (m.heads(il) + 2 * m.heads(il, True)))
+        m.add(b + 'layer_output_scale', 1)
+        m.ffn(il, ff[il] if isinstance(ff, list) else ff, after=('post_ffw_norm',))
+        if width:
+            experts = m.k('expert_count')
+            m.add(b + 'ffn_gate_inp', m.n_embd, experts)
+            m.add(b + 'ffn_gate_inp', m.n_embd, suffix='.scale')
+            for norm in ('pre_ffw_norm_2', 'post_ffw_norm_1', 'post_ffw_norm_2'):
+                m.add(b + norm, m.n_embd)
+            m.add(b + 'ffn_gate_up_exps', m.n_embd, 2 * width, experts)
+            m.add(b + 'ffn_down_exps', width, m.n_embd, experts)
+            m.add(b + 'ffn_down_exps', experts, suffix='.scale')
+        if own:
+            per_layer(m, il, own)
+    return m
+
+
+def gemma3n(name, n, ff, fused=False):
+    slides = [(il + 1) % 5 != 0 for il in range(n)]
+    m = Model(name, 'gemma3n', 262144, n, 'Q4_K_M', True, attention__sliding_window=512, attention__sliding_window_pattern=slides,
+              attention__shared_kv_layers=n - 20, embedding_length_per_layer_input=256, altup__active_idx=0, altup__num_inputs=4,
+              **common(32768, 2048, ff, 8, 2, rope=1000000.0, head=256))
+    m.ends()
+    m.add('altup_proj', m.n_embd, m.n_embd, 3)
+    m.add('altup_unembd_proj', m.n_embd, m.n_embd, 3)
+    per_layer_table(m, 256)
+    for il in range(n):
+        b = f'blk.{il}.'
+        m.attention(il, qk_norm='head', after=('post_attention_norm',))
+        if fused:
+            m.tensors = [t for t in m.tensors if t[0] not in [b + f'attn_{c}.weight' for c in 'qkv']]
+            m.add(b + 'attn_qkv', m.n_embd, 256 * (8 + 2 + 2))
+        m.ffn(il, after=('post_ffw_norm',))
+        per_layer(m, il, 256)
+        for t, *ne in (('correct_coef', 4, 4), ('correct_scale', 2048), ('predict_coef', 4, 16), ('router', 2048, 4), ('router_norm', 2048)):
+            m.add(b + 'altup_' + t, *ne)
+        for t, *ne in (('l', 2048, 64), ('r', 64, 2048), ('post_norm', 2048)):
+            m.add(b + 'laurel_' + t, *ne)
+    return m
+
+
+def qwen3next_early(name, vocab, n, width, shared, **keys):
+    """As it was first converted: all inputs of a net in one matrix."""
+    m = Model(name, 'qwen3next', vocab, n, **keys)
+    m.ends()
+    key, value = m.k('ssm.state_size') * m.k('ssm.group_count'), m.k('ssm.inner_size')
+    for il in range(n):
+        b = f'blk.{il}.'
+        if (il + 1) % 4 == 0:
+            m.attention(il, qk_norm='head', q_width=2, names=('attn_norm', 'post_attention_norm'))
+        else:
+            m.add(b + 'attn_norm', m.n_embd)
+            m.add(b + 'post_attention_norm', m.n_embd)
+            m.add(b + 'ssm_in', m.n_embd, 2 * key + 2 * value)
+            m.add(b + 'ssm_conv1d', m.k('ssm.conv_kernel'), 2 * key + value)
+            m.bias(b + 'ssm_dt', m.k('ssm.time_step_rank'))
+            m.add(b + 'ssm_a', m.k('ssm.time_step_rank'), suffix='')
+            m.add(b + 'ssm_ba', m.n_embd, 2 * m.k('ssm.time_step_rank'))
+            m.add(b + 'ssm_norm', m.k('ssm.state_size'))
+            m.add(b + 'ssm_out', value, m.n_embd)
+        m.experts(il, width, shared, norm=None)
+        m.add(b + 'ffn_gate_inp_shexp', m.n_embd)
+    return m
+
+
+def qwen35moe(name, vocab, n, width, shared, nextn=0, **keys):
+    m = Model(name, 'qwen35moe', vocab, n, **keys)
+    m.ends()
+    for il in range(n):
+        if il >= n - nextn or (il + 1) % 4 == 0:
+            m.attention(il, qk_norm='head', q_width=2, names=('attn_norm', 'post_attention_norm'))
+        else:
+            m.delta_net(il, False)
+        m.experts(il, width, shared, norm=None)
+        m.add(f'blk.{il}.ffn_gate_inp_shexp', m.n_embd)
+        if il >= n - nextn:
+            m.nextn(il)
+    return m
+
+
+def reranker(name, vocab, n, positions, **keys):
+    m = bert(name, vocab, n, 1, positions, **keys)
+    for t, width in (('cls', m.n_embd), ('cls.output', 1)):
+        m.add(t, m.n_embd, width)
+        m.bias(t, width)
+    return m
+
+
+def forms():
+    yield gemma4('gemma-4-e4b', 42, 6, 2, 2, own=256, attention__sliding_window=512, attention__shared_kv_layers=18,
+                 **common(131072, 2560, 10240, 8, 2, rope=1000000.0))
+    yield gemma4('gemma-4-e2b', 35, 5, 1, 1, own=256, attention__sliding_window=512, attention__shared_kv_layers=20,
+                 **common(131072, 1536, [6144] * 15 + [12288] * 20, 8, 1, rope=1000000.0))
+    yield gemma4('gemma-4-26b-a4b', 30, 6, 8, 2, width=704, attention__sliding_window=1024, attention__shared_kv_layers=0,
+                 **moe(128, 8, 704), **common(262144, 2816, 2112, 16, 2, rope=1000000.0))
+    yield gemma4('gemma-4-31b-fused', 60, 6, 16, 4, fused=True, attention__sliding_window=1024, attention__shared_kv_layers=0,
+                 **common(262144, 5376, 21504, 32, 4, rope=1000000.0))
+    yield gemma3n('gemma-3n-e2b', 30, 8192)
+    yield gemma3n('gemma-3n-e4b-fused', 35, 16384, True)
+    yield gemma('embeddinggemma-plain', 'gemma-embedding', 262144, 24, mix='Q8_0', attention__sliding_window=512, pooling_type=1,
+                **common(2048, 768, 1152, 3, 1, rope=1000000.0, head=256))
+    yield reranker('bge-reranker-large', 250002, 24, 512, pooling_type=4, attention__causal=False, tokenizer__ggml__token_type_count=1,
+                   **common(512, 1024, 4096, 16, 16, 'ln'))
+    yield kimi_linear('kimi-linear-fused', 163840, 27, 1024, True, **KIMI_LINEAR)
+    q35 = dict(rope__dimension_count=64, full_attention_interval=4)
+    yield qwen3next_early('qwen3-next-early', 151936, 48, 512, 512, **q35, **ssm(4, 4096, 128, 32, 16),
+                          expert_shared_feed_forward_length=512, **moe(512, 10, 512), **common(262144, 2048, 5120, 16, 2, rope=10000000.0, head=256))
+    yield qwen35moe('qwen3.5-122b-a10b', 248320, 49, 1024, 1024, nextn=1, nextn_predict_layers=1, rope__dimension_sections=[11, 11, 10, 0],
+                    expert_shared_feed_forward_length=1024, **q35, **ssm(4, 8192, 128, 64, 16), **moe(256, 8, 1024),
+                    **common(262144, 3072, 1024, 32, 2, rope=10000000.0, head=256))
 
 
 # ---- architectures that berth has no rules for, to hold the bound to ----
@@ -770,10 +921,12 @@ def strangers():
 
 def main(argv):
     if len(argv) < 2:
-        sys.exit('usage: mkheader.py DIR [NAME...]   (NAME "strangers": those without rules)')
+        sys.exit('usage: mkheader.py DIR [NAME...]   (NAME "strangers": those without rules; "forms": others of known families)')
     os.makedirs(argv[1], exist_ok=True)
-    for m in strangers() if argv[2:] == ['strangers'] else models():
-        if len(argv) == 2 or m.name in argv[2:] or argv[2] == 'strangers':
+    sets = {'strangers': strangers, 'forms': forms}
+    whole = ''.join(argv[2:]) in sets
+    for m in sets[argv[2]]() if whole else models():
+        if len(argv) == 2 or whole or m.name in argv[2:]:
             m.write(os.path.join(argv[1], m.name + '.gguf'))
 
 

@@ -2,9 +2,9 @@
 /*
  * Weights, caches, compute buffers and refusals against what the engine measured: tests/models/truth
  * holds, for each model and backend, one configuration a line with the bytes of each buffer, or that the
- * engine refused it; truth-own the same of headers of our own making. Every buffer must agree to the
- * byte, every graph must have as many nodes and splits as the engine's, and every refusal be foreseen,
- * without false ones.
+ * engine refused it; truth-own and truth-forms the same of headers of our own making. Every buffer must
+ * agree to the byte, every graph must have as many nodes and splits as the engine's, and every refusal
+ * be foreseen, without false ones.
  */
 #include <glob.h>
 #include <inttypes.h>
@@ -275,10 +275,17 @@ static void test_own(void **state)
 	test_set("-own", 49, 4400);
 }
 
+/* Other forms of known families, in configurations drawn by lot. */
+static void test_forms(void **state)
+{
+	(void)state;
+	test_set("-forms", 11, 543);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_dev),
-					    cmocka_unit_test(test_own) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_dev), cmocka_unit_test(test_own),
+					    cmocka_unit_test(test_forms) };
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
