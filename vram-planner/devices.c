@@ -124,7 +124,7 @@ static uint64_t held_by_runs(char *const *paths, const char *pci)
 	return held;
 }
 
-static void count_runs_as_free(struct devices *d)
+void devices_free_runs(struct devices *d)
 {
 	char **paths = NULL, text[160], size[TEXT_SIZE_MAX];
 	int n = telem_list(&paths);
@@ -186,7 +186,7 @@ static void settle_free(struct devices *d, const struct devices_opts *o, bool li
 	if (o->free == FREE_TOTAL)
 		count_all_as_free(d);
 	if (o->free == FREE_AFTER_UNLOAD && live)
-		count_runs_as_free(d);
+		devices_free_runs(d);
 }
 
 /* --- GPUs that are nowhere --- */

@@ -38,4 +38,7 @@ struct devices {
 int devices_find(struct devices *d, const struct devices_opts *o, const struct log *log,
 		 struct err *e);
 
+/* Count what berth's own living runs hold as free, by their telemetry pages, and note it. */
+void devices_free_runs(struct devices *d);
+
 #endif
