@@ -143,7 +143,7 @@ void devices_free_runs(struct devices *d)
 			 text_size(size, held), p->pci);
 		note(d, text);
 	}
-	if (n > 0)
+	if (n >= 0)
 		telem_list_free(paths);
 }
 
