@@ -97,8 +97,8 @@ static int add_repository(struct comparison *c, const char *name, const struct s
 		rc = add(c, files[i], what, "", e);
 	}
 	free(files);
-	if (n == 0)
-		rc = err_set(e, -ENOENT, "%s: the repository has no GGUF file", name);
+	if (n == 0) /* a checkpoint, perhaps */
+		rc = add(c, name, name, "", e);
 	return rc;
 }
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "vram-planner/load.h"
 #include "vram-planner/mix.h"
 #include "vram-planner/safetensors.h"
 
@@ -91,10 +92,12 @@ enum hf_mapped { HF_PLACED, HF_IGNORED, HF_UNKNOWN };
 enum hf_mapped hf_map(struct hf_place *p, const struct hf_config *c, const char *name);
 
 /*
- * Build the header from a folder with config.json and safetensors, or their index. *bytes is the
- * caller's; *total is what the file would have. `how` is filled with what was taken for granted.
+ * Build the header from config.json and safetensors, or their index, that the opener finds below `base` (a
+ * folder, or a URL). With `headers` the shards' own headers tell shapes; without only the index and the
+ * config do. *bytes is the caller's; *total is what the file would have. `how` is filled with what was
+ * taken for granted.
  */
-int hf_build(uint8_t **bytes, uint64_t *n, uint64_t *total, char how[160], const char *folder,
-	     const struct mix *mix, struct err *e);
+int hf_build(uint8_t **bytes, uint64_t *n, uint64_t *total, char how[160], const char *base,
+	     const struct opener *o, bool headers, const struct mix *mix, struct err *e);
 
 #endif

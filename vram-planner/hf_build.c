@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* From a folder of a checkpoint to a GGUF header. */
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "vram-planner/gguf_write.h"
@@ -27,9 +24,10 @@ struct build {
 	struct hf_config c;
 	const struct mix *mix;
 	struct met *met; /* owned; [layer + 1][row] */
-	const char *folder;
+	const char *base;
+	const struct opener *opener;
+	bool headers;     /* of shards may be read */
 	uint32_t n_files; /* whose headers gave shapes */
-	char unknown[80]; /* a name without a place */
 };
 
 static struct met *met_at(struct build *b, int32_t layer, uint32_t row)
@@ -65,44 +63,64 @@ static int take_tensor(void *arg, const struct st_tensor *t, struct err *e)
 	return 0;
 }
 
+/* A file below the base. Nothing but the absence of it is -ENOENT. */
+static int open_file(struct build *b, struct reader **r, const char *name, struct err *e)
+{
+	char where[2048];
+
+	if (snprintf(where, sizeof(where), "%s/%s", b->base, name) >= (int)sizeof(where))
+		return err_set(e, -ENAMETOOLONG, "the name of %.80s is too long", name);
+	int rc = b->opener->open(b->opener, r, where, e);
+
+	return rc ? err_at(e, rc, "%s", name) : 0;
+}
+
+/* Small files come in one piece; a server tells only then that there is none. */
+static int read_whole(struct build *b, char **bytes, uint64_t *n, const char *name, uint64_t max,
+		      struct err *e)
+{
+	own_reader struct reader *r = NULL;
+	uint64_t got = 1;
+	int rc = open_file(b, &r, name, e);
+
+	*bytes = rc ? NULL : malloc(max);
+	if (rc)
+		return rc;
+	if (!*bytes)
+		return err_set(e, -ENOMEM, "no memory");
+	for (*n = 0; *n < max && got && !rc; *n += got)
+		rc = r->read(r, *n, *bytes + *n, max - *n, &got, e);
+	if (rc)
+		return err_at(e, rc, "%s", name);
+	return *n == max ? err_set(e, -EFBIG, "%s is larger than %" PRIu64 " bytes", name, max) : 0;
+}
+
+static int read_shard(struct build *b, const char *name, struct err *e)
+{
+	const struct st_reader sink = { .tensor = take_tensor, .arg = b };
+	own_reader struct reader *r = NULL;
+	int rc = open_file(b, &r, name, e);
+
+	if (rc)
+		return rc;
+	b->n_files++;
+	rc = safetensors_file(r, &sink, e);
+	return rc ? err_at(e, rc, "%s", name) : 0;
+}
+
 static int take_file(void *arg, const char *name, struct err *e)
 {
 	struct build *b = arg;
-	const struct st_reader r = { .tensor = take_tensor, .arg = b };
-	char path[1200];
+	int rc = b->headers ? read_shard(b, name, e) : 0;
 
-	snprintf(path, sizeof(path), "%s/%.150s", b->folder, name);
-	if (access(path, F_OK) != 0)
-		return 0; /* only the index is here: shapes come from the config */
-	b->n_files++;
-	return safetensors_file(path, &r, e);
-}
-
-static int read_whole(char **bytes, uint64_t *n, const char *path, size_t max, struct err *e)
-{
-	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	char *buf = malloc(max);
-
-	*bytes = buf;
-	if (!buf)
-		return err_set(e, -ENOMEM, "no memory");
-	long got = fd < 0 ? -errno : io_read(fd, buf, max);
-
-	*n = got > 0 ? (uint64_t)got : 0;
-	if (got < 0)
-		return err_set(e, (int)got, "%s: %s", path, strerror((int)-got));
-	return (size_t)got == max ? err_set(e, -EFBIG, "%s is larger than %zu bytes", path, max)
-				  : 0;
+	return rc == -ENOENT ? 0 : rc; /* only the index is here: shapes come from the config */
 }
 
 static int read_config(struct build *b, struct err *e)
 {
 	own_free char *json = NULL;
-	char path[1100];
 	uint64_t n;
-
-	snprintf(path, sizeof(path), "%s/config.json", b->folder);
-	int rc = read_whole(&json, &n, path, CONFIG_MAX, e);
+	int rc = read_whole(b, &json, &n, "config.json", CONFIG_MAX, e);
 
 	if (!rc)
 		rc = hf_config_parse(&b->c, json, n, e);
@@ -116,22 +134,21 @@ static int read_tensors(struct build *b, struct err *e)
 {
 	const struct st_reader r = { .tensor = take_tensor, .file = take_file, .arg = b };
 	own_free char *json = NULL;
-	char path[1100];
+	struct err absent = { 0 };
 	uint64_t n;
+	int rc = read_whole(b, &json, &n, "model.safetensors.index.json", SAFETENSORS_INDEX_MAX,
+			    &absent);
 
-	snprintf(path, sizeof(path), "%s/model.safetensors.index.json", b->folder);
-	if (access(path, F_OK) == 0) {
-		int rc = read_whole(&json, &n, path, SAFETENSORS_INDEX_MAX, e);
-
-		return rc ? rc : safetensors_index(json, n, &r, e);
-	}
-	snprintf(path, sizeof(path), "%s/model.safetensors", b->folder);
-	if (access(path, F_OK) != 0)
-		return err_set(
-			e, -EBADMSG,
-			"config.json alone does not tell the tensors; "
-			"model.safetensors.index.json (or model.safetensors) must be beside it");
-	return take_file(b, "model.safetensors", e);
+	if (rc == 0)
+		return safetensors_index(json, n, &r, e);
+	if (rc != -ENOENT)
+		return err_set(e, rc, "%s", absent.text);
+	rc = read_shard(b, "model.safetensors", e);
+	if (rc != -ENOENT)
+		return rc;
+	return err_set(e, -EBADMSG,
+		       "config.json alone does not tell the tensors; "
+		       "model.safetensors.index.json (or model.safetensors) must be beside it");
 }
 
 /* --- writing --- */
@@ -177,13 +194,25 @@ static void write_attention(struct gguf_writer *w, const struct build *b)
 	key_u32(w, b, "attention.value_length_mla", c->head_v);
 }
 
+/* The last part of a path; of a repository's URL the part in front of "/resolve/REV". */
+static const char *name_of(const char *base)
+{
+	const char *resolve = strstr(base, "/resolve/"), *slash;
+
+	for (slash = base; (slash = strchr(slash, '/')) && (!resolve || slash < resolve); slash++) {
+		if (slash[1])
+			base = slash + 1;
+	}
+	return base;
+}
+
 static void write_keys(struct gguf_writer *w, const struct build *b)
 {
 	const struct hf_config *c = &b->c;
-	const char *slash = strrchr(b->folder, '/');
+	const char *name = name_of(b->base);
 
 	gguf_write_text(w, "general.architecture", c->family->arch);
-	gguf_write_text(w, "general.name", slash && slash[1] ? slash + 1 : b->folder);
+	gguf_write_text(w, "general.name", name);
 	key_u32(w, b, "block_count", c->n_layer);
 	key_u32(w, b, "context_length", c->n_ctx);
 	key_u32(w, b, "embedding_length", c->n_embd);
@@ -303,10 +332,10 @@ static int write_model(uint8_t **bytes, uint64_t *n, uint64_t *total, struct bui
 	return *bytes ? 0 : err_set(e, -EBADMSG, "the tensors of the checkpoint have absurd sizes");
 }
 
-int hf_build(uint8_t **bytes, uint64_t *n, uint64_t *total, char how[160], const char *folder,
-	     const struct mix *mix, struct err *e)
+int hf_build(uint8_t **bytes, uint64_t *n, uint64_t *total, char how[160], const char *base,
+	     const struct opener *o, bool headers, const struct mix *mix, struct err *e)
 {
-	struct build b = { .mix = mix, .folder = folder };
+	struct build b = { .mix = mix, .base = base, .opener = o, .headers = headers };
 	int rc = read_config(&b, e);
 
 	*bytes = NULL;
@@ -316,6 +345,6 @@ int hf_build(uint8_t **bytes, uint64_t *n, uint64_t *total, char how[160], const
 		rc = write_model(bytes, n, total, &b, e);
 	free(b.met);
 	snprintf(how, 160, "converted to GGUF as %s: shapes from %s; not launchable as it is",
-		 mix_name(mix), b.n_files ? "the safetensors files" : "config.json");
+		 mix_name(mix), b.n_files ? "the safetensors" : "config.json");
 	return rc;
 }

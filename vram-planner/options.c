@@ -206,8 +206,8 @@ const struct cmd plan_command = {
 		"environment). HF_TOKEN goes to Hugging Face alone, or to HF_ENDPOINT where that is set. A name that "
 		"no file has is looked for in the stores of Ollama, LM Studio, llama.cpp and Hugging Face "
 		"(ollama:llama3.2).\n\n"
-		"A folder with config.json and safetensors, or their index, is planned as the GGUF that llama.cpp's "
-		"converter and quantizer would make of it.\n\n"
+		"A folder with config.json and safetensors, or their index, and a repository without GGUF files are "
+		"planned as the GGUF that llama.cpp's converter and quantizer would make of them.\n\n"
 		"Several models, a folder or a repository (hf:ORG/REPO) are ranked in a table: yes before no, fits "
 		"before spills, and then the larger, which lost less. One yes makes the exit status 0; else it is 4, "
 		"5, 3 or 1, the first of them that a model has.",

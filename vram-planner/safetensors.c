@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "vram-planner/safetensors.h"
 
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
-#include "base/io.h"
 #include "base/json.h"
 #include "base/own.h"
 
@@ -110,30 +107,38 @@ int safetensors_index(const char *json, uint64_t n, const struct st_reader *r, s
 	return rc;
 }
 
-int safetensors_file(const char *path, const struct st_reader *r, struct err *e)
+/* All n bytes from `at`. */
+static int read_all(struct reader *file, uint64_t at, void *buf, uint64_t n, struct err *e)
 {
-	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	uint64_t n = 0;
-	struct stat st;
+	uint64_t got = 0, k;
+	int rc = 0;
 
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_set(e, -errno, "%s: %s", path, strerror(errno));
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, -EBADMSG, "%s is not a regular file", path);
-	if (io_read(fd, &n, sizeof(n)) != (long)sizeof(n))
-		return err_set(e, -EBADMSG, "%s is cut short: no safetensors header", path);
-	if (n < 2 || n > SAFETENSORS_HEADER_MAX || n > (uint64_t)st.st_size - sizeof(n))
+	for (; got < n && !rc; got += k) {
+		rc = file->read(file, at + got, (char *)buf + got, n - got, &k, e);
+		if (!rc && k == 0)
+			rc = err_set(e, -EBADMSG,
+				     "the file is cut short: %" PRIu64 " bytes of a header",
+				     at + got);
+	}
+	return rc;
+}
+
+int safetensors_file(struct reader *file, const struct st_reader *r, struct err *e)
+{
+	uint64_t n = 0;
+	int rc = read_all(file, 0, &n, sizeof(n), e);
+
+	if (rc)
+		return rc;
+	if (n < 2 || n > SAFETENSORS_HEADER_MAX || n > file->size - sizeof(n))
 		return err_set(e, -EBADMSG,
-			       "%s is cut short or no safetensors file: a header of %" PRIu64
-			       " bytes, and %" PRIu64 " are there",
-			       path, n, (uint64_t)st.st_size - sizeof(n));
+			       "the file is cut short, or no safetensors file: a header of %" PRIu64
+			       " bytes, and the whole has %" PRIu64,
+			       n, file->size);
 	own_free char *json = malloc(n);
 
 	if (!json)
 		return err_set(e, -ENOMEM, "no memory for a header of %" PRIu64 " bytes", n);
-	if (io_read(fd, json, n) != (long)n)
-		return err_set(e, -EBADMSG, "%s is cut short", path);
-	int rc = safetensors_header(json, n, r, e);
-
-	return rc ? err_at(e, rc, "%s", path) : 0;
+	rc = read_all(file, sizeof(n), json, n, e);
+	return rc ? rc : safetensors_header(json, n, r, e);
 }

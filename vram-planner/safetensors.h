@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "vram-planner/reader.h"
 
 #define SAFETENSORS_HEADER_MAX (64 << 20)
 #define SAFETENSORS_INDEX_MAX  (64 << 20)
@@ -31,7 +32,7 @@ int safetensors_header(const char *json, uint64_t n, const struct st_reader *r, 
 /* "model.safetensors.index.json": names of tensors, and the files that hold them. */
 int safetensors_index(const char *json, uint64_t n, const struct st_reader *r, struct err *e);
 
-/* The header of a file: its length of 8 bytes, checked, then safetensors_header(). -ENOENT... */
-int safetensors_file(const char *path, const struct st_reader *r, struct err *e);
+/* The header of a file: its length of 8 bytes, checked, then safetensors_header(). */
+int safetensors_file(struct reader *file, const struct st_reader *r, struct err *e);
 
 #endif

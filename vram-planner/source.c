@@ -122,15 +122,22 @@ static int open_by_name(struct model **m, const char *what, struct err *e)
 	return rc;
 }
 
+/* Where a checkpoint lies, and how to get at its files. */
+struct checkpoint {
+	const struct source_env *v;
+	const struct opener *files;
+	bool headers;
+};
+
 static int open_checkpoint(const struct opener *o, struct reader **r, const char *where,
 			   struct err *e)
 {
-	const struct source_env *v = o->arg;
+	const struct checkpoint *c = o->arg;
 	uint64_t n, total;
 	uint8_t *bytes;
 	char how[160];
-	int rc = hf_build(&bytes, &n, &total, how, where,
-			  v->quant ? v->quant : mix_find(MIX_DEFAULT), e);
+	int rc = hf_build(&bytes, &n, &total, how, where, c->files, c->headers,
+			  c->v->quant ? c->v->quant : mix_find(MIX_DEFAULT), e);
 
 	*r = NULL;
 	if (rc)
@@ -142,15 +149,39 @@ static int open_checkpoint(const struct opener *o, struct reader **r, const char
 	return 0;
 }
 
+static int load_checkpoint(struct model **m, const char *where, const struct source_env *v,
+			   const struct opener *files, bool headers, struct err *e)
+{
+	const struct checkpoint c = { .v = v, .files = files, .headers = headers };
+	const struct opener o = { .open = open_checkpoint, .arg = &c };
+
+	return model_load(m, where, &o, e);
+}
+
 static int open_local(struct model **m, const char *what, const struct source_env *v, struct err *e)
 {
-	const struct opener checkpoints = { .open = open_checkpoint, .arg = v };
-
 	if (source_is_checkpoint(what))
-		return model_load(m, what, &checkpoints, e);
+		return load_checkpoint(m, what, v, &opener_files, true, e);
 	int rc = model_open(m, what, e);
 
 	return rc == -ENOENT ? open_by_name(m, what, e) : rc;
+}
+
+/* One without GGUF files: its checkpoint. A request for each of hundreds of shards is not made. */
+static int open_repository(struct model **m, const char *what, const struct source_env *v,
+			   const struct opener *urls, struct err *e)
+{
+	static const char file[] = "/config.json";
+	char name[512], url[HTTP_URL_MAX];
+
+	if (snprintf(name, sizeof(name), "%s%s", what, file) >= (int)sizeof(name))
+		return err_set(e, -ENAMETOOLONG, "the name is too long");
+	int rc = http_from_hf(name, v->endpoint, url, sizeof(url), e);
+
+	if (rc)
+		return rc;
+	url[strlen(url) - strlen(file)] = '\0';
+	return load_checkpoint(m, url, v, urls, false, e);
 }
 
 int source_open(struct model **m, const char *what, const struct source_env *v, struct err *e)
@@ -159,6 +190,8 @@ int source_open(struct model **m, const char *what, const struct source_env *v, 
 	char url[HTTP_URL_MAX];
 
 	*m = NULL;
+	if (source_is_repository(what))
+		return open_repository(m, what, v, &urls, e);
 	if (strncmp(what, "hf:", 3) == 0) {
 		int rc = http_from_hf(what, v->endpoint, url, sizeof(url), e);
 

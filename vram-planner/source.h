@@ -38,7 +38,8 @@ bool source_is_repository(const char *what);
 bool source_is_checkpoint(const char *what);
 
 /*
- * The models of a repository: its GGUF files, of a split one the first shard, no image encoders. The
+ * The models of a repository (without any it may be a checkpoint, which source_open() takes by the
+ * repository's name): its GGUF files, of a split one the first shard, no image encoders. The
  * count, sorted; *files is one allocation (free it). Errors as source_open().
  */
 int source_list_repository(char ***files, const char *what, const struct source_env *v,

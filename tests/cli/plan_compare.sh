@@ -92,7 +92,19 @@ exits "a revision" 0 plan --quants hf:org/repo@v1
 grep -q "/api/models/org/repo/revision/v1" "$T/log" && ok "the revision is asked" || fail "the revision is asked" "$(cat "$T/log")"
 echo '{"siblings":[]}' >"$T/www/api.json"
 exits "an empty repository" 1 plan hf:org/repo
-says "an empty repository: the cause" "no GGUF file"
+grep -q "config.json: .*HTTP 404" "$T/out" && ok "an empty repository: the cause" || fail "an empty repository: the cause" "$(cat "$T/out")"
+python3 tests/fake/hf_checkpoint.py qwen3-0.6b "$T/www" index
+exits "a repository with a checkpoint" 0 plan --quant q8_0 hf:org/repo
+order "by its name" "hf:org/repo"
+grep -q "/org/repo/resolve/main/model.safetensors.index.json range=bytes=0-" "$T/log" && ok "its index is read" || fail "its index is read" "$(cat "$T/log")"
+run plan --quant q8_0 --json hf:org/repo
+got=$(grep -E '"(weights|kv|compute)_bytes"' "$T/out" | tr -d ' \n')
+run plan --json "$models/qwen3-0.6b.gguf"
+want=$(grep -E '"(weights|kv|compute)_bytes"' "$T/out" | tr -d ' \n')
+if [ -n "$got" ] && [ "$got" = "$want" ]; then ok "the bytes of its GGUF"; else fail "the bytes of its GGUF" "$got, $want"; fi
+rm "$T/www/model.safetensors.index.json"
+python3 tests/fake/hf_checkpoint.py qwen3-0.6b "$T/www" file
+exits "in one file" 0 plan --quant q8_0 hf:org/repo
 echo '[1,2' >"$T/www/api.json"
 exits "a broken list" 4 plan hf:org/repo
 one_sentence "a broken list: one sentence"
