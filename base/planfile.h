@@ -62,7 +62,9 @@ struct plan_nearest {
 	char change[96];      /* the options that differ: "-c 4096" */
 	char options[256];    /* all options of the changed wish, so that it can be run */
 	char loss[96];        /* what it costs the user */
+	char model[256];      /* another file of the same model; empty: the one that was asked for */
 	enum verdict verdict; /* fits or spills */
+	int rank;             /* the order among them: 0 hurts nobody */
 };
 
 /* The engine's own names for its parameters. */

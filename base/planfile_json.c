@@ -126,6 +126,8 @@ static json_t *nearest_to_json(const struct plan *p)
 		json_put_text(o, "change", n->change);
 		json_put_text(o, "options", n->options);
 		json_put_text(o, "loss", n->loss);
+		if (n->model[0])
+			json_put_text(o, "model", n->model);
 		json_put_text(o, "verdict", verdict_name(n->verdict));
 		json_array_append_new(all, o);
 	}

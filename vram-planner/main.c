@@ -9,6 +9,7 @@
 #include "vram-planner/answer.h"
 #include "vram-planner/calibrate.h"
 #include "vram-planner/compare.h"
+#include "vram-planner/elsewhere.h"
 #include "vram-planner/job.h"
 #include "vram-planner/options.h"
 #include "vram-planner/plan.h"
@@ -215,6 +216,8 @@ int main(int argc, char **argv)
 	question.bar = o.bar;
 	if (rc == 0)
 		rc = answer_make(&answer, argv[first], &question, &e);
+	if (rc == 0)
+		elsewhere_find(&answer.plan, argv[first], &question, &o.devices, &log);
 	if (rc)
 		answer_fini(&answer);
 	if (rc == -ERANGE || rc == -EINVAL)

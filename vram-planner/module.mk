@@ -105,4 +105,4 @@ vram-planner.lib := \
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan
-vram-planner.plan.src := answer.c compare.c extras.c main.c
+vram-planner.plan.src := answer.c compare.c elsewhere.c extras.c main.c

@@ -47,6 +47,12 @@ static bool window_alone(struct task *q, struct wish *w)
 	return true;
 }
 
+static void set_cache(struct wish *w, const char *type)
+{
+	text_copy(w->type_k, sizeof(w->type_k), type);
+	text_copy(w->type_v, sizeof(w->type_v), type);
+}
+
 static bool cache_of(const struct task *q, struct wish *w, const char *type)
 {
 	uint32_t k = 0, v = 0, to = 0;
@@ -59,8 +65,7 @@ static bool cache_of(const struct task *q, struct wish *w, const char *type)
 	    !quant_bytes(v, 256, &now_v) || !quant_bytes(to, 256, &then) ||
 	    2 * then >= now_k + now_v)
 		return false;
-	text_copy(w->type_k, sizeof(w->type_k), type);
-	text_copy(w->type_v, sizeof(w->type_v), type);
+	set_cache(w, type);
 	return true;
 }
 
@@ -74,13 +79,21 @@ static bool cache_q4(struct task *q, struct wish *w)
 	return cache_of(q, w, "q4_0");
 }
 
-static bool cache_f16(struct task *q, struct wish *w)
+/* For what the engine refuses with a quantized cache. */
+static bool cache_plain(struct task *q, struct wish *w)
+{
+	if (!quant_is_blocked(q->ask.type_k) && !quant_is_blocked(q->ask.type_v))
+		return false;
+	set_cache(w, "f16");
+	return true;
+}
+
+static bool cache_half(struct task *q, struct wish *w)
 {
 	(void)q;
-	if (!w->type_k[0] && !w->type_v[0])
+	if (strcmp(w->type_k, "f32") != 0 && strcmp(w->type_v, "f32") != 0)
 		return false;
-	text_copy(w->type_k, sizeof(w->type_k), "f16");
-	text_copy(w->type_v, sizeof(w->type_v), "f16");
+	set_cache(w, "f16");
 	return true;
 }
 
@@ -162,7 +175,8 @@ static const struct change changes[] = {
 	{ flash_attention, 0, "nothing: flash attention computes the same" },
 	{ all_layers, 0, "nothing: the layers go where they fit" },
 	{ window_alone, 1, "sliding layers forget what is behind their window" },
-	{ cache_f16, 2, "memory: the cache takes more" },
+	{ cache_half, 2, "hardly anything: the cache keeps 16 bits a number" },
+	{ cache_plain, 2, "memory: the cache takes more" },
 	{ cache_q8, 3, "little: the cache keeps 8 bits a number" },
 	{ small_batch, 4, "prompts are read more slowly" },
 	{ shorter_context, 5, "context" },
@@ -210,52 +224,50 @@ static void differences(struct text *t, const struct wish *from, const struct wi
 		text_add(t, " --accept %s", accept_name(to->accept));
 }
 
-struct found {
-	int loss;
-	struct plan_nearest nearest;
-};
-
-static void keep(struct found *all, uint32_t *n, const struct found *f)
+void plan_offer(struct plan *p, const struct plan_nearest *n)
 {
-	uint32_t at = *n < PLAN_NEAREST_MAX ? (*n)++ : PLAN_NEAREST_MAX;
+	uint32_t at = p->n_nearest < PLAN_NEAREST_MAX ? p->n_nearest++ : PLAN_NEAREST_MAX;
+	struct text t;
 
-	if (at == PLAN_NEAREST_MAX && all[--at].loss <= f->loss)
+	if (at == PLAN_NEAREST_MAX && p->nearest[--at].rank <= n->rank)
 		return;
-	for (; at > 0 && all[at - 1].loss > f->loss; at--)
-		all[at] = all[at - 1];
-	all[at] = *f;
+	for (; at > 0 && p->nearest[at - 1].rank > n->rank; at--)
+		p->nearest[at] = p->nearest[at - 1];
+	p->nearest[at] = *n;
+	text_init(&t, p->nearest_yes, sizeof(p->nearest_yes));
+	text_add(&t, "%s", p->nearest[0].change);
+	if (p->n_nearest > 1 && t.len + 4 + strlen(p->nearest[1].change) < t.size)
+		text_add(&t, " or %s", p->nearest[1].change);
 }
 
-static bool try_change(struct task *q, const struct change *c, struct found *f)
+static bool try_change(struct task *q, const struct change *c, struct plan_nearest *n)
 {
 	struct wish w = *q->wish;
 	struct placing p;
 	struct text t;
-	char buf[sizeof(f->nearest.change) + 1];
+	char buf[sizeof(n->change) + 1];
 
 	/* What a search would vary is varied already. */
 	w.want = WANT_NONE;
 	if (!c->apply(q, &w) || !task_yes(q, &w, &p))
 		return false;
-	*f = (struct found) { .loss = loss_of(c, q, &w) };
+	*n = (struct plan_nearest) { .rank = loss_of(c, q, &w) };
 	text_init(&t, buf, sizeof(buf));
 	differences(&t, q->wish, &w);
-	text_copy(f->nearest.change, sizeof(f->nearest.change), buf + 1);
-	text_init(&t, f->nearest.options, sizeof(f->nearest.options));
+	text_copy(n->change, sizeof(n->change), buf + 1);
+	text_init(&t, n->options, sizeof(n->options));
 	wish_options(&t, &w);
-	text_copy(f->nearest.loss, sizeof(f->nearest.loss), c->words);
+	text_copy(n->loss, sizeof(n->loss), c->words);
 	if (w.n_ctx && w.n_ctx < q->ask.n_ctx)
-		snprintf(f->nearest.loss, sizeof(f->nearest.loss),
-			 "%s: %" PRIu32 " tokens of %" PRIu32, c->words, w.n_ctx, q->ask.n_ctx);
-	f->nearest.verdict = placing_fits(&p) ? VERDICT_FITS : VERDICT_SPILLS;
+		snprintf(n->loss, sizeof(n->loss), "%s: %" PRIu32 " tokens of %" PRIu32, c->words,
+			 w.n_ctx, q->ask.n_ctx);
+	n->verdict = placing_fits(&p) ? VERDICT_FITS : VERDICT_SPILLS;
 	return !t.cut;
 }
 
 void nearest_find(struct plan *p, struct task *q)
 {
-	struct found found[PLAN_NEAREST_MAX], f;
-	struct text t;
-	uint32_t n = 0;
+	struct plan_nearest n;
 
 	/*
 	 * A split by hand is the user's answer; changing it behind their back is not. A goal has been
@@ -264,17 +276,9 @@ void nearest_find(struct plan *p, struct task *q)
 	if (q->wish->n_split || q->unreached)
 		return;
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-		if (try_change(q, &changes[i], &f))
-			keep(found, &n, &f);
+		if (try_change(q, &changes[i], &n))
+			plan_offer(p, &n);
 	}
-	p->n_nearest = n;
-	if (n == 0)
+	if (p->n_nearest == 0)
 		plan_assume(p, "no change of cache, batch, context or place makes it run here");
-	for (uint32_t i = 0; i < n; i++)
-		p->nearest[i] = found[i].nearest;
-	text_init(&t, p->nearest_yes, sizeof(p->nearest_yes));
-	for (uint32_t i = 0; i < n && i < 2; i++)
-		text_add(&t, "%s%s", i ? " or " : "", p->nearest[i].change);
-	if (t.cut)
-		text_copy(p->nearest_yes, sizeof(p->nearest_yes), p->nearest[0].change);
 }

@@ -292,25 +292,24 @@ static int read_lists(struct wish *w, const struct options *o)
 	return 0;
 }
 
-/* The options that chose the devices, for commands that repeat the question. */
-static void note_devices(struct wish *w, const struct options *o)
+void options_devices(char *buf, size_t size, const struct devices_opts *o)
 {
 	struct text t;
 
-	text_init(&t, w->devices, sizeof(w->devices));
-	if (o->devices.machine)
-		text_add(&t, " --machine '%s'", o->devices.machine);
-	if (o->devices.device)
-		text_add(&t, " --device '%s'", o->devices.device);
-	for (uint32_t i = 0; i < o->devices.gpus.n; i++)
-		text_add(&t, " --gpu '%s'", o->devices.gpus.v[i]);
-	if (o->devices.free)
-		text_add(&t, " --free %s", devices_free_choices[o->devices.free]);
-	if (o->devices.ram != UINT64_MAX)
-		text_add(&t, " --ram %" PRIu64, o->devices.ram);
-	memmove(w->devices, w->devices + (t.len > 0), sizeof(w->devices) - 1);
+	text_init(&t, buf, size);
+	if (o->machine)
+		text_add(&t, " --machine '%s'", o->machine);
+	if (o->device)
+		text_add(&t, " --device '%s'", o->device);
+	for (uint32_t i = 0; i < o->gpus.n; i++)
+		text_add(&t, " --gpu '%s'", o->gpus.v[i]);
+	if (o->free)
+		text_add(&t, " --free %s", devices_free_choices[o->free]);
+	if (o->ram != UINT64_MAX)
+		text_add(&t, " --ram %" PRIu64, o->ram);
 	if (t.cut)
-		w->devices[0] = '\0'; /* half an option would be another question */
+		buf[0] = '\0'; /* half an option would be another question */
+	memmove(buf, buf + (buf[0] != '\0'), size - 1);
 }
 
 int options_wish(struct wish *w, const struct options *o)
@@ -347,7 +346,7 @@ int options_wish(struct wish *w, const struct options *o)
 		text_copy(w->type_v, sizeof(w->type_v), cache_types[o->type_v]);
 	if (o->margin != UINT64_MAX)
 		w->margin_bytes = fact_of((int64_t)o->margin, SRC_USER);
-	note_devices(w, o);
+	options_devices(w->devices, sizeof(w->devices), &o->devices);
 	return read_lists(w, o);
 }
 

@@ -36,6 +36,9 @@ extern const struct cmd plan_command;
 
 struct options options_none(void);
 
+/* The options that chose the devices, for commands that repeat the question; "" when they are too long. */
+void options_devices(char *buf, size_t size, const struct devices_opts *o);
+
 /* Whether any option is given that asks for a configuration or names devices, beside --margin. */
 bool options_ask(const struct options *o);
 

@@ -68,6 +68,12 @@ int plan_decide(struct plan *p, const struct model *m, const struct place *place
 		uint32_t n_places, const struct host_place *host, const struct wish *w,
 		struct err *e);
 
+/*
+ * Offer a change that makes a no a yes, by its rank; with too many the one that hurts most is dropped.
+ * nearest_yes follows.
+ */
+void plan_offer(struct plan *p, const struct plan_nearest *n);
+
 /* The plan in words: the verdict and why in the first line, then one line a device. */
 void plan_explain(struct text *t, const struct plan *p);
 

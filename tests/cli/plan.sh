@@ -79,6 +79,17 @@ for question in "three -c 131072 exaone-4-32b.gguf" "three --flash-attn off --ca
 done
 [ "$n" -ge 8 ] || fail "nearest yes" "only $n were named"
 
+# Beyond the question: the machine's other GPU, and another quant beside the file.
+text elsewhere 1 nvidia2 --device 0000:61:00.0 -c 131072 exaone-4-32b.gguf
+grep -q "without --device" "$T/out" && ok "another device is offered" || fail "another device is offered" "$(cat "$T/out")"
+mkdir -p "$models/../made/quants"
+cp "$models/mistral-small-24b.gguf" "$models/../made/quants/ms-Q8_0.gguf"
+cp "$models/llama-3.2-1b.gguf" "$models/../made/quants/ms-Q4_0.gguf"
+cp "$models/llama-3.1-8b.gguf" "$models/../made/quants/other-Q4_0.gguf"
+text other-quant 1 nvidia2 --device 0000:61:00.0 -c 40960 -ctk f32 -ctv f32 --parallel 16 -no-kvu ../made/quants/ms-Q8_0.gguf
+run plan nvidia2 --device 0000:61:00.0 -c 40960 -ctk f32 -ctv f32 --parallel 16 -no-kvu ../made/quants/ms-Q8_0.gguf --json
+grep -q '"model": "../made/quants/ms-Q4_0.gguf"' "$T/out" && ok "another quant is offered" || fail "another quant is offered" "$(grep -A30 nearest "$T/out")"
+
 # --- the engine's flags ---
 
 exits "flags" 0 plan nvidia2 -c 4096 -b 1024 -ub 256 -np 2 -no-kvu -ctk q8_0 -ctv q8_0 -fa on -ngl all -ts 1,1 \
