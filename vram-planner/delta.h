@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Gated delta rule: linear attention with a matrix of state a head (Qwen3-Next, Qwen 3.5, Kimi Linear). */
+/*
+ * Gated delta rule: linear attention with a matrix of state a head (Qwen3-Next, Qwen 3.5, Kimi
+ * Linear).
+ */
 #ifndef BERTH_DELTA_H
 #define BERTH_DELTA_H
 
@@ -24,8 +27,8 @@ int b_delta_rule(struct build *b, const struct delta *d, int cache);
 int b_unit_rows(struct graph *g, int x);
 
 /*
- * What a convolution over `width` channels sees: its last inputs from the cache, then x [width, seq tokens,
- * seqs]. Writes the new last inputs back.
+ * What a convolution over `width` channels sees: its last inputs from the cache, then x [width,
+ * seq tokens, seqs]. Writes the new last inputs back.
  */
 int b_conv_input(struct build *b, const struct states *st, int cache, int x, int64_t width);
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gemma 3n: the stream of a token is carried n_altup times; each layer predicts all copies from a mix of
- * them, computes one of them in full, and corrects the others by what that one missed (AltUp). Beside the
- * attention runs a low-rank path (LAuReL), and every layer is fed its own embedding of the token.
+ * Gemma 3n: the stream of a token is carried n_altup times; each layer predicts all copies from a
+ * mix of them, computes one of them in full, and corrects the others by what that one missed
+ * (AltUp). Beside the attention runs a low-rank path (LAuReL), and every layer is fed its own
+ * embedding of the token.
  */
 #include "vram-planner/build_priv.h"
 #include "vram-planner/per_layer.h"
 
-/* Layers whose gates keep only what is far above the mean: fixed in the engine (models.h, v0.5.0). */
+/*
+ * Layers whose gates keep only what is far above the mean: fixed in the engine (models.h, v0.5.0).
+ */
 #define SPARSE_LAYERS 10
 
 /* The length of each row of x. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gemma 4: heads of different sizes in sliding and full layers; the last layers may read the caches of
- * earlier ones, values may be the keys before their norm, dense and routed experts run side by side, and
- * small models feed every layer its own embedding of the token.
+ * Gemma 4: heads of different sizes in sliding and full layers; the last layers may read the
+ * caches of earlier ones, values may be the keys before their norm, dense and routed experts run
+ * side by side, and small models feed every layer its own embedding of the token.
  */
 #include "vram-planner/build_priv.h"
 #include "vram-planner/moe.h"
@@ -122,7 +122,10 @@ static int layer(struct build *b, int il, int x, int per_layer)
 	return scale ? g_mul(g, cur, scale) : cur;
 }
 
-/* Newer engines look the rows up before the tokens' and scale them later, on the first layer's device. */
+/*
+ * Newer engines look the rows up before the tokens' and scale them later, on the first layer's
+ * device.
+ */
 static int rows_scaled(struct build *b, int rows)
 {
 	struct graph *g = b->g;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Kimi Linear: layers of gated delta rule with a decay for each element (KDA), whose queries, keys and
- * values pass a short convolution each; every few layers MLA without positions. Experts but for the first.
+ * Kimi Linear: layers of gated delta rule with a decay for each element (KDA), whose queries, keys
+ * and values pass a short convolution each; every few layers MLA without positions. Experts but
+ * for the first.
  */
 #include "vram-planner/build_priv.h"
 #include "vram-planner/delta.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Qwen3-Next and Qwen 3.5: three layers of gated delta net, then one of attention whose result is gated by a
- * part of the query's projection. The two generations differ in how the net's inputs are projected.
+ * Qwen3-Next and Qwen 3.5: three layers of gated delta net, then one of attention whose result is
+ * gated by a part of the query's projection. The two generations differ in how the net's inputs
+ * are projected.
  */
 #include <string.h>
 

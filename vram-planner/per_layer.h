@@ -5,12 +5,15 @@
 
 #include "vram-planner/build.h"
 
-/* The token's rows of the table for all layers, not scaled yet: [n_embd_per_layer * n_layer, n_tokens]. */
+/*
+ * The token's rows of the table for all layers, not scaled yet: [n_embd_per_layer * n_layer,
+ * n_tokens].
+ */
 int b_per_layer_rows(struct build *b);
 
 /*
- * From those rows, scaled and [n_embd_per_layer, n_layer, n_tokens], and the token's embedding x, what
- * goes into the layers: [n_embd_per_layer, n_tokens, n_layer].
+ * From those rows, scaled and [n_embd_per_layer, n_layer, n_tokens], and the token's embedding x,
+ * what goes into the layers: [n_embd_per_layer, n_tokens, n_layer].
  */
 int b_per_layer_inputs(struct build *b, int rows, int x);
 
