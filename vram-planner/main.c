@@ -151,55 +151,85 @@ static int answer_calibration(const struct options *o)
 	return rc ? (int)err_report("plan", rc, &e) : EXIT_YES;
 }
 
+/* What is wrong with the options and operands together, in words; NULL: nothing. */
+static const char *contradiction(const struct options *o, int n, char *const *what)
+{
+	if (o->jobs && n > 0)
+		return "--jobs names its models by itself; leave the MODEL out";
+	if (o->jobs && options_ask(o))
+		return "each line of --jobs has its own flags and devices; leave the options out";
+	if (o->calibrate && n > 0)
+		return "--calibrate runs a model of its own; leave the MODEL out";
+	if (o->jobs || o->calibrate)
+		return NULL;
+	if (n == 0 && !o->list)
+		return "give a MODEL, or --list";
+	for (int i = 0; i < n; i++) {
+		if (!what[i][0])
+			return "the name of the model is empty";
+	}
+	if (o->output && !is_one(o, n, what))
+		return "--output takes the plan of one model";
+	if ((o->explain || o->bar) && (o->json || !is_one(o, n, what)))
+		return "--explain and --bar are words about one model, without --json";
+	if (o->output && (o->beside.mmproj || o->beside.draft || o->beside.loras.n))
+		return "--output is for berth launch, which runs a model alone";
+	return NULL;
+}
+
+static int answer_one(const struct options *o, struct question *q, const char *what,
+		      const struct log *log)
+{
+	struct answer answer = { 0 };
+	struct err e = { 0 };
+	char arithmetic[32768];
+	struct text terms;
+	int code;
+
+	text_init(&terms, arithmetic, sizeof(arithmetic));
+	if (o->explain || o->bar)
+		q->terms = &terms;
+	q->bar = o->bar;
+	int rc = answer_make(&answer, what, q, &e);
+
+	if (rc == 0)
+		elsewhere_find(&answer.plan, what, q, &o->devices, log);
+	if (rc == -ERANGE || rc == -EINVAL)
+		code = cmd_usage_error(&plan_command, "%s", e.text);
+	else if (rc)
+		code = (int)err_report("plan", rc, &e);
+	else if ((rc = show(&answer, q, o, &e)) != 0) {
+		err_report("plan", rc, &e);
+		code = EXIT_ENV; /* whatever the errno: the answer is known, its place is not */
+	} else {
+		code = (int)plan_exit(&answer.plan);
+	}
+	answer_fini(&answer);
+	return code;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = options_none();
 	struct devices devices = { 0 };
-	struct answer answer = { 0 };
 	struct question question;
 	struct log log;
 	struct err e = { 0 };
-	char arithmetic[32768];
-	struct text terms;
 	int first;
 
 	enum cmd_go go = cmd_parse(&plan_command, argc, argv, &o, &first);
 
 	if (go != CMD_RUN)
 		return cmd_exit(go);
-	if (o.jobs && argc > first)
-		return cmd_usage_error(&plan_command,
-				       "--jobs names its models by itself; '%s' is too "
-				       "much",
-				       argv[first]);
-	if (o.jobs && options_ask(&o))
-		return cmd_usage_error(
-			&plan_command,
-			"each line of --jobs has its own flags and devices; leave the "
-			"options out");
+	int n = argc - first;
+	const char *wrong = contradiction(&o, n, argv + first);
+
+	if (wrong)
+		return cmd_usage_error(&plan_command, "%s", wrong);
 	if (o.jobs)
 		return answer_jobs(&o);
-	if (o.calibrate && argc > first)
-		return cmd_usage_error(&plan_command,
-				       "--calibrate runs a model of its own; '%s' is too much",
-				       argv[first]);
 	if (o.calibrate)
 		return answer_calibration(&o);
-	if (argc == first && !o.list)
-		return cmd_usage_error(&plan_command, "give a MODEL, or --list");
-	for (int i = first; i < argc; i++) {
-		if (!argv[i][0])
-			return cmd_usage_error(&plan_command, "the name of the model is empty");
-	}
-	if (o.output && !is_one(&o, argc - first, argv + first))
-		return cmd_usage_error(&plan_command, "--output takes the plan of one model");
-	if ((o.explain || o.bar) && (o.json || !is_one(&o, argc - first, argv + first)))
-		return cmd_usage_error(
-			&plan_command,
-			"--explain and --bar are words about one model, without --json");
-	if (o.output && (o.beside.mmproj || o.beside.draft || o.beside.loras.n))
-		return cmd_usage_error(&plan_command,
-				       "--output is for berth launch, which runs a model alone");
 	log_init(&log, "berth plan", o.quiet, o.verbose);
 	int rc = read_question(&question, &devices, &o);
 
@@ -208,27 +238,9 @@ int main(int argc, char **argv)
 	rc = devices_find(&devices, &o.devices, &log, &e);
 	if (rc == -EINVAL)
 		return cmd_usage_error(&plan_command, "%s", e.text);
-	if (rc == 0 && !is_one(&o, argc - first, argv + first))
-		return answer_several(&o, &question, argc - first, argv + first);
-	text_init(&terms, arithmetic, sizeof(arithmetic));
-	if (o.explain || o.bar)
-		question.terms = &terms;
-	question.bar = o.bar;
-	if (rc == 0)
-		rc = answer_make(&answer, argv[first], &question, &e);
-	if (rc == 0)
-		elsewhere_find(&answer.plan, argv[first], &question, &o.devices, &log);
-	if (rc)
-		answer_fini(&answer);
-	if (rc == -ERANGE || rc == -EINVAL)
-		return cmd_usage_error(&plan_command, "%s", e.text);
 	if (rc)
 		return (int)err_report("plan", rc, &e);
-	rc = show(&answer, &question, &o, &e);
-	if (rc) {
-		err_report("plan", rc, &e);
-		return EXIT_ENV; /* whatever the errno: the answer is known, its place is not */
-	}
-	answer_fini(&answer);
-	return (int)plan_exit(&answer.plan);
+	if (!is_one(&o, n, argv + first))
+		return answer_several(&o, &question, n, argv + first);
+	return answer_one(&o, &question, argv[first], &log);
 }
