@@ -13,12 +13,14 @@
  * How far from the peak engines are. Generation: a fit of `fixed + factor x bytes / bandwidth` on 224
  * public measurements of llama.cpp-like engines on one GPU that stay below their card's bandwidth: nine
  * in ten lie within the spread, for dense models (158) and routed ones (66). The peak is a bound for all.
+ * Where the bandwidth was measured on this very machine, the difference between cards is out of it: the
+ * spread is half of that.
  */
 static const struct {
-	double fixed_s, factor, spread;
+	double fixed_s, factor, spread, spread_measured;
 } fits[] = {
-	[false] = { 0.0033, 1.0, 1.57 },
-	[true] = { 0.0010, 2.1, 1.41 },
+	[false] = { 0.0033, 1.0, 1.57, 1.28 },
+	[true] = { 0.0010, 2.1, 1.41, 1.20 },
 };
 
 /* Shares of the peak rate that matrices of a prompt reach; matrix units by CUDA, whatever else there is. */
@@ -81,11 +83,42 @@ static const char *seconds_per_token(const struct traffic *t, const struct rates
 	return NULL;
 }
 
+/* By whom the bandwidths that matter are known: the least trustworthy counts. */
+static const char *basis_of(const struct traffic *t, const struct rates *r)
+{
+	static const struct {
+		enum src src;
+		const char *name;
+	} ranks[] = { { SRC_TABLE, "table" },
+		      { SRC_USER, "given" },
+		      { SRC_CACHE, "measured here" } };
+
+	for (size_t k = 0; k < sizeof(ranks) / sizeof(ranks[0]); k++) {
+		if (t->host.token_bytes > 0 && r->host_src == ranks[k].src)
+			return ranks[k].name;
+		for (uint32_t i = 0; i < r->n; i++) {
+			if (t->device[i].token_bytes > 0 && r->device[i].src == ranks[k].src)
+				return ranks[k].name;
+		}
+	}
+	return "unknown";
+}
+
+static double spread_of(const struct traffic *t, const struct rates *r)
+{
+	bool measured = true;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		measured = measured &&
+			   (t->device[i].token_bytes <= 0 || r->device[i].src == SRC_CACHE);
+	return measured ? fits[t->routed].spread_measured : fits[t->routed].spread;
+}
+
 static void find_generation(struct speed *s, const struct traffic *t, const struct rates *r)
 {
 	double least, likely, host = t->host.token_bytes;
 	const char *missing = seconds_per_token(t, r, &least, &likely);
-	double spread = fits[t->routed].spread;
+	double spread = spread_of(t, r);
 
 	if (missing) {
 		s->generation = unknown("the memory bandwidth", missing);
@@ -207,6 +240,7 @@ void speed_of(struct speed *s, const struct traffic *t, const struct rates *r, u
 	uint32_t depth = s->depth;
 
 	*s = (struct speed) { .depth = depth, .token_bytes = traffic_token_bytes(t) };
+	text_copy(s->basis, sizeof(s->basis), basis_of(t, r));
 	find_generation(s, t, r);
 	find_prompt(s, t, r, ubatch ? ubatch : 1);
 	find_load(s, t, r);
@@ -269,6 +303,7 @@ static void rates_of_plan(struct rates *r, const struct plan *p, const struct pl
 		if (!from)
 			continue;
 		r->device[i].bandwidth = value(&from->bandwidth_bytes_s);
+		r->device[i].src = from->bandwidth_bytes_s.src;
 		r->device[i].link = value(&from->link_bytes_s);
 		r->device[i].flops = value(&from->gflops) * 1e9;
 		r->device[i].watts = value(&from->power_mw) / 1000;

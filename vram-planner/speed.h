@@ -31,9 +31,11 @@ struct rates {
 		double flops;           /* a second, 16-bit matrices */
 		double watts;
 		bool by_cuda;
+		enum src src; /* of the bandwidth */
 		char name[64];
 	} device[PLAN_DEVICES_MAX];
 	double host_bandwidth;
+	enum src host_src;
 };
 
 struct speed {
@@ -45,6 +47,7 @@ struct speed {
 	struct range cost_million;       /* electricity for a million generated tokens */
 	double api_million;              /* 0: not given */
 	double kwh;
+	char basis[64]; /* where the bandwidths come from: "table", "measured here", "given" */
 };
 
 /* `ubatch`: tokens of a prompt computed at once. */
