@@ -15,19 +15,12 @@ static bool part_is_empty(const struct bill_part *p)
 	return !p->weights_bytes && !p->kv_bytes && !p->compute_bytes && !p->output_bytes;
 }
 
-static json_t *part_to_json(const struct job *j, const struct bill_part *p)
+static json_t *buffer_to_json(const char *device, bool host, const struct bill_part *p)
 {
 	json_t *o = json_object();
-	char name[80] = "CPU";
 
-	if (p->kind == BILL_DEVICE || p->kind == BILL_PINNED)
-		snprintf(name, sizeof(name), "%s%s", j->gpus[p->device].name,
-			 p->kind == BILL_PINNED ? "_Host" : "");
-	json_put_text(o, "device", name);
-	/* The CPU's extra buffers are buffers of the device CPU, and no host buffers, for the engine. */
-	json_put_bool(o, "host", p->kind == BILL_PINNED || p->kind == BILL_CPU);
-	if (p->kind == BILL_REPACK || p->kind == BILL_AMX)
-		json_put_text(o, "type", p->kind == BILL_AMX ? "AMX" : "CPU_REPACK");
+	json_put_text(o, "device", device);
+	json_put_bool(o, "host", host);
 	json_put_int(o, "weights_bytes", (int64_t)p->weights_bytes);
 	json_put_int(o, "kv_bytes", (int64_t)p->kv_bytes);
 	json_put_int(o, "compute_bytes", (int64_t)p->compute_bytes);
@@ -36,16 +29,49 @@ static json_t *part_to_json(const struct job *j, const struct bill_part *p)
 	return o;
 }
 
+static json_t *part_to_json(const struct job *j, const struct bill_part *p)
+{
+	char name[80] = "CPU";
+
+	if (p->kind == BILL_DEVICE || p->kind == BILL_PINNED)
+		snprintf(name, sizeof(name), "%s%s", j->gpus[p->device].name,
+			 p->kind == BILL_PINNED ? "_Host" : "");
+	return buffer_to_json(name, p->kind != BILL_DEVICE, p);
+}
+
+/*
+ * The CPU's extra buffers: for the engine they are buffers of the device CPU, and no host buffers. One
+ * entry, so that device and host name an entry.
+ */
+static json_t *extra_to_json(const struct bill *b)
+{
+	const struct bill_part *amx = bill_part(b, BILL_AMX, 0),
+			       *repack = bill_part(b, BILL_REPACK, 0);
+	struct bill_part sum = { 0 };
+
+	if (!amx && !repack)
+		return NULL;
+	sum.weights_bytes = (amx ? amx->weights_bytes : 0) + (repack ? repack->weights_bytes : 0);
+	json_t *o = buffer_to_json("CPU", false, &sum);
+
+	json_put_int(o, "amx_bytes", amx ? (int64_t)amx->weights_bytes : 0);
+	json_put_int(o, "repacked_bytes", repack ? (int64_t)repack->weights_bytes : 0);
+	return o;
+}
+
 static void put_buffers(json_t *o, const struct job *j, const struct bill *b)
 {
-	json_t *list = json_array();
+	json_t *list = json_array(), *extra = extra_to_json(b);
 
 	for (uint32_t i = 0; i < b->n; i++) {
 		const struct bill_part *p = &b->parts[i];
 
-		if (p->kind == BILL_DEVICE || p->kind == BILL_CPU || !part_is_empty(p))
+		if (p->kind == BILL_DEVICE || p->kind == BILL_CPU ||
+		    (p->kind == BILL_PINNED && !part_is_empty(p)))
 			json_array_append_new(list, part_to_json(j, p));
 	}
+	if (extra)
+		json_array_append_new(list, extra);
 	json_object_set_new(o, "buffers", list);
 }
 
