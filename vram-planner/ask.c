@@ -6,11 +6,9 @@
 
 #include "vram-planner/model.h"
 
-#define CELLS_PAD 256 /* of the context, and of a sliding cache */
-
 static uint64_t pad(uint64_t v)
 {
-	return (v + CELLS_PAD - 1) / CELLS_PAD * CELLS_PAD;
+	return (v + CTX_STEP - 1) / CTX_STEP * CTX_STEP;
 }
 
 void ask_default(struct ask *a)
@@ -40,9 +38,9 @@ int ask_settle(struct ask *a, uint32_t n_ctx_train, bool causal, struct err *e)
 	if (a->n_seq == 0 || a->n_seq > ASK_SEQ_MAX)
 		return err_set(e, -ERANGE, "%" PRIu32 " parallel sequences; 1 to %d are possible",
 			       a->n_seq, ASK_SEQ_MAX);
-	if (n_ctx == 0 || n_ctx > INT32_MAX - CELLS_PAD * ASK_SEQ_MAX)
+	if (n_ctx == 0 || n_ctx > INT32_MAX - CTX_STEP * ASK_SEQ_MAX)
 		return err_set(e, -ERANGE, "a context of %" PRIu64 " tokens; 1 to %d are possible",
-			       n_ctx, INT32_MAX - CELLS_PAD * ASK_SEQ_MAX);
+			       n_ctx, INT32_MAX - CTX_STEP * ASK_SEQ_MAX);
 	if (a->n_batch == 0 && a->n_ubatch == 0)
 		return err_set(e, -ERANGE, "a batch of no tokens");
 	/* Batches are cut to the context as it was asked, before padding. */

@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/planfile.h"
 
+#define CTX_STEP          256 /* the engine pads contexts, and sliding caches, to this */
 #define ASK_SEQ_MAX       256 /* LLAMA_MAX_SEQ */
 #define ASK_OVERRIDES_MAX PLAN_TENSORS_MAX
 #define ASK_ALL_LAYERS    UINT32_MAX

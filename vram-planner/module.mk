@@ -76,6 +76,7 @@ vram-planner.lib := \
 	refusal.c \
 	remote.c \
 	safetensors.c \
+	savings.c \
 	search.c \
 	shape.c \
 	shape_check.c \
@@ -100,6 +101,7 @@ vram-planner.lib := \
 	vulkan.c \
 	vulkan_order.c \
 	wish.c \
+	words.c \
 
 # For models behind a URL; files need none of it.
 vram-planner.wants := libcurl

@@ -9,8 +9,6 @@
 
 #include "vram-planner/task.h"
 
-#define CTX_STEP 256
-
 /* A change of the wish; false: it changes nothing here. */
 struct change {
 	bool (*apply)(struct task *q, struct wish *w);

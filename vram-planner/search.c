@@ -7,8 +7,6 @@
 
 #include "vram-planner/search_priv.h"
 
-#define STEP 256 /* the engine pads contexts to this */
-
 /* A way to store the cache, and how many tokens are computed at once. */
 struct setting {
 	uint32_t type_k, type_v, n_ubatch;
@@ -109,25 +107,25 @@ static uint32_t longest(const struct hunt *h, const struct setting *set, uint32_
 			uint32_t most)
 {
 	struct ask try = with(h->ask, set, most);
-	uint32_t low = (least + STEP - 1) / STEP, high = most / STEP;
+	uint32_t low = (least + CTX_STEP - 1) / CTX_STEP, high = most / CTX_STEP;
 
 	if (reaches(h, &try))
 		return most;
 	if (least >= most || high <= low)
 		return 0;
-	try = with(h->ask, set, low * STEP);
+	try = with(h->ask, set, low * CTX_STEP);
 	if (!reaches(h, &try))
 		return 0;
 	while (low + 1 < high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		try = with(h->ask, set, mid * STEP);
+		try = with(h->ask, set, mid * CTX_STEP);
 		if (reaches(h, &try))
 			low = mid;
 		else
 			high = mid;
 	}
-	return low * STEP;
+	return low * CTX_STEP;
 }
 
 /* The contexts to look among. */
@@ -145,7 +143,7 @@ static struct bounds bounds_of(const struct hunt *h, uint32_t n_ctx_train)
 		return (struct bounds) { h->ask->n_ctx, h->ask->n_ctx };
 	/* A longer context is what is wanted; a shorter one than usual is better than none. */
 	if (w->want == WANT_CONTEXT && !w->min_ctx && h->level < LEVEL_ANY)
-		b.least = STEP;
+		b.least = CTX_STEP;
 	/* For speed what suffices will do: what a context takes is read for every token. */
 	if (w->want == WANT_SPEED || h->level == LEVEL_ANY || b.most < b.least)
 		b.most = b.least;
@@ -160,7 +158,7 @@ static bool hunt_at(struct hunt *h, uint32_t n_ctx_train, struct ask *found)
 	struct bounds b = bounds_of(h, n_ctx_train);
 
 	for (uint32_t i = 0; i < n && best < b.most; i++) {
-		uint32_t floor = best + STEP > b.least ? best + STEP : b.least, n_ctx = 0;
+		uint32_t floor = best + CTX_STEP > b.least ? best + CTX_STEP : b.least, n_ctx = 0;
 
 		if (floor <= b.most)
 			n_ctx = longest(h, &settings[i], floor, b.most);

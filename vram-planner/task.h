@@ -31,6 +31,22 @@ int task_ask(const struct task *q, const struct wish *w, struct ask *a, struct p
 /* Whether the wish would be answered with a yes, within what it accepts; fills *p when so. */
 bool task_yes(struct task *q, const struct wish *w, struct placing *p);
 
+/* Tokens a second of a placing, as they can be told. false: not at all. */
+struct speed;
+bool task_speed(const struct task *q, const struct placing *p, struct speed *s);
+
+/* --- words.c: the plan's sentences, once its placement is in it --- */
+
+void words_why(struct plan *p, const struct task *q);     /* the number that decided */
+void words_unknown(struct plan *p, const struct task *q); /* why nobody can tell */
+void words_unreached(struct plan *p,
+		     const struct task *q); /* the goal, and what there is instead */
+void words_assumptions(struct plan *p, const struct task *q);
+void words_overrides(struct plan *p, const struct wish *w);
+
+/* A GPU that could change a refusal, but whose memory nobody could tell, makes the answer unknown. */
+void words_doubt(struct plan *p, const struct task *q);
+
 /* Fill p->nearest[] and p->nearest_yes: what would turn a no into a yes, the least loss first. */
 void nearest_find(struct plan *p, struct task *q);
 

@@ -7,13 +7,11 @@
 #include <strings.h>
 
 #include "vram-planner/backend.h"
-#include "vram-planner/bill.h"
 #include "vram-planner/cache.h"
+#include "vram-planner/terms_priv.h"
 
 #define ROWS_MAX 96 /* kinds of tensors on one device; more are added to the last */
 #define SHOWN    14
-#define HOST     UINT32_MAX
-#define MIB      (UINT64_C(1) << 20)
 
 /* Like tensors of all layers: "ffn_down" in q4_K, or the keys of a cache. */
 struct term {
@@ -26,15 +24,6 @@ struct term {
 struct terms {
 	uint32_t n;
 	struct term rows[ROWS_MAX];
-};
-
-/* One plan that is explained. */
-struct view {
-	const struct plan *plan;
-	struct biller *biller;
-	struct ask ask;
-	struct target targets[PLAN_DEVICES_MAX];
-	struct bill bill;
 };
 
 void plan_ask(const struct plan *p, struct ask *a, struct target targets[PLAN_DEVICES_MAX])
@@ -278,118 +267,6 @@ static void show_host(struct text *t, const struct view *v)
 	show_overhead(t, b->overhead_bytes, false);
 }
 
-/* --- what would take less --- */
-
-static bool smaller_cache(struct ask *a)
-{
-	uint32_t q8 = a->type_k;
-
-	quant_from_name("q8_0", &q8);
-	if (quant_is_blocked(a->type_k) && quant_is_blocked(a->type_v))
-		return false;
-	a->type_k = a->type_v = q8;
-	return true;
-}
-
-static bool half_context(struct ask *a)
-{
-	a->n_ctx = a->n_ctx / 2;
-	return a->n_ctx > 0;
-}
-
-static bool smaller_batch(struct ask *a)
-{
-	if (a->n_ubatch <= 128)
-		return false;
-	a->n_ubatch = 128;
-	return true;
-}
-
-static bool host_cache(struct ask *a)
-{
-	if (a->cache_on_host)
-		return false;
-	a->cache_on_host = true;
-	return true;
-}
-
-static bool more_host_experts(struct ask *a)
-{
-	a->n_cpu_moe++;
-	return true;
-}
-
-static bool no_mtp(struct ask *a)
-{
-	bool was = a->mtp;
-
-	a->mtp = false;
-	return was;
-}
-
-static bool own_window(struct ask *a)
-{
-	bool was = a->swa_full;
-
-	a->swa_full = false;
-	return was;
-}
-
-static bool one_output(struct ask *a)
-{
-	if (a->n_outputs <= a->n_seq)
-		return false;
-	a->n_outputs = a->n_seq;
-	return true;
-}
-
-static const struct {
-	bool (*apply)(struct ask *a); /* false: no change */
-	const char *words;
-} savings[] = {
-	{ half_context, "half the context (-c)" },
-	{ smaller_cache, "a cache of 8 bits (--cache-type-k q8_0 --cache-type-v q8_0)" },
-	{ smaller_batch, "smaller batches (--ubatch 128)" },
-	{ more_host_experts, "the experts of one more layer on the host (--n-cpu-moe)" },
-	{ host_cache, "the cache on the host (--no-kv-offload)" },
-	{ own_window, "windows alone (without --swa-full)" },
-	{ no_mtp, "no prediction layers (without --mtp)" },
-	{ one_output, "logits of the last token alone (without --n-outputs)" },
-};
-
-static uint64_t engine_bytes(const struct bill *b, uint32_t device)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < b->n; i++) {
-		const struct bill_part *p = &b->parts[i];
-
-		if (device == HOST ? p->kind != BILL_DEVICE
-				   : p->kind == BILL_DEVICE && p->device == device)
-			sum += p->weights_bytes + p->kv_bytes + p->compute_bytes + p->output_bytes;
-	}
-	return sum;
-}
-
-static void show_savings(struct text *t, const struct view *v, uint32_t device)
-{
-	uint64_t now = engine_bytes(&v->bill, device);
-	char size[TEXT_SIZE_MAX];
-
-	text_add(t, "\nwhat would take less of it\n");
-	for (size_t i = 0; i < sizeof(savings) / sizeof(savings[0]); i++) {
-		struct ask a = v->ask;
-		struct bill b;
-
-		if (!savings[i].apply(&a) ||
-		    biller_bill(v->biller, &a, v->targets, v->plan->n_devices, &b, NULL) ||
-		    b.refused || engine_bytes(&b, device) + MIB > now)
-			continue;
-		text_add(t, "    %10s  %s\n", text_size(size, now - engine_bytes(&b, device)),
-			 savings[i].words);
-	}
-}
-
 /* --- which --- */
 
 static int find_bar(const struct plan *p, const char *bar, uint32_t *device, struct err *e)
@@ -432,7 +309,7 @@ static int explain(struct text *t, struct view *v, const char *bar, struct err *
 	if (device == HOST)
 		show_host(t, v);
 	if (bar)
-		show_savings(t, v, device);
+		savings_explain(t, v, device);
 	return 0;
 }
 
