@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vram-planner/terms.h"
+
 /*
  * How far from the peak engines are. Generation: a fit of `fixed + factor x bytes / bandwidth` on 224
  * public measurements of llama.cpp-like engines on one GPU that stay below their card's bandwidth: nine
@@ -249,29 +251,6 @@ void speed_of(struct speed *s, const struct traffic *t, const struct rates *r, u
 
 /* --- of a plan --- */
 
-static void ask_of_plan(struct ask *a, const struct plan *p)
-{
-	const struct plan_flags *f = &p->flags;
-
-	ask_default(a);
-	a->n_ctx = f->n_ctx;
-	a->n_ctx_seq = f->kv_unified || !f->n_seq_max ? f->n_ctx : f->n_ctx / f->n_seq_max;
-	a->n_batch = f->n_batch;
-	a->n_ubatch = f->n_ubatch;
-	a->n_seq = f->n_seq_max ? f->n_seq_max : 1;
-	a->n_outputs = a->n_seq;
-	a->unified = f->kv_unified;
-	a->flash_attn = f->flash_attn;
-	a->n_gpu_layers = f->n_gpu_layers;
-	a->n_cpu_moe = f->n_cpu_moe;
-	quant_from_name(f->type_k, &a->type_k);
-	quant_from_name(f->type_v, &a->type_v);
-	for (uint32_t i = 0; i < p->n_devices; i++)
-		a->split[i] = (float)p->devices[i].layers;
-	for (uint32_t i = 0; i < p->n_tensors && i < ASK_OVERRIDES_MAX; i++)
-		a->overrides[a->n_overrides++] = p->tensors[i];
-}
-
 static double value(const struct fact *f)
 {
 	return fact_known(f) && f->v > 0 ? (double)f->v : 0;
@@ -318,12 +297,11 @@ static bool traffic_of_plan(struct traffic *t, const struct plan *p, const struc
 	struct placement where = { 0 };
 	struct ask a;
 	int8_t *forced = NULL;
-	int rc = 0;
 
-	ask_of_plan(&a, p);
-	for (uint32_t i = 0; i < p->n_devices; i++)
-		targets[i].backend = backend_find(p->devices[i].backend);
-	if (a.n_overrides) {
+	plan_ask(p, &a, targets);
+	int rc = ask_settle(&a, s->n_ctx_train, s->causal, NULL);
+
+	if (!rc && a.n_overrides) {
 		forced = calloc(model_n_tensors(s->model) + 1, sizeof(*forced));
 		rc = forced ? overrides_resolve(forced, s, &a, NULL) : -ENOMEM;
 	}

@@ -141,8 +141,7 @@ static void add_caches(struct traffic *t, const struct shape *s, const struct pl
 		if (layer_attends(l)) {
 			double rows = rows_read(s, il, CACHE_K, depth);
 
-			at_home(t, p->unit[il])->token_flops += 2.0 * rows * l->n_head *
-								((double)l->head_k + l->head_v);
+			h->token_flops += 2.0 * rows * l->n_head * ((double)l->head_k + l->head_v);
 		}
 	}
 }

@@ -148,6 +148,26 @@ static void a_spill_is_slower(void **state)
 	model_close(m);
 }
 
+/* So is a cache that is kept there, for all that every layer is on a GPU. */
+static void a_cache_on_the_host_is_slower(void **state)
+{
+	struct model *m = small(8);
+	struct place one = card(1000000000000, INT64_C(1) << 33);
+	struct plan here = plan_for(m, &one, 1), there = here;
+
+	(void)state;
+	there.flags.no_kv_offload = true;
+	struct speed fast = speed_for(m, &here, &one, 1000000000, 2000);
+	struct speed slow = speed_for(m, &there, &one, 1000000000, 2000);
+
+	assert_true(slow.generation.known && slow.generation.high < fast.generation.high);
+	assert_true(slow.token_bytes == fast.token_bytes);
+	slow = speed_for(m, &there, &one, 0, 2000);
+	assert_false(slow.generation.known);
+	assert_non_null(strstr(slow.generation.why, "--ram-bandwidth"));
+	model_close(m);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -155,6 +175,7 @@ int main(void)
 		cmocka_unit_test(more_is_never_slower),
 		cmocka_unit_test(what_is_unknown_is_said),
 		cmocka_unit_test(a_spill_is_slower),
+		cmocka_unit_test(a_cache_on_the_host_is_slower),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
