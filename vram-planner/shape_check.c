@@ -97,6 +97,10 @@ static int check_experts(const struct shape *s, uint32_t i, struct err *e)
 				       " experts; the keys say %" PRIu32,
 				       (int)t->name_len, t->name, t->ne[2], s->n_expert);
 	}
+	if (!s->layers[i].experts)
+		return err_set(e, -EBADMSG,
+			       "layer %" PRIu32 " has experts and lacks the tensor ffn_gate_inp",
+			       i);
 	return check_size(s, i, SLOT_FFN_GATE_INP, s->n_embd, s->n_expert, e);
 }
 
@@ -122,6 +126,48 @@ static bool has_tensors(const struct shape *s, uint32_t i)
 	return false;
 }
 
+static bool are_alike(const struct layer *a, const struct layer *b)
+{
+	return a->mixer == b->mixer && a->slides == b->slides && a->experts == b->experts &&
+	       a->n_used == b->n_used && a->compress == b->compress && !a->n_ff == !b->n_ff &&
+	       (a->cache < 0) == (b->cache < 0);
+}
+
+/*
+ * What no family has in some layers of a kind only; without one of them the engine loads nothing. What
+ * the graph cannot be made without is missed there.
+ */
+static const enum slot shared_slots[] = {
+	SLOT_ATTN_NORM,     SLOT_ATTN_OUTPUT,    SLOT_ATTN_Q_NORM,
+	SLOT_ATTN_K_NORM,   SLOT_FFN_NORM,       SLOT_POST_ATTENTION_NORM,
+	SLOT_POST_FFW_NORM, SLOT_FFN_GATE,       SLOT_FFN_UP,
+	SLOT_FFN_DOWN,      SLOT_FFN_GATE_INP,   SLOT_FFN_GATE_SHEXP,
+	SLOT_FFN_UP_SHEXP,  SLOT_FFN_DOWN_SHEXP, SLOT_FFN_GATE_EXPS,
+	SLOT_FFN_UP_EXPS,   SLOT_FFN_DOWN_EXPS,
+};
+
+/* A layer has what the last one of its kind before it has. */
+static int check_kin(const struct shape *s, uint32_t i, struct err *e)
+{
+	uint32_t k = i;
+
+	do {
+		if (k-- == 0)
+			return 0;
+	} while (!are_alike(&s->layers[i], &s->layers[k]));
+	for (size_t n = 0; n < sizeof(shared_slots) / sizeof(shared_slots[0]); n++) {
+		enum slot slot = shared_slots[n];
+		bool here = shape_weight(s, i, slot), there = shape_weight(s, k, slot);
+
+		if (here != there)
+			return err_set(e, -EBADMSG,
+				       "layer %" PRIu32 " lacks the tensor %s that layer %" PRIu32
+				       " has",
+				       here ? k : i, slot_name(slot), here ? i : k);
+	}
+	return 0;
+}
+
 static int check_layer(const struct shape *s, uint32_t i, struct err *e)
 {
 	const struct layer *l = &s->layers[i];
@@ -139,8 +185,10 @@ static int check_layer(const struct shape *s, uint32_t i, struct err *e)
 		rc = check_attention(s, i, e);
 	if (!rc && l->n_ff)
 		rc = check_size(s, i, SLOT_FFN_DOWN, l->n_ff, s->n_embd, e);
-	if (!rc && l->experts)
+	if (!rc && (l->experts || shape_weight(s, i, SLOT_FFN_DOWN_EXPS)))
 		rc = check_experts(s, i, e);
+	if (!rc && i < s->n_run)
+		rc = check_kin(s, i, e);
 	return rc;
 }
 
@@ -163,6 +211,9 @@ int shape_check(const struct shape *s, struct err *e)
 		return check_bound(s, e);
 	if (s->n_kv_from_start == 0 || (s->n_kv_from_start < s->n_layer && s->n_kv_from_start < 2))
 		return err_set(e, -EBADMSG, "too many layers of %s share a cache", s->arch);
+	if (!rc && s->causal && !shape_global(s, GLOBAL_OUTPUT_NORM) &&
+	    !(s->family->quirks & QUIRK_NORM_IS_OUTPUT))
+		rc = err_set(e, -EBADMSG, "the tensor output_norm.weight is missing");
 	for (uint32_t i = 0; !rc && i < s->n_layer; i++)
 		rc = check_layer(s, i, e);
 	return rc;

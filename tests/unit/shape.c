@@ -78,6 +78,36 @@ static void contradicts(const char *name, const char *key, uint32_t v, const cha
 	free(h.bytes);
 }
 
+/* A tensor under a name that none of its kind has is lacking where it belongs. */
+static void lacks(const char *name, const char *tensor, const char *other, const char *says)
+{
+	static struct shape s;
+	struct header h;
+	struct model *m;
+	struct err e;
+
+	assert_int_equal(strlen(tensor), strlen(other));
+	header_read(&h, "", name);
+	memcpy(value_of(&h, tensor) - strlen(tensor) - 4, other, strlen(other));
+	assert_int_equal(read_header(&h, &s, &m, &e), -EBADMSG);
+	if (!strstr(e.text, says))
+		fail_msg("'%s' does not say '%s'", e.text, says);
+	model_close(m);
+	free(h.bytes);
+}
+
+static void test_lacking(void **state)
+{
+	(void)state;
+	lacks("llama-3.1-8b", "blk.5.ffn_norm.", "blk.5.ssm_norm.",
+	      "layer 5 lacks the tensor ffn_norm that layer 4 has");
+	lacks("llama-3.1-8b", "blk.0.attn_norm.", "blk.0.post_norm.",
+	      "layer 0 lacks the tensor attn_norm that layer 1 has");
+	lacks("qwen3-30b-a3b", "blk.47.ffn_gate_inp.", "blk.47.ffn_up_shexp.",
+	      "layer 47 has experts and lacks the tensor ffn_gate_inp");
+	lacks("gemma-3-4b", "output_norm.weight", "token_types.weight", "output_norm.weight");
+}
+
 static void test_contradictions(void **state)
 {
 	(void)state;
@@ -301,7 +331,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_slots),          cmocka_unit_test(test_all),
 		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_stranger),
+		cmocka_unit_test(test_stranger),       cmocka_unit_test(test_lacking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
