@@ -345,10 +345,11 @@ void extras_explain(struct text *t, const struct extras *x, const struct devices
 		const char *slash = strrchr(n->path, '/');
 		char a[TEXT_SIZE_MAX], b[TEXT_SIZE_MAX], c[TEXT_SIZE_MAX];
 
-		text_add(t, "%-13s%.40s: %s of weights, %s of cache, %s of compute, %s%.30s\n",
-			 n->kind, slash ? slash + 1 : n->path, text_size(a, n->weights_bytes),
-			 text_size(b, n->kv_bytes), text_size(c, n->compute_bytes),
+		text_add(t, "%-13s%.50s %s%.30s\n", n->kind, slash ? slash + 1 : n->path,
 			 n->model ? "" : "on ", where(n, d));
+		text_add(t, "%-13sweights %s, cache %s, compute %s\n", "",
+			 text_size(a, n->weights_bytes), text_size(b, n->kv_bytes),
+			 text_size(c, n->compute_bytes));
 	}
 }
 

@@ -47,7 +47,8 @@ struct speed {
 	struct range cost_million;       /* electricity for a million generated tokens */
 	double api_million;              /* 0: not given */
 	double kwh;
-	char basis[64]; /* where the bandwidths come from: "table", "measured here", "given" */
+	char basis
+		[64]; /* where the bandwidths come from: "table", "measured here", "given", "unknown" */
 };
 
 /* `ubatch`: tokens of a prompt computed at once. */

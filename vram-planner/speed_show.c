@@ -51,8 +51,8 @@ void speed_explain(struct text *t, const struct speed *s)
 	struct text m;
 
 	text_init(&m, more, sizeof(more));
-	text_add(&m, " at %u tokens of context; a token reads %s", s->depth,
-		 text_size(size, (uint64_t)s->token_bytes));
+	text_add(&m, " with %u in context; a token reads %s (%s)", s->depth,
+		 text_size(size, (uint64_t)s->token_bytes), s->basis);
 	add_line(t, "speed", &s->generation, " tokens/s", more);
 	add_line(t, "prompt", &s->prompt, " tokens/s", "");
 	if (s->load_s.known) {
@@ -100,8 +100,6 @@ json_t *speed_to_json(const struct speed *s)
 	put_range(o, "load_s", &s->load_s);
 	put_range(o, "energy_wh_1000_tokens", &s->wh_1000);
 	put_range(o, "cost_million_tokens", &s->cost_million);
-	json_put_text(
-		o, "basis",
-		"memory bandwidth and arithmetic rate of the table or the user; not measured");
+	json_put_text(o, "basis", s->basis);
 	return o;
 }

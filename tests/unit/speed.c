@@ -130,6 +130,27 @@ static void what_is_unknown_is_said(void **state)
 	model_close(m);
 }
 
+/* What was measured on the machine is told more closely than what a table says of all cards. */
+static void a_measured_card_has_a_narrower_range(void **state)
+{
+	struct model *m = small(8);
+	struct place one = card(1000000000, INT64_C(1) << 33);
+	struct plan p = plan_for(m, &one, 1);
+
+	(void)state;
+	one.bandwidth_bytes_s.src = SRC_TABLE;
+	struct speed table = speed_for(m, &p, &one, 0, 100);
+
+	assert_string_equal(table.basis, "table");
+	one.bandwidth_bytes_s.src = SRC_CACHE;
+	struct speed measured = speed_for(m, &p, &one, 0, 100);
+
+	assert_string_equal(measured.basis, "measured here");
+	assert_true(measured.generation.low > table.generation.low);
+	assert_true(measured.generation.high <= table.generation.high);
+	model_close(m);
+}
+
 /* The host's share is read at the host's rate. */
 static void a_spill_is_slower(void **state)
 {
@@ -174,6 +195,7 @@ int main(void)
 		cmocka_unit_test(a_token_reads_the_weights_and_its_cache),
 		cmocka_unit_test(more_is_never_slower),
 		cmocka_unit_test(what_is_unknown_is_said),
+		cmocka_unit_test(a_measured_card_has_a_narrower_range),
 		cmocka_unit_test(a_spill_is_slower),
 		cmocka_unit_test(a_cache_on_the_host_is_slower),
 	};
