@@ -114,6 +114,8 @@ exits "no server" 5 plan hf:org/repo
 
 # --- stores ---
 
+# A service's store on this very machine is not to be seen.
+export OLLAMA_MODELS="$HOME/.ollama/models"
 exits "no store" 0 plan --list
 golden plan-compare-no-store.txt "$T/out"
 blob() {
@@ -144,6 +146,7 @@ text list 0 --list
 exits "the list as JSON" 0 plan --list --json
 valid "a list" compare "$T/out"
 exits "the list where nothing fits" 0 "$BERTH" plan --machine "$none" --gpu "x,memory=1GiB" --list
+unset OLLAMA_MODELS
 for name in toy toy:latest ollama:toy me/mine:8b ollama:me/mine:8b org/name-gguf/Qwen3-0.6B-Q8_0.gguf \
 	qwen3-0.6b-q8_0 smollm3 llama.cpp:smollm3.gguf GEMMA lmstudio:pub/repo/gemma.gguf; do
 	exits "by name: $name" 0 plan "$name"
