@@ -75,7 +75,7 @@ const char *cmd_nearest(const char *name, const char *const *names, size_t n)
 	return best;
 }
 
-static int unknown_option(const struct cmd *c, const char *name)
+static const char *nearest_option(const struct cmd *c, const char *name)
 {
 	const char *names[64];
 	size_t n = 0;
@@ -84,7 +84,12 @@ static int unknown_option(const struct cmd *c, const char *name)
 		names[n++] = c->opts[i].name;
 	names[n++] = "help";
 	names[n++] = "version";
-	const char *near = cmd_nearest(name, names, n);
+	return cmd_nearest(name, names, n);
+}
+
+static int unknown_option(const struct cmd *c, const char *name)
+{
+	const char *near = nearest_option(c, name);
 
 	if (near)
 		return cmd_usage_error(c, "there is no option --%s; did you mean --%s?", name,
@@ -92,17 +97,19 @@ static int unknown_option(const struct cmd *c, const char *name)
 	return cmd_usage_error(c, "there is no option --%s", name);
 }
 
-static int in_range(const struct cmd *c, const struct opt *o, uint64_t v)
+/* --- setting one: what is wrong goes to *e, for whoever knows where the words came from --- */
+
+static int in_range(const struct opt *o, uint64_t v, struct err *e)
 {
 	uint64_t max = o->max ? o->max : o->kind == OPT_U32 ? UINT32_MAX : UINT64_MAX;
 
 	if (v >= o->min && v <= max)
 		return 0;
-	return cmd_usage_error(c, "--%s takes %" PRIu64 " to %" PRIu64 ", not %" PRIu64, o->name,
-			       o->min, max, v);
+	return err_set(e, -EINVAL, "--%s takes %" PRIu64 " to %" PRIu64 ", not %" PRIu64, o->name,
+		       o->min, max, v);
 }
 
-static int set_choice(const struct cmd *c, const struct opt *o, const char *arg, int *to)
+static int set_choice(const struct opt *o, const char *arg, int *to, struct err *e)
 {
 	char all[256];
 	struct text t;
@@ -115,23 +122,22 @@ static int set_choice(const struct cmd *c, const struct opt *o, const char *arg,
 		}
 		text_add(&t, "%s%s", i ? ", " : "", o->choices[i]);
 	}
-	return cmd_usage_error(c, "--%s takes one of %s, not '%s'", o->name, all, arg);
+	return err_set(e, -EINVAL, "--%s takes one of %s, not '%s'", o->name, all, arg);
 }
 
-static int set_number(const struct cmd *c, const struct opt *o, const char *arg, void *to)
+static int set_number(const struct opt *o, const char *arg, void *to, struct err *e)
 {
 	uint64_t v = 0;
 	int rc = o->kind == OPT_SIZE ? text_parse_size(arg, &v) : text_parse_u64(arg, &v);
 
 	if (rc == -EINVAL)
-		return cmd_usage_error(c,
-				       o->kind == OPT_SIZE
-					       ? "--%s takes a size such as 512MiB, not '%s'"
-					       : "--%s takes a whole number, not '%s'",
-				       o->name, arg);
+		return err_set(e, -EINVAL,
+			       o->kind == OPT_SIZE ? "--%s takes a size such as 512MiB, not '%s'"
+						   : "--%s takes a whole number, not '%s'",
+			       o->name, arg);
 	if (rc)
-		return cmd_usage_error(c, "--%s: %s is too large", o->name, arg);
-	rc = in_range(c, o, v);
+		return err_set(e, -EINVAL, "--%s: %s is too large", o->name, arg);
+	rc = in_range(o, v, e);
 	if (rc)
 		return rc;
 	if (o->kind == OPT_U32)
@@ -141,17 +147,16 @@ static int set_number(const struct cmd *c, const struct opt *o, const char *arg,
 	return 0;
 }
 
-static int add_to_list(const struct cmd *c, const struct opt *o, const char *arg,
-		       struct opt_list *l)
+static int add_to_list(const struct opt *o, const char *arg, struct opt_list *l, struct err *e)
 {
 	if (l->n == OPT_LIST_MAX)
-		return cmd_usage_error(c, "--%s is given more than %d times", o->name,
-				       OPT_LIST_MAX);
+		return err_set(e, -EINVAL, "--%s is given more than %d times", o->name,
+			       OPT_LIST_MAX);
 	l->v[l->n++] = arg;
 	return 0;
 }
 
-static int set_option(const struct cmd *c, const struct opt *o, const char *arg, void *into)
+static int set_option(const struct opt *o, const char *arg, void *into, struct err *e)
 {
 	void *to = (char *)into + o->offset;
 
@@ -166,13 +171,13 @@ static int set_option(const struct cmd *c, const struct opt *o, const char *arg,
 		*(const char **)to = arg;
 		return 0;
 	case OPT_ENUM:
-		return set_choice(c, o, arg, to);
+		return set_choice(o, arg, to, e);
 	case OPT_LIST:
-		return add_to_list(c, o, arg, to);
+		return add_to_list(o, arg, to, e);
 	case OPT_U32:
 	case OPT_U64:
 	case OPT_SIZE:
-		return set_number(c, o, arg, to);
+		return set_number(o, arg, to, e);
 	}
 	return 0;
 }
@@ -208,14 +213,15 @@ static const char *next_argument(struct walk *w)
 
 static int apply(struct walk *w, const struct opt *o, const char *arg, const char *spelt)
 {
-	if (!takes_argument(o))
-		return arg ? cmd_usage_error(w->c, "%s takes no argument", spelt)
-			   : set_option(w->c, o, NULL, w->into);
-	if (!arg)
+	struct err e = { 0 };
+
+	if (!takes_argument(o) && arg)
+		return cmd_usage_error(w->c, "%s takes no argument", spelt);
+	if (!arg && takes_argument(o))
 		arg = next_argument(w);
-	if (!arg)
+	if (!arg && takes_argument(o))
 		return cmd_usage_error(w->c, "%s needs an argument: %s", spelt, o->arg);
-	return set_option(w->c, o, arg, w->into);
+	return set_option(o, arg, w->into, &e) ? cmd_usage_error(w->c, "%s", e.text) : 0;
 }
 
 static const struct opt *by_name(const struct cmd *c, const char *name)
@@ -224,6 +230,30 @@ static const struct opt *by_name(const struct cmd *c, const char *name)
 		if (strcmp(c->opts[i].name, name) == 0)
 			return &c->opts[i];
 	return NULL;
+}
+
+/* In a file an option has a value, and one that takes none on a command line is on or off. */
+static int assign_switch(const struct opt *o, const char *value, void *into, struct err *e)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "off", "on" };
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (strcmp(words[i], value) == 0)
+			return i % 2 ? set_option(o, NULL, into, e) : 0;
+	return err_set(e, -EINVAL, "'%s' is yes or no, not '%s'", o->name, value);
+}
+
+int cmd_assign(const struct cmd *c, const char *name, const char *value, void *into, struct err *e)
+{
+	const struct opt *o = by_name(c, name);
+	const char *near = o ? NULL : nearest_option(c, name);
+
+	if (!o)
+		return err_set(e, -ENOENT, "there is no option '%s'%s%s%s", name,
+			       near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "");
+	if (!takes_argument(o))
+		return assign_switch(o, value, into, e);
+	return set_option(o, value, into, e);
 }
 
 /* "-ub", "--ubatch-size=512": a whole word stands before letters that it could be read as. */

@@ -80,6 +80,12 @@ enum cmd_go {
  */
 enum cmd_go cmd_parse(const struct cmd *c, int argc, char **argv, void *into, int *first);
 
+/*
+ * Set one option by its long name, as a file of options does; flags take yes or no. A text is kept by
+ * pointer. 0, -ENOENT (no such option) or -EINVAL, with *e.
+ */
+int cmd_assign(const struct cmd *c, const char *name, const char *value, void *into, struct err *e);
+
 /* The exit code when there is nothing to run. */
 enum exit_code cmd_exit(enum cmd_go go);
 

@@ -11,6 +11,7 @@
 #include "launch/cores.h"
 #include "launch/devmap.h"
 #include "launch/ending.h"
+#include "launch/profile.h"
 #include "launch/runtime.h"
 #include "launch/tail.h"
 #include "launch/verify.h"
@@ -30,8 +31,10 @@ struct options {
 
 struct job {
 	struct options o;
-	const char *model; /* operand; NULL: the plan's */
-	struct wish wish;  /* from the options */
+	struct profile profile;    /* what options point into; its path is "" when there is none */
+	const char *model;         /* operand or the profile's; NULL: the plan's */
+	char home_model[PATH_MAX]; /* storage of model */
+	struct wish wish;          /* from the options */
 	struct log log;
 
 	/* prepare.c */

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cmd.h"
+#include "base/own.h"
 #include "launch/job.h"
 #include "vram-planner/plan.h"
 
@@ -52,17 +54,22 @@ static const struct example examples[] = {
 	{ "berth launch model.gguf -d 0000:c1:00.0 -c 32768 --dry-run", "show what would be started" },
 	{ "berth plan model.gguf --json >p.json; berth launch --plan p.json", "carry out a plan made before" },
 	{ "berth launch model.gguf --accept cpu --prompt Hello -n 32", "the processor will do" },
+	{ "berth launch chat", "what ~/.config/berth/profiles.d/chat.conf says" },
 	{ NULL, NULL },
 };
 
 static const struct cmd command = {
 	.name = "launch",
 	.summary = "run a model exactly as planned, and prove the placement",
-	.operands = "MODEL.gguf",
+	.operands = "MODEL|PROFILE",
 	.description =
 		"Plans the model on the devices of this machine, starts the inference core pinned to exactly those, "
 		"compares where the engine says it put every layer with the plan, and only then lets it generate. "
 		"A layer that is elsewhere stops the run with exit code 7.\n\n"
+		"MODEL is a file, or the name that a local store has for it (Ollama, LM Studio, llama.cpp, Hugging "
+		"Face's cache). PROFILE is a file of these options under a name, profiles.d/PROFILE.conf below "
+		"~/.config/berth or /etc/berth: lines such as 'model = llama3.2:3b' and 'ctx = 32768', with 'yes' for "
+		"what takes no argument; options given besides overrule it.\n\n"
 		"Tokens go to stdout as they come; the proof and all notes go to stderr. Measured sizes come from "
 		"the engine's log, which rounds each buffer to 0.01 MiB; '=' in the proof means equal within that.\n\n"
 		"Ctrl-C stops after the current token and exits 0 (1 if the model was not ready yet); pressed "
@@ -235,9 +242,12 @@ static int check_options(struct job *j, int argc, char **argv, int first)
 	if (argc - first > 1)
 		return cmd_usage_error(&command, "one MODEL at a time; \"%s\" is too many",
 				       argv[first + 1]);
-	j->model = first < argc ? argv[first] : NULL;
+	if (!j->profile.path[0])
+		j->model = first < argc ? argv[first] : NULL;
 	if (!j->model && !j->o.plan)
-		return cmd_usage_error(&command, "give a MODEL.gguf, or --plan FILE");
+		return cmd_usage_error(&command, j->profile.path[0]
+							 ? "the profile names no model"
+							 : "give a MODEL.gguf, or --plan FILE");
 	if (j->model && !j->model[0])
 		return cmd_usage_error(&command, "the name of the model is empty");
 	if (j->o.plan && superfluous(&j->o))
@@ -250,24 +260,88 @@ static int check_options(struct job *j, int argc, char **argv, int first)
 	return read_wish(&j->wish, &j->o);
 }
 
+static const struct options defaults = {
+	.max_tokens = 256,
+	.seed = 42,
+	.margin = MARGIN_DEFAULT,
+	.accept = -1,
+	.type_k = -1,
+	.type_v = -1,
+};
+
+/* What only a person at a terminal, or a script, can want. */
+static const char *const never_in_profiles[] = { "dry-run", "json", NULL };
+
+/* "~/x.gguf" in a file is read as a shell would. */
+static int profile_model(struct job *j, struct err *e)
+{
+	const char *home = getenv("HOME");
+
+	j->model = j->profile.model;
+	if (!j->model || strncmp(j->model, "~/", 2) != 0)
+		return 0;
+	if (!home || !*home)
+		return err_set(e, -EBADMSG, "%s: model: HOME is not set", j->profile.path);
+	if (snprintf(j->home_model, sizeof(j->home_model), "%s%s", home, j->model + 1) >=
+	    (int)sizeof(j->home_model))
+		return err_set(e, -ENAMETOOLONG, "%s: model: too long", j->profile.path);
+	j->model = j->home_model;
+	return 0;
+}
+
+/*
+ * The operand may be a profile's name; a file of that name comes first. Its options are read before those
+ * of the command line, which overrule them. 0, or an exit code after one sentence.
+ */
+static int read_profile(struct job *j, const char *operand, int argc, char **argv, int *first)
+{
+	struct err e = { 0 };
+	int rc;
+
+	if (!profile_is_name(operand) || access(operand, F_OK) == 0)
+		return 0;
+	struct options given = j->o;
+
+	j->o = defaults;
+	rc = profile_read(&j->profile, operand, &command, never_in_profiles, &j->o, &e);
+	if (rc == -ENOENT) {
+		/* a model in a store, then */
+		profile_free(&j->profile);
+		j->o = given;
+		return 0;
+	}
+	if (rc == 0)
+		rc = profile_model(j, &e);
+	if (rc)
+		return err_report("launch", rc, &e);
+	return cmd_parse(&command, argc, argv, &j->o, first) == CMD_RUN ? 0 : EXIT_USAGE;
+}
+
+static int read_options(struct job *j, int argc, char **argv, int *first, enum cmd_go *go)
+{
+	own_free char **again = calloc((size_t)argc + 1, sizeof(*again));
+
+	if (!again)
+		return EXIT_ENV;
+	memcpy(again, argv, (size_t)argc * sizeof(*again)); /* parsing reorders */
+	j->o = defaults;
+	*go = cmd_parse(&command, argc, argv, &j->o, first);
+	if (*go != CMD_RUN)
+		return cmd_exit(*go);
+	return *first == argc - 1 ? read_profile(j, argv[*first], argc, again, first) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	struct err e = { 0 };
-	enum cmd_go go;
+	enum cmd_go go = CMD_DONE;
 	int first, rc;
 
 	if (!j)
 		return EXIT_ENV;
-	j->o = (struct options) { .max_tokens = 256,
-				  .seed = 42,
-				  .margin = MARGIN_DEFAULT,
-				  .accept = -1,
-				  .type_k = -1,
-				  .type_v = -1 };
-	go = cmd_parse(&command, argc, argv, &j->o, &first);
-	rc = cmd_exit(go);
-	if (go == CMD_RUN) {
+	rc = read_options(j, argc, argv, &first, &go);
+	if (go == CMD_RUN && rc == 0) {
 		log_init(&j->log, "berth launch", j->o.quiet, j->o.verbose);
 		rc = check_options(j, argc, argv, first);
 		if (rc == 0)

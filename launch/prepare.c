@@ -94,8 +94,11 @@ static int check_data(const struct model *m, struct err *e)
 static int plan_anew(struct job *j, struct err *e)
 {
 	struct model *m;
-	int rc = model_open(&m, j->model, e);
+	char path[PATH_MAX];
+	int rc = model_find(path, sizeof(path), j->model, e);
 
+	if (rc == 0)
+		rc = model_open(&m, path, e);
 	if (rc)
 		return rc;
 	rc = check_data(m, e);
@@ -244,6 +247,7 @@ int job_prepare(struct job *j, struct err *e)
 void job_free(struct job *j)
 {
 	probe_free(j->report);
+	profile_free(&j->profile);
 	free(j->text);
 	free(j);
 }

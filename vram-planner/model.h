@@ -33,7 +33,14 @@ struct model; /* opaque: owns the header's bytes and the tables */
  */
 int model_open(struct model **m, const char *path, struct err *e);
 
-/* The same from bytes in memory (they must outlive the model); `size` is all there is: one shard. */
+/*
+ * The file here that a person means by `what`: its path, or the name that a local store (Ollama, LM
+ * Studio, llama.cpp, Hugging Face's cache) has for it. -ENOENT; -EINVAL when several have it, or when
+ * it is on a server and would have to be fetched first.
+ */
+int model_find(char *path, size_t size, const char *what, struct err *e);
+
+/* model_open() from bytes in memory (they must outlive the model); `size` is all there is: one shard. */
 int model_from_bytes(struct model **m, const void *bytes, uint64_t size, struct err *e);
 void model_close(struct model *m);
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/io.h"
 #include "base/json.h"
@@ -118,6 +119,30 @@ static int open_by_name(struct model **m, const char *what, struct err *e)
 		rc = -ENOENT; /* *e has the file's own error */
 	else if (rc == 0)
 		rc = model_open(m, f->path, e);
+	catalog_free(&c);
+	return rc;
+}
+
+int model_find(char *path, size_t size, const char *what, struct err *e)
+{
+	struct err several = { 0 };
+	struct catalog c = { 0 };
+
+	if (http_is_url(what) || strncmp(what, "hf:", 3) == 0)
+		return err_set(e, -EINVAL, "%s is on a server; fetch it first: berth pull %s", what,
+			       what);
+	bool here = access(what, F_OK) == 0;
+	int rc = here ? 0 : stores_read(&c, e);
+	const struct found *f = here || rc ? NULL : catalog_find(&c, what, &several);
+
+	if (rc == 0 && several.rc)
+		rc = err_set(e, several.rc, "%s", several.text);
+	else if (rc == 0 && !here && !f)
+		rc = err_set(e, -ENOENT,
+			     "there is no file %s, and no store of models here knows that name",
+			     what);
+	if (rc == 0 && !text_copy(path, size, f ? f->path : what))
+		rc = err_set(e, -ENAMETOOLONG, "the path is too long");
 	catalog_free(&c);
 	return rc;
 }
