@@ -26,6 +26,33 @@ void ask_default(struct ask *a)
 			    .n_gpu_layers = ASK_ALL_LAYERS };
 }
 
+void ask_of_plan(struct ask *a, const struct plan *p)
+{
+	const struct plan_flags *f = &p->flags;
+
+	ask_default(a);
+	a->n_ctx = f->n_ctx;
+	a->n_batch = f->n_batch;
+	a->n_ubatch = f->n_ubatch;
+	a->n_seq = f->n_seq_max ? f->n_seq_max : 1;
+	a->n_ctx_seq = f->kv_unified ? f->n_ctx : f->n_ctx / a->n_seq;
+	a->n_outputs = f->n_outputs_max ? f->n_outputs_max : a->n_seq;
+	a->n_cpu_moe = f->n_cpu_moe;
+	a->n_gpu_layers = f->n_gpu_layers;
+	quant_from_name(f->type_k, &a->type_k);
+	quant_from_name(f->type_v, &a->type_v);
+	a->flash_attn = f->flash_attn;
+	a->unified = f->kv_unified;
+	a->cache_on_host = f->no_kv_offload;
+	a->swa_full = f->swa_full;
+	a->embeddings = f->embeddings;
+	a->mtp = f->load_mtp;
+	for (uint32_t i = 0; i < p->n_devices && i < PLAN_DEVICES_MAX; i++)
+		a->split[i] = (float)p->devices[i].layers;
+	for (uint32_t i = 0; i < p->n_tensors && i < ASK_OVERRIDES_MAX; i++)
+		a->overrides[a->n_overrides++] = p->tensors[i];
+}
+
 static uint32_t least(uint64_t a, uint64_t b)
 {
 	return (uint32_t)(a < b ? a : b);

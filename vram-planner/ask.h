@@ -65,6 +65,9 @@ void ask_default(struct ask *a);
  */
 int ask_settle(struct ask *a, uint32_t n_ctx_train, bool causal, struct err *e);
 
+/* The configuration of a finished plan, settled; its devices in the plan's order. */
+void ask_of_plan(struct ask *a, const struct plan *p);
+
 /* Caches for each sequence of its own (not unified), else 1. */
 uint32_t ask_streams(const struct ask *a);
 

@@ -8,6 +8,7 @@
 
 #include "base/text.h"
 #include "vram-planner/backend.h"
+#include "vram-planner/gpus.h"
 #include "vram-planner/plan.h"
 
 enum flag_kind {
@@ -219,6 +220,23 @@ static int read_bytes(const json_t *o, const char *key, uint64_t *v, struct err 
 	return 0;
 }
 
+/* As --gpu takes it ("936GB/s", or GB/s as a number), or bytes a second. */
+static int read_bandwidth(const json_t *o, const char *key, double *v, struct err *e)
+{
+	const json_t *n = json_object_get(o, key);
+	uint64_t rate;
+
+	if (!n)
+		return 0;
+	if (json_is_string(n) && gpus_read_rate(json_string_value(n), &rate) == 0)
+		*v = (double)rate;
+	else if (json_is_number(n) && json_number_value(n) > 0 && json_number_value(n) < 1e15)
+		*v = json_number_value(n) < 1e6 ? json_number_value(n) * 1e9 : json_number_value(n);
+	else
+		return err_set(e, -EBADMSG, "%s is no rate such as \"936GB/s\"", key);
+	return 0;
+}
+
 static int read_gpu(struct job_gpu *g, const json_t *o, uint32_t i, struct err *e)
 {
 	const char *name = json_string_value(json_object_get(o, "name"));
@@ -251,6 +269,8 @@ static int read_gpus(struct job *j, const json_t *list, struct err *e)
 		struct job_gpu *g = &j->gpus[j->n_gpus];
 		int rc = read_gpu(g, o, (uint32_t)i, e);
 
+		if (!rc)
+			rc = read_bandwidth(o, "bandwidth", &j->bandwidth[j->n_gpus], e);
 		if (rc)
 			return rc;
 		for (uint32_t k = 0; k < j->n_gpus; k++) {
@@ -309,5 +329,7 @@ int job_from_json(struct job *j, const json_t *o, struct err *e)
 		rc = read_fact(o, "margin_bytes", &j->margin_bytes, e);
 	if (!rc)
 		rc = read_fact(o, "host_bytes", &j->host_bytes, e);
+	if (!rc)
+		rc = read_bandwidth(o, "host_bandwidth", &j->host_bandwidth, e);
 	return rc;
 }

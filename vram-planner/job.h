@@ -11,6 +11,7 @@
 #include "base/fact.h"
 #include "base/json.h"
 #include "vram-planner/bill.h"
+#include "vram-planner/speed.h"
 
 struct job_gpu {
 	char name[64];
@@ -24,6 +25,8 @@ struct job {
 	uint32_t n_gpus;
 	struct job_gpu gpus[PLAN_DEVICES_MAX];
 	struct ask ask;
+	double bandwidth[PLAN_DEVICES_MAX]; /* bytes a second, of each gpu; 0: unknown */
+	double host_bandwidth;
 	struct fact host_bytes;   /* unknown: the host is not judged */
 	struct fact margin_bytes; /* unknown: the design's default */
 };
@@ -31,8 +34,11 @@ struct job {
 /* Read a line's object. Foreign bytes: 0, or -EBADMSG with *e naming the key. */
 int job_from_json(struct job *j, const json_t *o, struct err *e);
 
+/* How fast it generates, in a half full context; known when every memory's bandwidth is. */
+struct range job_speed(const struct job *j, const struct biller *b);
+
 /* The answer; the caller owns it. *b is the bill of j->ask, which has been settled. */
-json_t *job_to_json(const struct job *j, const struct bill *b);
+json_t *job_to_json(const struct job *j, const struct bill *b, const struct range *speed);
 
 /* The answer when the rules do not cover the model or the configuration: verdict unknown, and why. */
 json_t *job_unknown(const struct job *j, const struct err *why);

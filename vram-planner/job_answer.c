@@ -2,6 +2,7 @@
 /* The answer to a job: the verdict, and every buffer. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "vram-planner/job.h"
@@ -122,7 +123,24 @@ static void judge(struct judged *v, const struct job *j, const struct bill *b)
 		v->verdict = VERDICT_UNKNOWN;
 }
 
-json_t *job_to_json(const struct job *j, const struct bill *b)
+struct range job_speed(const struct job *j, const struct biller *b)
+{
+	static const struct prices none;
+	struct rates r = { .n = j->n_gpus, .host_bandwidth = j->host_bandwidth };
+	struct traffic t;
+	struct speed s;
+
+	for (uint32_t i = 0; i < j->n_gpus; i++) {
+		r.device[i].bandwidth = j->bandwidth[i];
+		r.device[i].by_cuda = strcmp(j->gpus[i].target.backend->name, "cuda") == 0;
+		text_copy(r.device[i].name, sizeof(r.device[i].name), j->gpus[i].name);
+	}
+	traffic_of(&t, biller_shape(b), biller_placement(b), &j->ask, j->ask.n_ctx_seq / 2);
+	speed_of(&s, &t, &r, j->ask.n_ubatch, &none);
+	return s.generation;
+}
+
+json_t *job_to_json(const struct job *j, const struct bill *b, const struct range *speed)
 {
 	json_t *o = json_answer(SCHEMA);
 	struct judged v;
@@ -142,6 +160,10 @@ json_t *job_to_json(const struct job *j, const struct bill *b)
 		json_put_bool(o, "unverified", true);
 	json_put_int(o, "n_ctx", j->ask.n_ctx);
 	json_put_int(o, "n_ctx_seq", j->ask.n_ctx_seq);
+	if (speed->known) {
+		json_object_set_new(o, "generation_tokens_s_low", json_real(speed->low));
+		json_object_set_new(o, "generation_tokens_s_high", json_real(speed->high));
+	}
 	put_buffers(o, j, b);
 	return o;
 }

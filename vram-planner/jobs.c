@@ -84,8 +84,13 @@ static int answer(struct run *r, struct job *j, const char *line, size_t n, json
 		targets[i] = j->gpus[i].target;
 	if (!rc)
 		rc = biller_bill(b, &j->ask, targets, j->n_gpus, &bill, e);
-	if (!rc)
-		*out = job_to_json(j, &bill);
+	if (!rc) {
+		struct range speed = { 0 };
+
+		if (!bill.refused)
+			speed = job_speed(j, b);
+		*out = job_to_json(j, &bill, &speed);
+	}
 	return rc;
 }
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "vram-planner/terms.h"
 
 /*
  * How far from the peak engines are. Generation: a fit of `fixed + factor x bytes / bandwidth` on 224
@@ -298,7 +297,9 @@ static bool traffic_of_plan(struct traffic *t, const struct plan *p, const struc
 	struct ask a;
 	int8_t *forced = NULL;
 
-	plan_ask(p, &a, targets);
+	ask_of_plan(&a, p);
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		targets[i].backend = backend_find(p->devices[i].backend);
 	int rc = ask_settle(&a, s->n_ctx_train, s->causal, NULL);
 
 	if (!rc && a.n_overrides) {

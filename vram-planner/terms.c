@@ -26,34 +26,6 @@ struct terms {
 	struct term rows[ROWS_MAX];
 };
 
-void plan_ask(const struct plan *p, struct ask *a, struct target targets[PLAN_DEVICES_MAX])
-{
-	const struct plan_flags *f = &p->flags;
-
-	ask_default(a);
-	a->n_ctx = f->n_ctx;
-	a->n_batch = f->n_batch;
-	a->n_ubatch = f->n_ubatch;
-	a->n_seq = f->n_seq_max;
-	a->n_outputs = f->n_outputs_max ? f->n_outputs_max : f->n_seq_max;
-	a->n_cpu_moe = f->n_cpu_moe;
-	a->n_gpu_layers = f->n_gpu_layers;
-	quant_from_name(f->type_k, &a->type_k);
-	quant_from_name(f->type_v, &a->type_v);
-	a->flash_attn = f->flash_attn;
-	a->unified = f->kv_unified;
-	a->cache_on_host = f->no_kv_offload;
-	a->swa_full = f->swa_full;
-	a->embeddings = f->embeddings;
-	a->mtp = f->load_mtp;
-	a->n_overrides = p->n_tensors;
-	memcpy(a->overrides, p->tensors, sizeof(a->overrides));
-	for (uint32_t i = 0; i < p->n_devices; i++) {
-		a->split[i] = (float)p->devices[i].layers;
-		targets[i] = (struct target) { .backend = backend_find(p->devices[i].backend) };
-	}
-}
-
 /* --- collecting --- */
 
 static void add(struct terms *all, const char *what, const char *type, uint64_t bytes)
@@ -324,7 +296,9 @@ int terms_explain(struct text *t, const struct plan *p, const struct model *m, c
 
 	if (rc)
 		return rc;
-	plan_ask(p, &v.ask, v.targets);
+	ask_of_plan(&v.ask, p);
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		v.targets[i].backend = backend_find(p->devices[i].backend);
 	rc = explain(t, &v, bar, e);
 	biller_close(v.biller);
 	return rc;

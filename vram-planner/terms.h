@@ -6,7 +6,6 @@
 #ifndef BERTH_TERMS_H
 #define BERTH_TERMS_H
 
-#include "vram-planner/ask.h"
 #include "vram-planner/plan.h"
 
 /*
@@ -16,8 +15,5 @@
  */
 int terms_explain(struct text *t, const struct plan *p, const struct model *m, const char *bar,
 		  struct err *e);
-
-/* The configuration of a finished plan, and its devices as the engine's rules see them. */
-void plan_ask(const struct plan *p, struct ask *a, struct target targets[PLAN_DEVICES_MAX]);
 
 #endif

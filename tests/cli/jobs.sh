@@ -37,6 +37,10 @@ answer "numbers as numbers" 0 '"n_ctx":4096' "$(line 8000000000 '"c":4096,"kvu":
 answer "refused" 0 '"verdict":"refused","why":"' "$(line 8000000000 '"c":4096,"fa":"off","ctv":"q8_0"')"
 answer "memory not given" 0 '"verdict":"unknown","why":".*not given".*"buffers"' \
 	"$(line 1 '"c":4096' | sed 's/,"memory_bytes":1//')"
+answer "speed" 0 '"generation_tokens_s_low":[0-9.]*,"generation_tokens_s_high":' \
+	"$(line 8000000000 '"c":4096' | sed 's/"memory_bytes"/"bandwidth":"936GB\/s","memory_bytes"/')"
+answer "no rate" 4 'bandwidth is no rate' \
+	"$(line 8000000000 '"c":4096' | sed 's/"memory_bytes"/"bandwidth":"fast","memory_bytes"/')"
 answer "not JSON" 4 '"error":"line 1: ' 'nonsense'
 answer "no object" 4 '"error":"line 1: ' '[1]'
 answer "no model" 4 'model is missing' '{}'
