@@ -45,7 +45,7 @@ static const struct projector projectors[] = {
 	{ "internvl",         0,    2, ROPE_NONE, TAIL_SMALL, false, false, true },
 	{ "idefics3",         0,    4, ROPE_NONE, TAIL_SMALL, false, false, true },
 	{ "qwen2vl_merger",   4096, 2, ROPE_ONE,  TAIL_SMALL, true,  false, true },
-	{ "qwen2.5vl_merger", 4096, 2, ROPE_ONE,  TAIL_SMALL, true,  true,  false },
+	{ "qwen2.5vl_merger", 4096, 2, ROPE_ONE,  TAIL_SMALL, true,  true,  true },
 	{ "qwen3vl_merger",   4096, 2, ROPE_ONE,  TAIL_SMALL, true,  false, false },
 	{ "pixtral",          1024, 1, ROPE_TWO,  TAIL_SMALL, false, false, false },
 	{ "kimivl",           1024, 2, ROPE_TWO,  TAIL_SMALL, false, false, false },
@@ -147,7 +147,7 @@ struct vit {
 	const struct clip *c;
 	int64_t n; /* patches, and the class token */
 	bool flash_attn;
-	int positions, mask;
+	int positions, columns, mask;
 };
 
 static const struct tensor *find(const struct vit *v, int layer, const char *name)
@@ -250,22 +250,13 @@ static int heads(struct vit *v, int x)
 	return g_reshape_3d(v->g, x, v->c->n_embd / v->c->n_head, v->c->n_head, v->n);
 }
 
+/* By both axes: one half of each head after the other, in the same place. */
 static int rotate(struct vit *v, int x)
 {
-	int64_t half;
-	int a, b;
-
 	if (v->c->row->rope == ROPE_NONE)
 		return x;
-	if (v->c->row->rope == ROPE_ONE)
-		return g_rope(v->g, x, v->positions, G_NONE);
-	/* Each half by one axis, and put together again. */
-	half = g_ne(v->g, x, 0) / 2;
-	a = g_view_3d(v->g, x, half, v->c->n_head, v->n, g_nb(v->g, x, 1), g_nb(v->g, x, 2));
-	b = g_view_3d(v->g, x, half, v->c->n_head, v->n, g_nb(v->g, x, 1), g_nb(v->g, x, 2));
-	a = g_rope(v->g, a, v->positions, G_NONE);
-	b = g_rope(v->g, b, v->positions, G_NONE);
-	return g_concat(v->g, a, b, 0);
+	x = g_rope(v->g, x, v->positions, G_NONE);
+	return v->c->row->rope == ROPE_TWO ? g_rope(v->g, x, v->columns, G_NONE) : x;
 }
 
 static int attention(struct vit *v, int layer, int x)
@@ -338,12 +329,10 @@ static void build(struct vit *v)
 	int x;
 
 	v->positions = g_input(g, GT_I32, v->c->row->rope == ROPE_ONE ? 4 * v->n : v->n, 1, 1, 1);
+	v->columns = g_input(g, GT_I32, v->n, 1, 1, 1);
 	x = patches(v);
-	if (v->c->row->windows) {
-		v->mask = g_input(g, GT_F32, v->n, v->n, 1, 1);
-		if (v->flash_attn)
-			v->mask = g_cast(g, v->mask, GT_F16);
-	}
+	if (v->c->row->windows)
+		v->mask = g_input(g, v->flash_attn ? GT_F16 : GT_F32, v->n, v->n, 1, 1);
 	x = norm(v, -1, "pre_ln", x);
 	/* Features are taken before the last layer. */
 	int layers = (int)v->c->n_layer - (v->c->row->tail == TAIL_MLP);

@@ -40,6 +40,9 @@ measured "internvl, larger" 264269824 internvl size=1344 patch=14 embd=1024 ff=4
 measured "idefics 3" 22020096 idefics3 size=512 patch=16 embd=768 ff=3072 layers=12 heads=12 out=960 merge=4
 # Its worst image has 16,384 patches: measured were 8,464, and it grows with them.
 measured "qwen 2 vl" 542113792 qwen2vl_merger size=560 patch=14 embd=1280 ff=5120 layers=32 heads=16 out=3584 merge=2
+# The engine reserved 17,152 bytes more, for indices of windows.
+measured "qwen 2.5 vl, with its windows" 601011712 qwen2.5vl_merger size=560 patch=14 embd=1280 ff=3456 layers=32 heads=16 \
+	out=3584 rms=1 gate=1 pixels=1658944
 python3 tests/fake/clip_header.py gemma3 "$T/mm.gguf" size=896 patch=14 embd=1152 ff=4304 layers=27 heads=16 out=2560
 exits "in words" 0 plan --mmproj mm.gguf gemma-3-4b.gguf
 golden plan-beside-mmproj.txt "$T/out"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Header-only image encoders and adapters for tests: clip_header.py KIND OUT [key=value...].
 
-KIND is a projector (mlp, gemma3, internvl, idefics3, qwen2vl_merger) or lora. Keys: size patch embd ff layers
-heads out merge; for lora: arch layers embd rank.
+KIND is a projector (mlp, gemma3, internvl, idefics3, qwen2vl_merger, qwen2.5vl_merger) or lora. Keys: size patch embd ff layers
+heads out merge pixels, rms=1 (norms without a bias), gate=1; for lora: arch layers embd rank.
 """
 import struct
 import sys
@@ -51,7 +51,11 @@ def layers(w, c, embd):
             w.tensor(b + "attn_%s.bias" % name, [embd])
         for name in "ln1", "ln2":
             w.tensor(b + name + ".weight", [embd])
-            w.tensor(b + name + ".bias", [embd])
+            if not c.get("rms"):
+                w.tensor(b + name + ".bias", [embd])
+        if c.get("gate"):
+            w.tensor(b + "ffn_gate.weight", [embd, c["ff"]], 1)
+            w.tensor(b + "ffn_gate.bias", [c["ff"]])
         w.tensor(b + "ffn_up.weight", [embd, c["ff"]], 1)
         w.tensor(b + "ffn_up.bias", [c["ff"]])
         w.tensor(b + "ffn_down.weight", [c["ff"], embd], 1)
@@ -84,11 +88,13 @@ def clip(kind, path, c):
                       ("projection_dim", "out")):
         if name in c:
             w.u32("clip.vision." + key, c[name])
+    if "pixels" in c:
+        w.u32("clip.vision.image_max_pixels", c["pixels"])
     if "merge" in c:
         w.u32("clip.vision.projector.scale_factor", c["merge"])
     class_token = kind in ("mlp", "internvl")
     w.tensor("v.patch_embd.weight", [patch, patch, 3, embd], 1)
-    if kind == "qwen2vl_merger":
+    if kind.startswith("qwen2"):
         w.tensor("v.patch_embd.weight.1", [patch, patch, 3, embd], 1)
     else:
         w.tensor("v.patch_embd.bias", [embd])
@@ -101,7 +107,8 @@ def clip(kind, path, c):
     layers(w, c, embd)
     if not class_token:
         w.tensor("v.post_ln.weight", [embd])
-        w.tensor("v.post_ln.bias", [embd])
+        if not c.get("rms"):
+            w.tensor("v.post_ln.bias", [embd])
     projection(w, kind, c, embd)
     w.write(path)
 
