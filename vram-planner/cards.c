@@ -360,6 +360,9 @@ static void look_up(struct found_cards *f, const struct words *want, uint64_t me
 	struct words has;
 
 	f->n = 0;
+	/* A single letter is somebody's name for a GPU, not a card's: "X" is no TITAN X. */
+	if (want->n == 1 && !want->w[0][1])
+		return;
 	for (size_t i = 0; i < N_CARDS; i++) {
 		split_words(&has, cards[i].name);
 		if (!contains(&has, want) || !memory_fits(&cards[i], memory_bytes))

@@ -8,6 +8,8 @@
 #include "vram-planner/backend.h"
 #include "vram-planner/cards.h"
 
+#define SIZE_LEAST (UINT64_C(1) << 20) /* "memory=24" is a slip, not 24 bytes */
+
 struct wanted {
 	char name[120];
 	char backend[16];
@@ -17,7 +19,7 @@ struct wanted {
 
 static int read_size(uint64_t *to, const char *key, const char *v, struct err *e)
 {
-	if (text_parse_size(v, to) == 0 && *to > 0)
+	if (text_parse_size(v, to) == 0 && *to >= SIZE_LEAST)
 		return 0;
 	return err_set(e, -EINVAL, "%s=%.40s is no size; write %s=24GiB", key, v, key);
 }

@@ -173,8 +173,9 @@ static void show_part(struct text *t, const struct view *v, const struct bill_pa
 			 " tokens\n",
 			 "compute", text_size(size, part->compute_bytes), name, v->ask.n_ubatch);
 	if (part->output_bytes)
-		text_add(t, "  %-11s %s on %s: %" PRIu32 " rows of logits for the caller\n",
-			 "output", text_size(size, part->output_bytes), name, v->ask.n_seq);
+		text_add(t, "  %-11s %s on %s: %" PRIu32 " row%s of logits for the caller\n",
+			 "output", text_size(size, part->output_bytes), name, v->ask.n_seq,
+			 v->ask.n_seq == 1 ? "" : "s");
 }
 
 static const char *const host_kinds[] = {

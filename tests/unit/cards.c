@@ -36,6 +36,8 @@ static void people_find_cards(void **state)
 		{ "RTX 3090", 12 * GIB, NULL, "no card is known" },
 		{ "Voodoo 2", 0, NULL, "no card is known as 'Voodoo 2'" },
 		{ "nvidia", 0, NULL, "no card is known" },
+		{ "X", 12 * GIB, NULL, "no card is known" },
+		{ "gpu4", 16 * GIB, NULL, "no card is known" },
 		{ "", 0, NULL, "no card is known" },
 		{ "9999999999999999999999999999999999999999999999999999999999999999999999999999999999"
 		  "9999999999999999999999999999999999999999999999999999999999999999999999999999999999"
@@ -62,6 +64,7 @@ static void a_changed_card_is_still_one(void **state)
 	assert_string_equal(card_like("RTX 3060")->name, "RTX 3060 8GB");
 	assert_string_equal(card_like("2080 ti")->name, "RTX 2080 Ti");
 	assert_null(card_like("Voodoo 2"));
+	assert_null(card_like("X"));
 }
 
 static void drivers_names_are_known(void **state)
