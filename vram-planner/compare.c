@@ -39,12 +39,16 @@ static int add_found(struct comparison *c, const struct catalog *found, const ch
 {
 	for (uint32_t i = 0; i < found->n; i++) {
 		const struct found *f = &found->all[i];
+		uint32_t before = c->n;
 		int rc = 0;
 
 		if (!like || quant_same_model(like, f->name))
 			rc = add(c, f->name, f->path, f->store, e);
 		if (rc)
 			return rc;
+		if (c->n > before)
+			text_copy(c->all[c->n - 1].projector, sizeof(c->all[0].projector),
+				  f->projector);
 	}
 	c->cut = c->cut || found->cut;
 	return 0;
@@ -257,7 +261,8 @@ static void show_entry(FILE *to, const struct entry *n)
 		text_add(&t, " %9s %9s %9s %9s %12s", "-", "-", "-", "-", "-");
 	else
 		add_plan(&t, &n->answer);
-	text_add(&t, "  %s%s%.200s", n->store, n->store[0] ? ":" : "", n->name);
+	text_add(&t, "  %s%s%.200s%s", n->store, n->store[0] ? ":" : "", n->name,
+		 n->projector[0] ? " (and an image encoder)" : "");
 	fprintf(to, "%s\n", line);
 	if (n->rc)
 		fprintf(to, "         %s\n", n->why.text);
@@ -296,6 +301,7 @@ static json_t *entry_to_json(const struct entry *n, const struct question *q, ui
 	json_put_text(o, "name", n->name);
 	json_put_text_or_null(o, "store", n->store);
 	json_put_text(o, "source", n->what);
+	json_put_text_or_null(o, "projector", n->projector);
 	json_put_bool(o, "accepted", accepted(n));
 	json_put_text_or_null(o, "error", n->rc ? n->why.text : "");
 	json_object_set_new(o, "plan", n->rc ? json_null() : answer_to_json(&n->answer, q));

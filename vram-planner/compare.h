@@ -7,10 +7,11 @@
 #include "vram-planner/stores.h"
 
 struct entry {
-	char name[256];    /* as it is shown */
-	char what[1024];   /* what source_open() takes */
-	const char *store; /* "" none */
-	int rc;            /* of the answer; *why says it in words */
+	char name[256];       /* as it is shown */
+	char what[1024];      /* what source_open() takes */
+	const char *store;    /* "" none */
+	char projector[1024]; /* an image encoder that lies beside it; "" none */
+	int rc;               /* of the answer; *why says it in words */
 	struct err why;
 	struct answer answer;
 };

@@ -16,6 +16,7 @@
 #include "vram-planner/hf.h"
 #include "vram-planner/http.h"
 #include "vram-planner/load.h"
+#include "vram-planner/model_priv.h"
 #include "vram-planner/remote.h"
 #include "vram-planner/split.h"
 #include "vram-planner/stores.h"
@@ -103,50 +104,6 @@ bool source_is_checkpoint(const char *what)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-/* --- names that stores know --- */
-
-/* Nothing is at this path. Somebody's store may call a model so; then open that. */
-static int open_by_name(struct model **m, const char *what, struct err *e)
-{
-	struct catalog c;
-	struct err several = { 0 };
-	int rc = stores_read(&c, e);
-	const struct found *f = rc ? NULL : catalog_find(&c, what, &several);
-
-	if (rc == 0 && several.rc)
-		rc = err_set(e, several.rc, "%s", several.text);
-	else if (rc == 0 && !f)
-		rc = -ENOENT; /* *e has the file's own error */
-	else if (rc == 0)
-		rc = model_open(m, f->path, e);
-	catalog_free(&c);
-	return rc;
-}
-
-int model_find(char *path, size_t size, const char *what, struct err *e)
-{
-	struct err several = { 0 };
-	struct catalog c = { 0 };
-
-	if (http_is_url(what) || strncmp(what, "hf:", 3) == 0)
-		return err_set(e, -EINVAL, "%s is on a server; fetch it first: berth pull %s", what,
-			       what);
-	bool here = access(what, F_OK) == 0;
-	int rc = here ? 0 : stores_read(&c, e);
-	const struct found *f = here || rc ? NULL : catalog_find(&c, what, &several);
-
-	if (rc == 0 && several.rc)
-		rc = err_set(e, several.rc, "%s", several.text);
-	else if (rc == 0 && !here && !f)
-		rc = err_set(e, -ENOENT,
-			     "there is no file %s, and no store of models here knows that name",
-			     what);
-	if (rc == 0 && !text_copy(path, size, f ? f->path : what))
-		rc = err_set(e, -ENAMETOOLONG, "the path is too long");
-	catalog_free(&c);
-	return rc;
-}
-
 /* Where a checkpoint lies, and how to get at its files. */
 struct checkpoint {
 	const struct source_env *v;
@@ -183,13 +140,81 @@ static int load_checkpoint(struct model **m, const char *where, const struct sou
 	return model_load(m, where, &o, e);
 }
 
+/* --- names that stores know --- */
+
+/* Nothing is at this path. Somebody's store may call a model so; then open that. */
+static int open_by_name(struct model **m, const char *what, const struct source_env *v,
+			struct err *e)
+{
+	struct catalog c;
+	struct err several = { 0 };
+	int rc = stores_read(&c, e);
+	const struct found *f = rc ? NULL : catalog_find(&c, what, &several);
+
+	if (rc == 0 && several.rc)
+		rc = err_set(e, several.rc, "%s", several.text);
+	else if (rc == 0 && !f)
+		rc = -ENOENT; /* *e has the file's own error */
+	else if (rc == 0)
+		rc = source_is_checkpoint(f->path)
+			     ? load_checkpoint(m, f->path, v, &opener_files, true, e)
+			     : model_open(m, f->path, e);
+	if (rc == 0 && f->projector[0])
+		model_add_note(
+			*m, "an image encoder lies beside it, not counted without --mmproj %.90s",
+			f->projector);
+	catalog_free(&c);
+	return rc;
+}
+
+int model_find(char *path, size_t size, const char *what, struct err *e)
+{
+	struct err several = { 0 };
+	struct catalog c = { 0 };
+
+	if (http_is_url(what) || strncmp(what, "hf:", 3) == 0)
+		return err_set(e, -EINVAL, "%s is on a server; fetch it first: berth pull %s", what,
+			       what);
+	bool here = access(what, F_OK) == 0;
+	int rc = here ? 0 : stores_read(&c, e);
+	const struct found *f = here || rc ? NULL : catalog_find(&c, what, &several);
+
+	if (rc == 0 && several.rc)
+		rc = err_set(e, several.rc, "%s", several.text);
+	else if (rc == 0 && !here && !f)
+		rc = err_set(e, -ENOENT,
+			     "there is no file %s, and no store of models here knows that name",
+			     what);
+	if (rc == 0 && !text_copy(path, size, f ? f->path : what))
+		rc = err_set(e, -ENAMETOOLONG, "the path is too long");
+	catalog_free(&c);
+	return rc;
+}
+
+/* Its config, its index or one of its shards, named instead of the folder. */
+static bool is_part_of_checkpoint(const char *what, char *folder, size_t size)
+{
+	const char *slash = strrchr(what, '/'), *file = slash ? slash + 1 : what;
+
+	if (strcmp(file, "config.json") != 0 && !strstr(file, ".safetensors"))
+		return false;
+	int n = slash ? snprintf(folder, size, "%.*s", (int)(slash - what), what)
+		      : snprintf(folder, size, ".");
+
+	return n > 0 && (size_t)n < size && source_is_checkpoint(folder);
+}
+
 static int open_local(struct model **m, const char *what, const struct source_env *v, struct err *e)
 {
+	char folder[1024];
+
 	if (source_is_checkpoint(what))
 		return load_checkpoint(m, what, v, &opener_files, true, e);
+	if (is_part_of_checkpoint(what, folder, sizeof(folder)))
+		return load_checkpoint(m, folder, v, &opener_files, true, e);
 	int rc = model_open(m, what, e);
 
-	return rc == -ENOENT ? open_by_name(m, what, e) : rc;
+	return rc == -ENOENT ? open_by_name(m, what, v, e) : rc;
 }
 
 /* One without GGUF files: its checkpoint. A request for each of hundreds of shards is not made. */

@@ -13,6 +13,7 @@
 #include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "vram-planner/quant_name.h"
 #include "vram-planner/split.h"
 
 #define DEPTH_MAX    6 /* folders in folders; every store needs fewer */
@@ -128,17 +129,30 @@ static void take_file(struct walk *w, const char *path)
 	}
 }
 
-/* An encoder serves the models of its folder. */
+static bool is_in(const struct found *f, const char *folder, size_t n)
+{
+	return strncmp(f->path, folder, n) == 0 && f->path[n] == '/' &&
+	       !strchr(f->path + n + 1, '/');
+}
+
+/* An encoder serves the model of its folder, in whatever quants; among several models nobody knows whose. */
 static void pair_projectors(struct catalog *c, const char *path)
 {
 	size_t n = (size_t)(strrchr(path, '/') - path);
+	const char *model = NULL;
 
 	for (uint32_t i = 0; i < c->n; i++) {
-		struct found *f = &c->all[i];
+		const char *file = c->all[i].path + n + 1;
 
-		if (strncmp(f->path, path, n + 1) == 0 && !strchr(f->path + n + 1, '/') &&
-		    !f->projector[0])
-			text_copy(f->projector, sizeof(f->projector), path);
+		if (!is_in(&c->all[i], path, n))
+			continue;
+		if (model && !quant_same_model(model, file))
+			return;
+		model = file;
+	}
+	for (uint32_t i = 0; i < c->n; i++) {
+		if (is_in(&c->all[i], path, n))
+			text_copy(c->all[i].projector, sizeof(c->all[i].projector), path);
 	}
 }
 

@@ -151,6 +151,7 @@ for name in toy toy:latest ollama:toy me/mine:8b ollama:me/mine:8b org/name-gguf
 	qwen3-0.6b-q8_0 smollm3 llama.cpp:smollm3.gguf GEMMA lmstudio:pub/repo/gemma.gguf; do
 	exits "by name: $name" 0 plan "$name"
 done
+grep -q "image encoder lies beside it" "$T/out" && ok "its image encoder is named" || fail "its image encoder is named" "$(cat "$T/out")"
 exits "an unknown name" 1 plan nothing-like-it
 one_sentence "an unknown name: one sentence"
 cp "$models/smollm3-3b.gguf" "$HOME/.lmstudio/models/pub/repo/smollm3.gguf"

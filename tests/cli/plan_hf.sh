@@ -50,6 +50,10 @@ for q in q2_K q3_K_M iq4_xs q4_0 q4_K_S q4_K_M q5_K_S q5_K_M q6_K q8_0 bf16 f16 
 done
 exits "what is assumed" 0 plan "$T/q"
 golden plan-hf.txt "$T/out"
+for f in config.json model.safetensors.index.json; do
+	exits "its $f" 0 plan "$T/q/$f"
+	golden plan-hf.txt "$T/out"
+done
 exits "no such mix" 2 plan --quant q9_K "$T/q"
 says "no such mix: the cause" "q4_K_M, q4_K_S"
 
