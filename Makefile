@@ -136,7 +136,7 @@ PROGRAMS += $(BUILD)/libexec/berth/$(2)
 $(BUILD)/libexec/berth/$(2): $(call obj,$(addprefix $(1)/,$($(1).$(2).src))) $(call libs_of,$(1)) $(FLAGS_FILE) \
 	$(if $($(1).$(2).engine),$(ENGINE_BUILD)/engine/engine.mk | $(BUILD)/lib/berth)
 	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS_ALL) $$(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) \
-		-Wl$$(comma)--start-group $$(filter %.a,$$^) -Wl$$(comma)--end-group $(call ldlibs_of,$(1),$(2)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
+		-Wl$$(comma)--start-group $$(filter %.a,$$^) -Wl$$(comma)--end-group $(call ldlibs_of,$(1),$(2)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -lm -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
 $(if $($(1).$(2).engine),$(call obj,$(addprefix $(1)/,$($(1).$(2).src))): EXTRA := $(ENGINE_CFLAGS) -DENGINE_VERSION='"$(ENGINE_VERSION)"')
 endef
 comma := ,
@@ -236,7 +236,7 @@ test_link = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL
 	-Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(TEST_LDLIBS)
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIBS) $(FLAGS_FILE)
-	$(test_link) -lcmocka -lpthread
+	$(test_link) -lcmocka -lpthread -lm
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link)
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS) $(FLAGS_FILE)
@@ -246,6 +246,11 @@ $(BUILD)/tests/fake/prog_%: $(BUILD)/obj/tests/fake/prog_%.o $(TEST_LIBS) $(FLAG
 # A fake library is loaded by programs built with or without a sanitizer: it carries none itself.
 $(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+# What holds the engine by itself: the core without its main.
+CORE_OBJS := $(call obj,$(addprefix core/,$(filter-out main.c,$(core.core.src))))
+ENGINE_TESTS := $(patsubst tests/engine/%.c,$(BUILD)/tests/engine/%,$(wildcard tests/engine/*.c))
+$(BUILD)/tests/engine/%: $(BUILD)/obj/tests/engine/%.o $(CORE_OBJS) $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link) -lcmocka -lpthread -lm $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link) $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
 $(call obj,$(wildcard tests/bench/*.c)): EXTRA := $(ENGINE_CFLAGS)
@@ -270,7 +275,7 @@ $(BUILD)/tests/doctor/.unfolded: tests/machines/unfold.py $(DOCTOR_TREES) $(wild
 
 .PHONY: check check-run test-programs fuzz fuzz-run lab lab-run bench ci nightly
 .SECONDARY:
-test-programs: $(UNIT) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(BUILD)/tests/modelgen/modelgen \
+test-programs: $(UNIT) $(ENGINE_TESTS) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(BUILD)/tests/modelgen/modelgen \
 	$(BUILD)/tests/models/.unpacked $(BUILD)/tests/machines/.unfolded \
 	$(BUILD)/tests/doctor/.unfolded
 

@@ -14,9 +14,15 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/planfile.h"
+#include "core/account.h"
+#include "core/control.h"
+#include "core/event.h"
+#include "core/page.h"
 #include "core/request.h"
 
 struct batch;
+struct engine;
 
 /*
  * Queue a request; the batch takes its own reference. 0; -EAGAIN the queue is full (429 or 503);
@@ -73,5 +79,33 @@ struct batch_model {
 };
 
 const struct batch_model *batch_model(const struct batch *b);
+
+/* --- the engine's thread --- */
+
+struct batch_options {
+	struct engine *engine; /* loaded */
+	const struct plan *plan;
+	const struct account *account; /* read again after each load */
+	struct control *control;
+	struct page *page;
+	uint32_t queue_max;        /* requests waiting */
+	uint32_t sleep_s;          /* unload after so long without a request; 0: never */
+	const char *chat_template; /* instead of the model's: a text or a name; NULL */
+	/* Load the model again, as it was loaded before. */
+	enum failure (*load)(void *arg, struct err *e);
+	void *arg;
+};
+
+/* What the options point to must outlive it. 0, or -ENOMEM and the like with *e. */
+int batch_open(struct batch **b, const struct batch_options *o, struct err *e);
+
+/*
+ * Answer requests until the control line says stop, or, with `drain`, until none is left. Requests
+ * that are left when it returns have ended as REQUEST_UNAVAILABLE, and no more are taken.
+ */
+enum failure batch_run(struct batch *b, bool drain, struct err *e);
+
+/* Nobody may use it any more. NULL is fine. */
+void batch_close(struct batch *b);
 
 #endif

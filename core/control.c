@@ -15,7 +15,7 @@ int control_init(struct control *c, int fd, struct err *e)
 {
 	sigset_t set;
 
-	*c = (struct control) { .fd = fd, .go = fd < 0 };
+	*c = (struct control) { .fd = fd, .wake_fd = -1, .go = fd < 0 };
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
@@ -87,10 +87,13 @@ static void take_bytes(struct control *c)
 
 void control_poll(struct control *c, int timeout_ms)
 {
-	struct pollfd p[2] = { { c->signal_fd, POLLIN, 0 }, { c->fd, POLLIN, 0 } };
+	/* poll passes over negative descriptors */
+	struct pollfd p[3] = { { c->signal_fd, POLLIN, 0 },
+			       { c->fd, POLLIN, 0 },
+			       { c->wake_fd, POLLIN, 0 } };
 	struct signalfd_siginfo info;
 
-	if (c->stop || poll(p, c->fd >= 0 ? 2 : 1, timeout_ms) <= 0)
+	if (c->stop || poll(p, 3, timeout_ms) <= 0)
 		return;
 	if (p[0].revents && read(c->signal_fd, &info, sizeof(info)) > 0)
 		c->stop = true;

@@ -15,6 +15,7 @@
 struct control {
 	int fd; /* -1: no supervisor */
 	int signal_fd;
+	int wake_fd; /* -1; another descriptor whose bytes end a wait, not read here */
 	bool go, stop;
 	char line[64]; /* being received */
 	size_t len;

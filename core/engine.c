@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* libllama and ggml. No other file knows them. */
 #include <ctype.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include "base/text.h"
 #include "core/backends.h"
 #include "core/engine.h"
+#include "core/probs.h"
 #include "core/tiny.h"
 
 #ifndef ENGINE_VERSION
@@ -28,7 +30,11 @@ struct engine {
 	bool log_was_error, log_was_debug;
 	struct llama_model *model;
 	struct llama_context *context;
-	struct llama_sampler *sampler;
+	struct llama_batch batch;
+	llama_token_data *candidates; /* one for each token of the vocabulary */
+	struct engine_draw *draw;     /* of engine_sample */
+	uint32_t n_outputs;
+	bool slides, unified, embeds;
 	struct ggml_threadpool *pool;
 	void (*pool_free)(struct ggml_threadpool *);
 };
@@ -136,18 +142,34 @@ enum failure engine_open(struct engine **out, const char *lib_dir, const char *c
 	return FAILURE_NONE;
 }
 
+void engine_unload(struct engine *g)
+{
+	engine_draw_free(g->draw);
+	g->draw = NULL;
+	if (g->batch.token)
+		llama_batch_free(g->batch);
+	g->batch = (struct llama_batch) { 0 };
+	free(g->candidates);
+	g->candidates = NULL;
+	if (g->context)
+		llama_free(g->context);
+	g->context = NULL;
+	if (g->pool)
+		g->pool_free(g->pool);
+	g->pool = NULL;
+	if (g->model) /* its adapters go with it */
+		llama_model_free(g->model);
+	g->model = NULL;
+	pthread_mutex_lock(&g->lock);
+	enginelog_init(&g->log);
+	pthread_mutex_unlock(&g->lock);
+}
+
 void engine_close(struct engine *g)
 {
 	if (!g)
 		return;
-	if (g->sampler)
-		llama_sampler_free(g->sampler);
-	if (g->context)
-		llama_free(g->context);
-	if (g->pool)
-		g->pool_free(g->pool);
-	if (g->model)
-		llama_model_free(g->model);
+	engine_unload(g);
 	llama_backend_free();
 	llama_log_set(NULL, NULL);
 	pthread_mutex_destroy(&g->lock);
@@ -339,6 +361,11 @@ static void make_pool(struct engine *g, uint32_t threads)
 		llama_attach_threadpool(g->context, g->pool, g->pool);
 }
 
+static int32_t vocab_size(const struct engine *g)
+{
+	return llama_vocab_n_tokens(llama_model_get_vocab(g->model));
+}
+
 static enum failure make_context(struct engine *g, const struct engine_load *how, struct err *e)
 {
 	struct llama_context_params cp = llama_context_default_params();
@@ -368,8 +395,19 @@ static enum failure make_context(struct engine *g, const struct engine_load *how
 	g->context = llama_init_from_model(g->model, cp);
 	if (!g->context)
 		return failed(g, FAILURE_CONTEXT, "the engine could not make a context", e);
-	if (!how->measure)
-		make_pool(g, how->threads);
+	if (how->measure)
+		return FAILURE_NONE;
+	make_pool(g, how->threads);
+	g->batch = llama_batch_init((int32_t)llama_n_batch(g->context), 0, 1);
+	g->candidates = calloc((size_t)vocab_size(g), sizeof(*g->candidates));
+	g->n_outputs = llama_model_has_encoder(g->model) ? cp.n_batch : cp.n_outputs_max;
+	g->slides = llama_model_n_swa(g->model) > 0 && !f->swa_full;
+	g->unified = f->kv_unified;
+	g->embeds = f->embeddings;
+	if (!g->batch.token || !g->candidates) {
+		err_set(e, -ENOMEM, "out of memory");
+		return FAILURE_OOM;
+	}
 	return FAILURE_NONE;
 }
 
@@ -434,34 +472,40 @@ uint32_t engine_n_ctx(const struct engine *g)
 	return llama_n_ctx_seq(g->context);
 }
 
-long engine_tokenize(const struct engine *g, const char *text, int32_t **tokens, struct err *e)
+long engine_tokens(const struct engine *g, const char *text, size_t length, bool special,
+		   int32_t **tokens, struct err *e)
 {
 	const struct llama_vocab *vocab = llama_model_get_vocab(g->model);
-	size_t length = strlen(text);
 	int32_t n;
 
 	*tokens = NULL;
 	if (length > INT32_MAX / 2)
 		return err_set(e, -E2BIG, "the prompt has %zu bytes, too many", length);
 	/* The answer to "how many" is negative */
-	n = -llama_tokenize(vocab, text, (int32_t)length, NULL, 0, true, true);
+	n = -llama_tokenize(vocab, text, (int32_t)length, NULL, 0, special, special);
 	if (n <= 0)
 		return 0;
 	*tokens = calloc((size_t)n, sizeof(**tokens));
 	if (!*tokens)
 		return err_set(e, -ENOMEM, "out of memory");
-	return llama_tokenize(vocab, text, (int32_t)length, *tokens, n, true, true);
+	return llama_tokenize(vocab, text, (int32_t)length, *tokens, n, special, special);
 }
 
-void engine_sampler(struct engine *g, double temperature, uint32_t seed)
+long engine_tokenize(const struct engine *g, const char *text, int32_t **tokens, struct err *e)
 {
-	g->sampler = llama_sampler_chain_init(llama_sampler_chain_default_params());
-	if (temperature <= 0) {
-		llama_sampler_chain_add(g->sampler, llama_sampler_init_greedy());
-		return;
-	}
-	llama_sampler_chain_add(g->sampler, llama_sampler_init_temp((float)temperature));
-	llama_sampler_chain_add(g->sampler, llama_sampler_init_dist(seed));
+	return engine_tokens(g, text, strlen(text), true, tokens, e);
+}
+
+enum failure engine_sampler(struct engine *g, double temperature, uint32_t seed, struct err *e)
+{
+	struct request r = { .sampling = { .temperature = (float)temperature,
+					   .top_p = 1,
+					   .typical_p = 1,
+					   .repeat_penalty = 1,
+					   .seed = seed,
+					   .seeded = true } };
+
+	return engine_draw_new(&g->draw, g, &r, e) ? FAILURE_OOM : FAILURE_NONE;
 }
 
 enum failure engine_decode(struct engine *g, int32_t *tokens, uint32_t n, struct err *e)
@@ -479,7 +523,7 @@ enum failure engine_decode(struct engine *g, int32_t *tokens, uint32_t n, struct
 
 int32_t engine_sample(struct engine *g)
 {
-	return llama_sampler_sample(g->sampler, g->context, -1);
+	return engine_draw_next(g->draw, g, -1, NULL, 0);
 }
 
 bool engine_is_end(const struct engine *g, int32_t token)
@@ -493,4 +537,304 @@ size_t engine_piece(const struct engine *g, int32_t token, char *buf, size_t siz
 					 0, false);
 
 	return n > 0 ? (size_t)n : 0;
+}
+
+static void meta(const struct engine *g, const char *key, char *buf, size_t size)
+{
+	buf[0] = 0;
+	llama_model_meta_val_str(g->model, key, buf, size);
+	text_clean(buf);
+}
+
+void engine_facts(const struct engine *g, struct engine_facts *f)
+{
+	const struct llama_model *m = g->model;
+
+	memset(f, 0, sizeof(*f));
+	meta(g, "general.name", f->name, sizeof(f->name));
+	meta(g, "general.architecture", f->arch, sizeof(f->arch));
+	text_copy(f->quant, sizeof(f->quant), llama_ftype_name(llama_model_ftype(m)));
+	f->size_bytes = llama_model_size(m);
+	f->n_params = llama_model_n_params(m);
+	f->n_ctx = engine_n_ctx(g);
+	f->n_ctx_train = (uint32_t)llama_model_n_ctx_train(m);
+	f->n_embd = (uint32_t)llama_model_n_embd_out(m);
+	f->n_layer = (uint32_t)llama_model_n_layer(m);
+	f->n_vocab = (uint32_t)vocab_size(g);
+	f->n_seq = llama_n_seq_max(g->context);
+	f->n_batch = llama_n_batch(g->context);
+	f->n_ubatch = llama_n_ubatch(g->context);
+	f->n_outputs = g->n_outputs;
+	f->n_window = g->slides ? (uint32_t)llama_model_n_swa(m) : 0;
+	f->rewinds = !llama_model_is_recurrent(m) && !llama_model_is_hybrid(m);
+	f->unified = g->unified;
+	f->embeds = g->embeds;
+	f->pools = llama_pooling_type(g->context) != LLAMA_POOLING_TYPE_NONE;
+	f->template = llama_model_chat_template(m, NULL);
+}
+
+int engine_chat(const char *template, const struct request_message *messages, size_t n, char **text)
+{
+	own_free struct llama_chat_message *list = calloc(n + 1, sizeof(*list));
+	int32_t length;
+
+	*text = NULL;
+	if (!list)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		list[i] = (struct llama_chat_message) { messages[i].role, messages[i].content };
+	length = llama_chat_apply_template(template, list, n, true, NULL, 0);
+	if (length < 0)
+		return -ENOENT;
+	*text = calloc((size_t)length + 1, 1);
+	if (!*text)
+		return -ENOMEM;
+	llama_chat_apply_template(template, list, n, true, *text, length);
+	return 0;
+}
+
+enum failure engine_compute(struct engine *g, const struct engine_input *in, uint32_t n, bool *full,
+			    struct err *e)
+{
+	struct llama_batch *b = &g->batch;
+	int32_t rc;
+
+	b->n_tokens = (int32_t)n;
+	for (uint32_t i = 0; i < n; i++) {
+		b->token[i] = in[i].token;
+		b->pos[i] = (llama_pos)in[i].pos;
+		b->n_seq_id[i] = 1;
+		b->seq_id[i][0] = (llama_seq_id)in[i].seq;
+		b->logits[i] = in[i].output || g->embeds;
+	}
+	rc = llama_decode(g->context, *b);
+	*full = rc == 1;
+	if (rc == 0 || rc == 1)
+		return FAILURE_NONE;
+	return failed(g, FAILURE_DECODE, "the engine failed while computing", e);
+}
+
+uint32_t engine_cut(struct engine *g, uint32_t seq, uint32_t n)
+{
+	llama_memory_t mem = llama_get_memory(g->context);
+	llama_seq_id id = (llama_seq_id)seq;
+
+	if (!mem) /* encoders remember nothing */
+		return 0;
+	if (n && llama_memory_seq_rm(mem, id, (llama_pos)n, -1)) {
+		/* A sliding layer forgets: what token n looks at must still be there, all of it */
+		llama_pos first = llama_memory_seq_pos_min(mem, id);
+		int32_t window = g->slides ? llama_model_n_swa(g->model) : 0;
+		llama_pos needed = window && (llama_pos)n > window ? (llama_pos)n - window + 1 : 0;
+
+		if (llama_memory_seq_pos_max(mem, id) + 1 == (llama_pos)n &&
+		    (first <= needed || (!window && first < (llama_pos)n)))
+			return n;
+	}
+	llama_memory_seq_rm(mem, id, -1, -1);
+	return 0;
+}
+
+uint32_t engine_share(struct engine *g, uint32_t from, uint32_t to, uint32_t n)
+{
+	llama_memory_t mem = llama_get_memory(g->context);
+
+	if (!mem)
+		return 0;
+	llama_memory_seq_rm(mem, (llama_seq_id)to, -1, -1);
+	/* Between caches of their own only the whole can be copied */
+	llama_memory_seq_cp(mem, (llama_seq_id)from, (llama_seq_id)to, -1, -1);
+	return engine_cut(g, to, n);
+}
+
+const float *engine_vector(struct engine *g, uint32_t seq, int32_t index)
+{
+	if (llama_pooling_type(g->context) == LLAMA_POOLING_TYPE_NONE)
+		return llama_get_embeddings_ith(g->context, index);
+	return llama_get_embeddings_seq(g->context, (llama_seq_id)seq);
+}
+
+struct engine_draw {
+	struct llama_sampler *chain, *grammar;
+};
+
+/* The engine asserts on some of these, and a NaN compares as nothing. */
+static int check_sampling(const struct request *r, int32_t n_vocab, struct err *e)
+{
+	const struct request_sampling *s = &r->sampling;
+	const struct {
+		const char *name;
+		float v, min, max;
+	} rows[] = {
+		{ "temperature", s->temperature, -1e6f, 1e6f },
+		{ "top_p", s->top_p, 0, 1 },
+		{ "min_p", s->min_p, 0, 1 },
+		{ "typical_p", s->typical_p, 0, 1 },
+		{ "repeat_penalty", s->repeat_penalty, 1e-3f, 1e3f },
+		{ "frequency_penalty", s->frequency_penalty, -100, 100 },
+		{ "presence_penalty", s->presence_penalty, -100, 100 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!(rows[i].v >= rows[i].min && rows[i].v <= rows[i].max))
+			return err_set(e, -EINVAL, "%s is %g; it must be from %g to %g",
+				       rows[i].name, (double)rows[i].v, (double)rows[i].min,
+				       (double)rows[i].max);
+	}
+	for (size_t i = 0; i < r->n_bias; i++) {
+		if (r->bias[i].token < 0 || r->bias[i].token >= n_vocab ||
+		    r->bias[i].bias != r->bias[i].bias)
+			return err_set(e, -EINVAL,
+				       "logit_bias names token %d; the model has 0 to %d",
+				       r->bias[i].token, n_vocab - 1);
+	}
+	return 0;
+}
+
+static void add_bias(struct llama_sampler *chain, const struct request *r, int32_t n_vocab)
+{
+	llama_logit_bias bias[REQUEST_BIAS_MAX];
+	size_t n = r->n_bias < REQUEST_BIAS_MAX ? r->n_bias : REQUEST_BIAS_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		bias[i] = (llama_logit_bias) { r->bias[i].token, r->bias[i].bias };
+	if (n)
+		llama_sampler_chain_add(chain,
+					llama_sampler_init_logit_bias(n_vocab, (int32_t)n, bias));
+}
+
+/* Neutral steps are left out: each costs a pass over the vocabulary. */
+static void fill_chain(struct llama_sampler *chain, const struct engine *g, const struct request *r)
+{
+	const struct request_sampling *s = &r->sampling;
+	int32_t last = s->repeat_last_n < 0 || s->repeat_last_n > (int32_t)engine_n_ctx(g)
+			       ? (int32_t)engine_n_ctx(g)
+			       : s->repeat_last_n;
+	bool penalties = s->repeat_penalty != 1 || s->frequency_penalty != 0 ||
+			 s->presence_penalty != 0;
+
+	add_bias(chain, r, vocab_size(g));
+	if (penalties && last)
+		llama_sampler_chain_add(chain, llama_sampler_init_penalties(
+						       vocab_size(g), last, s->repeat_penalty,
+						       s->frequency_penalty, s->presence_penalty));
+	if (s->temperature <= 0) {
+		llama_sampler_chain_add(chain, llama_sampler_init_greedy());
+		return;
+	}
+	if (s->top_k > 0)
+		llama_sampler_chain_add(chain, llama_sampler_init_top_k(s->top_k));
+	if (s->typical_p < 1)
+		llama_sampler_chain_add(chain, llama_sampler_init_typical(s->typical_p, 1));
+	if (s->top_p < 1)
+		llama_sampler_chain_add(chain, llama_sampler_init_top_p(s->top_p, 1));
+	if (s->min_p > 0)
+		llama_sampler_chain_add(chain, llama_sampler_init_min_p(s->min_p, 1));
+	llama_sampler_chain_add(chain, llama_sampler_init_temp(s->temperature));
+	llama_sampler_chain_add(chain,
+				llama_sampler_init_dist(s->seeded ? s->seed : LLAMA_DEFAULT_SEED));
+}
+
+int engine_draw_new(struct engine_draw **out, const struct engine *g, const struct request *r,
+		    struct err *e)
+{
+	const struct llama_vocab *vocab = llama_model_get_vocab(g->model);
+	struct engine_draw *d;
+	int rc = check_sampling(r, vocab_size(g), e);
+
+	*out = NULL;
+	if (rc)
+		return rc;
+	d = calloc(1, sizeof(*d));
+	if (!d)
+		return err_set(e, -ENOMEM, "out of memory");
+	d->chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
+	fill_chain(d->chain, g, r);
+	if (r->grammar && r->grammar[0]) {
+		d->grammar = llama_sampler_init_grammar(vocab, r->grammar, "root");
+		if (!d->grammar) {
+			engine_draw_free(d);
+			return err_set(e, -EINVAL,
+				       "the grammar does not parse, or has no rule named root");
+		}
+	}
+	*out = d;
+	return 0;
+}
+
+void engine_draw_free(struct engine_draw *d)
+{
+	if (!d)
+		return;
+	if (d->grammar)
+		llama_sampler_free(d->grammar);
+	llama_sampler_free(d->chain);
+	free(d);
+}
+
+void engine_draw_seen(struct engine_draw *d, const int32_t *tokens, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		llama_sampler_accept(d->chain, tokens[i]);
+}
+
+static llama_token_data_array candidates(struct engine *g, const float *logits)
+{
+	size_t n = (size_t)vocab_size(g);
+
+	for (size_t i = 0; i < n; i++)
+		g->candidates[i] = (llama_token_data) { (llama_token)i, logits[i], 0 };
+	return (llama_token_data_array) { g->candidates, n, -1, false };
+}
+
+static bool grammar_takes(struct llama_sampler *grammar, int32_t token)
+{
+	llama_token_data one = { token, 1, 0 };
+	llama_token_data_array array = { &one, 1, -1, false };
+
+	llama_sampler_apply(grammar, &array);
+	return one.logit > -INFINITY;
+}
+
+/* Asking a grammar about one token is cheap, about the whole vocabulary it is not: draw, then ask. */
+static int32_t draw_token(struct engine_draw *d, struct engine *g, const float *logits)
+{
+	llama_token_data_array array = candidates(g, logits);
+	int32_t token;
+
+	llama_sampler_apply(d->chain, &array);
+	token = array.data[array.selected].id;
+	if (!d->grammar || grammar_takes(d->grammar, token))
+		return token;
+	array = candidates(g, logits);
+	llama_sampler_apply(d->grammar, &array);
+	llama_sampler_apply(d->chain, &array);
+	token = array.data[array.selected].id;
+	return grammar_takes(d->grammar, token) ? token : -1;
+}
+
+static void tell(const struct engine *g, const float *logits, int32_t token,
+		 struct request_token *told, uint32_t n_top)
+{
+	probs_tell(logits, (uint32_t)vocab_size(g), token, n_top, told);
+	told->n_text = (uint8_t)engine_piece(g, token, told->text, sizeof(told->text));
+	for (uint32_t i = 0; i < told->n_top; i++)
+		told->top[i].n_text = (uint8_t)engine_piece(g, told->top[i].id, told->top[i].text,
+							    sizeof(told->top[i].text));
+}
+
+int32_t engine_draw_next(struct engine_draw *d, struct engine *g, int32_t index,
+			 struct request_token *told, uint32_t n_top)
+{
+	const float *logits = llama_get_logits_ith(g->context, index);
+	int32_t token = draw_token(d, g, logits);
+
+	if (token < 0)
+		return token;
+	llama_sampler_accept(d->chain, token);
+	if (d->grammar && !engine_is_end(g, token))
+		llama_sampler_accept(d->grammar, token);
+	if (told)
+		tell(g, logits, token, told, n_top);
+	return token;
 }

@@ -16,6 +16,7 @@
 #include "core/device.h"
 #include "core/enginelog.h"
 #include "core/event.h"
+#include "core/request.h"
 
 struct engine;
 
@@ -70,8 +71,91 @@ uint32_t engine_n_ctx(const struct engine *g); /* tokens one sequence may have *
 /* Tokens of a prompt, special tokens added; *tokens is the caller's to free. The count or -errno. */
 long engine_tokenize(const struct engine *g, const char *text, int32_t **tokens, struct err *e);
 
+/* The same of n bytes; `special`: add special tokens and take their names for them. */
+long engine_tokens(const struct engine *g, const char *text, size_t n, bool special,
+		   int32_t **tokens, struct err *e);
+
+/* Give the model's memory back; engine_load may follow. The log begins anew. */
+void engine_unload(struct engine *g);
+
+/* What the model and its context are. */
+struct engine_facts {
+	char name[120], arch[48], quant[48];
+	uint64_t size_bytes, n_params;
+	uint32_t n_ctx, n_ctx_train, n_embd, n_layer, n_vocab;
+	uint32_t n_seq, n_batch, n_ubatch;
+	uint32_t n_outputs; /* of one batch */
+	uint32_t n_window;  /* tokens that stay of a sequence in the layers that slide; 0: all */
+	bool rewinds;       /* a sequence can be cut anywhere; recurrent states cannot */
+	bool unified;       /* sequences share one cache, so that a full one may be others' fault */
+	bool embeds;        /* the run is for vectors */
+	bool pools; /* ... of a whole text, by the model's own rule; otherwise one a token */
+	const char *template; /* NULL: none; lives as long as the model is loaded */
+};
+
+void engine_facts(const struct engine *g, struct engine_facts *f);
+
+/*
+ * The text of a conversation as the model was trained on it, up to where its answer begins; malloc'd.
+ * `template`: a template's text or the name of one the engine knows. 0, -ENOENT it is none of those
+ * the engine knows, or -ENOMEM.
+ */
+int engine_chat(const char *template, const struct request_message *messages, size_t n,
+		char **text);
+
+/* --- sequences: several texts in one context --- */
+
+struct engine_input {
+	int32_t token;
+	uint32_t pos, seq;
+	bool output; /* its logits are wanted */
+};
+
+/*
+ * Compute one batch, at most n_batch inputs. *full: the cache has no room for it; nothing was
+ * computed then.
+ */
+enum failure engine_compute(struct engine *g, const struct engine_input *in, uint32_t n, bool *full,
+			    struct err *e);
+
+/* Forget what a sequence has from position n on. The count it has now: n, or 0 where it cannot. */
+uint32_t engine_cut(struct engine *g, uint32_t seq, uint32_t n);
+
+/* Make `to` have the first n tokens of `from`. The count it has now: n, or 0. */
+uint32_t engine_share(struct engine *g, uint32_t from, uint32_t to, uint32_t n);
+
+/*
+ * The vector of a sequence after engine_compute; or, where the engine does not pool, of the token at
+ * `index` of the batch. n_embd numbers, the engine's until the next batch; NULL: there is none.
+ */
+const float *engine_vector(struct engine *g, uint32_t seq, int32_t index);
+
+/* --- drawing tokens --- */
+
+struct engine_draw;
+
+/*
+ * For what a request asks. 0; -EINVAL with *e: a number out of range, or a grammar that does not
+ * parse; -ENOMEM.
+ */
+int engine_draw_new(struct engine_draw **out, const struct engine *g, const struct request *r,
+		    struct err *e);
+void engine_draw_free(struct engine_draw *d);
+
+/* Tokens that were there before: penalties count them. */
+void engine_draw_seen(struct engine_draw *d, const int32_t *tokens, size_t n);
+
+/*
+ * Draw from the logits of the batch's input `index`. `told` (may be NULL) gets the probabilities, with
+ * n_top alternatives. -1: the grammar allows nothing more.
+ */
+int32_t engine_draw_next(struct engine_draw *d, struct engine *g, int32_t index,
+			 struct request_token *told, uint32_t n_top);
+
+/* --- one sequence, without any of this: for `core --prompt` --- */
+
 /* Temperature 0 takes the likeliest token; else the seeded draw. Once, before engine_sample. */
-void engine_sampler(struct engine *g, double temperature, uint32_t seed);
+enum failure engine_sampler(struct engine *g, double temperature, uint32_t seed, struct err *e);
 
 /* Compute n tokens (at most the plan's n_batch); the last one's logits are kept for engine_sample. */
 enum failure engine_decode(struct engine *g, int32_t *tokens, uint32_t n, struct err *e);

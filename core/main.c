@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "core/batch.h"
 #include "core/control.h"
 #include "core/engine.h"
 #include "core/generate.h"
@@ -27,8 +28,9 @@
 
 struct options {
 	const char *plan, *prompt, *telemetry, *temperature;
-	uint32_t max_tokens, seed, control_fd, threads;
-	bool list_devices, json, measure, calibrate;
+	const char *chat_template;
+	uint32_t max_tokens, seed, control_fd, threads, max_queue, sleep_idle;
+	bool list_devices, json, measure, calibrate, serve;
 	int quiet, verbose;
 };
 
@@ -51,6 +53,14 @@ static const struct opt opts[] = {
 	  .help = "Temperature of the draw, 0 to 100; 0 always takes the likeliest token." },
 	{ .name = "threads", .kind = OPT_U32, .arg = "N", .offset = ROW(threads), .min = 1, .max = THREADS_MAX,
 	  .help = "Compute with N threads; otherwise with one for each CPU we may use." },
+	{ .name = "serve", .kind = OPT_FLAG, .offset = ROW(serve),
+	  .help = "Answer requests until told to stop." },
+	{ .name = "max-queue", .kind = OPT_U32, .arg = "N", .offset = ROW(max_queue), .min = 1, .max = 1000000,
+	  .help = "With --serve: let N requests wait, and refuse more (512)." },
+	{ .name = "sleep-idle", .kind = OPT_U32, .arg = "SECONDS", .offset = ROW(sleep_idle), .min = 1, .max = 31536000,
+	  .help = "With --serve: unload the model after so long without a request; the next one loads it again." },
+	{ .name = "chat-template", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(chat_template),
+	  .help = "With --serve: write conversations by this template of the engine's, such as chatml, in place of the model's." },
 	{ .name = "telemetry", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(telemetry),
 	  .help = "Keep a telemetry page there." },
 	{ .name = "control-fd", .kind = OPT_U32, .arg = "N", .offset = ROW(control_fd), .min = 3, .max = 1023,
@@ -299,6 +309,43 @@ static void wait_for_go(struct run *r)
 	}
 }
 
+/* Once more, after a sleep: devices are the same, and so is the plan. */
+static enum failure load_again(void *arg, struct err *e)
+{
+	return load(arg, e);
+}
+
+static enum failure serve(struct run *r, struct err *e)
+{
+	struct batch_options o = {
+		.engine = r->engine,
+		.plan = &r->plan,
+		.account = &r->account,
+		.control = &r->control,
+		.page = &r->page,
+		.queue_max = r->o.max_queue,
+		.sleep_s = r->o.sleep_idle,
+		.chat_template = r->o.chat_template,
+		.load = load_again,
+		.arg = r,
+	};
+	struct batch_stats s;
+	struct batch *b;
+	enum failure f;
+
+	if (batch_open(&b, &o, e))
+		return FAILURE_OOM;
+	f = batch_run(b, false, e);
+	batch_stats(b, &s);
+	batch_close(b);
+	r->outcome = (struct outcome) { .prompt_tokens = s.prompt_tokens,
+					.prompt_ns = s.prompt_ns,
+					.generated_tokens = s.generated_tokens,
+					.generated_ns = s.generated_ns,
+					.stop = "stopped" };
+	return f;
+}
+
 static enum failure carry_out(struct run *r, struct err *e)
 {
 	struct generate g = {
@@ -330,12 +377,16 @@ static enum failure carry_out(struct run *r, struct err *e)
 	if (r->control.fd >= 0)
 		page_verified(&r->page);
 	page_state(&r->page, TELEM_READY);
+	if (r->o.serve)
+		return serve(r, e);
 	if (!r->o.prompt) {
 		r->outcome.stop = "ready";
 		return FAILURE_NONE;
 	}
 	page_state(&r->page, TELEM_GENERATING);
-	engine_sampler(r->engine, r->temperature, r->o.seed);
+	f = engine_sampler(r->engine, r->temperature, r->o.seed, e);
+	if (f)
+		return f;
 	g.engine = r->engine;
 	return generate_run(&g, &r->outcome, e);
 }
@@ -515,7 +566,9 @@ int main(int argc, char **argv)
 
 	if (!r)
 		return EXIT_ENV;
-	r->o = (struct options) { .max_tokens = 256, .seed = 42, .temperature = "0.8" };
+	r->o = (struct options) {
+		.max_tokens = 256, .max_queue = 512, .seed = 42, .temperature = "0.8"
+	};
 	go = cmd_parse(&command, argc, argv, &r->o, &first);
 	if (go != CMD_RUN)
 		return cmd_exit(go);
@@ -527,6 +580,8 @@ int main(int argc, char **argv)
 	if (r->o.measure + r->o.calibrate && (r->o.measure + r->o.calibrate > 1 ||
 					      r->o.list_devices || r->o.prompt || r->o.control_fd))
 		return cmd_usage_error(&command, "--measure and --calibrate go with --plan alone");
+	if (r->o.serve && (!r->o.plan || r->o.prompt || r->o.measure || r->o.calibrate))
+		return cmd_usage_error(&command, "--serve goes with --plan, and without --prompt");
 	rc = parse_temperature(r);
 	if (rc)
 		return rc;

@@ -94,12 +94,12 @@ void page_state(struct page *p, enum telem_state state)
 		return;
 	telem_begin(&p->writer);
 	p->writer.page->run.state = state;
-	if (state == TELEM_READY)
+	if (state == TELEM_READY && !p->writer.page->run.ready_ns)
 		p->writer.page->run.ready_ns = telem_now_ns();
 	telem_end(&p->writer);
 }
 
-void page_count(struct page *p, const struct outcome *o, uint32_t ctx_used)
+void page_count(struct page *p, const struct outcome *o, uint32_t ctx_used, uint32_t queue)
 {
 	uint64_t now;
 
@@ -113,6 +113,7 @@ void page_count(struct page *p, const struct outcome *o, uint32_t ctx_used)
 	run->generated_tokens = o->generated_tokens;
 	run->generated_ns = o->generated_ns;
 	run->ctx_used_tokens = ctx_used;
+	run->queue = queue;
 	if (now - p->last_sample_ns >= SAMPLE_EVERY_NS) {
 		p->last_sample_ns = now;
 		telem_sample(&p->writer, now, o->generated_tokens);

@@ -22,8 +22,8 @@ void page_account(struct page *p, const struct account *a, uint32_t n_ctx);
 void page_verified(struct page *p);
 void page_state(struct page *p, enum telem_state state);
 
-/* Counters now; a sample goes into the ring at most every 100 ms. */
-void page_count(struct page *p, const struct outcome *o, uint32_t ctx_used);
+/* Counters now, and how many requests wait; a sample goes into the ring at most every 100 ms. */
+void page_count(struct page *p, const struct outcome *o, uint32_t ctx_used, uint32_t queue);
 void page_beat(struct page *p);
 void page_close(struct page *p);
 

@@ -12,8 +12,7 @@ static size_t announced(unsigned char c)
 				       : 0;
 }
 
-/* How many bytes at the end of s begin a sequence that is not finished. */
-static size_t unfinished(const char *s, size_t n)
+size_t utf8_unfinished(const char *s, size_t n)
 {
 	for (size_t back = 1; back <= 3 && back <= n; back++) {
 		unsigned char c = (unsigned char)s[n - back];
@@ -32,7 +31,7 @@ size_t utf8_pass(struct utf8 *u, const char *bytes, size_t n, char *out)
 	if (n)
 		memcpy(out + total, bytes, n);
 	total += n;
-	hold = bytes ? unfinished(out, total) : 0;
+	hold = bytes ? utf8_unfinished(out, total) : 0;
 	u->n_held = hold;
 	memcpy(u->held, out + total - hold, hold);
 	return total - hold;

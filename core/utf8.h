@@ -13,6 +13,9 @@ struct utf8 {
 	size_t n_held;
 };
 
+/* How many of the last bytes begin a sequence that is not finished: 0 to 3. */
+size_t utf8_unfinished(const char *s, size_t n);
+
 /*
  * Add bytes; writes what may go out to `out` (room for n + 4 bytes) and returns its length. n 0 with
  * bytes NULL: the end, everything held goes out.

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* Inside of the batch: batch.c has the queue and the loop, batch_slot.c one request's life,
+ * batch_step.c one batch of the engine. */
+#ifndef BERTH_CORE_BATCH_PRIV_H
+#define BERTH_CORE_BATCH_PRIV_H
+
+#include <pthread.h>
+
+#include "core/batch.h"
+#include "core/engine.h"
+#include "core/textout.h"
+
+#define BATCH_SLOTS_MAX 256 /* the engine's own limit of sequences */
+
+/* A sequence of the engine, and the request that has it. */
+struct slot {
+	struct request *request; /* NULL: idle */
+	int32_t *tokens;         /* the prompt and what was generated; room for n_ctx + 1 */
+	uint32_t n_tokens;
+	uint32_t n_cached; /* of them, computed and in the engine's cache */
+	uint32_t part;     /* of them, in the batch at hand */
+	int32_t output;    /* index in that batch whose logits are the slot's; -1 */
+	bool parked;       /* waits until another slot gives up its cache */
+	uint64_t begun_ns, first_ns, last_ns, used_ns;
+	struct engine_draw *draw;
+	struct textout text;
+	struct request_token *told; /* of tokens whose text is still held back */
+	uint32_t n_told;
+};
+
+struct batch {
+	struct batch_options o;
+	struct engine_facts facts;
+	struct batch_model model;
+	char *template;
+	struct slot *slots;
+	uint32_t n_slots;
+	struct engine_input *inputs;
+	bool loaded;
+	uint32_t layers[BATCH_DEVICES_MAX]; /* of each device, as first loaded */
+	int wake_fd;
+	enum telem_state shown;
+
+	pthread_mutex_t lock; /* of all below */
+	struct request *first, **last;
+	bool closed; /* nothing is queued any more */
+	struct batch_stats stats;
+};
+
+uint64_t batch_now_ns(void); /* CLOCK_BOOTTIME */
+
+/* Give a request a slot, or end it. The slot must be idle... one at least. */
+void slot_begin(struct batch *b, struct request *r);
+
+/* End a slot's request; its tokens stay for the next one that begins alike. */
+void slot_end(struct batch *b, struct slot *s, enum request_end end);
+void slot_fail(struct batch *b, struct slot *s, enum request_error error, const char *sentence);
+
+/* The batch at hand has the slot's output: the next token, or the vector. */
+void slot_output(struct batch *b, struct slot *s);
+
+/* One batch for all slots. FAILURE_NONE, or the engine failed: all requests have ended then. */
+enum failure batch_step(struct batch *b, struct err *e);
+
+#endif

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* Who gets which sequence, and who gets how much of a batch. Pure. */
+#ifndef BERTH_CORE_SLOTS_H
+#define BERTH_CORE_SLOTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct slot_view {
+	bool busy;
+	const int32_t *tokens; /* computed and kept */
+	uint32_t n;
+	uint64_t used_ns; /* when its last request ended */
+};
+
+struct slot_choice {
+	uint32_t slot; /* an idle one */
+	uint32_t from; /* whose first n tokens are the prompt's; may be the same, may be busy */
+	uint32_t n;    /* 0: nobody's */
+};
+
+/* Fewer tokens in common than this are not worth a copy: texts begin with the same few. */
+#define SLOT_SHARE_MIN 16
+
+/*
+ * For a prompt of n tokens. In place when what would be lost of the slot is not more than what is
+ * kept; otherwise the idle slot that was not used for the longest time gets a copy. At least one
+ * token is left to compute. False: no slot is idle.
+ */
+bool slots_choose(const struct slot_view *v, uint32_t n_slots, const int32_t *prompt, uint32_t n,
+		  struct slot_choice *c);
+
+/*
+ * Divide a batch of `budget` tokens among those who want want[i] of them: who wants one gets it, the
+ * rest is divided evenly, and what one does not need goes to the others.
+ */
+void slots_divide(const uint32_t *want, uint32_t n, uint32_t budget, uint32_t *got);
+
+#endif

@@ -1,0 +1,608 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Many requests over the real engine on the CPU. batch ENGINE_DIR PLAN: the plan has several
+ * sequences; whether it is for vectors decides which tests run. tests/cli/batch.sh makes the plans.
+ */
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/account.h"
+#include "core/batch.h"
+#include "core/engine.h"
+#include "tests/unit/harness.h"
+
+#define N 6
+
+static struct {
+	struct plan plan;
+	struct engine *engine;
+	struct control control;
+	struct page page;
+	struct account account;
+	struct batch *batch;
+	pthread_t thread;
+	int line; /* to the control line */
+	enum failure failure;
+	struct err e;
+} t;
+
+static const char *const prompts[N] = {
+	"Hello world, the ship sails into the harbour",
+	"the captain was on the island and the storm was near the coast",
+	"a small boat",
+	"memory model layer token",
+	"once upon a time there was a lighthouse on the shore of the cold sea, and the people of the "
+	"island were warm and good",
+	"Hello",
+};
+
+static enum failure load(void *arg, struct err *e)
+{
+	struct engine_load how = { .plan = &t.plan, .threads = 1 };
+	bool stopped;
+	enum failure f = engine_load(t.engine, &how, &stopped, e);
+
+	(void)arg;
+	if (f == FAILURE_NONE)
+		account_make(&t.account, engine_log(t.engine), NULL, NULL, 0);
+	return f;
+}
+
+static void *run(void *arg)
+{
+	(void)arg;
+	t.failure = batch_run(t.batch, false, &t.e);
+	return NULL;
+}
+
+static int start(const char *template, uint32_t queue, uint32_t sleep_s)
+{
+	struct batch_options o = { .engine = t.engine,
+				   .plan = &t.plan,
+				   .account = &t.account,
+				   .control = &t.control,
+				   .page = &t.page,
+				   .queue_max = queue,
+				   .sleep_s = sleep_s,
+				   .chat_template = template,
+				   .load = load };
+	struct err e = { 0 };
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds))
+		return -1;
+	t.line = fds[1];
+	if (control_init(&t.control, fds[0], &e) || batch_open(&t.batch, &o, &e))
+		return fprintf(stderr, "%s\n", e.text);
+	return pthread_create(&t.thread, NULL, run, NULL);
+}
+
+static void stop(void)
+{
+	assert_int_equal(write(t.line, "stop\n", 5), 5);
+	pthread_join(t.thread, NULL);
+	assert_int_equal(t.failure, FAILURE_NONE);
+	close(t.line);
+	control_fini(&t.control);
+	batch_close(t.batch);
+}
+
+static struct request *ask(const char *text, uint32_t tokens)
+{
+	struct request *r = request_new(REQUEST_GENERATE);
+
+	r->text = strdup(text);
+	r->max_tokens = tokens;
+	r->sampling.temperature = 0;
+	r->ignore_end = true;
+	return r;
+}
+
+static void submit(struct request *r)
+{
+	assert_int_equal(batch_submit(t.batch, r), 0);
+}
+
+/* Wait for the end; the text is the caller's. */
+static char *text_of(struct request *r, enum request_end *end)
+{
+	char *text = calloc(1, 1);
+	size_t n = 0;
+
+	*end = REQUEST_RUNNING;
+	while (!*end) {
+		struct request_piece *pieces;
+
+		*end = request_wait(r, 60000, &pieces);
+		for (struct request_piece *p = pieces; p; p = p->next) {
+			text = realloc(text, n + p->n_text + 1);
+			memcpy(text + n, p->text, p->n_text + 1);
+			n += p->n_text;
+		}
+		request_pieces_free(pieces);
+	}
+	return text;
+}
+
+static char *answer(struct request *r, enum request_end want)
+{
+	enum request_end end;
+	char *text;
+
+	submit(r);
+	text = text_of(r, &end);
+	if (end != want)
+		fprintf(stderr, "ended as %s: %s\n", request_end_name(end), r->sentence);
+	assert_int_equal(end, want);
+	return text;
+}
+
+static void fails(struct request *r, enum request_error error)
+{
+	free(answer(r, REQUEST_FAILED));
+	assert_int_equal(r->error, error);
+	assert_true(r->sentence[0]);
+	request_unref(r);
+}
+
+/* --- text --- */
+
+static void together(void **state)
+{
+	struct request *r[N];
+	char *alone[N];
+	struct batch_stats before, after;
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		r[i] = ask(prompts[i], 24);
+		r[i]->no_cache = true;
+		alone[i] = answer(r[i], REQUEST_LENGTH);
+		assert_true(strlen(alone[i]) > 10);
+		assert_int_equal(r[i]->generated_tokens, 24);
+		request_unref(r[i]);
+	}
+	batch_stats(t.batch, &before);
+	for (int i = 0; i < N; i++)
+		submit(r[i] = ask(prompts[i], 24));
+	for (int i = 0; i < N; i++) {
+		enum request_end end;
+		char *text = text_of(r[i], &end);
+
+		assert_int_equal(end, REQUEST_LENGTH);
+		assert_string_equal(text, alone[i]);
+		free(text);
+		free(alone[i]);
+		request_unref(r[i]);
+	}
+	batch_stats(t.batch, &after);
+	assert_int_equal(after.generated_tokens - before.generated_tokens, N * 24);
+	/* They shared batches: one by one it would be that many steps */
+	assert_true(after.steps - before.steps < N * 24 / 2);
+	/* The end of a request is told before it is counted */
+	for (int i = 0; i < 100 && after.busy + after.queued; i++) {
+		usleep(10000);
+		batch_stats(t.batch, &after);
+	}
+	assert_int_equal(after.busy + after.queued, 0);
+}
+
+static void prefix(void **state)
+{
+	struct request *first = ask(prompts[4], 8), *again = ask(prompts[4], 8), *longer, *busy,
+		       *copy;
+	char *a = answer(first, REQUEST_LENGTH), *b = answer(again, REQUEST_LENGTH), *text;
+	enum request_end end;
+
+	(void)state;
+	assert_string_equal(a, b);
+	/* all but the last token were there */
+	assert_int_equal(again->cached_tokens, again->prompt_tokens - 1);
+	/* a conversation goes on: its past costs nothing */
+	text = calloc(1, strlen(prompts[4]) + 32);
+	sprintf(text, "%s and a long night", prompts[4]);
+	longer = ask(text, 8);
+	free(answer(longer, REQUEST_LENGTH));
+	assert_true(longer->cached_tokens + 4 >= first->prompt_tokens);
+	/* from a slot at work, too */
+	busy = ask(text, 200);
+	submit(busy);
+	while (!request_take(busy, &(struct request_piece *) { NULL }) && !busy->cached_tokens)
+		usleep(1000);
+	copy = ask(prompts[4], 8);
+	free(b);
+	b = answer(copy, REQUEST_LENGTH);
+	assert_string_equal(a, b);
+	assert_true(copy->cached_tokens >= 16);
+	batch_cancel(t.batch, busy);
+	free(text_of(busy, &end));
+	assert_int_equal(end, REQUEST_CANCELLED);
+	request_unref(first);
+	request_unref(again);
+	request_unref(longer);
+	request_unref(busy);
+	request_unref(copy);
+	free(text);
+	free(a);
+	free(b);
+}
+
+static void ends(void **state)
+{
+	struct request *r = ask(prompts[0], 24);
+	char *whole = answer(r, REQUEST_LENGTH), *text, *begin;
+
+	(void)state;
+	request_unref(r);
+	r = ask(prompts[0], 24);
+	r->stop[0] = strdup("never in it");
+	r->stop[1] = strndup(whole + 20, 5);
+	r->n_stop = 2;
+	text = answer(r, REQUEST_STOP);
+	begin = strstr(whole, r->stop[1]);
+	assert_int_equal(strlen(text), (size_t)(begin - whole));
+	assert_memory_equal(text, whole, strlen(text));
+	assert_string_equal(r->stopped_by, r->stop[1]);
+	request_unref(r);
+	free(text);
+	free(whole);
+	/* to the brim: prompt and text fill the context, and the last token is never computed */
+	r = ask(prompts[2], 0);
+	free(answer(r, REQUEST_CONTEXT));
+	assert_int_equal(r->prompt_tokens + r->generated_tokens, batch_model(t.batch)->n_ctx + 1);
+	request_unref(r);
+	r = ask(prompts[2], 0);
+	r->empty = true;
+	text = answer(r, REQUEST_LENGTH);
+	assert_string_equal(text, "");
+	assert_int_equal(r->generated_tokens, 0);
+	free(text);
+	request_unref(r);
+}
+
+static void cancelled(void **state)
+{
+	struct request *r[12];
+	enum request_end end;
+	char *text;
+
+	(void)state;
+	for (int i = 0; i < 12; i++)
+		submit(r[i] = ask(prompts[i % N], 0));
+	for (int i = 0; i < 12; i++)
+		batch_cancel(t.batch, r[i]);
+	for (int i = 0; i < 12; i++) {
+		free(text_of(r[i], &end));
+		assert_int_equal(end, REQUEST_CANCELLED);
+		request_unref(r[i]);
+	}
+	r[0] = ask(prompts[0], 4);
+	text = answer(r[0], REQUEST_LENGTH);
+	free(text);
+	request_unref(r[0]);
+}
+
+static void grammar(void **state)
+{
+	struct request *r;
+	char *text;
+
+	(void)state;
+	for (int i = 0; i < 4; i++) {
+		r = ask(prompts[i], 40);
+		r->ignore_end = false;
+		r->grammar = strdup("root ::= \"is \" (\"the\" | \"a\") \" \" [a-c]{3} \"!\"");
+		r->sampling.temperature = i ? 1.5f : 0;
+		text = answer(r, REQUEST_DONE);
+		assert_true(strncmp(text, "is the ", 7) == 0 || strncmp(text, "is a ", 5) == 0);
+		assert_int_equal(strspn(strrchr(text, ' ') + 1, "abc"), 3);
+		assert_string_equal(strrchr(text, ' ') + 4, "!");
+		free(text);
+		request_unref(r);
+	}
+	r = ask("x", 4);
+	r->grammar = strdup("root ::= nothing");
+	fails(r, REQUEST_BAD);
+	r = ask("x", 4);
+	r->grammar = strdup("other ::= \"a\"");
+	fails(r, REQUEST_BAD);
+}
+
+static void sampling(void **state)
+{
+	struct request *r;
+	char *text[3];
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++) {
+		r = ask(prompts[0], 16);
+		r->no_cache = true; /* a batch of another size rounds otherwise */
+		request_sampling_defaults(&r->sampling);
+		r->sampling.seeded = true;
+		r->sampling.seed = i / 2; /* 0, 0, 1 */
+		r->sampling.repeat_penalty = 1.1f;
+		r->sampling.typical_p = 0.9f;
+		text[i] = answer(r, REQUEST_LENGTH);
+		request_unref(r);
+	}
+	assert_string_equal(text[0], text[1]);
+	assert_string_not_equal(text[0], text[2]);
+	for (int i = 0; i < 3; i++)
+		free(text[i]);
+	r = ask("x", 4);
+	r->sampling.top_p = NAN;
+	fails(r, REQUEST_BAD);
+	r = ask("x", 4);
+	r->sampling.repeat_penalty = 0;
+	fails(r, REQUEST_BAD);
+}
+
+static void bias(void **state)
+{
+	struct request *r = ask("the", 1);
+	struct request_piece *pieces;
+	enum request_end end = REQUEST_RUNNING;
+	int32_t likeliest = -1, second = -1;
+
+	(void)state;
+	r->logprobs = true;
+	r->n_top = 3;
+	submit(r);
+	while (!end) {
+		end = request_wait(r, 60000, &pieces);
+		for (struct request_piece *p = pieces; p; p = p->next) {
+			for (uint32_t i = 0; i < p->n_tokens; i++) {
+				const struct request_token *k = &p->tokens[i];
+
+				assert_int_equal(k->n_top, 3);
+				/* greedy: it is the first of them */
+				assert_int_equal(k->id, k->top[0].id);
+				assert_true(k->logprob < 0 && k->logprob == k->top[0].logprob);
+				assert_true(k->top[0].logprob >= k->top[1].logprob);
+				likeliest = k->id;
+				second = k->top[1].id;
+			}
+		}
+		request_pieces_free(pieces);
+	}
+	assert_true(likeliest >= 0);
+	request_unref(r);
+	/* forbid it, and the next one comes */
+	r = ask("the", 1);
+	r->logprobs = true;
+	r->bias = calloc(1, sizeof(*r->bias));
+	r->bias[0] = (struct request_bias) { likeliest, -INFINITY };
+	r->n_bias = 1;
+	submit(r);
+	end = REQUEST_RUNNING;
+	while (!end) {
+		end = request_wait(r, 60000, &pieces);
+		for (struct request_piece *p = pieces; p; p = p->next)
+			if (p->n_tokens)
+				assert_int_equal(p->tokens[0].id, second);
+		request_pieces_free(pieces);
+	}
+	request_unref(r);
+	r = ask("the", 1);
+	r->bias = calloc(1, sizeof(*r->bias));
+	r->bias[0].token = INT32_MAX;
+	r->n_bias = 1;
+	fails(r, REQUEST_BAD);
+}
+
+static void refused(void **state)
+{
+	struct request *r = ask("", 4);
+	size_t n = 6 * (size_t)batch_model(t.batch)->n_ctx;
+
+	(void)state;
+	free(r->text);
+	r->text = calloc(1, n + 1);
+	for (size_t i = 0; i < n; i++)
+		r->text[i] = " ship."[i % 6];
+	fails(r, REQUEST_TOO_LONG);
+	r = request_new(REQUEST_GENERATE);
+	r->tokens = calloc(2, sizeof(*r->tokens));
+	r->tokens[1] = 1 << 30;
+	r->n_tokens = 2;
+	fails(r, REQUEST_BAD);
+	fails(request_new(REQUEST_GENERATE), REQUEST_BAD);
+	r = ask("x", 4);
+	r->stop[0] = strdup("");
+	r->n_stop = 1;
+	fails(r, REQUEST_BAD);
+	r = request_new(REQUEST_EMBED);
+	r->text = strdup("x");
+	fails(r, REQUEST_UNSUPPORTED);
+}
+
+static struct request *chat(const char *content)
+{
+	struct request *r = ask("", 8);
+
+	free(r->text);
+	r->text = NULL;
+	r->messages = calloc(1, sizeof(*r->messages));
+	r->messages[0] = (struct request_message) { strdup("user"), strdup(content) };
+	r->n_messages = 1;
+	return r;
+}
+
+/* A conversation is the text that the template makes of it. */
+static void chats(void **state)
+{
+	struct request *r = chat("Hello"), *same;
+	char *a, *b;
+
+	(void)state;
+	assert_false(batch_model(t.batch)->chats);
+	fails(r, REQUEST_UNSUPPORTED);
+	stop();
+	assert_int_equal(start("{{ no such template }}", 8, 0), 0);
+	assert_false(batch_model(t.batch)->chats);
+	r = chat("Hello");
+	submit(r);
+	free(text_of(r, &(enum request_end) { 0 }));
+	assert_non_null(strstr(r->sentence, "--engine llama-server"));
+	request_unref(r);
+	stop();
+	assert_int_equal(start("chatml", 8, 0), 0);
+	assert_true(batch_model(t.batch)->chats);
+	r = chat("Hello");
+	a = answer(r, REQUEST_LENGTH);
+	same = ask("<|im_start|>user\nHello<|im_end|>\n<|im_start|>assistant\n", 8);
+	b = answer(same, REQUEST_LENGTH);
+	assert_string_equal(a, b);
+	assert_int_equal(r->prompt_tokens, same->prompt_tokens);
+	request_unref(r);
+	request_unref(same);
+	free(a);
+	free(b);
+}
+
+/* A queue has an end, and so has the batch: nobody is left waiting. */
+static void full_queue(void **state)
+{
+	struct request *r[64], *late = ask("x", 4);
+	enum request_end end;
+	int taken = 0, rc = 0;
+
+	(void)state;
+	stop();
+	assert_int_equal(start(NULL, 4, 0), 0);
+	while (taken < 64 && (rc = batch_submit(t.batch, r[taken] = ask(prompts[0], 0))) == 0)
+		taken++;
+	assert_int_equal(rc, -EAGAIN);
+	assert_true(taken >= 4 && taken < 64);
+	request_unref(r[taken]);
+	assert_int_equal(write(t.line, "stop\n", 5), 5);
+	for (int i = 0; i < taken; i++) {
+		free(text_of(r[i], &end));
+		assert_true(end == REQUEST_FAILED || end == REQUEST_CONTEXT);
+		if (end == REQUEST_FAILED)
+			assert_int_equal(r[i]->error, REQUEST_UNAVAILABLE);
+		request_unref(r[i]);
+	}
+	pthread_join(t.thread, NULL);
+	assert_int_equal(batch_submit(t.batch, late), -ESHUTDOWN);
+	request_unref(late);
+	close(t.line);
+	control_fini(&t.control);
+	batch_close(t.batch);
+	assert_int_equal(start(NULL, 64, 0), 0);
+}
+
+static void sleeps(void **state)
+{
+	struct request *r = ask(prompts[1], 12);
+	char *before = answer(r, REQUEST_LENGTH), *after;
+	struct batch_stats s;
+
+	(void)state;
+	request_unref(r);
+	stop();
+	assert_int_equal(start(NULL, 64, 1), 0);
+	for (int i = 0; i < 200; i++) {
+		batch_stats(t.batch, &s);
+		if (s.state == BATCH_ASLEEP)
+			break;
+		usleep(50000);
+	}
+	assert_int_equal(s.state, BATCH_ASLEEP);
+	assert_int_equal(s.loads, 1);
+	r = ask(prompts[1], 12);
+	after = answer(r, REQUEST_LENGTH);
+	assert_string_equal(before, after);
+	batch_stats(t.batch, &s);
+	assert_int_equal(s.loads, 2);
+	assert_true(s.load_ns > 0);
+	request_unref(r);
+	free(before);
+	free(after);
+}
+
+/* --- vectors --- */
+
+static float *vector_of(const char *text, uint32_t *n)
+{
+	struct request *r = request_new(REQUEST_EMBED);
+	float *v;
+
+	r->text = strdup(text);
+	free(answer(r, REQUEST_DONE));
+	v = r->embedding;
+	*n = r->n_embedding;
+	r->embedding = NULL;
+	request_unref(r);
+	return v;
+}
+
+static double product(const float *a, const float *b, uint32_t n)
+{
+	double sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += (double)a[i] * (double)b[i];
+	return sum;
+}
+
+static void vectors(void **state)
+{
+	uint32_t n = 0;
+	float *alone[N];
+	struct request *r[N];
+
+	(void)state;
+	for (int i = 0; i < N; i++) {
+		alone[i] = vector_of(prompts[i], &n);
+		assert_int_equal(n, batch_model(t.batch)->n_embd);
+		assert_true(fabs(product(alone[i], alone[i], n) - 1) < 1e-4);
+	}
+	assert_true(product(alone[0], alone[1], n) < 0.999);
+	for (int i = 0; i < N; i++) {
+		r[i] = request_new(REQUEST_EMBED);
+		r[i]->text = strdup(prompts[i]);
+		submit(r[i]);
+	}
+	for (int i = 0; i < N; i++) {
+		enum request_end end;
+
+		free(text_of(r[i], &end));
+		assert_int_equal(end, REQUEST_DONE);
+		assert_true(product(alone[i], r[i]->embedding, n) > 0.9999);
+		request_unref(r[i]);
+		free(alone[i]);
+	}
+	fails(ask("x", 4), REQUEST_UNSUPPORTED);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest texts[] = {
+		cmocka_unit_test(together),   cmocka_unit_test(prefix),  cmocka_unit_test(ends),
+		cmocka_unit_test(cancelled),  cmocka_unit_test(grammar), cmocka_unit_test(sampling),
+		cmocka_unit_test(bias),       cmocka_unit_test(refused), cmocka_unit_test(chats),
+		cmocka_unit_test(full_queue), cmocka_unit_test(sleeps),
+	};
+	const struct CMUnitTest embeds[] = { cmocka_unit_test(vectors) };
+	struct err e = { 0 };
+	int rc;
+
+	if (argc != 3 || plan_read(&t.plan, argv[2], &e) ||
+	    engine_open(&t.engine, argv[1], NULL, ENGINE_NO_BACKENDS, getenv("ECHO") != NULL, &e) ||
+	    load(NULL, &e) || start(NULL, 64, 0)) {
+		fprintf(stderr, "%s\n", e.text);
+		return 1;
+	}
+	rc = t.plan.flags.embeddings ? cmocka_run_group_tests(embeds, NULL, NULL)
+				     : cmocka_run_group_tests(texts, NULL, NULL);
+	stop();
+	engine_close(t.engine);
+	return rc;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* Serving's pure parts: who gets which sequence and how much of a batch, text that may go out, odds. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/probs.h"
+#include "core/slots.h"
+#include "core/textout.h"
+#include "tests/unit/harness.h"
+
+static void choose(void **state)
+{
+	int32_t prompt[64], other[64], longer[100];
+	struct slot_choice c;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		longer[i] = i;
+		if (i < 64) {
+			prompt[i] = i;
+			other[i] = -i - 1;
+		}
+	}
+	/* nobody idle */
+	struct slot_view v[3] = { { true, prompt, 64, 0 },
+				  { true, other, 64, 1 },
+				  { true, 0, 0, 2 } };
+
+	assert_false(slots_choose(v, 3, prompt, 64, &c));
+	/* nothing in common: the one unused for longest */
+	v[1].busy = v[2].busy = false;
+	v[0].n = 0;
+	assert_true(slots_choose(v, 3, prompt, 64, &c));
+	assert_int_equal(c.slot, 1);
+	assert_int_equal(c.n, 0);
+	/* a busy one shares; the last token is always computed */
+	v[0].n = 64;
+	assert_true(slots_choose(v, 3, prompt, 64, &c));
+	assert_int_equal(c.slot, 1);
+	assert_int_equal(c.from, 0);
+	assert_int_equal(c.n, 63);
+	/* few tokens in common are not worth a copy */
+	assert_true(slots_choose(v, 3, prompt, SLOT_SHARE_MIN, &c));
+	assert_int_equal(c.n, 0);
+	/* in place */
+	v[0].busy = false;
+	v[0].used_ns = 9;
+	assert_true(slots_choose(v, 3, prompt, 64, &c));
+	assert_int_equal(c.slot, 0);
+	assert_int_equal(c.from, 0);
+	/* but a long text is kept, and its beginning copied */
+	v[0] = (struct slot_view) { false, longer, 100, 9 };
+	assert_true(slots_choose(v, 3, prompt, 20, &c));
+	assert_int_equal(c.slot, 1);
+	assert_int_equal(c.from, 0);
+	assert_int_equal(c.n, 19);
+}
+
+/* Whatever is wanted: nobody gets more, the batch is used up, and who wants one token has it. */
+static void divided(void **state)
+{
+	(void)state;
+	srand(1);
+	for (int round = 0; round < 20000; round++) {
+		uint32_t want[9], got[9], n = 1 + (uint32_t)rand() % 9, sum = 0, all = 0, ones = 0;
+		uint32_t budget = 1 + (uint32_t)rand() % 600;
+
+		for (uint32_t i = 0; i < n; i++) {
+			want[i] = rand() % 3 ? (uint32_t)rand() % 3 : (uint32_t)rand() % 1000;
+			all += want[i];
+			ones += want[i] == 1;
+		}
+		slots_divide(want, n, budget, got);
+		for (uint32_t i = 0; i < n; i++) {
+			assert_true(got[i] <= want[i]);
+			if (want[i] == 1 && ones <= budget)
+				assert_int_equal(got[i], 1);
+			sum += got[i];
+		}
+		assert_int_equal(sum, all < budget ? all : budget);
+	}
+	/* evenly, and what one does not need goes to the others */
+	uint32_t want[] = { 1, 500, 20, 500 }, got[4];
+
+	slots_divide(want, 4, 301, got);
+	assert_int_equal(got[0], 1);
+	assert_int_equal(got[2], 20);
+	assert_int_equal(got[1], 140);
+	assert_int_equal(got[3], 140);
+}
+
+/* Feed text in pieces of `step` bytes; out gets what came. */
+static int through(const char *text, size_t step, char *const *stops, size_t n_stops, char *out)
+{
+	struct textout t;
+	size_t n = strlen(text), k = 0;
+	int stopped;
+
+	textout_init(&t, stops, n_stops);
+	for (size_t i = 0; i < n && t.stopped_by < 0; i += step) {
+		assert_int_equal(textout_feed(&t, text + i, n - i < step ? n - i : step), 0);
+		/* never half a character */
+		if (t.n_ready < t.n_held)
+			assert_true(((unsigned char)t.held[t.n_ready] & 0xc0) != 0x80);
+		memcpy(out + k, t.held, t.n_ready);
+		k += t.n_ready;
+		textout_taken(&t);
+	}
+	textout_end(&t);
+	memcpy(out + k, t.held ? t.held : "", t.n_ready);
+	out[k + t.n_ready] = 0;
+	stopped = t.stopped_by;
+	textout_fini(&t);
+	return stopped;
+}
+
+static void stops(void **state)
+{
+	static char *const none[] = { NULL };
+	static char *const two[] = { (char *)"</s>", (char *)"\nUser:" };
+	static char *const nested[] = { (char *)"ab", (char *)"abc", (char *)"bcd" };
+	static const char all[] = "gr\xc3\xbc\xc3\x9f \xf0\x9f\x9a\xa2 </x> \nUse it</";
+	char out[256];
+
+	(void)state;
+	for (size_t step = 1; step < 12; step++) {
+		assert_int_equal(through(all, step, none, 0, out), -1);
+		assert_string_equal(out, all);
+		assert_int_equal(through(all, step, two, 2, out), -1);
+		assert_string_equal(out, all);
+		assert_int_equal(through("hi\n\nUser: more</s>", step, two, 2, out), 1);
+		assert_string_equal(out, "hi\n");
+		assert_int_equal(through("</s>", step, two, 2, out), 0);
+		assert_string_equal(out, "");
+	}
+	/* what begins first counts, of two there the longer, as far as it came */
+	assert_int_equal(through("xabcd", 5, nested, 3, out), 1);
+	assert_string_equal(out, "x");
+	assert_int_equal(through("xabcd", 1, nested, 3, out), 0);
+	assert_string_equal(out, "x");
+	/* no UTF-8 passes as it is */
+	assert_int_equal(through("\xff\xc3(", 1, two, 2, out), -1);
+	assert_string_equal(out, "\xff\xc3(");
+}
+
+static void odds(void **state)
+{
+	const float logits[] = { 0, logf(2), logf(4), logf(1) };
+	struct request_token t;
+	float v[] = { 3, 4 }, zero[] = { 0, 0 };
+
+	(void)state;
+	probs_tell(logits, 4, 1, 3, &t);
+	assert_int_equal(t.id, 1);
+	assert_true(fabsf(t.logprob - logf(2.0f / 8)) < 1e-5f);
+	assert_int_equal(t.n_top, 3);
+	assert_int_equal(t.top[0].id, 2);
+	assert_int_equal(t.top[1].id, 1);
+	assert_int_equal(t.top[2].id, 0);
+	assert_true(fabsf(t.top[0].logprob - logf(0.5f)) < 1e-5f);
+	free(t.top);
+	probs_tell(logits, 4, 0, 0, &t);
+	assert_null(t.top);
+	probs_normalise(v, 2);
+	assert_true(fabsf(v[0] - 0.6f) < 1e-6f && fabsf(v[1] - 0.8f) < 1e-6f);
+	probs_normalise(zero, 2);
+	assert_true(zero[0] == 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(choose),
+		cmocka_unit_test(divided),
+		cmocka_unit_test(stops),
+		cmocka_unit_test(odds),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
