@@ -76,6 +76,9 @@ void plan_explain(struct text *t, const struct plan *p)
 	if (p->flags.n_ctx)
 		text_add(t, "context      %" PRIu32 " tokens, cache %s/%s, batch %" PRIu32 "\n",
 			 p->flags.n_ctx, p->flags.type_k, p->flags.type_v, p->flags.n_ubatch);
+	if (p->flags.n_cpu_moe && p->n_devices)
+		text_add(t, "experts      of the first %" PRIu32 " layers are in host memory\n",
+			 p->flags.n_cpu_moe);
 	if (p->n_devices || p->host.layers)
 		add_table(t, p);
 	for (uint32_t i = 0; i < p->n_overrides; i++)

@@ -229,6 +229,22 @@ static bool spread_evenly(struct fill *f, uint32_t n, struct placing *p)
 	return map_overrides(f, p) && !judge(f, p, NULL) && p->devices_hold;
 }
 
+/* One device for everything: of those that hold it the fastest, else the one with most free memory. */
+static bool on_one(struct fill *f, struct placing *p)
+{
+	const struct search *s = f->search;
+	double best = -1;
+	struct placing try;
+
+	for (uint32_t i = 0; i < s->n_seats; i++) {
+		if (s->seats[i].bandwidth <= best || !fill_order(f, &i, 1, 0, &try))
+			continue;
+		best = s->seats[i].bandwidth;
+		*p = try;
+	}
+	return best >= 0;
+}
+
 static bool on_devices(struct fill *f, uint32_t n_host, struct placing *p)
 {
 	const struct search *s = f->search;
@@ -236,10 +252,8 @@ static bool on_devices(struct fill *f, uint32_t n_host, struct placing *p)
 
 	if (n_host || f->pin->all_devices)
 		return s->n_seats && fill_any(f, s->n_seats, n_host, p);
-	for (uint32_t i = 0; i < s->n_seats; i++) {
-		if (fill_order(f, &i, 1, 0, p))
-			return true;
-	}
+	if (on_one(f, p))
+		return true;
 	for (uint32_t n = 2; n <= s->n_seats && !f->refused; n++) {
 		if (!fill_any(f, n, 0, p))
 			continue;
@@ -296,7 +310,7 @@ bool fill_devices(struct search *s, const struct ask *a, const struct pinned *pi
 static bool with_experts(struct fill *f, uint32_t n_cpu_moe, struct placing *p)
 {
 	f->ask.n_cpu_moe = n_cpu_moe;
-	return !sum_units(f, NULL) && on_devices(f, 0, p) && p->host_holds;
+	return !sum_units(f, NULL) && on_devices(f, 0, p);
 }
 
 /* The fewest layers with their experts on the host that the devices allow; false: not even all. */
@@ -334,22 +348,21 @@ bool fill_with_host_experts(struct search *s, const struct ask *a, const struct 
 static bool with_host_layers(struct fill *f, struct placing *p)
 {
 	uint32_t low = 1, high = f->search->n_units - 1;
-	struct placing best = { 0 }, try;
+	bool found = false;
+	struct placing try;
 
 	while (low <= high) {
 		uint32_t mid = low + (high - low) / 2;
 
-		if (on_devices(f, mid, &try) && placing_runs(&try)) {
-			best = try;
+		if (on_devices(f, mid, &try)) {
+			*p = try;
+			found = true;
 			high = mid - 1;
 		} else {
 			low = mid + 1;
 		}
 	}
-	if (!best.n)
-		return false;
-	*p = best;
-	return true;
+	return found;
 }
 
 static int on_host(struct fill *f, struct placing *p, struct err *e)
@@ -399,12 +412,41 @@ static int with_layers(struct fill *f, struct placing *p, struct err *e)
 	return by_hand(f, p, e);
 }
 
+/*
+ * With as little on the host as the devices allow: nothing, experts, or layers. True when the host holds
+ * that; else *p is the nearest to it, if there is any (p->n).
+ */
+static bool with_host(struct fill *f, struct placing *p)
+{
+	uint32_t n_cpu_moe = f->ask.n_cpu_moe;
+	struct placing try;
+
+	*p = (struct placing) { 0 };
+	if (on_devices(f, 0, &try)) {
+		*p = try;
+		return p->host_holds;
+	}
+	if (!f->search->n_seats || f->refused)
+		return false;
+	if (!f->pin->experts && biller_shape(f->search->biller)->n_expert &&
+	    with_host_experts(f, &try)) {
+		*p = try;
+		if (p->host_holds)
+			return true;
+	}
+	f->ask.n_cpu_moe = n_cpu_moe;
+	if (sum_units(f, NULL) || !with_host_layers(f, &try) || (p->n && !try.host_holds))
+		return false;
+	*p = try;
+	return p->host_holds;
+}
+
 int fill_best(struct search *s, const struct ask *a, const struct pinned *pin, struct placing *p,
 	      struct err *e)
 {
+	struct placing nearly;
 	struct fill f;
 	int rc = start(&f, s, a, pin, e);
-	uint32_t n_cpu_moe = a->n_cpu_moe;
 
 	if (rc)
 		return rc;
@@ -412,15 +454,13 @@ int fill_best(struct search *s, const struct ask *a, const struct pinned *pin, s
 		return by_hand(&f, p, e);
 	if (pin->gpu_layers)
 		return with_layers(&f, p, e);
-	if (on_devices(&f, 0, p) && p->host_holds)
+	if (with_host(&f, &nearly)) {
+		*p = nearly;
 		return 0;
-	if (s->n_seats && !f.refused) {
-		if (!pin->experts && biller_shape(s->biller)->n_expert && with_host_experts(&f, p))
-			return 0;
-		f.ask.n_cpu_moe = n_cpu_moe;
-		sum_units(&f, NULL);
-		if (with_host_layers(&f, p))
-			return 0;
 	}
-	return on_host(&f, p, e);
+	rc = on_host(&f, p, e);
+	/* A no shows how far the devices go. */
+	if (!rc && !p->bill.refused && !p->host_holds && nearly.n)
+		*p = nearly;
+	return rc;
 }

@@ -263,6 +263,28 @@ static bool try_change(struct task *q, const struct change *c, struct plan_neare
 	return !t.cut;
 }
 
+/* Why there is no yes near. */
+static void say_hopeless(struct plan *p, const struct task *q)
+{
+	uint64_t weights = p->host.buffers.weights_bytes, memory = 0;
+	char is[TEXT_SIZE_MAX], has[TEXT_SIZE_MAX];
+
+	for (uint32_t i = 0; i < p->n_devices; i++)
+		weights += p->devices[i].buffers.weights_bytes;
+	for (uint32_t i = 0; i < q->search.n_seats; i++)
+		memory += q->search.seats[i].free_bytes;
+	if (fact_known(&q->search.host_free))
+		memory += (uint64_t)q->search.host_free.v;
+	if (weights > memory)
+		plan_assume(
+			p,
+			"nothing helps here: the weights alone are %s, and %s are free on GPUs and "
+			"host together",
+			text_size(is, weights), text_size(has, memory));
+	else
+		plan_assume(p, "no change of cache, batch, context or place makes it run here");
+}
+
 void nearest_find(struct plan *p, struct task *q)
 {
 	struct plan_nearest n;
@@ -278,5 +300,5 @@ void nearest_find(struct plan *p, struct task *q)
 			plan_offer(p, &n);
 	}
 	if (p->n_nearest == 0)
-		plan_assume(p, "no change of cache, batch, context or place makes it run here");
+		say_hopeless(p, q);
 }

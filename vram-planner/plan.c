@@ -93,6 +93,8 @@ static void read_places(struct task *q)
 			continue;
 		seat.free_bytes = (uint64_t)p->free_bytes.v;
 		seat.target.memory_bytes = seat.free_bytes;
+		if (fact_known(&p->bandwidth_bytes_s))
+			seat.bandwidth = (double)p->bandwidth_bytes_s.v;
 		if (fact_known(&p->max_buffer_bytes) && p->max_buffer_bytes.v > 0)
 			seat.target.max_buffer_bytes = (uint64_t)p->max_buffer_bytes.v;
 		seat.taken_bytes = overhead_of(p, b) +

@@ -15,6 +15,7 @@ struct seat {
 	struct target target;
 	uint64_t free_bytes;
 	uint64_t taken_bytes; /* by the driver and the margin */
+	double bandwidth;     /* of its memory, bytes a second; 0: unknown */
 };
 
 struct placing;
@@ -60,8 +61,8 @@ bool placing_fits(const struct placing *p);
 bool placing_runs(const struct placing *p);
 
 /*
- * Everything on devices: on one if one can hold it (the one with the most free memory), else on the
- * fewest. False when there is no such placement.
+ * Everything on devices: on one if one can hold it (the fastest, else the one with the most free
+ * memory), else on the fewest. False when there is no such placement.
  */
 bool fill_devices(struct search *s, const struct ask *a, const struct pinned *pin,
 		  struct placing *p);

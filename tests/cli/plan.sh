@@ -116,7 +116,7 @@ text want-speed 0 nvidia2 --want speed llama-3.1-8b.gguf
 
 text explain 0 nvidia2 --explain -c 32768 -np 2 gemma-3-4b.gguf
 text explain-split 0 nvidia2 --explain -c 131072 exaone-4-32b.gguf
-text bar 0 nvidia2 --bar 0000:41:00.0 -c 131072 llama-3.1-8b.gguf
+text bar 0 nvidia2 --bar 4090 -c 131072 llama-3.1-8b.gguf
 text bar-host 1 three --bar host -c 32768 glm-4.5-air.gguf
 text bar-states 0 nvidia2 --bar 0 -np 4 jamba-mini-52b.gguf
 exits "the bar of nothing" 1 plan nvidia2 --bar CUDA9 llama-3.1-8b.gguf
