@@ -37,7 +37,8 @@ static int run_completion(const struct front *f, int argc, char **argv);
 static const struct command commands[] = {
 	{ "probe", "", "show the GPUs of this machine and how they are attached", NULL },
 	{ "plan", "MODEL.gguf", "tell whether a model fits, and where it would go", NULL },
-	{ "launch", "MODEL.gguf", "run a model exactly as planned, and prove the placement", NULL },
+	{ "pull", "URL", "fetch a model, going on where an earlier try ended", NULL },
+	{ "launch", "MODEL|PROFILE", "run a model exactly as planned, and prove the placement", NULL },
 	{ "doctor", "[link|bar DEV]", "tell what is wrong with the GPUs here, and what helps", NULL },
 	{ "top", "", "watch devices and runs: memory, tokens per second, power", NULL },
 	{ "schema", "[NAME]", "print the JSON Schema of an answer", run_schema },

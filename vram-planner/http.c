@@ -82,6 +82,16 @@ static void read_etag(struct http_answer *a, const char *s)
 		a->etag[0] = '\0';
 }
 
+/* Hugging Face's hub: for a large file this tag is its SHA-256; for a small one a shorter hash. */
+static void read_linked(struct http_answer *a, const char *s)
+{
+	size_t quote = *s == '"', n = strspn(s + quote, "0123456789abcdef");
+
+	a->sha256[0] = '\0';
+	if (n == 64 && strcmp(s + quote + n, quote ? "\"" : "") == 0)
+		snprintf(a->sha256, sizeof(a->sha256), "%.64s", s + quote);
+}
+
 static void read_encoding(struct http_answer *a, const char *s)
 {
 	a->encoded = strcasecmp(s, "identity") != 0;
@@ -106,6 +116,7 @@ static const struct {
 	{ "content-range", read_range },
 	{ "content-length", read_length },
 	{ "etag", read_etag },
+	{ "x-linked-etag", read_linked },
 	{ "content-encoding", read_encoding },
 	{ "x-error-code", read_error_code },
 	{ "x-error-message", read_message },

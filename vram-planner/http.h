@@ -28,6 +28,7 @@ struct http_answer {
 	uint64_t from, to; /* the bytes it holds, both included */
 	uint64_t total;    /* of the whole, from Content-Range */
 	char etag[160];    /* with its quotes; "" none, or too long to be one */
+	char sha256[65];   /* of the file, by a hub that tells (X-Linked-Etag); "" unknown */
 	bool encoded;      /* compressed, which nobody asked for */
 	bool wants_token;  /* Hugging Face: a gated repository */
 	char message[160]; /* X-Error-Message, cleaned */

@@ -20,6 +20,7 @@ vram-planner.lib := \
 	delta.c \
 	dense.c \
 	devices.c \
+	download.c \
 	engine.c \
 	explain.c \
 	families.c \
@@ -106,5 +107,6 @@ vram-planner.lib := \
 # For models behind a URL; files need none of it.
 vram-planner.wants := libcurl
 
-vram-planner.programs := plan
+vram-planner.programs := plan pull
 vram-planner.plan.src := answer.c compare.c elsewhere.c extras.c main.c
+vram-planner.pull.src := pull.c

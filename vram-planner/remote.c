@@ -25,6 +25,7 @@ struct remote {
 	char url[HTTP_URL_MAX]; /* as named */
 	char now[HTTP_URL_MAX]; /* where redirects led: further ranges go there at once */
 	char etag[160];
+	char sha256[65];
 	uint64_t total;
 	struct cached cached;
 	bool from_cache; /* the server said that it still stands, or cannot be reached */
@@ -243,6 +244,8 @@ static int redirect(struct remote *m, uint32_t hop, struct err *e)
 	char *to = NULL;
 	bool token, from_https = false, to_https = false;
 
+	if (m->answer.sha256[0])
+		text_copy(m->sha256, sizeof(m->sha256), m->answer.sha256);
 	if (hop == HTTP_REDIRECTS_MAX)
 		return err_set(e, -EBADMSG, "the server redirects more than %d times",
 			       HTTP_REDIRECTS_MAX);
@@ -294,6 +297,8 @@ static void learn(struct remote *m)
 	cached_free(&m->cached); /* it is of an older file */
 	if (m->answer.etag[0])
 		text_copy(m->etag, sizeof(m->etag), m->answer.etag);
+	if (m->answer.sha256[0])
+		text_copy(m->sha256, sizeof(m->sha256), m->answer.sha256);
 	if (total == HTTP_UNKNOWN)
 		return;
 	m->total = total;
@@ -466,7 +471,56 @@ int remote_open(struct reader **r, const char *url, const struct remote_opts *o,
 	return 0;
 }
 
+void remote_facts(const struct reader *r, struct remote_facts *f)
+{
+	const struct remote *m = (const struct remote *)r;
+
+	*f = (struct remote_facts) { .ranges = m->judged && m->verdict == HTTP_PART };
+	text_copy(f->etag, sizeof(f->etag), m->etag);
+	text_copy(f->sha256, sizeof(f->sha256), m->sha256);
+}
+
+void remote_expect(struct reader *r, const char *etag, uint64_t total)
+{
+	struct remote *m = (struct remote *)r;
+
+	text_copy(m->etag, sizeof(m->etag), etag);
+	m->total = total;
+	m->r.size = total;
+}
+
+bool remote_broke(const struct reader *r, uint64_t *good)
+{
+	const struct remote *m = (const struct remote *)r;
+	bool broke = m->result == CURLE_PARTIAL_FILE || m->result == CURLE_RECV_ERROR ||
+		     m->result == CURLE_OPERATION_TIMEDOUT;
+
+	broke = broke && m->judged && m->verdict == HTTP_PART;
+	*good = broke ? m->got : 0;
+	return broke;
+}
+
 #else
+
+void remote_facts(const struct reader *r, struct remote_facts *f)
+{
+	(void)r;
+	*f = (struct remote_facts) { 0 };
+}
+
+void remote_expect(struct reader *r, const char *etag, uint64_t total)
+{
+	(void)r;
+	(void)etag;
+	(void)total;
+}
+
+bool remote_broke(const struct reader *r, uint64_t *good)
+{
+	(void)r;
+	*good = 0;
+	return false;
+}
 
 int remote_open(struct reader **r, const char *url, const struct remote_opts *o, struct err *e)
 {

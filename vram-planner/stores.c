@@ -255,6 +255,9 @@ static const struct {
 	const char *store, *variable, *below;
 	bool instead; /* when the variable is set, later rows of the store do not count */
 } roots[] = {
+	{ "berth", "BERTH_MODELS", "", true },
+	{ "berth", "XDG_DATA_HOME", "/berth/models", true },
+	{ "berth", "HOME", "/.local/share/berth/models", false },
 	{ "ollama", "OLLAMA_MODELS", "/manifests", true },
 	{ "ollama", "HOME", "/.ollama/models/manifests", false },
 	{ "ollama", NULL, "/usr/share/ollama/.ollama/models/manifests", false },

@@ -11,9 +11,13 @@ The first part of a path says how it behaves, the rest is the file:
   /lies/F     a Content-Range of nonsense /change/F   another ETag with every answer
   /more/F     more bytes than it says     /gzip/F     claims to be compressed
   /gated/F    401 without the right token /busy/F     503
+  /drop/F     ranges; each answer ends after 300000 bytes
+  /told/F     redirects to /ok/F, telling the file's SHA-256 as the hub does; /mistold/F a wrong one
+  /huge/F     says that it has 2^50 bytes
   /forget/F   ranges at first, then none  /endless/F  headers without end
 ORG/REPO/resolve/REV/F is /gated/F, open/ORG/REPO/... is /ok/F, .../api/... is FOLDER/api.json; the log has a line for each request: path, range, condition, token.
 """
+import hashlib
 import http.server
 import os
 import sys
@@ -124,7 +128,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
         with open(name, "rb") as f:
             data = f.read()
         etag = '"%d-%d"' % (len(data), int(os.stat(name).st_mtime))
-        if how in ("ok", "gated"):
+        if how in ("told", "mistold"):
+            digest = hashlib.sha256(data if how == "told" else b"").hexdigest()
+            self.empty(302, Location="/ok/" + "/".join(parts[1:]), X_Linked_Etag='"%s"' % digest)
+        elif how == "huge":
+            self.part(data, etag, crange="bytes 0-%d/%d" % (self.wanted(len(data))[1], 1 << 50))
+        elif how == "drop":
+            first, last = self.wanted(len(data))
+            self.begin(206, Content_Length=last - first + 1, ETag=etag,
+                       Content_Range="bytes %d-%d/%d" % (first, last, len(data)))
+            self.wfile.write(data[first:min(last + 1, first + 300000)])
+            self.close_connection = True
+        elif how in ("ok", "gated"):
             if self.headers.get("If-None-Match") == etag:
                 self.empty(304, ETag=etag)
             else:

@@ -30,6 +30,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	char url[HTTP_URL_MAX], name[512] = "hf:";
 
 	read_lines(&a, (const char *)bytes, size);
+	if (a.sha256[0] && strspn(a.sha256, "0123456789abcdef") != 64)
+		abort();
 	for (int first = 0; first < 2; first++) {
 		uint64_t at = first ? 0 : AT;
 		enum http_verdict v = http_judge(&a, at, WANT, first ? "" : "\"tag\"",
