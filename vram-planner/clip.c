@@ -16,13 +16,15 @@
 #define SIDE_MAX  16384 /* pixels, patches, widths: nobody has more */
 #define LAYER_MAX 256
 #define PATCH_MAX 1048576
+#define KEPT_MAX  16
 
 enum clip_rope { ROPE_NONE, ROPE_ONE, ROPE_TWO };
 
 enum clip_tail {
 	TAIL_SMALL,
-	TAIL_POOL, /* patches are averaged; the projection is stored the other way round */
-	TAIL_MLP,  /* two products after the last layer but one */
+	TAIL_POOL,  /* patches are averaged; the projection is stored the other way round */
+	TAIL_MLP,   /* two products after the last layer but one */
+	TAIL_MERGE, /* squares of patches side by side, and two products; of some layers, too */
 };
 
 /* How each projector cuts images up. Those that were measured say so. */
@@ -44,9 +46,9 @@ static const struct projector projectors[] = {
 	{ "gemma3",           0,    4, ROPE_NONE, TAIL_POOL,  false, false, true },
 	{ "internvl",         0,    2, ROPE_NONE, TAIL_SMALL, false, false, true },
 	{ "idefics3",         0,    4, ROPE_NONE, TAIL_SMALL, false, false, true },
-	{ "qwen2vl_merger",   4096, 2, ROPE_ONE,  TAIL_SMALL, true,  false, true },
-	{ "qwen2.5vl_merger", 4096, 2, ROPE_ONE,  TAIL_SMALL, true,  true,  true },
-	{ "qwen3vl_merger",   4096, 2, ROPE_ONE,  TAIL_SMALL, true,  false, false },
+	{ "qwen2vl_merger",   4096, 2, ROPE_ONE,  TAIL_MERGE, true,  false, true },
+	{ "qwen2.5vl_merger", 4096, 2, ROPE_ONE,  TAIL_MERGE, true,  true,  true },
+	{ "qwen3vl_merger",   4096, 2, ROPE_ONE,  TAIL_MERGE, true,  false, false },
 	{ "pixtral",          1024, 1, ROPE_TWO,  TAIL_SMALL, false, false, false },
 	{ "kimivl",           1024, 2, ROPE_TWO,  TAIL_SMALL, false, false, false },
 	{ "gemma4v",          1120, 3, ROPE_TWO,  TAIL_SMALL, false, false, false },
@@ -148,6 +150,10 @@ struct vit {
 	int64_t n; /* patches, and the class token */
 	bool flash_attn;
 	int positions, columns, mask;
+	uint32_t n_kept;
+	struct {
+		int layer, x;
+	} kept[KEPT_MAX]; /* outputs of layers that are used again */
 };
 
 static const struct tensor *find(const struct vit *v, int layer, const char *name)
@@ -259,12 +265,25 @@ static int rotate(struct vit *v, int x)
 	return v->c->row->rope == ROPE_TWO ? g_rope(v->g, x, v->columns, G_NONE) : x;
 }
 
+/* A third of a product that has queries, keys and values side by side. */
+static int third(struct vit *v, int x)
+{
+	int64_t head = v->c->n_embd / v->c->n_head;
+
+	return g_view_3d(v->g, x, head, v->c->n_head, v->n, (uint64_t)head * 4, g_nb(v->g, x, 1));
+}
+
 static int attention(struct vit *v, int layer, int x)
 {
 	struct graph *g = v->g;
-	int q = rotate(v, heads(v, linear(v, layer, "attn_q", x)));
-	int k = rotate(v, heads(v, linear(v, layer, "attn_k", x)));
-	int w = heads(v, linear(v, layer, "attn_v", x));
+	bool fused = find(v, layer, "attn_qkv.weight");
+	int q, k, w;
+
+	if (fused)
+		x = linear(v, layer, "attn_qkv", x);
+	q = rotate(v, fused ? third(v, x) : heads(v, linear(v, layer, "attn_q", x)));
+	k = rotate(v, fused ? third(v, x) : heads(v, linear(v, layer, "attn_k", x)));
+	w = fused ? third(v, x) : heads(v, linear(v, layer, "attn_v", x));
 
 	g_expand(g, q);
 	g_expand(g, k);
@@ -323,6 +342,61 @@ static int mlp(struct vit *v, int x)
 	return g_add(g, g_mul_mat(g, mm(v, "mm.2.weight"), x), mm(v, "mm.2.bias"));
 }
 
+/* Names such as "mm.0" and "v.deepstack.8.fc1". */
+static int product(struct vit *v, const char *name, int x)
+{
+	char matrix[64], bias[64];
+
+	snprintf(matrix, sizeof(matrix), "%s.weight", name);
+	snprintf(bias, sizeof(bias), "%s.bias", name);
+	return g_add(v->g, g_mul_mat(v->g, mm(v, matrix), x), mm(v, bias));
+}
+
+static int merged(struct vit *v, int x)
+{
+	int64_t area = (int64_t)v->c->merge * v->c->merge;
+
+	return g_reshape_3d(v->g, x, v->c->n_embd * area, v->n / area, 1);
+}
+
+/* What layers gave on the way waits until the last one is done. */
+static int deepstack(struct vit *v)
+{
+	int all = G_NONE;
+
+	for (uint32_t i = 0; i < v->n_kept; i++) {
+		char norm_[64], first[64], second[64], bias[64];
+		int x = g_norm(v->g, merged(v, v->kept[i].x));
+
+		snprintf(norm_, sizeof(norm_), "v.deepstack.%d.norm.weight", v->kept[i].layer);
+		snprintf(bias, sizeof(bias), "v.deepstack.%d.norm.bias", v->kept[i].layer);
+		snprintf(first, sizeof(first), "v.deepstack.%d.fc1", v->kept[i].layer);
+		snprintf(second, sizeof(second), "v.deepstack.%d.fc2", v->kept[i].layer);
+		x = g_add(v->g, g_mul(v->g, x, mm(v, norm_)), mm(v, bias));
+		x = product(v, second, g_unary(v->g, product(v, first, x), UN_GELU));
+		all = i ? g_concat(v->g, all, x, 0) : x;
+	}
+	return all;
+}
+
+static int merge(struct vit *v, int x)
+{
+	x = product(v, "mm.0", merged(v, x));
+	x = product(v, "mm.2", g_unary(v->g, x, UN_GELU));
+	return v->n_kept ? g_concat(v->g, x, deepstack(v), 0) : x;
+}
+
+static void keep(struct vit *v, int layer, int x)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "v.deepstack.%d.fc1.weight", layer);
+	if (v->n_kept == KEPT_MAX || !model_find_tensor(v->c->m, name))
+		return;
+	v->kept[v->n_kept].layer = layer;
+	v->kept[v->n_kept++].x = x;
+}
+
 static void build(struct vit *v)
 {
 	struct graph *g = v->g;
@@ -343,12 +417,15 @@ static void build(struct vit *v)
 		x = g_add(g, attention(v, il, norm(v, il, "ln1", x)), before);
 		before = x;
 		x = g_add(g, before, feed_forward(v, il, norm(v, il, "ln2", x)));
+		keep(v, il, x);
 	}
 	x = norm(v, -1, "post_ln", x);
 	if (v->c->row->tail == TAIL_POOL)
 		x = pool(v, x);
 	if (v->c->row->tail == TAIL_MLP)
 		x = mlp(v, x);
+	if (v->c->row->tail == TAIL_MERGE)
+		x = merge(v, x);
 	g_expand(g, x);
 }
 
@@ -382,10 +459,23 @@ static int graph_bytes(struct clip_bytes *out, struct clip *c, const struct back
 	return rc ? -EBADMSG : 0;
 }
 
+/* Of a known projector. */
+static int known_bytes(struct clip_bytes *out, struct clip *c, const struct backend *b,
+		       bool flash_attn, struct err *e)
+{
+	int rc = read_keys(c, e);
+
+	if (!rc)
+		rc = count_patches(c, e);
+	return rc ? rc : graph_bytes(out, c, b, flash_attn, e);
+}
+
 int clip_bytes(struct clip_bytes *out, const struct model *m, const struct backend *b,
 	       bool flash_attn, struct err *e)
 {
 	struct clip c = { .m = m, .row = projector_of(m) };
+	struct err why = { 0 };
+	const char *note = "";
 	uint64_t audio;
 
 	*out = (struct clip_bytes) { 0 };
@@ -394,22 +484,17 @@ int clip_bytes(struct clip_bytes *out, const struct model *m, const struct backe
 
 		out->weights += placed_bytes(b, t->type, t->ne[0], t->bytes);
 	}
-	if (!c.row) {
-		text_copy(out->note, sizeof(out->note),
-			  "the graph of its projector is unknown: only its weights are counted");
-		return 0;
-	}
-	int rc = read_keys(&c, e);
+	int rc = c.row ? known_bytes(out, &c, b, flash_attn, &why) : -ENOTSUP;
 
-	if (!rc)
-		rc = count_patches(&c, e);
-	if (!rc)
-		rc = graph_bytes(out, &c, b, flash_attn, e);
-	if (!c.row->measured)
-		text_copy(out->note, sizeof(out->note),
-			  "the graph of its projector was not measured");
+	if (rc && c.row && c.row->measured)
+		return err_set(e, rc, "%s", why.text);
+	/* A row that nobody measured may have got the file's keys or tensors wrong. */
+	if (rc)
+		note = "the graph of its projector is unknown: only its weights are counted";
+	else if (!c.row->measured)
+		note = "the graph of its projector is not verified";
 	if (model_u64(m, "clip.has_audio_encoder", &audio) && audio)
-		text_copy(out->note, sizeof(out->note),
-			  "the graph of its audio encoder is not counted");
-	return rc;
+		note = "the graph of its audio encoder is not counted";
+	text_copy(out->note, sizeof(out->note), note);
+	return 0;
 }
