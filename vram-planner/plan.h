@@ -35,6 +35,9 @@ struct host_place {
 	struct fact bandwidth_bytes_s;
 };
 
+/* How the assumption begins that a plan is only an upper bound. */
+#define PLAN_BOUND_NOTE "no rules for the architecture"
+
 extern const char *const plan_engine; /* "llama.cpp v0.5.0" */
 
 /*

@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vram-planner/plan.h"
+
 static const char *const ends[] = {
-	[VERIFY_NONE] = "not measured",
-	[VERIFY_AGREES] = "agrees",
-	[VERIFY_DIFFERS] = "differs",
-	[VERIFY_REFUSED] = "refused",
+	[VERIFY_NONE] = "not measured", [VERIFY_AGREES] = "agrees",   [VERIFY_DIFFERS] = "differs",
+	[VERIFY_MEASURED] = "measured", [VERIFY_REFUSED] = "refused",
 };
 
 /* --- what the core says --- */
@@ -82,7 +82,7 @@ static uint64_t distance(uint64_t a, uint64_t b)
 }
 
 /* The engine tells one sum for all caches; what is missing is charged where most of them are. */
-static void add_cache(struct plan *p, uint64_t more)
+static struct plan_buffers *most_cache(struct plan *p)
 {
 	struct plan_buffers *most = &p->host.buffers;
 
@@ -90,7 +90,7 @@ static void add_cache(struct plan *p, uint64_t more)
 		if (p->devices[i].buffers.kv_bytes > most->kv_bytes)
 			most = &p->devices[i].buffers;
 	}
-	most->kv_bytes += more;
+	return most;
 }
 
 static void compare_cache(struct plan *p, const struct measured *m, struct verification *v)
@@ -105,7 +105,7 @@ static void compare_cache(struct plan *p, const struct measured *m, struct verif
 	plan_assume(p, "the engine measures %s of cache, berth computed %s: the larger counts",
 		    text_size(is, m->kv_bytes), text_size(was, v->planned_kv_bytes));
 	if (m->kv_bytes > v->planned_kv_bytes)
-		add_cache(p, m->kv_bytes - v->planned_kv_bytes);
+		most_cache(p)->kv_bytes += m->kv_bytes - v->planned_kv_bytes;
 }
 
 static void compare_compute(struct plan *p, uint32_t i, const struct measured *m,
@@ -149,6 +149,52 @@ static void judge(struct plan *p)
 	}
 }
 
+/*
+ * An upper bound gives way to the measure: there were no rules, now there are numbers. Caches on
+ * several devices stay the bound's, as the engine tells their sum only.
+ */
+static void replace_bound(struct plan *p, const struct measured *m, struct verification *v)
+{
+	struct plan_buffers *most = most_cache(p);
+
+	for (uint32_t i = 0; i < m->n; i++) {
+		v->planned_compute_bytes[i] = buffers_at(p, i)->compute_bytes;
+		v->planned_kv_bytes += buffers_at(p, i)->kv_bytes;
+		buffers_at(p, i)->compute_bytes = m->compute_bytes[i];
+	}
+	if (most->kv_bytes == v->planned_kv_bytes || m->kv_bytes > v->planned_kv_bytes)
+		most->kv_bytes += m->kv_bytes - v->planned_kv_bytes;
+	v->end = VERIFY_MEASURED;
+	p->unverified = false;
+	for (uint32_t i = 0; i < p->n_assumed; i++) {
+		if (strncmp(p->assumed[i], PLAN_BOUND_NOTE, strlen(PLAN_BOUND_NOTE)) == 0)
+			snprintf(
+				p->assumed[i], sizeof(p->assumed[0]),
+				"the engine itself measured compute and cache: berth has no rules for "
+				"the architecture '%s'",
+				p->arch);
+	}
+}
+
+/* The verdict of what was only a bound before. */
+static void judge_measured(struct plan *p)
+{
+	bool on_host = p->host.layers || p->flags.n_cpu_moe || p->n_tensors;
+
+	p->nearest_yes[0] = 0; /* of the bound */
+	p->verdict = on_host ? VERDICT_SPILLS : VERDICT_FITS;
+	snprintf(p->decided_by, sizeof(p->decided_by),
+		 "by the engine's own measure; berth has no rules for the architecture '%s'",
+		 p->arch);
+	if (on_host && !fact_known(&p->host.free_bytes)) {
+		p->verdict = VERDICT_UNKNOWN;
+		snprintf(p->decided_by, sizeof(p->decided_by),
+			 "the host's free memory is unknown (%s)",
+			 why_name(p->host.free_bytes.why));
+	}
+	judge(p);
+}
+
 void verify_use(struct plan *p, const struct measured *m, struct verification *v)
 {
 	bool refused = strcmp(m->end, "refused") == 0 || strcmp(m->end, "aborted") == 0;
@@ -164,8 +210,13 @@ void verify_use(struct plan *p, const struct measured *m, struct verification *v
 		plan_assume(p, "not measured by the engine: %.120s", m->why);
 		return;
 	}
-	v->end = VERIFY_AGREES;
 	v->n = m->n;
+	if (p->unverified) {
+		replace_bound(p, m, v);
+		judge_measured(p);
+		return;
+	}
+	v->end = VERIFY_AGREES;
 	compare_cache(p, m, v);
 	for (uint32_t i = 0; i < m->n; i++)
 		compare_compute(p, i, m, v);
@@ -213,6 +264,9 @@ void verification_explain(struct text *t, const struct verification *v)
 	case VERIFY_DIFFERS:
 		text_add(t, "verified     the engine %s measures otherwise; the larger counts\n",
 			 m->engine);
+		break;
+	case VERIFY_MEASURED:
+		text_add(t, "verified     the numbers are the engine's own, %s\n", m->engine);
 		break;
 	case VERIFY_REFUSED:
 		text_add(t, "verified     the engine %s cannot do it\n", m->engine);

@@ -25,10 +25,11 @@ struct measured {
 };
 
 enum verify_end {
-	VERIFY_NONE,    /* not measured */
-	VERIFY_AGREES,  /* within VERIFY_TOLERANCE everywhere */
-	VERIFY_DIFFERS, /* the larger numbers were taken over */
-	VERIFY_REFUSED, /* the engine cannot do what the plan says */
+	VERIFY_NONE,     /* not measured */
+	VERIFY_AGREES,   /* within VERIFY_TOLERANCE everywhere */
+	VERIFY_DIFFERS,  /* the larger numbers were taken over */
+	VERIFY_MEASURED, /* there was only an upper bound; the engine's numbers were taken over */
+	VERIFY_REFUSED,  /* the engine cannot do what the plan says */
 };
 
 struct verification {
@@ -43,7 +44,8 @@ int measured_from_json(struct measured *m, const json_t *o, uint32_t n_devices, 
 
 /*
  * Compare, and correct the plan: larger sizes, what is left, and the verdict when it does not fit any
- * more; an abort of the engine is VERDICT_REFUSED. What was corrected is said in p->assumed. Pure.
+ * more; an abort of the engine is VERDICT_REFUSED. A plan that was only an upper bound (p->unverified)
+ * becomes what the engine measured, and is judged. What was corrected is said in p->assumed. Pure.
  */
 void verify_use(struct plan *p, const struct measured *m, struct verification *v);
 

@@ -109,11 +109,11 @@ void words_assumptions(struct plan *p, const struct task *q)
 	char size[TEXT_SIZE_MAX], name[96];
 
 	if (q->placing.bill.unverified)
-		plan_assume(
-			p,
-			"no rules for the architecture '%s' are verified: the numbers are an upper "
-			"bound, every layer with a full cache",
-			p->arch);
+		plan_assume(p,
+			    PLAN_BOUND_NOTE
+			    " '%s' are verified: the numbers are an upper bound, every "
+			    "layer with a full cache",
+			    p->arch);
 	else
 		plan_assume(p, "compute buffers are predicted; weights and cache are exact");
 	if (p->flags.n_ctx > (q->shape->n_ctx_train + CTX_STEP - 1) / CTX_STEP * CTX_STEP)

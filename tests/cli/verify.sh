@@ -38,23 +38,38 @@ for line in open(sys.argv[1]):
     v = p["verify"]
     ends[v["end"]] += 1
     name = p["model"]["name"]
-    if v["end"] == "not measured" and p["verdict"] == "unknown":
-        continue # no rules yet, so no placement
-    if "devices" not in v:
-        bad.append(f"{name}: {v['end']}: {v['why']}")
+    if v["end"] != "agrees":
+        bad.append(f"{name}: {v['end']}: {v['why'] or v}")
         continue
+    # of the log's two decimals: one for each kind of cache
+    if abs(v["planned_kv_bytes"] - v["measured_kv_bytes"]) > 6 * 5243:
+        bad.append(f"{name}: cache {v['planned_kv_bytes']}, measured {v['measured_kv_bytes']}")
     d = v["devices"][-1]
     off = d["planned_compute_bytes"] - d["measured_compute_bytes"]
-    if v["planned_kv_bytes"] != v["measured_kv_bytes"] and abs(v["planned_kv_bytes"] - v["measured_kv_bytes"]) > 3 * 5243:
-        bad.append(f"{name}: cache {v['planned_kv_bytes']}, measured {v['measured_kv_bytes']}")
-    if off < -(16 << 20):
-        bad.append(f"{name}: compute is {-off >> 20} MiB low")
-print(dict(ends), *bad, sep="\n")
-sys.exit(bool(bad) or ends["agrees"] + ends["differs"] == 0)
+    worst = max(worst, abs(off))
+print(dict(ends), f"compute off by at most {worst} bytes", *bad, sep="\n")
+sys.exit(bool(bad) or ends["agrees"] < 82)
 END
 cat "$T/table"
 run "$BERTH" plan --machine "$none" --accept cpu --verify --json "$models/headers/gemma-2-9b.gguf"
 valid verified plan "$T/out"
+
+# --- what berth has no rules for ---
+
+for f in "$models"/strange-headers/*.gguf; do
+	run "$BERTH" plan --machine "$none" --accept cpu --verify --json "$f"
+	name=$(basename "$f" .gguf)
+	grep -q '"end": "measured"' "$T/out" && ok "$name is measured" || fail "$name is measured" "$(grep -A 4 '"verify"' "$T/out")"
+	grep -q '"unverified": true\|"verdict": "unknown"' "$T/out" && fail "$name is judged" "$(head -n 3 "$T/out")" || ok "$name is judged"
+done
+
+# --- what only the engine finds ---
+
+# A tokenizer that it does not know: the planner has no use for one.
+LC_ALL=C sed 's/no_vocab/xx_vocab/' "$models/headers-own/qwen3-8b.gguf" >"$T/tokenizer.gguf"
+exits "the engine refuses" 1 "$BERTH" plan --machine "$none" --accept cpu --verify "$T/tokenizer.gguf"
+grep -q '^refused: the engine itself: ' "$T/out" && grep -q 'unknown tokenizer' "$T/out" && ok "its words" || fail "its words" "$(head -n 3 "$T/out")"
+exits "the planner alone does not" 0 "$BERTH" plan --machine "$none" --accept cpu "$T/tokenizer.gguf"
 
 # --- a core of ours instead: what it says changes the plan ---
 

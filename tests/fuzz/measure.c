@@ -29,6 +29,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		verify_use(&p, &m, &v);
 		if (v.end == VERIFY_AGREES && p.verdict != VERDICT_FITS)
 			abort();
+		p = three;
+		p.unverified = true;
+		verify_use(&p, &m, &v);
 		json_decref(verification_to_json(&v, &p));
 		text_init(&t, buf, sizeof(buf));
 		verification_explain(&t, &v);

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/harness.h"
+#include "vram-planner/plan.h"
 #include "vram-planner/verify.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -151,6 +152,50 @@ static void differ(void **state)
 	assert_string_equal(p.decided_by, "reason");
 }
 
+/* An architecture without rules: what was a bound becomes the measure, whichever is larger. */
+static void bound(void **state)
+{
+	struct measured m = measure_of(200, 50, 5);
+	struct plan p = plan_with(1000);
+	struct verification v;
+
+	(void)state;
+	p.unverified = true;
+	p.verdict = VERDICT_UNKNOWN;
+	plan_assume(&p, PLAN_BOUND_NOTE " 'x' are verified");
+	verify_use(&p, &m, &v);
+	assert_int_equal(v.end, VERIFY_MEASURED);
+	assert_int_equal(p.verdict, VERDICT_FITS);
+	assert_false(p.unverified);
+	assert_int_equal(p.devices[0].buffers.compute_bytes, 50 * MIB);
+	assert_int_equal(p.devices[0].buffers.kv_bytes, 200 * MIB);
+	assert_int_equal(p.devices[0].left_bytes, 150 * MIB);
+	assert_null(strstr(p.assumed[0], PLAN_BOUND_NOTE " 'x' are"));
+	assert_int_equal(v.planned_kv_bytes, 300 * MIB);
+	/* more than the bound, and more than there is */
+	m = measure_of(900, 50, 5);
+	p = plan_with(1000);
+	p.unverified = true;
+	p.verdict = VERDICT_UNKNOWN;
+	verify_use(&p, &m, &v);
+	assert_int_equal(p.verdict, VERDICT_NO);
+	/* caches in two places: only their sum is known, so the bound stays */
+	m = measure_of(200, 50, 5);
+	p = plan_with(1000);
+	p.unverified = true;
+	p.host.buffers.kv_bytes = 10 * MIB;
+	p.host.layers = 1;
+	p.host.free_bytes = fact_of(INT64_C(1) << 30, SRC_PROC);
+	verify_use(&p, &m, &v);
+	assert_int_equal(p.devices[0].buffers.kv_bytes, 300 * MIB);
+	assert_int_equal(p.verdict, VERDICT_SPILLS);
+	p = plan_with(1000);
+	p.unverified = true;
+	p.host.layers = 1;
+	verify_use(&p, &m, &v);
+	assert_int_equal(p.verdict, VERDICT_UNKNOWN);
+}
+
 static void no_measure(void **state)
 {
 	struct measured aborted = { .end = "aborted", .why = "assert failed" };
@@ -181,10 +226,8 @@ static void no_measure(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(answers),
-		cmocka_unit_test(agree),
-		cmocka_unit_test(differ),
-		cmocka_unit_test(no_measure),
+		cmocka_unit_test(answers), cmocka_unit_test(agree),      cmocka_unit_test(differ),
+		cmocka_unit_test(bound),   cmocka_unit_test(no_measure),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
