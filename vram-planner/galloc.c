@@ -215,7 +215,6 @@ static bool in_place(uint8_t op)
 	case OP_DIV:
 	case OP_SQR:
 	case OP_SQRT:
-	case OP_LOG:
 	case OP_UNARY:
 	case OP_ROPE:
 	case OP_RMS_NORM:

@@ -38,7 +38,6 @@ enum gop {
 	OP_DUP,
 	OP_CPY,
 	OP_CONT,
-	OP_SET,
 	OP_VIEW,
 	OP_RESHAPE,
 	OP_PERMUTE,
@@ -52,36 +51,23 @@ enum gop {
 	OP_DIV,
 	OP_SQR,
 	OP_SQRT,
-	OP_LOG,
-	OP_SIN,
-	OP_COS,
 	OP_SCALE,
 	OP_CLAMP,
 	OP_UNARY,
 	OP_GLU,
 	OP_NORM,
 	OP_RMS_NORM,
-	OP_GROUP_NORM,
 	OP_L2_NORM,
-	OP_SUM,
 	OP_SUM_ROWS,
-	OP_CUMSUM,
 	OP_MEAN,
-	OP_ARGMAX,
 	OP_ARGSORT,
 	OP_TOP_K,
 	OP_REPEAT,
 	OP_CONCAT,
 	OP_PAD,
-	OP_ROLL,
-	OP_ARANGE,
 	OP_FILL,
-	OP_TRI,
-	OP_DIAG,
-	OP_SOLVE_TRI,
 	OP_MUL_MAT,
 	OP_MUL_MAT_ID,
-	OP_OUT_PROD,
 	OP_ROPE,
 	OP_SOFT_MAX,
 	OP_FLASH_ATTN,
@@ -226,7 +212,6 @@ int g_cont(struct graph *g, int a);
 int g_cont_2d(struct graph *g, int a, int64_t ne0, int64_t ne1);
 int g_cont_3d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2);
 int g_cont_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, int64_t ne3);
-int g_set(struct graph *g, int a, int b); /* a with a part replaced by b; new memory */
 int g_get_rows(struct graph *g, int a, int ids);
 int g_set_rows(struct graph *g, int a, int b, int ids); /* rows of b into a: a view of a */
 
@@ -239,9 +224,6 @@ int g_div(struct graph *g, int a, int b);
 int g_add_id(struct graph *g, int a, int b, int ids);
 int g_sqr(struct graph *g, int a);
 int g_sqrt(struct graph *g, int a);
-int g_log(struct graph *g, int a);
-int g_sin(struct graph *g, int a);
-int g_cos(struct graph *g, int a);
 int g_scale(struct graph *g, int a);         /* with or without a bias */
 int g_scale_inplace(struct graph *g, int a); /* a view of a */
 int g_clamp(struct graph *g, int a);
@@ -249,7 +231,6 @@ int g_unary(struct graph *g, int a, enum gunary kind);
 int g_fill(struct graph *g, int a);
 int g_norm(struct graph *g, int a); /* not in place, rms_norm is: the engine's rule */
 int g_rms_norm(struct graph *g, int a);
-int g_group_norm(struct graph *g, int a);
 int g_l2_norm(struct graph *g, int a);
 int g_rope(struct graph *g, int a, int positions, int factors); /* factors: or G_NONE */
 int g_soft_max(struct graph *g, int a, int mask, int sinks);    /* both optional */
@@ -257,29 +238,19 @@ int g_soft_max(struct graph *g, int a, int mask, int sinks);    /* both optional
 /* --- shapes that change --- */
 
 int g_glu(struct graph *g, int a, int b, enum gglu kind); /* b G_NONE: a holds both halves */
-int g_sum(struct graph *g, int a);
 int g_sum_rows(struct graph *g, int a);
-int g_cumsum(struct graph *g, int a);
 int g_mean(struct graph *g, int a);
-int g_argmax(struct graph *g, int a);
 int g_argsort(struct graph *g, int a);
 int g_argsort_top_k(struct graph *g, int a, int64_t k); /* argsort and a view of its first k */
 int g_top_k(struct graph *g, int a, int64_t k);         /* the operation of that name */
-int g_repeat(struct graph *g, int a, int like);
 int g_repeat_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, int64_t ne3);
 int g_concat(struct graph *g, int a, int b, int dim);
 int g_pad(struct graph *g, int a, int64_t p0, int64_t p1, int64_t p2, int64_t p3);
-int g_roll(struct graph *g, int a);
-int g_arange(struct graph *g, int64_t n);
-int g_tri(struct graph *g, int a);
-int g_diag(struct graph *g, int a);
-int g_solve_tri(struct graph *g, int a, int b);
 
 /* --- matrices and mixers --- */
 
 int g_mul_mat(struct graph *g, int a, int b); /* [k,m] x [k,n] = [m,n] */
 int g_mul_mat_id(struct graph *g, int as, int b, int ids);
-int g_out_prod(struct graph *g, int a, int b);
 int g_flash_attn(struct graph *g, int q, int k, int v, int mask, int sinks);
 int g_ssm_conv(struct graph *g, int sx, int c);
 int g_ssm_scan(struct graph *g, int s, int x, int dt, int a, int b, int c, int ids,

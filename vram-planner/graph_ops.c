@@ -122,11 +122,6 @@ int g_cont_3d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2)
 	return g_cont_4d(g, a, ne0, ne1, ne2, 1);
 }
 
-int g_set(struct graph *g, int a, int b)
-{
-	return !b ? g_lack(g) : g_from(g, from1(g, OP_SET, a), b);
-}
-
 int g_get_rows(struct graph *g, int a, int ids)
 {
 	const struct gnode *x, *i;
@@ -210,21 +205,6 @@ int g_sqrt(struct graph *g, int a)
 	return from1(g, OP_SQRT, a);
 }
 
-int g_log(struct graph *g, int a)
-{
-	return from1(g, OP_LOG, a);
-}
-
-int g_sin(struct graph *g, int a)
-{
-	return from1(g, OP_SIN, a);
-}
-
-int g_cos(struct graph *g, int a)
-{
-	return from1(g, OP_COS, a);
-}
-
 int g_scale(struct graph *g, int a)
 {
 	return from1(g, OP_SCALE, a);
@@ -262,11 +242,6 @@ int g_norm(struct graph *g, int a)
 int g_rms_norm(struct graph *g, int a)
 {
 	return from1(g, OP_RMS_NORM, a);
-}
-
-int g_group_norm(struct graph *g, int a)
-{
-	return from1(g, OP_GROUP_NORM, a);
 }
 
 int g_l2_norm(struct graph *g, int a)
@@ -309,11 +284,6 @@ int g_glu(struct graph *g, int a, int b, enum gglu kind)
 	return !b ? v : g_from(g, v, b);
 }
 
-int g_sum(struct graph *g, int a)
-{
-	return !a ? g_lack(g) : g_from(g, g_make(g, OP_SUM, GT_F32, DIMS(1, 1, 1, 1)), a);
-}
-
 /* Each row becomes one number. */
 static int reduced(struct graph *g, enum gop op, int a)
 {
@@ -333,18 +303,6 @@ int g_sum_rows(struct graph *g, int a)
 int g_mean(struct graph *g, int a)
 {
 	return reduced(g, OP_MEAN, a);
-}
-
-int g_cumsum(struct graph *g, int a)
-{
-	return from1(g, OP_CUMSUM, a);
-}
-
-int g_argmax(struct graph *g, int a)
-{
-	if (!a)
-		return g_lack(g);
-	return g_from(g, g_make(g, OP_ARGMAX, GT_I32, DIMS(g->nodes[a].ne[1], 1, 1, 1)), a);
 }
 
 int g_argsort(struct graph *g, int a)
@@ -397,16 +355,6 @@ int g_repeat_4d(struct graph *g, int a, int64_t ne0, int64_t ne1, int64_t ne2, i
 	return g_from(g, v, a);
 }
 
-int g_repeat(struct graph *g, int a, int as)
-{
-	const int64_t *ne;
-
-	if (!as)
-		return g_lack(g);
-	ne = g->nodes[as].ne;
-	return g_repeat_4d(g, a, ne[0], ne[1], ne[2], ne[3]);
-}
-
 int g_concat(struct graph *g, int a, int b, int dim)
 {
 	int64_t ne[G_DIMS];
@@ -435,39 +383,6 @@ int g_pad(struct graph *g, int a, int64_t p0, int64_t p1, int64_t p2, int64_t p3
 			return mismatch(g);
 	}
 	return g_from(g, g_make(g, OP_PAD, g->nodes[a].type, ne), a);
-}
-
-int g_roll(struct graph *g, int a)
-{
-	return from1(g, OP_ROLL, a);
-}
-
-int g_arange(struct graph *g, int64_t n)
-{
-	return g_make(g, OP_ARANGE, GT_F32, DIMS(n, 1, 1, 1));
-}
-
-int g_tri(struct graph *g, int a)
-{
-	return from1(g, OP_TRI, a);
-}
-
-int g_diag(struct graph *g, int a)
-{
-	const struct gnode *t;
-
-	if (!a)
-		return g_lack(g);
-	t = &g->nodes[a];
-	return g_from(g, g_make(g, OP_DIAG, t->type, DIMS(t->ne[0], t->ne[0], t->ne[2], t->ne[3])),
-		      a);
-}
-
-int g_solve_tri(struct graph *g, int a, int b)
-{
-	if (!a || !b)
-		return g_lack(g);
-	return g_from(g, g_from(g, like(g, OP_SOLVE_TRI, b, GT_F32), a), b);
 }
 
 /* --- matrices and mixers --- */
@@ -500,20 +415,6 @@ int g_mul_mat_id(struct graph *g, int as, int b, int ids)
 		return mismatch(g);
 	v = g_make(g, OP_MUL_MAT_ID, GT_F32, DIMS(x[1], i[0], y[2], 1));
 	return g_from(g, g_from(g, g_from(g, v, as), b), ids);
-}
-
-int g_out_prod(struct graph *g, int a, int b)
-{
-	const int64_t *x, *y;
-
-	if (!a || !b)
-		return g_lack(g);
-	x = g->nodes[a].ne;
-	y = g->nodes[b].ne;
-	if (x[1] != y[1])
-		return mismatch(g);
-	return g_from(g, g_from(g, g_make(g, OP_OUT_PROD, GT_F32, DIMS(x[0], y[0], y[2], y[3])), a),
-		      b);
 }
 
 int g_flash_attn(struct graph *g, int q, int k, int v, int mask, int sinks)

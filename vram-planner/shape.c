@@ -136,16 +136,6 @@ const struct tensor *shape_weight(const struct shape *s, uint32_t layer, enum sl
 	return shape_part(s, layer, slot, PART_WEIGHT);
 }
 
-const struct tensor *shape_bias(const struct shape *s, uint32_t layer, enum slot slot)
-{
-	return shape_part(s, layer, slot, PART_BIAS);
-}
-
-const struct tensor *shape_scale(const struct shape *s, uint32_t layer, enum slot slot)
-{
-	return shape_part(s, layer, slot, PART_SCALE);
-}
-
 const struct tensor *shape_global_part(const struct shape *s, enum global global, enum part part)
 {
 	uint32_t i = s->globals[global][part];

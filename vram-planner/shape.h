@@ -177,8 +177,6 @@ void shape_fini(struct shape *s);
 const struct tensor *shape_part(const struct shape *s, uint32_t layer, enum slot slot,
 				enum part part);
 const struct tensor *shape_weight(const struct shape *s, uint32_t layer, enum slot slot);
-const struct tensor *shape_bias(const struct shape *s, uint32_t layer, enum slot slot);
-const struct tensor *shape_scale(const struct shape *s, uint32_t layer, enum slot slot);
 
 /* A tensor of the whole model, NULL when it has none. */
 const struct tensor *shape_global(const struct shape *s, enum global global);

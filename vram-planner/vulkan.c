@@ -155,12 +155,10 @@ bool vulkan_supports(const struct graph *g, int n, uint64_t max_bytes)
 	case OP_SUM_ROWS:
 	case OP_MEAN:
 	case OP_PAD:
-	case OP_ROLL:
 	case OP_SSM_CONV:
 		return is(g, src(t, 0), F32);
 	case OP_ARGSORT:
 	case OP_TOP_K:
-	case OP_GROUP_NORM:
 		return g_is_contiguous(g, src(t, 0));
 	case OP_SSM_SCAN:
 		return scan(g, t);
