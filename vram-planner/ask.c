@@ -5,11 +5,7 @@
 #include <inttypes.h>
 
 #include "vram-planner/model.h"
-
-static uint64_t pad(uint64_t v)
-{
-	return (v + CTX_STEP - 1) / CTX_STEP * CTX_STEP;
-}
+#include "vram-planner/round.h"
 
 void ask_default(struct ask *a)
 {
@@ -76,8 +72,8 @@ int ask_settle(struct ask *a, uint32_t n_ctx_train, bool causal, struct err *e)
 	a->n_ubatch = least(a->n_batch, a->n_ubatch ? a->n_ubatch : a->n_batch);
 	if (a->n_outputs == 0)
 		a->n_outputs = a->n_batch;
-	n_ctx = pad(n_ctx);
-	a->n_ctx_seq = (uint32_t)(a->unified ? n_ctx : pad(n_ctx / a->n_seq));
+	n_ctx = round_up(n_ctx, CTX_STEP);
+	a->n_ctx_seq = (uint32_t)(a->unified ? n_ctx : round_up(n_ctx / a->n_seq, CTX_STEP));
 	a->n_ctx = a->n_ctx_seq * (a->unified ? 1 : a->n_seq);
 	return 0;
 }
@@ -93,7 +89,7 @@ uint32_t ask_cells_window(const struct ask *a, uint32_t window)
 
 	if (a->swa_full || seen >= a->n_ctx_seq)
 		return a->n_ctx_seq;
-	return (uint32_t)pad(seen);
+	return (uint32_t)round_up(seen, CTX_STEP);
 }
 
 bool ask_overrides(const struct ask *a)

@@ -5,14 +5,11 @@
  */
 #include "vram-planner/cache.h"
 
+#include "vram-planner/round.h"
+
 #define CELLS_PAD 256
 
 enum { F32 = 0 }; /* ggml type of states */
-
-static uint64_t pad(uint64_t v, uint64_t to)
-{
-	return (v + to - 1) / to * to;
-}
 
 /* No sum of caches wraps: what is beyond 64 bits fits nowhere. */
 static uint64_t times(uint64_t a, uint64_t b)
@@ -51,7 +48,7 @@ uint32_t cache_cells(const struct shape *s, const struct ask *a, uint32_t layer)
 
 uint32_t cache_cells_compressed(const struct ask *a, uint32_t compress)
 {
-	return (uint32_t)pad(((uint64_t)a->n_ctx_seq + compress - 1) / compress, CELLS_PAD);
+	return (uint32_t)round_up(((uint64_t)a->n_ctx_seq + compress - 1) / compress, CELLS_PAD);
 }
 
 /* Without flash attention V lies transposed, and every layer's is as wide as the widest. */

@@ -8,6 +8,7 @@
 #include "vram-planner/build_priv.h"
 #include "vram-planner/gsched.h"
 #include "vram-planner/lens.h"
+#include "vram-planner/round.h"
 
 struct compute {
 	const struct shape *shape;
@@ -89,18 +90,13 @@ static uint64_t lacking(const struct shape *s, const struct ask *a, const struct
 	return lacks;
 }
 
-static uint32_t round_up(uint32_t v, uint32_t to)
-{
-	return (v + to - 1) / to * to;
-}
-
 /* The worst batch: as many tokens as a micro-batch takes, spread over all sequences. */
 static void batch(struct build *b, const struct ask *a)
 {
 	uint32_t n = a->n_ubatch < a->n_ctx ? a->n_ubatch : a->n_ctx;
 
 	b->n_outputs = a->n_outputs < n ? a->n_outputs : n;
-	b->n_tokens = round_up(n, a->n_seq);
+	b->n_tokens = (uint32_t)round_up(n, a->n_seq);
 	b->n_seqs = a->n_seq;
 	b->n_seq_tokens = b->n_tokens / b->n_seqs;
 	b->n_streams = cache_streams(b->s, a);

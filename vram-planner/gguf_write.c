@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "vram-planner/model.h"
+#include "vram-planner/round.h"
 
 #define ALIGNMENT 32 /* the format's default */
 #define COUNTS_AT 8  /* tensors, then pairs */
@@ -94,8 +95,7 @@ void gguf_write_tensor(struct gguf_writer *w, const char *name, uint32_t type, u
 	put_u64(w, w->data_bytes);
 	w->n_tensors++;
 	if (w->failed || !quant_bytes(type, weights, &bytes) || bytes > INT64_MAX / 4 ||
-	    __builtin_add_overflow(w->data_bytes, (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT,
-				   &w->data_bytes))
+	    __builtin_add_overflow(w->data_bytes, round_up(bytes, ALIGNMENT), &w->data_bytes))
 		w->failed = true;
 }
 
@@ -105,7 +105,7 @@ uint8_t *gguf_write_end(struct gguf_writer *w, uint64_t *n, uint64_t *total)
 		memcpy(w->bytes + COUNTS_AT, &w->n_tensors, 8);
 		memcpy(w->bytes + COUNTS_AT + 8, &w->n_kvs, 8);
 		*n = w->n;
-		*total = (w->n + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT + w->data_bytes;
+		*total = round_up(w->n, ALIGNMENT) + w->data_bytes;
 		return w->bytes;
 	}
 	free(w->bytes);

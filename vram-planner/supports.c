@@ -5,6 +5,8 @@
  */
 #include "vram-planner/placement.h"
 
+#include "vram-planner/round.h"
+
 #define TRIAL_ROWS 512
 #define TRIAL_SEQS 3
 
@@ -148,11 +150,6 @@ enum host_kind host_kind_of(const struct placement *p, const struct shape *s, co
 	return a->extra_buffers ? rearranged_kind(t, probe) : HOST_PLAIN;
 }
 
-static uint64_t pad(uint64_t v, uint64_t to)
-{
-	return (v + to - 1) / to * to;
-}
-
 uint64_t host_bytes(const struct placement *p, const struct tensor *t, enum host_kind kind)
 {
 	const struct backend *cpu = backend_find("cpu");
@@ -160,8 +157,8 @@ uint64_t host_bytes(const struct placement *p, const struct tensor *t, enum host
 	int i = rearranged_row(t->type);
 
 	if (kind == HOST_PINNED)
-		return pad(bytes, p->devices[p->pinned].backend->host_alignment);
+		return round_up(bytes, p->devices[p->pinned].backend->host_alignment);
 	if (kind == HOST_AMX && i >= 0 && rearranged[i].amx_block)
 		bytes += t->ne[0] / rearranged[i].amx_block * t->ne[1] * rearranged[i].amx_extra;
-	return pad(bytes, cpu->alignment);
+	return round_up(bytes, cpu->alignment);
 }

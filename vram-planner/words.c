@@ -6,6 +6,7 @@
 
 #include "vram-planner/backend.h"
 #include "vram-planner/margin.h"
+#include "vram-planner/round.h"
 #include "vram-planner/speed.h"
 #include "vram-planner/task.h"
 
@@ -116,7 +117,7 @@ void words_assumptions(struct plan *p, const struct task *q)
 			    p->arch);
 	else
 		plan_assume(p, "compute buffers are predicted; weights and cache are exact");
-	if (p->flags.n_ctx > (q->shape->n_ctx_train + CTX_STEP - 1) / CTX_STEP * CTX_STEP)
+	if (p->flags.n_ctx > round_up(q->shape->n_ctx_train, CTX_STEP))
 		plan_assume(
 			p, "the context is beyond the %" PRIu32 " tokens the model was trained for",
 			q->shape->n_ctx_train);
