@@ -54,5 +54,6 @@ libudev\.h
 sha2\.h
 llama\.h
 curl/curl\.h
+microhttpd\.h
 LIBS
 exit "$bad"

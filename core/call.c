@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "core/call.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+void call_init(struct call *c, struct batch *batch, void (*resume)(void *arg), void *arg)
+{
+	*c = (struct call) { .batch = batch, .resume = resume, .arg = arg };
+	c->last_piece = &c->pieces;
+	pthread_mutex_init(&c->lock, NULL);
+}
+
+void call_fini(struct call *c)
+{
+	if (c->n_ended < c->n_in)
+		call_cancel(c);
+	for (size_t i = 0; i < c->query.n; i++)
+		request_detach(c->query.requests[i]);
+	query_fini(&c->query);
+	request_pieces_free(c->pieces);
+	bytes_fini(&c->out);
+	free(c->ended);
+	pthread_mutex_destroy(&c->lock);
+}
+
+static void wake(void *arg)
+{
+	struct call *c = arg;
+
+	pthread_mutex_lock(&c->lock);
+	c->woken = true;
+	if (c->asleep) {
+		c->asleep = false;
+		c->resume(c->arg);
+	}
+	pthread_mutex_unlock(&c->lock);
+}
+
+/* True: it sleeps. False: something came, or nothing may come any more: look again. */
+static bool sleep_now(struct call *c, void (*suspend)(void *arg))
+{
+	bool sleeps;
+
+	pthread_mutex_lock(&c->lock);
+	sleeps = !c->woken && !c->dropped;
+	c->woken = false;
+	if (sleeps) {
+		c->asleep = true;
+		suspend(c->arg);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return sleeps;
+}
+
+void call_cancel(struct call *c)
+{
+	for (size_t i = 0; i < c->query.n; i++)
+		batch_cancel(c->batch, c->query.requests[i]);
+}
+
+void call_drop(struct call *c)
+{
+	pthread_mutex_lock(&c->lock);
+	c->dropped = true;
+	pthread_mutex_unlock(&c->lock);
+	wake(c);
+}
+
+static bool is_dropped(struct call *c)
+{
+	bool dropped;
+
+	pthread_mutex_lock(&c->lock);
+	dropped = c->dropped;
+	pthread_mutex_unlock(&c->lock);
+	return dropped;
+}
+
+static void refuse(struct call *c, int status, const char *sentence)
+{
+	c->why = (struct refusal) { .status = status };
+	text_copy(c->why.sentence, sizeof(c->why.sentence), sentence);
+}
+
+/*
+ * As many as the queue takes. A call of many texts goes on when one of its own has ended; a call that
+ * has none there is refused. 0 or -1 with the refusal.
+ */
+static int submit(struct call *c)
+{
+	while (c->n_in < c->query.n) {
+		struct request *r = c->query.requests[c->n_in];
+		int rc;
+
+		r->wake = wake;
+		r->wake_arg = c;
+		rc = batch_submit(c->batch, r);
+		if (rc == -EAGAIN && c->n_in > c->n_ended)
+			return 0;
+		if (rc) {
+			refuse(c, 503,
+			       rc == -EAGAIN ? "the queue is full; try again in a moment"
+					     : "the run is stopping");
+			call_cancel(c);
+			return -1;
+		}
+		c->n_in++;
+	}
+	return 0;
+}
+
+void call_begin(struct call *c, const char *name, uint64_t id)
+{
+	static const char *const kinds[] = {
+		[QUERY_CHAT] = "chatcmpl", [QUERY_COMPLETION] = "cmpl"
+	};
+	const char *kind = c->query.kind <= QUERY_COMPLETION ? kinds[c->query.kind] : "q";
+
+	c->reply = (struct reply) { .q = &c->query, .model = name, .started_ns = now_ns() };
+	snprintf(c->reply.id, sizeof(c->reply.id), "%s-%016llx", kind, (unsigned long long)id);
+	clock_gettime(CLOCK_REALTIME, &c->reply.wall);
+	c->ended = calloc(c->query.n + 1, sizeof(*c->ended));
+	if (!c->ended)
+		refuse(c, 503, "there is no memory for this request");
+	else
+		submit(c);
+}
+
+static void tick(struct call *c)
+{
+	struct timespec wall;
+
+	c->reply.now_ns = now_ns();
+	clock_gettime(CLOCK_REALTIME, &wall);
+	/* OpenAI's `created` is one for all events of an answer; Ollama's is each line's own */
+	if (query_is_ollama(c->query.kind))
+		c->reply.wall = wall;
+}
+
+/* Take what came of all requests. True: something did. */
+static bool take(struct call *c)
+{
+	bool came = false;
+
+	for (size_t i = 0; i < c->n_in; i++) {
+		struct request_piece *pieces;
+		enum request_end end;
+
+		if (c->ended[i])
+			continue;
+		end = request_take(c->query.requests[i], &pieces);
+		came |= pieces || end;
+		*c->last_piece = pieces;
+		while (*c->last_piece)
+			c->last_piece = &(*c->last_piece)->next;
+		if (!end)
+			continue;
+		c->ended[i] = true;
+		c->n_ended++;
+		/* One failure is the whole call's */
+		if ((end == REQUEST_FAILED || end == REQUEST_CANCELLED) && !c->why.status)
+			reply_refusal(c->query.requests[i], end, &c->why);
+		c->end = end;
+	}
+	return came;
+}
+
+/* Turn the pieces into bytes of the stream, and the end when it is there. */
+static void render(struct call *c)
+{
+	tick(c);
+	for (const struct request_piece *p = c->pieces; p; p = p->next)
+		reply_piece(&c->out, &c->reply, p);
+	request_pieces_free(c->pieces);
+	c->pieces = NULL;
+	c->last_piece = &c->pieces;
+	if (c->n_ended == c->query.n && !c->finished) {
+		reply_end(&c->out, &c->reply, c->end);
+		c->finished = true;
+	}
+}
+
+enum call_next call_next(struct call *c, void (*suspend)(void *arg))
+{
+	while (!c->why.status) {
+		bool came = take(c), all = c->n_ended == c->query.n;
+
+		if (c->why.status && !c->pieces)
+			break;
+		if (c->query.stream && came) {
+			render(c);
+			return CALL_STREAM;
+		}
+		if (c->why.status)
+			break;
+		if (all) {
+			tick(c);
+			reply_whole(&c->out, &c->reply, c->end, c->pieces);
+			c->finished = true;
+			return CALL_WHOLE;
+		}
+		if (came && submit(c))
+			break;
+		if (sleep_now(c, suspend))
+			return CALL_SLEEP;
+		if (is_dropped(c))
+			refuse(c, 503, "the run is stopping");
+	}
+	call_cancel(c);
+	return CALL_REFUSED;
+}
+
+long call_read(struct call *c, char *buf, size_t max, void (*suspend)(void *arg))
+{
+	for (;;) {
+		size_t n = c->out.n - c->sent;
+
+		if (c->out.lost || is_dropped(c))
+			return -2;
+		if (n > 0) {
+			n = n < max ? n : max;
+			memcpy(buf, c->out.p + c->sent, n);
+			c->sent += n;
+			return (long)n;
+		}
+		c->out.n = c->sent = 0;
+		if (c->finished)
+			return -1;
+		if (take(c))
+			render(c);
+		else if (sleep_now(c, suspend))
+			return 0;
+	}
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* OpenAI's bodies, with the fields that llama-server adds to them. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "core/query_priv.h"
+
+/* What we know and cannot do; the sentence ends with what to do instead. */
+static const struct {
+	const char *key, *says;
+} cannot[] = {
+	{ "tools", "calls no tools; try --engine llama-server" },
+	{ "functions", "calls no functions; try --engine llama-server" },
+	{ "audio", "makes no audio" },
+	{ "suffix", "fills no gaps; leave \"suffix\" out" },
+	{ "echo", "does not repeat the prompt; leave \"echo\" out" },
+	{ "web_search_options", "searches no web" },
+};
+
+static bool refuse_cannot(const struct ask *a)
+{
+	int64_t n = 1, best = 1;
+
+	for (size_t i = 0; i < sizeof(cannot) / sizeof(cannot[0]); i++) {
+		if (ask_has(a, cannot[i].key))
+			return ask_refuse(a, 400, cannot[i].key, "this core %s", cannot[i].says);
+	}
+	return ask_whole(a, "n", 1, 1, &n) && ask_whole(a, "best_of", 1, 1, &best);
+}
+
+static bool read_limit(const struct ask *a, struct request *r)
+{
+	int64_t n = -1;
+
+	/* The newer name wins */
+	if (!ask_whole(a, "max_tokens", -1, INT32_MAX, &n) ||
+	    !ask_whole(a, "max_completion_tokens", -1, INT32_MAX, &n))
+		return false;
+	r->empty = n == 0;
+	r->max_tokens = n > 0 ? (uint32_t)n : 0;
+	return true;
+}
+
+static bool read_bias(const struct ask *a, struct request *r)
+{
+	const json_t *map = json_object_get(a->o, "logit_bias");
+	const char *key;
+	json_t *v;
+
+	if (!map || json_is_null(map))
+		return true;
+	if (!json_is_object(map) || json_object_size(map) > REQUEST_BIAS_MAX)
+		return ask_refuse(a, 400, "logit_bias",
+				  "\"logit_bias\" must be an object of at most %d tokens",
+				  REQUEST_BIAS_MAX);
+	r->bias = calloc(json_object_size(map) + 1, sizeof(*r->bias));
+	if (!r->bias)
+		return ask_refuse(a, 503, NULL, "there is no memory for this request");
+	json_object_foreach((json_t *)map, key, v)
+	{
+		double bias = json_is_number(v) ? json_number_value(v) : NAN;
+		uint64_t token;
+
+		if (text_parse_u64(key, &token) || token > INT32_MAX ||
+		    !(bias >= -100 && bias <= 100))
+			return ask_refuse(
+				a, 400, "logit_bias",
+				"\"logit_bias\" must give tokens numbers from -100 to 100");
+		/* OpenAI's -100 is a ban */
+		r->bias[r->n_bias++] = (struct request_bias) { .token = (int32_t)token,
+							       .bias = bias <= -100 ? -INFINITY
+										    : (float)bias };
+	}
+	return true;
+}
+
+static bool read_logprobs(const struct ask *a, struct request *r)
+{
+	int64_t top = 0;
+
+	if (a->q->kind == QUERY_COMPLETION) {
+		top = -1; /* a number here: that many, and 0 is no "no" */
+		if (!ask_whole(a, "logprobs", 0, REQUEST_TOP_MAX, &top))
+			return false;
+		r->logprobs = top >= 0;
+	} else if (!ask_bool(a, "logprobs", &r->logprobs) ||
+		   !ask_whole(a, "top_logprobs", 0, REQUEST_TOP_MAX, &top)) {
+		return false;
+	}
+	if (top > 0 && !r->logprobs)
+		return ask_refuse(a, 400, "top_logprobs", "\"top_logprobs\" needs \"logprobs\"");
+	r->n_top = top > 0 ? (uint32_t)top : 0;
+	return true;
+}
+
+static bool read_format(const struct ask *a, struct request *r)
+{
+	const json_t *f = json_object_get(a->o, "response_format");
+	const char *type = json_string_value(json_object_get(f, "type"));
+	const json_t *schema = json_object_get(json_object_get(f, "json_schema"), "schema");
+
+	if (!f || json_is_null(f) || (type && strcmp(type, "text") == 0))
+		return true;
+	if (type && strcmp(type, "json_object") == 0)
+		return ask_json(a, "response_format", json_object_get(f, "schema"), r);
+	if (type && strcmp(type, "json_schema") == 0 && json_is_object(schema))
+		return ask_json(a, "response_format", schema, r);
+	return ask_refuse(
+		a, 400, "response_format",
+		"\"response_format\" must have the type text, json_object or json_schema");
+}
+
+static bool read_stream(const struct ask *a)
+{
+	const json_t *options = json_object_get(a->o, "stream_options");
+	const struct ask in = { .o = options, .q = a->q, .m = a->m, .why = a->why };
+
+	if (!ask_bool(a, "stream", &a->q->stream))
+		return false;
+	return !json_is_object(options) || ask_bool(&in, "include_usage", &a->q->usage);
+}
+
+static bool read_generation(const struct ask *a, struct request *r)
+{
+	const char *grammar = NULL;
+	bool cache = true;
+
+	if (!refuse_cannot(a) || !read_stream(a) || !ask_sampling(a, r) || !ask_stop(a, r) ||
+	    !read_limit(a, r) || !read_bias(a, r) || !read_logprobs(a, r) ||
+	    !ask_text(a, "grammar", &grammar) || !ask_bool(a, "ignore_eos", &r->ignore_end) ||
+	    !ask_bool(a, "cache_prompt", &cache))
+		return false;
+	r->no_cache = !cache;
+	if (grammar && *grammar && !ask_set_text(a, &r->grammar, grammar))
+		return false;
+	return read_format(a, r);
+}
+
+static bool chat(const struct ask *a)
+{
+	struct request *r = ask_add(a, REQUEST_GENERATE);
+
+	return r && ask_messages(a, r) && read_generation(a, r);
+}
+
+static bool completion(const struct ask *a)
+{
+	if (!ask_inputs(a, "prompt", REQUEST_GENERATE, true))
+		return false;
+	if (a->q->n > 1)
+		return ask_refuse(a, 400, "prompt", "this core takes one prompt a request");
+	return read_generation(a, a->q->requests[0]);
+}
+
+static bool embeddings(const struct ask *a)
+{
+	const char *format = "float";
+	int64_t dimensions = a->m->n_embd;
+
+	if (!ask_text(a, "encoding_format", &format) ||
+	    !ask_whole(a, "dimensions", 1, INT32_MAX, &dimensions))
+		return false;
+	if (strcmp(format, "float") != 0 && strcmp(format, "base64") != 0)
+		return ask_refuse(a, 400, "encoding_format",
+				  "\"encoding_format\" must be float or base64");
+	if (dimensions != a->m->n_embd)
+		return ask_refuse(a, 400, "dimensions", "the vectors of this model have %u numbers",
+				  a->m->n_embd);
+	a->q->base64 = strcmp(format, "base64") == 0;
+	return ask_inputs(a, "input", REQUEST_EMBED, true);
+}
+
+bool ask_openai(struct ask *a)
+{
+	switch (a->q->kind) {
+	case QUERY_CHAT:
+		return chat(a);
+	case QUERY_COMPLETION:
+		return completion(a);
+	default:
+		return embeddings(a);
+	}
+}
