@@ -397,9 +397,9 @@ static int read_remote(struct reader *r, uint64_t at, void *buf, uint64_t n, uin
 	m->body_at = at + *got;
 	if (m->whole && m->done && !m->n_spill && *got < n)
 		r->size = m->body_at;
-	if (!m->from_cache && m->verdict == HTTP_PART && *got < n && m->body_at < r->size)
+	if (!m->from_cache && m->verdict == HTTP_PART && *got < m->n)
 		return err_set(e, -EBADMSG, "the server sent %" PRIu64 " bytes of %" PRIu64, *got,
-			       n);
+			       m->n);
 	return 0;
 }
 

@@ -81,6 +81,8 @@ requests "ranges" 1
 same "three pieces" "$url/ok/large.gguf"
 requests "three pieces" 3
 if grep -q "range=bytes=8388608-" "$T/log"; then ok "4 MiB steps"; else fail "4 MiB steps" "$(cat "$T/log")"; fi
+same "short ranges" "$url/short/large.gguf"
+requests "short ranges" 10
 same "no ranges" "$url/plain/large.gguf"
 requests "no ranges" 1
 same "no length" "$url/nolength/large.gguf"

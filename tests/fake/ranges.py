@@ -15,6 +15,7 @@ The first part of a path says how it behaves, the rest is the file:
   /told/F     redirects to /ok/F, telling the file's SHA-256 as the hub does; /mistold/F a wrong one
   /huge/F     says that it has 2^50 bytes
   /forget/F   ranges at first, then none  /endless/F  headers without end
+  /short/F    at most 1 MiB of a range
 ORG/REPO/resolve/REV/F is /gated/F, open/ORG/REPO/... is /ok/F, .../api/... is FOLDER/api.json; the log has a line for each request: path, range, condition, token.
 """
 import hashlib
@@ -54,9 +55,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         first, last = self.headers.get("Range", "bytes=0-").split("=")[1].split("-")
         return int(first), min(int(last) if last else size - 1, size - 1)
 
-    def part(self, data, etag, shift=0, crange=None, extra=b""):
+    def part(self, data, etag, shift=0, crange=None, extra=b"", most=1 << 40):
         size = len(data)
         first, last = self.wanted(size)
+        last = min(last, first + most - 1)
         if first >= size:
             self.empty(416, Content_Range="bytes */%d" % size)
             return
@@ -157,6 +159,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(data[:1000])
             self.wfile.flush()
             time.sleep(30)
+        elif how == "short":
+            self.part(data, etag, most=1 << 20)
         elif how == "shift":
             self.part(data, etag, shift=7)
         elif how == "lies":
