@@ -102,7 +102,7 @@ static bool reaches(const struct hunt *h, const struct ask *a)
 	}
 }
 
-/* The longest context within [least, most] that is reached, or 0. */
+/* The longest context within [least, most] that is reached, or nearly; 0: none. */
 static uint32_t longest(const struct hunt *h, const struct setting *set, uint32_t least,
 			uint32_t most)
 {
@@ -116,7 +116,8 @@ static uint32_t longest(const struct hunt *h, const struct setting *set, uint32_
 	try = with(h->ask, set, low * CTX_STEP);
 	if (!reaches(h, &try))
 		return 0;
-	while (low + 1 < high) {
+	/* Within a hundredth is near enough: nobody needs the last 256 of a million tokens. */
+	while (low + 1 + low / 100 < high) {
 		uint32_t mid = low + (high - low) / 2;
 
 		try = with(h->ask, set, mid * CTX_STEP);
@@ -150,28 +151,67 @@ static struct bounds bounds_of(const struct hunt *h, uint32_t n_ctx_train)
 	return b;
 }
 
-/* Only a longer context is worth a further loss; for the other goals the first setting will do. */
-static bool hunt_at(struct hunt *h, uint32_t n_ctx_train, struct ask *found)
+static bool reaches_with(const struct hunt *h, const struct setting *set, uint32_t n_ctx)
 {
-	struct setting settings[SETTINGS_MAX], chosen = { 0 };
-	uint32_t n = list_settings(h->wish, h->ask, settings), best = 0;
-	struct bounds b = bounds_of(h, n_ctx_train);
+	struct ask a = with(h->ask, set, n_ctx);
 
-	for (uint32_t i = 0; i < n && best < b.most; i++) {
-		uint32_t floor = best + CTX_STEP > b.least ? best + CTX_STEP : b.least, n_ctx = 0;
+	return reaches(h, &a);
+}
 
-		if (floor <= b.most)
-			n_ctx = longest(h, &settings[i], floor, b.most);
-		if (n_ctx <= best)
-			continue;
-		best = n_ctx;
-		chosen = settings[i];
-		if (h->wish->want != WANT_CONTEXT)
+/*
+ * The longest context, but not at any price: of settings that come within a tenth of it the one that
+ * loses least.
+ */
+static uint32_t longest_of_all(const struct hunt *h, const struct setting *settings, uint32_t n,
+			       struct bounds b, uint32_t *chosen)
+{
+	uint32_t max, enough;
+
+	for (*chosen = 0; *chosen < n; ++*chosen) {
+		if (reaches_with(h, &settings[*chosen], b.most))
+			return b.most;
+	}
+	max = longest(h, &settings[n - 1], b.least, b.most);
+	enough = max - max / 10;
+	if (enough < b.least)
+		enough = b.least;
+	for (*chosen = 0; max && *chosen + 1 < n; ++*chosen) {
+		uint32_t n_ctx = longest(h, &settings[*chosen], enough, max);
+
+		if (n_ctx)
+			return n_ctx;
+	}
+	*chosen = n - 1;
+	return max;
+}
+
+/* The first setting that reaches what is wanted, and how far it does. */
+static uint32_t longest_of_first(const struct hunt *h, const struct setting *settings, uint32_t n,
+				 struct bounds b, uint32_t *chosen)
+{
+	uint32_t n_ctx = 0;
+
+	for (*chosen = 0; *chosen < n; ++*chosen) {
+		n_ctx = longest(h, &settings[*chosen], b.least, b.most);
+		if (n_ctx)
 			break;
 	}
-	if (!best)
+	return n_ctx;
+}
+
+static bool hunt_at(struct hunt *h, uint32_t n_ctx_train, struct ask *found)
+{
+	struct setting settings[SETTINGS_MAX];
+	uint32_t n = list_settings(h->wish, h->ask, settings), i, n_ctx;
+	struct bounds b = bounds_of(h, n_ctx_train);
+
+	if (h->wish->want == WANT_CONTEXT)
+		n_ctx = longest_of_all(h, settings, n, b, &i);
+	else
+		n_ctx = longest_of_first(h, settings, n, b, &i);
+	if (!n_ctx)
 		return false;
-	*found = with(h->ask, &chosen, best);
+	*found = with(h->ask, &settings[i], n_ctx);
 	return true;
 }
 
