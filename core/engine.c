@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* libllama and ggml. No other file knows them. */
 #include <ctype.h>
+#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "core/backends.h"
 #include "core/engine.h"
 #include "core/probs.h"
+#include "core/steer.h"
 #include "core/tiny.h"
 
 #ifndef ENGINE_VERSION
@@ -571,6 +573,54 @@ void engine_facts(const struct engine *g, struct engine_facts *f)
 	f->embeds = g->embeds;
 	f->pools = llama_pooling_type(g->context) != LLAMA_POOLING_TYPE_NONE;
 	f->template = llama_model_chat_template(m, NULL);
+}
+
+static enum failure add_loras(struct engine *g, const struct adapters *loras, struct err *e)
+{
+	struct llama_adapter_lora *list[ADAPTERS_MAX];
+	float scales[ADAPTERS_MAX];
+
+	for (uint32_t i = 0; i < loras->n; i++) {
+		char what[PATH_MAX + 64];
+
+		calm(g);
+		snprintf(what, sizeof(what), "the LoRA adapter %s does not load", loras->v[i].path);
+		list[i] = llama_adapter_lora_init(g->model, loras->v[i].path); /* the model's */
+		if (!list[i])
+			return failed(g, FAILURE_LOAD, what, e);
+		scales[i] = loras->v[i].scale;
+	}
+	if (loras->n && llama_set_adapters_lora(g->context, list, loras->n, scales))
+		return failed(g, FAILURE_LOAD, "the engine refuses the LoRA adapters", e);
+	return FAILURE_NONE;
+}
+
+static enum failure add_vectors(struct engine *g, const struct adapters *vectors, struct err *e)
+{
+	uint32_t n_embd = (uint32_t)llama_model_n_embd(g->model);
+	uint32_t n_layer = (uint32_t)llama_model_n_layer(g->model);
+	size_t size = (size_t)n_embd * (n_layer - 1);
+	own_free float *sum = calloc(size + 1, sizeof(*sum));
+
+	if (!sum) {
+		err_set(e, -ENOMEM, "out of memory");
+		return FAILURE_OOM;
+	}
+	for (uint32_t i = 0; i < vectors->n; i++) {
+		if (steer_add(sum, vectors->v[i].path, vectors->v[i].scale, n_layer, n_embd, e))
+			return FAILURE_LOAD;
+	}
+	if (llama_set_adapter_cvec(g->context, sum, size, (int32_t)n_embd, 1, (int32_t)n_layer))
+		return failed(g, FAILURE_LOAD, "the engine refuses the control vector", e);
+	return FAILURE_NONE;
+}
+
+enum failure engine_adapt(struct engine *g, const struct adapters *loras,
+			  const struct adapters *vectors, struct err *e)
+{
+	enum failure f = add_loras(g, loras, e);
+
+	return f || !vectors->n ? f : add_vectors(g, vectors, e);
 }
 
 int engine_chat(const char *template, const struct request_message *messages, size_t n, char **text)

@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/planfile.h"
+#include "core/adapters.h"
 #include "core/device.h"
 #include "core/enginelog.h"
 #include "core/event.h"
@@ -94,6 +95,13 @@ struct engine_facts {
 };
 
 void engine_facts(const struct engine *g, struct engine_facts *f);
+
+/*
+ * Change the model by LoRA adapters, and steer it by control vectors, which
+ * add up. Once after each engine_load.
+ */
+enum failure engine_adapt(struct engine *g, const struct adapters *loras,
+			  const struct adapters *vectors, struct err *e);
 
 /*
  * The text of a conversation as the model was trained on it, up to where its answer begins; malloc'd.

@@ -29,6 +29,7 @@
 struct options {
 	const char *plan, *prompt, *telemetry, *temperature;
 	const char *chat_template;
+	struct opt_list loras, vectors;
 	uint32_t max_tokens, seed, control_fd, threads, max_queue, sleep_idle;
 	bool list_devices, json, measure, calibrate, serve;
 	int quiet, verbose;
@@ -61,6 +62,10 @@ static const struct opt opts[] = {
 	  .help = "With --serve: unload the model after so long without a request; the next one loads it again." },
 	{ .name = "chat-template", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(chat_template),
 	  .help = "With --serve: write conversations by this template of the engine's, such as chatml, in place of the model's." },
+	{ .name = "lora", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(loras),
+	  .help = "Change the model by this LoRA adapter; may be given again." },
+	{ .name = "control-vector", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(vectors),
+	  .help = "Steer the model by this control vector; several add up." },
 	{ .name = "telemetry", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(telemetry),
 	  .help = "Keep a telemetry page there." },
 	{ .name = "control-fd", .kind = OPT_U32, .arg = "N", .offset = ROW(control_fd), .min = 3, .max = 1023,
@@ -100,6 +105,7 @@ struct run {
 	struct plan plan;
 	char lib_dir[PATH_MAX];
 	double temperature;
+	struct adapters loras, vectors;
 	FILE *out;
 	struct control control;
 	struct page page;
@@ -173,6 +179,10 @@ static int prepare(struct run *r, struct err *e)
 		return err_set(e, -errno, "standard output cannot be used: %s", strerror(errno));
 	if (r->o.plan)
 		rc = read_plan(r, e);
+	if (rc == 0)
+		rc = adapters_take(&r->loras, &r->o.loras, e);
+	if (rc == 0)
+		rc = adapters_take(&r->vectors, &r->o.vectors, e);
 	if (rc)
 		return rc;
 	rc = page_open(&r->page, r->o.telemetry, &r->plan, e);
@@ -287,6 +297,9 @@ static enum failure load(struct run *r, struct err *e)
 		r->free_before[i] = engine_free_bytes(r->engine, r->index[i]);
 	f = engine_load(r->engine, &how, &stopped, e);
 	if (f || stopped)
+		return f;
+	f = engine_adapt(r->engine, &r->loras, &r->vectors, e);
+	if (f)
 		return f;
 	account_make(&r->account, engine_log(r->engine), r->devices, r->index, r->plan.n_devices);
 	for (uint32_t i = 0; i < r->plan.n_devices; i++) {

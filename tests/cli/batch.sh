@@ -27,5 +27,5 @@ batch() {
 batch llama --arch llama -- -c 512 --parallel 4
 batch qwen3 --arch qwen3 --type f32 -- -c 2048 --parallel 4 --no-kv-unified
 batch gemma3 --arch gemma3 --window 64 -- -c 512 --parallel 4 --ubatch 128
-batch vectors --arch llama -- -c 512 --parallel 4 --embeddings --n-outputs 512
+batch vectors --arch llama -- -c 512 --parallel 4 --embeddings
 finish

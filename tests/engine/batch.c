@@ -198,6 +198,7 @@ static void prefix(void **state)
 	struct request *first = ask(prompts[4], 8), *again = ask(prompts[4], 8), *longer, *busy,
 		       *copy;
 	char *a = answer(first, REQUEST_LENGTH), *b = answer(again, REQUEST_LENGTH), *text;
+	struct request_piece *pieces;
 	enum request_end end;
 
 	(void)state;
@@ -213,8 +214,8 @@ static void prefix(void **state)
 	/* from a slot at work, too */
 	busy = ask(text, 200);
 	submit(busy);
-	while (!request_take(busy, &(struct request_piece *) { NULL }) && !busy->cached_tokens)
-		usleep(1000);
+	request_wait(busy, -1, &pieces);
+	request_pieces_free(pieces);
 	copy = ask(prompts[4], 8);
 	free(b);
 	b = answer(copy, REQUEST_LENGTH);
