@@ -72,7 +72,10 @@ static int add_folder(struct comparison *c, const char *folder, const char *like
 	if (!rc)
 		rc = add_found(c, &found, like, e);
 	catalog_free(&found);
-	if (!rc && c->n == before)
+	if (!rc && c->n == before && like)
+		rc = err_set(e, -ENOENT, "%s: neither it nor another quant of it is in %s", like,
+			     folder);
+	else if (!rc && c->n == before)
 		rc = err_set(e, -ENOENT, "%s: no model is in this folder", folder);
 	return rc;
 }

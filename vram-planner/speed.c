@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-
 /*
  * How far from the peak engines are. Generation: a fit of `fixed + factor x bytes / bandwidth` on 224
  * public measurements of llama.cpp-like engines on one GPU that stay below their card's bandwidth: nine
@@ -333,11 +332,16 @@ bool speed_of_plan(struct speed *s, const struct plan *p, const struct model *m,
 	}
 	s->depth = depth && depth < p->flags.n_ctx ? depth : p->flags.n_ctx / 2;
 	bool ok = traffic_of_plan(&t, p, &shape, s->depth);
+	bool encoder = shape.memory == MEMORY_NONE;
 
 	shape_fini(&shape);
 	if (!ok)
 		return false;
 	rates_of_plan(&r, p, places, n_places, host);
 	speed_of(s, &t, &r, p->flags.n_ubatch, prices);
+	if (encoder) {
+		s->generation = (struct range) { .why = "an encoder generates nothing" };
+		s->wh_1000 = s->cost_million = s->generation;
+	}
 	return true;
 }

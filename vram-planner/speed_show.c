@@ -41,7 +41,7 @@ static void add_line(struct text *t, const char *label, const struct range *r, c
 	if (r->known)
 		speed_brief(t, r);
 	else
-		text_add(t, "unknown: %s", r->why);
+		text_add(t, "%s", r->why);
 	text_add(t, "%s%s\n", r->known ? unit : "", r->known ? more : "");
 }
 

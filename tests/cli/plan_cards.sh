@@ -42,6 +42,8 @@ text slow-host 0 none --gpu "RTX 3060 12GB" --ram 64GiB --ram-bandwidth 80GB/s -
 exits "a speed as JSON" 0 plan none --gpu "RTX 4090" --price-kwh 0.30 --json llama-3.2-1b.gguf
 valid "a speed" plan "$T/out"
 golden plan-cards-speed.json "$T/out"
+exits "an encoder" 0 plan none --gpu "RTX 4090" bge-m3.gguf
+grep -q "^speed .*an encoder generates nothing" "$T/out" && ok "it generates nothing" || fail "it generates nothing" "$(cat "$T/out")"
 exits "no price" 2 plan none --price-kwh free llama-3.2-1b.gguf
 says "no price: the cause" "no price such as"
 exits "no rate of RAM" 2 plan none --ram-bandwidth slow llama-3.2-1b.gguf

@@ -67,6 +67,9 @@ order "the largest that fits first" "Toy-3B-F32.gguf Toy-3B-F16.gguf Toy-3B-Q8_0
 (cd "$T/q" && plan() { "$BERTH" plan --machine "$none" --gpu "RTX 3060 12GB" "$@"; } && plan --quants Toy-3B-F16.gguf >"$T/out")
 order "beside a bare name" "Toy-3B-F32.gguf Toy-3B-F16.gguf Toy-3B-Q8_0.gguf"
 
+exits "quants of nothing" 1 plan --quants q/Nothing-Q4_0.gguf
+says "quants of nothing: the cause" "neither it nor another quant"
+
 # --- a repository ---
 
 mkdir "$T/www"
