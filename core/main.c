@@ -22,6 +22,7 @@
 #include "core/generate.h"
 #include "core/measure.h"
 #include "core/page.h"
+#include "core/serve.h"
 #include "core/timing.h"
 
 #define THREADS_MAX 512 /* the engine's own limit (GGML_MAX_N_THREADS) */
@@ -32,6 +33,7 @@ struct options {
 	struct opt_list loras, vectors;
 	uint32_t max_tokens, seed, control_fd, threads, max_queue, sleep_idle;
 	bool list_devices, json, measure, calibrate, serve;
+	struct serve_options http;
 	int quiet, verbose;
 };
 
@@ -66,6 +68,23 @@ static const struct opt opts[] = {
 	  .help = "Change the model by this LoRA adapter; may be given again." },
 	{ .name = "control-vector", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(vectors),
 	  .help = "Steer the model by this control vector; several add up." },
+	{ .name = "listen", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(http.listen),
+	  .help = "With --serve: listen on ADDRESS:PORT or unix:PATH; may be given again. Otherwise on the sockets that "
+		  "LISTEN_FDS tells of, else on 127.0.0.1:8470." },
+	{ .name = "ollama", .kind = OPT_TEXT, .arg = "WHERE", .offset = ROW(http.ollama),
+	  .help = "With --serve: answer Ollama's clients there too, who know no key: loopback or unix:PATH only." },
+	{ .name = "name", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(http.name),
+	  .help = "With --serve: the model's name for clients; otherwise its file's." },
+	{ .name = "key-file", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(http.key_file),
+	  .help = "With --serve: clients must know the key in this file, which only its owner may read." },
+	{ .name = "no-key", .kind = OPT_FLAG, .offset = ROW(http.no_key),
+	  .help = "With --serve: ask for no key; on loopback and UNIX sockets only." },
+	{ .name = "allow-host", .kind = OPT_LIST, .arg = "NAME", .offset = ROW(http.hosts),
+	  .help = "With --serve: answer requests to this host name too, not only those to loopback's names." },
+	{ .name = "max-body", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(http.body_max),
+	  .help = "With --serve: refuse a request larger than this (8 MiB)." },
+	{ .name = "max-connections", .kind = OPT_U32, .arg = "N", .offset = ROW(http.connections_max), .min = 1, .max = 100000,
+	  .help = "With --serve: refuse more connections than this at once (512)." },
 	{ .name = "telemetry", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(telemetry),
 	  .help = "Keep a telemetry page there." },
 	{ .name = "control-fd", .kind = OPT_U32, .arg = "N", .offset = ROW(control_fd), .min = 3, .max = 1023,
@@ -117,6 +136,7 @@ struct run {
 	struct account account;
 	uint32_t threads, percent;
 	struct outcome outcome;
+	struct serve http;
 };
 
 /* The engine's libraries are at ../../lib/berth from this program, in the build tree and installed. */
@@ -186,6 +206,10 @@ static int prepare(struct run *r, struct err *e)
 	if (rc)
 		return rc;
 	rc = page_open(&r->page, r->o.telemetry, &r->plan, e);
+	if (rc)
+		return rc;
+	if (r->o.serve)
+		rc = serve_open(&r->http, &r->o.http, r->plan.model_path, e);
 	if (rc)
 		return rc;
 	return chdir("/") ? -errno : 0;
@@ -343,12 +367,15 @@ static enum failure serve(struct run *r, struct err *e)
 		.arg = r,
 	};
 	struct batch_stats s;
+	struct server *server = NULL;
 	struct batch *b;
 	enum failure f;
 
 	if (batch_open(&b, &o, e))
 		return FAILURE_OOM;
-	f = batch_run(b, false, e);
+	r->http.o.batch = b;
+	f = server_start(&server, &r->http.o, e) ? FAILURE_OUTPUT : batch_run(b, false, e);
+	server_stop(server);
 	batch_stats(b, &s);
 	batch_close(b);
 	r->outcome = (struct outcome) { .prompt_tokens = s.prompt_tokens,
@@ -600,6 +627,7 @@ int main(int argc, char **argv)
 		return rc;
 	log_init(&r->log, "berth core", r->o.quiet, r->o.verbose);
 	rc = run(r, &e);
+	serve_close(&r->http);
 	engine_close(r->engine);
 	page_close(&r->page);
 	control_fini(&r->control);

@@ -4,7 +4,7 @@ core.uses     := base
 core.lib      := adapters.c enginelog.c device.c account.c utf8.c event.c measure.c probs.c request.c slots.c textout.c
 # HTTP: only server.c sees the library.
 core.lib += bytes.c call.c guard.c metrics.c query.c query_ollama.c query_openai.c reply.c reply_model.c reply_ollama.c \
-	reply_openai.c routes.c server.c sockets.c
+	reply_openai.c routes.c serve.c server.c sockets.c
 core.pkgs := libmicrohttpd
 core.programs := core
 core.core.src := main.c engine.c backends.c generate.c control.c page.c timing.c tiny.c \

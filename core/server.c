@@ -12,7 +12,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/own.h"
@@ -634,18 +633,15 @@ void server_stop(struct server *s)
 	if (s->has_watcher)
 		pthread_join(s->watcher, NULL);
 	for (uint32_t i = 0; i < s->n_listeners; i++)
-		close(MHD_quiesce_daemon(s->listeners[i].daemon));
+		MHD_quiesce_daemon(s->listeners[i].daemon); /* the socket is not closed then */
 	/* The library must not be stopped with calls suspended; what is on its way out may be cut */
 	for (int64_t end = clock_ms() + STOP_MS; clock_ms() < end + STOP_MS / 5;) {
 		if (end_calls(s, clock_ms() > end) == 0)
 			break;
 		poll(NULL, 0, 10);
 	}
-	for (uint32_t i = 0; i < s->n_listeners; i++) {
+	for (uint32_t i = 0; i < s->n_listeners; i++)
 		MHD_stop_daemon(s->listeners[i].daemon);
-		if (s->listeners[i].socket.made[0])
-			unlink(s->listeners[i].socket.made);
-	}
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

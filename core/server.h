@@ -27,8 +27,8 @@ struct server_options {
 };
 
 /*
- * Serve on the sockets, whose descriptors are the server's from then on. Everything the options point
- * to must stay. 0, or a negative errno with *e filled.
+ * Serve on the sockets. Everything the options point to must stay. 0, or a negative errno with *e filled;
+ * either way the sockets are still the caller's to close, once the server has stopped.
  */
 int server_start(struct server **out, const struct server_options *o, struct err *e);
 

@@ -260,6 +260,7 @@ int main(int argc, char **argv)
 	while (read(STDIN_FILENO, &end, 1) > 0)
 		continue;
 	server_stop(s);
+	sockets_close(sockets, o.n_sockets);
 	pthread_mutex_lock(&b.lock);
 	b.stop = true;
 	pthread_mutex_unlock(&b.lock);
