@@ -374,6 +374,14 @@ static int on_host(struct fill *f, struct placing *p, struct err *e)
 	return judge(f, p, e);
 }
 
+/* The share by hand of a seat's device; shares are in the order of the places. */
+static float share_of(const struct fill *f, uint32_t seat)
+{
+	uint32_t place = f->search->seats[seat].place;
+
+	return place < PLAN_DEVICES_MAX ? f->ask.split[place] : 0;
+}
+
 /* By shares or as the engine would by itself, with the devices in the order of the places. */
 static int by_hand(struct fill *f, struct placing *p, struct err *e)
 {
@@ -384,7 +392,7 @@ static int by_hand(struct fill *f, struct placing *p, struct err *e)
 		uint32_t at = p->n;
 
 		/* A device that gets no share is not used. */
-		if (f->pin->by_shares && !(f->ask.split[s->seats[i].place] > 0))
+		if (f->pin->by_shares && !(share_of(f, i) > 0))
 			continue;
 		for (; at && s->seats[p->seat[at - 1]].place > s->seats[i].place; at--)
 			p->seat[at] = p->seat[at - 1];
@@ -393,7 +401,7 @@ static int by_hand(struct fill *f, struct placing *p, struct err *e)
 	}
 	memset(p->ask.split, 0, sizeof(p->ask.split));
 	for (uint32_t i = 0; i < p->n; i++)
-		p->ask.split[i] = f->ask.split[s->seats[p->seat[i]].place];
+		p->ask.split[i] = share_of(f, p->seat[i]);
 	if (!map_overrides(f, p))
 		return err_set(e, -EINVAL, "--override-tensor names a GPU that is not used");
 	return judge(f, p, e);

@@ -104,9 +104,9 @@ static int one(struct run *r, const char *line, size_t n, FILE *out, struct err 
 	int failed = answer(r, &j, line, n, &o, &why);
 
 	/* Beyond the known rules is an answer: nobody can tell. */
-	if (failed == -ENOTSUP)
+	if (failed == -ENOTSUP) {
 		o = job_unknown(&j, &why);
-	else if (failed) {
+	} else if (failed) {
 		char place[TEXT_SIZE_MAX + 16];
 
 		snprintf(place, sizeof(place), "line %" PRIu64, r->line);

@@ -3,7 +3,6 @@
 #include "vram-planner/task.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -81,30 +80,33 @@ static int read_shares(const struct task *q, const struct wish *w, struct ask *a
 	return 0;
 }
 
-/* "CPU", a device by the engine's name or address, or its number, alone or behind the backend's name. */
+/*
+ * "CPU", or a device by its address, its name, the engine's name where launch has learnt it, or its
+ * number in the order of --device. Which number the engine gives a device is not known here: "CUDA1" is
+ * not taken for the second.
+ */
 static int find_where(const struct task *q, const char *where, int32_t *place, struct err *e)
 {
-	size_t letters = strcspn(where, "0123456789");
-	char *end;
-	unsigned long n = strtoul(where + letters, &end, 10);
+	uint64_t n;
 
 	*place = -1;
 	if (strcasecmp(where, "CPU") == 0 || strcasecmp(where, "host") == 0)
 		return 0;
-	for (uint32_t i = 0; i < q->n_places; i++) {
+	for (uint32_t i = 0; i < q->n_places && *place < 0; i++) {
 		const struct place *p = &q->places[i];
 
-		if (strcmp(p->pci, where) == 0 || strcmp(p->engine_name, where) == 0)
+		if (strcmp(p->pci, where) == 0 || strcmp(p->engine_name, where) == 0 ||
+		    strcmp(p->name, where) == 0)
 			*place = (int32_t)i;
 	}
-	if (*place < 0 && where[letters] && !*end && n < q->n_places)
+	if (*place < 0 && text_parse_u64(where, &n) == 0 && n < q->n_places)
 		*place = (int32_t)n;
 	if (*place < 0)
 		return err_set(
 			e, -EINVAL,
-			"--override-tensor: there is no '%s'; give CPU, or a GPU's name, address "
-			"or number up to %" PRIu32,
-			where, q->n_places ? q->n_places - 1 : 0);
+			"--override-tensor: there is no '%s'; give CPU, or a GPU's address, or "
+			"its number in the order of --device, of %" PRIu32,
+			where, q->n_places);
 	return check_judged(q, (uint32_t)*place, e);
 }
 

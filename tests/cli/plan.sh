@@ -98,6 +98,8 @@ for key in '"n_batch": 1024' '"n_ubatch": 256' '"n_seq_max": 2' '"kv_unified": f
 	'"n_outputs_max": 4' '"n_gpu_layers": 33'; do
 	grep -q "$key" "$T/out" && ok "flag $key" || fail "flag $key" "$(head -c 900 "$T/out")"
 done
+exits "tensors by name" 0 plan nvidia2 --accept spill -ot 'ffn_(up|gate)=CPU' -ot 'attn_k=1' --json llama-3.1-8b.gguf
+grep -q '"pattern": "attn_k"' "$T/out" && ok "they are in the plan" || fail "they are in the plan" "$(head -c 1500 "$T/out")"
 exits "one GPU" 0 plan nvidia2 -sm none llama-3.1-8b.gguf
 exits "rows are not planned" 3 plan nvidia2 -sm row llama-3.1-8b.gguf
 exits "the model's own context" 0 plan nvidia2 -c 0 --json llama-3.1-8b.gguf
