@@ -40,6 +40,7 @@ struct batch {
 	uint32_t layers[BATCH_DEVICES_MAX]; /* of each device, as first loaded */
 	int wake_fd;
 	enum telem_state shown;
+	uint64_t token_ns; /* of a prompt, as the last batches had it; 0: not known */
 
 	pthread_mutex_t lock; /* of all below */
 	struct request *first, **last;

@@ -19,28 +19,43 @@ static void divide_whole(const uint32_t *want, uint32_t n, uint32_t budget, uint
 }
 
 /*
- * Who generates waits for one pass of the engine; when nobody does, a larger batch lets several
- * devices work on it one after the other.
+ * Who generates waits for one pass of the engine, so it must not be a long one; when nobody does, a
+ * larger batch lets several devices work on it one after the other.
  */
+static uint32_t budget_of(const struct batch *b)
+{
+	const struct engine_facts *f = &b->facts;
+	uint32_t generating = 0;
+
+	if (f->embeds)
+		return f->n_ubatch < f->n_outputs ? f->n_ubatch : f->n_outputs;
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		generating += wants(&b->slots[i]) == 1;
+	if (!generating)
+		return f->n_batch;
+	generating += slots_patience(b->token_ns, f->n_ubatch);
+	return generating < f->n_batch ? generating : f->n_batch;
+}
+
 static void divide(struct batch *b)
 {
 	uint32_t want[BATCH_SLOTS_MAX], got[BATCH_SLOTS_MAX];
-	const struct engine_facts *f = &b->facts;
-	uint32_t budget = f->n_batch;
 
-	for (uint32_t i = 0; i < b->n_slots; i++) {
+	for (uint32_t i = 0; i < b->n_slots; i++)
 		want[i] = wants(&b->slots[i]);
-		if (want[i] == 1 && f->n_ubatch < budget)
-			budget = f->n_ubatch;
-	}
-	if (f->embeds) {
-		budget = f->n_ubatch < f->n_outputs ? f->n_ubatch : f->n_outputs;
-		divide_whole(want, b->n_slots, budget, got);
-	} else {
-		slots_divide(want, b->n_slots, budget, got);
-	}
+	if (b->facts.embeds)
+		divide_whole(want, b->n_slots, budget_of(b), got);
+	else
+		slots_divide(want, b->n_slots, budget_of(b), got);
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		b->slots[i].part = got[i];
+}
+
+/* The newest batch counts for a quarter; those of a few tokens tell of weights, not of tokens. */
+static void learn(struct batch *b, uint32_t n, uint64_t ns)
+{
+	if (n >= 16)
+		b->token_ns = b->token_ns ? (3 * b->token_ns + ns / n) / 4 : ns / n;
 }
 
 static uint32_t compose(struct batch *b)
@@ -193,6 +208,8 @@ enum failure batch_step(struct batch *b, struct err *e)
 		make_room(b);
 	else
 		outputs(b);
+	if (!full)
+		learn(b, n, batch_now_ns() - start);
 	count(b, full ? 0 : n, full ? 0 : generated, batch_now_ns() - start);
 	return FAILURE_NONE;
 }

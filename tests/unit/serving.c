@@ -91,6 +91,17 @@ static void divided(void **state)
 	assert_int_equal(got[3], 140);
 }
 
+static void patience(void **state)
+{
+	(void)state;
+	assert_int_equal(slots_patience(0, 512), 512);       /* nobody knows yet */
+	assert_int_equal(slots_patience(100000, 512), 512);  /* 10,000 tokens a second */
+	assert_int_equal(slots_patience(2500000, 512), 100); /* 400 */
+	assert_int_equal(slots_patience(50000000, 512), 32); /* 20: but the prompt must end */
+	assert_int_equal(slots_patience(50000000, 16), 16);
+	assert_int_equal(slots_patience(UINT64_MAX, 512), 32);
+}
+
 /* Feed text in pieces of `step` bytes; out gets what came. */
 static int through(const char *text, size_t step, char *const *stops, size_t n_stops, char *out)
 {
@@ -172,10 +183,8 @@ static void odds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(choose),
-		cmocka_unit_test(divided),
-		cmocka_unit_test(stops),
-		cmocka_unit_test(odds),
+		cmocka_unit_test(choose), cmocka_unit_test(divided), cmocka_unit_test(patience),
+		cmocka_unit_test(stops),  cmocka_unit_test(odds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
