@@ -62,9 +62,11 @@ void words_why(struct plan *p, const struct task *q)
 			 "%s are kept on the host by hand, %s",
 			 q->pinned.experts ? "experts" : "tensors",
 			 text_size(need, p->host.buffers.weights_bytes));
-	} else if (q->pinned.gpu_layers && q->ask.n_gpu_layers < q->search.n_units) {
+	} else if ((q->pinned.gpu_layers || q->pinned.by_shares) &&
+		   q->ask.n_gpu_layers < q->search.n_units) {
 		snprintf(p->decided_by, sizeof(p->decided_by),
-			 "--gpu-layers %" PRIu32 " leaves %" PRIu32 " on the host",
+			 "%s %" PRIu32 " leaves %" PRIu32 " on the host",
+			 q->pinned.gpu_layers ? "--gpu-layers" : "a split of",
 			 p->flags.n_gpu_layers, p->host.layers);
 	} else if (q->search.n_seats == 0) {
 		snprintf(p->decided_by, sizeof(p->decided_by),
@@ -74,12 +76,18 @@ void words_why(struct plan *p, const struct task *q)
 	} else {
 		const struct seat *s = &q->search.seats[0];
 		const struct place *most = &q->places[s->place];
+		uint64_t needs = full_need(q), limit = s->target.max_buffer_bytes;
 
-		snprintf(p->decided_by, sizeof(p->decided_by),
-			 "all of it needs %s, free %s on %s%s", text_size(need, full_need(q)),
-			 text_size(has, s->free_bytes),
-			 title(most->pci, most->name, name, sizeof(name)),
-			 q->search.n_seats > 1 ? " (and others)" : "");
+		title(most->pci, most->name, name, sizeof(name));
+		if (limit && needs <= s->free_bytes)
+			snprintf(p->decided_by, sizeof(p->decided_by),
+				 "it has tensors or operations beyond the %s that %s can work on",
+				 text_size(has, limit), name);
+		else
+			snprintf(p->decided_by, sizeof(p->decided_by),
+				 "all of it needs %s, free %s on %s%s", text_size(need, needs),
+				 text_size(has, s->free_bytes), name,
+				 q->search.n_seats > 1 ? " (and others)" : "");
 	}
 }
 

@@ -67,6 +67,18 @@ if command -v strace >/dev/null; then
 	fi
 fi
 
+# The reason is what stands in the way, not memory that would do.
+# reason NAME PATTERN ARGS...
+reason() {
+	name=$1 pattern=$2
+	shift 2
+	exits "$name" 1 plan none --ram 64GiB "$@" llama-3.1-8b.gguf
+	head -n 1 "$T/out" | grep -q "$pattern" && ok "$name: said" || fail "$name: said" "$(head -n 1 "$T/out")"
+}
+reason "an output too large for kernels" "beyond the 100.0 MiB that D can work on" --gpu D,memory=24GiB,max_buffer=100MiB
+reason "caches too large for kernels" "beyond the 128.0 MiB" -c 131072 --gpu D,memory=24GiB,max_buffer=128MiB
+reason "a split of some layers" "a split of 10 leaves 23 on the host" --split 10 --gpu 3090
+
 # A plan for a GPU that is not here does not run on one that is.
 "$BUILD/tests/modelgen/modelgen" -o "$T/small.gguf"
 exits "as a file" 0 plan none --gpu 3090 -o "$T/plan.json" "$T/small.gguf"
