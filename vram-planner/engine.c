@@ -56,3 +56,8 @@ const struct engine *engine_default(void)
 {
 	return &engines[N_ENGINES - 1];
 }
+
+const struct engine *engine_bundled(void)
+{
+	return engine_find("0.5.0");
+}

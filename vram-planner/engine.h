@@ -24,5 +24,6 @@ struct engine {
 /* The row of a version; the newest that is not newer, for versions between; NULL: older than all. */
 const struct engine *engine_find(const char *version);
 const struct engine *engine_default(void); /* what --jobs assumes */
+const struct engine *engine_bundled(void); /* what berth launch runs: core/engine/pins.tsv */
 
 #endif

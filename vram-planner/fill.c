@@ -53,7 +53,6 @@ static int judge(struct fill *f, struct placing *p, struct err *e)
 
 	for (uint32_t i = 0; i < p->n; i++)
 		targets[i] = s->seats[p->seat[i]].target;
-	s->n_bills++;
 	int rc = biller_bill(s->biller, &p->ask, targets, p->n, &p->bill, e);
 
 	p->devices_hold = !rc && !p->bill.refused;

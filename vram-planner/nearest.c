@@ -12,7 +12,7 @@
 /* A change of the wish; false: it changes nothing here. */
 struct change {
 	bool (*apply)(struct task *q, struct wish *w);
-	int loss; /* the order among the answers: 0 hurts nobody */
+	int loss; /* the order among the answers: 0 hurts nobody; less context comes on top */
 	const char *words;
 };
 
@@ -177,24 +177,24 @@ static const struct change changes[] = {
 	{ cache_plain, 2, "memory: the cache takes more" },
 	{ cache_q8, 3, "little: the cache keeps 8 bits a number" },
 	{ small_batch, 4, "prompts are read more slowly" },
-	{ shorter_context, 5, "context" },
-	{ cache_q4, 6, "quality of long contexts: the cache keeps 4 bits a number" },
-	{ shorter_q8, 7, "context, and the cache keeps 8 bits a number" },
+	{ shorter_context, 2, "context" },
+	{ cache_q4, 5, "quality of long contexts: the cache keeps 4 bits a number" },
+	{ shorter_q8, 3, "context, and the cache keeps 8 bits a number" },
 	{ experts_on_host, 8, "speed: experts are in host memory" },
 	{ layers_on_host, 9, "speed: layers are in host memory" },
-	{ shorter_on_host, 10, "speed, as layers are in host memory, and context" },
-	{ shorter_on_cpu, 12, "much speed, as the processor computes alone, and context" },
+	{ shorter_on_host, 9, "speed, as layers are in host memory, and context" },
+	{ shorter_on_cpu, 11, "much speed, as the processor computes alone, and context" },
 	{ all_on_host, 11, "much speed: the processor computes alone" },
 };
 
-/* Half the context hurts more than 4 bits do; nearly all of it hardly hurts. */
+/* A little less context hardly hurts; half of it hurts like 4 bits. */
 static int loss_of(const struct change *c, const struct task *q, const struct wish *w)
 {
 	uint32_t now = q->ask.n_ctx;
 
 	if (!w->n_ctx || w->n_ctx >= now)
 		return 10 * c->loss;
-	return 10 * c->loss + (int)(40 * (uint64_t)(now - w->n_ctx) / now) - 10;
+	return 10 * c->loss + (int)(60 * (uint64_t)(now - w->n_ctx) / now);
 }
 
 /* What differs between two wishes, as options. */

@@ -310,7 +310,7 @@ int plan_decide(struct plan *p, const struct model *m, const struct place *place
 	struct err why = { 0 };
 
 	fill_head(p, &q);
-	int rc = biller_open(&q.search.biller, m, engine_find("0.5.0"), &why);
+	int rc = biller_open(&q.search.biller, m, engine_bundled(), &why);
 
 	if (!rc)
 		rc = ask_planner(p, &q, &why);

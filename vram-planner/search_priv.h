@@ -27,7 +27,6 @@ struct search {
 	struct seat seats[PLAN_DEVICES_MAX];
 	struct fact host_free;
 	uint64_t host_taken;
-	uint32_t n_bills; /* written so far: what a search costs */
 	/* Whether a placing is as fast as was wished, for all that is known; NULL: any is. */
 	bool (*fast_enough)(void *arg, const struct placing *p);
 	void *arg;

@@ -293,7 +293,7 @@ int terms_explain(struct text *t, const struct plan *p, const struct model *m, c
 
 	if (!p->n_devices && !p->host.layers)
 		return err_set(e, -ENOTSUP, "there is nothing to explain: the plan places nothing");
-	int rc = biller_open(&v.biller, m, engine_find("0.5.0"), e);
+	int rc = biller_open(&v.biller, m, engine_bundled(), e);
 
 	if (rc)
 		return rc;
