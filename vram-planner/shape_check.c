@@ -126,11 +126,19 @@ static bool has_tensors(const struct shape *s, uint32_t i)
 	return false;
 }
 
-static bool are_alike(const struct layer *a, const struct layer *b)
+/* A layer that reads another's cache needs no keys and values of its own. */
+static bool has_own_cache(const struct shape *s, uint32_t i)
 {
+	return s->layers[i].cache == (int32_t)i;
+}
+
+static bool are_alike(const struct shape *s, uint32_t i, uint32_t k)
+{
+	const struct layer *a = &s->layers[i], *b = &s->layers[k];
+
 	return a->mixer == b->mixer && a->slides == b->slides && a->experts == b->experts &&
 	       a->n_used == b->n_used && a->compress == b->compress && !a->n_ff == !b->n_ff &&
-	       (a->cache < 0) == (b->cache < 0);
+	       has_own_cache(s, i) == has_own_cache(s, k);
 }
 
 /*
@@ -154,7 +162,7 @@ static int check_kin(const struct shape *s, uint32_t i, struct err *e)
 	do {
 		if (k-- == 0)
 			return 0;
-	} while (!are_alike(&s->layers[i], &s->layers[k]));
+	} while (!are_alike(s, i, k));
 	for (size_t n = 0; n < sizeof(shared_slots) / sizeof(shared_slots[0]); n++) {
 		enum slot slot = shared_slots[n];
 		bool here = shape_weight(s, i, slot), there = shape_weight(s, k, slot);

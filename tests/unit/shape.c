@@ -108,6 +108,31 @@ static void test_lacking(void **state)
 	lacks("gemma-3-4b", "output_norm.weight", "token_types.weight", "output_norm.weight");
 }
 
+/* A layer that reads another's cache may have no norm of keys, though its kind has one elsewhere. */
+static void test_not_lacking(void **state)
+{
+	static struct shape s;
+	struct header h;
+	struct model *m;
+	struct err e;
+
+	(void)state;
+	header_read(&h, "-forms", "gemma-4-e4b");
+	for (int il = 24; il < 42; il++) {
+		char name[48];
+
+		snprintf(name, sizeof(name), "blk.%d.attn_k_norm.", il);
+		memcpy(value_of(&h, name) - strlen("attn_k_norm.") - 4, "ssm_dt_norm", 11);
+	}
+	if (read_header(&h, &s, &m, &e))
+		fail_msg("%s", e.text);
+	assert_int_not_equal(s.layers[24].cache, 24);
+	assert_int_equal(s.layers[23].cache, 23);
+	shape_fini(&s);
+	model_close(m);
+	free(h.bytes);
+}
+
 static void test_contradictions(void **state)
 {
 	(void)state;
@@ -332,6 +357,7 @@ int main(void)
 		cmocka_unit_test(test_slots),          cmocka_unit_test(test_all),
 		cmocka_unit_test(test_contradictions), cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_stranger),       cmocka_unit_test(test_lacking),
+		cmocka_unit_test(test_not_lacking),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
