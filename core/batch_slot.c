@@ -208,6 +208,8 @@ static const char *cannot(const struct batch *b, const struct request *r)
 {
 	if (b->facts.embeds && r->kind == REQUEST_GENERATE)
 		return "this run is for embeddings; it generates no text";
+	if (b->facts.ranks)
+		return "this model ranks texts; it gives no vectors";
 	if (!b->facts.embeds && r->kind == REQUEST_EMBED)
 		return "this run generates text; one for embeddings is planned with --embeddings";
 	return NULL;

@@ -20,7 +20,8 @@ static void divide_whole(const uint32_t *want, uint32_t n, uint32_t budget, uint
 
 /*
  * Who generates waits for one pass of the engine, so it must not be a long one; when nobody does, a
- * larger batch lets several devices work on it one after the other.
+ * larger batch lets several devices work on it one after the other. But between two passes only is
+ * there time for a word from outside: stop, or a client that left.
  */
 static uint32_t budget_of(const struct batch *b)
 {
@@ -32,8 +33,8 @@ static uint32_t budget_of(const struct batch *b)
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		generating += wants(&b->slots[i]) == 1;
 	if (!generating)
-		return f->n_batch;
-	generating += slots_patience(b->token_ns, f->n_ubatch);
+		return slots_patience(b->token_ns, SLOT_STOP_NS, f->n_batch);
+	generating += slots_patience(b->token_ns, SLOT_WAIT_NS, f->n_ubatch);
 	return generating < f->n_batch ? generating : f->n_batch;
 }
 

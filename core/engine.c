@@ -368,6 +368,12 @@ static int32_t vocab_size(const struct engine *g)
 	return llama_vocab_n_tokens(llama_model_get_vocab(g->model));
 }
 
+/* What reads with one half and writes with the other wants steps that we do not take. */
+static bool is_two_models(const struct engine *g)
+{
+	return llama_model_has_encoder(g->model) && llama_model_has_decoder(g->model);
+}
+
 static enum failure make_context(struct engine *g, const struct engine_load *how, struct err *e)
 {
 	struct llama_context_params cp = llama_context_default_params();
@@ -422,6 +428,12 @@ enum failure engine_load(struct engine *g, const struct engine_load *how, bool *
 	f = load_model(g, how, stopped, e);
 	if (f || *stopped)
 		return f;
+	if (!how->measure && is_two_models(g)) {
+		err_set(e, -ENOSYS,
+			"the model is an encoder with a decoder, which the core cannot "
+			"run; `berth launch --engine llama-server` can");
+		return FAILURE_LOAD;
+	}
 	f = make_context(g, how, e);
 	if (f == FAILURE_NONE)
 		calm(g);
@@ -572,6 +584,7 @@ void engine_facts(const struct engine *g, struct engine_facts *f)
 	f->unified = g->unified;
 	f->embeds = g->embeds;
 	f->pools = llama_pooling_type(g->context) != LLAMA_POOLING_TYPE_NONE;
+	f->ranks = llama_pooling_type(g->context) == LLAMA_POOLING_TYPE_RANK;
 	f->template = llama_model_chat_template(m, NULL);
 }
 

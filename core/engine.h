@@ -91,6 +91,7 @@ struct engine_facts {
 	bool unified;       /* sequences share one cache, so that a full one may be others' fault */
 	bool embeds;        /* the run is for vectors */
 	bool pools; /* ... of a whole text, by the model's own rule; otherwise one a token */
+	bool ranks; /* ... a text for a question: a number, no vector */
 	const char *template; /* NULL: none; lives as long as the model is loaded */
 };
 

@@ -73,10 +73,10 @@ void slots_divide(const uint32_t *want, uint32_t n, uint32_t budget, uint32_t *g
 	}
 }
 
-uint32_t slots_patience(uint64_t token_ns, uint32_t most)
+uint32_t slots_patience(uint64_t token_ns, uint64_t wait_ns, uint32_t most)
 {
 	const uint32_t few = 32;
-	uint64_t n = token_ns ? SLOT_WAIT_NS / token_ns : most;
+	uint64_t n = token_ns ? wait_ns / token_ns : most;
 
 	n = n < few ? few : n;
 	return n < most ? (uint32_t)n : most;

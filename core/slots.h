@@ -36,14 +36,15 @@ bool slots_choose(const struct slot_view *v, uint32_t n_slots, const int32_t *pr
  */
 void slots_divide(const uint32_t *want, uint32_t n, uint32_t budget, uint32_t *got);
 
-/* How long those who generate may wait for a part of somebody's prompt. */
+/* How long those who generate may wait for a part of somebody's prompt; how long anybody may. */
 #define SLOT_WAIT_NS UINT64_C(250000000)
+#define SLOT_STOP_NS UINT64_C(2000000000)
 
 /*
- * How many tokens of prompts to compute beside those that generate, at `token_ns` each (0: nobody
+ * How many tokens of prompts to compute in one pass of about wait_ns, at `token_ns` each (0: nobody
  * knows yet), at most `most`. Not less than a few: each pass reads all weights, and a prompt wants to
  * end as well.
  */
-uint32_t slots_patience(uint64_t token_ns, uint32_t most);
+uint32_t slots_patience(uint64_t token_ns, uint64_t wait_ns, uint32_t most);
 
 #endif

@@ -234,6 +234,24 @@ static void prefix(void **state)
 	free(b);
 }
 
+/* More than a shared cache holds at once: who came last waits, and all come to their end. */
+static void crowded(void **state)
+{
+	uint32_t n_ctx = batch_model(t.batch)->n_ctx, n = n_ctx * 2 / 5;
+	struct request *r[4];
+	enum request_end end;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		submit(r[i] = ask(prompts[i], n));
+	for (int i = 0; i < 4; i++) {
+		free(text_of(r[i], &end));
+		assert_int_equal(end, REQUEST_LENGTH);
+		assert_int_equal(r[i]->generated_tokens, n);
+		request_unref(r[i]);
+	}
+}
+
 static void ends(void **state)
 {
 	struct request *r = ask(prompts[0], 24);
@@ -586,10 +604,10 @@ static void vectors(void **state)
 int main(int argc, char **argv)
 {
 	const struct CMUnitTest texts[] = {
-		cmocka_unit_test(together),   cmocka_unit_test(prefix),  cmocka_unit_test(ends),
-		cmocka_unit_test(cancelled),  cmocka_unit_test(grammar), cmocka_unit_test(sampling),
-		cmocka_unit_test(bias),       cmocka_unit_test(refused), cmocka_unit_test(chats),
-		cmocka_unit_test(full_queue), cmocka_unit_test(sleeps),
+		cmocka_unit_test(together), cmocka_unit_test(prefix),     cmocka_unit_test(crowded),
+		cmocka_unit_test(ends),     cmocka_unit_test(cancelled),  cmocka_unit_test(grammar),
+		cmocka_unit_test(sampling), cmocka_unit_test(bias),       cmocka_unit_test(refused),
+		cmocka_unit_test(chats),    cmocka_unit_test(full_queue), cmocka_unit_test(sleeps),
 	};
 	const struct CMUnitTest embeds[] = { cmocka_unit_test(vectors) };
 	struct err e = { 0 };

@@ -94,12 +94,14 @@ static void divided(void **state)
 static void patience(void **state)
 {
 	(void)state;
-	assert_int_equal(slots_patience(0, 512), 512);       /* nobody knows yet */
-	assert_int_equal(slots_patience(100000, 512), 512);  /* 10,000 tokens a second */
-	assert_int_equal(slots_patience(2500000, 512), 100); /* 400 */
-	assert_int_equal(slots_patience(50000000, 512), 32); /* 20: but the prompt must end */
-	assert_int_equal(slots_patience(50000000, 16), 16);
-	assert_int_equal(slots_patience(UINT64_MAX, 512), 32);
+	assert_int_equal(slots_patience(0, SLOT_WAIT_NS, 512), 512); /* nobody knows yet */
+	assert_int_equal(slots_patience(100000, SLOT_WAIT_NS, 512),
+			 512); /* 10,000 tokens a second */
+	assert_int_equal(slots_patience(2500000, SLOT_WAIT_NS, 512), 100); /* 400 */
+	assert_int_equal(slots_patience(50000000, SLOT_WAIT_NS, 512),
+			 32); /* 20: but the prompt must end */
+	assert_int_equal(slots_patience(50000000, SLOT_WAIT_NS, 16), 16);
+	assert_int_equal(slots_patience(UINT64_MAX, SLOT_WAIT_NS, 512), 32);
 }
 
 /* Feed text in pieces of `step` bytes; out gets what came. */
