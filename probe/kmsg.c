@@ -261,8 +261,10 @@ void kmsg_scrub(char *text)
 {
 	scrub_shapes(text);
 	/* What was scrubbed may have hidden another name; a capture is scrubbed again when it is read. */
-	while (scrub_programs(text) | scrub_builder(text))
-		;
+	for (bool again = true; again;) {
+		again = scrub_programs(text);
+		again |= scrub_builder(text);
+	}
 }
 
 /* --- the log --- */
