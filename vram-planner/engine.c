@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Versions of the engine, oldest first. */
 #include <stdlib.h>
+#include <string.h>
 
 #include "vram-planner/engine.h"
 
@@ -43,8 +44,12 @@ static uint64_t number(const char *version)
 
 const struct engine *engine_find(const char *version)
 {
+	static const char prefix[] = "llama.cpp "; /* as a plan names it */
 	const struct engine *found = NULL;
 
+	if (strncmp(version, prefix, sizeof(prefix) - 1) == 0)
+		version += sizeof(prefix) - 1;
+	version += *version == 'v';
 	for (size_t i = 0; i < N_ENGINES; i++) {
 		if (number(engines[i].version) <= number(version))
 			found = &engines[i];

@@ -21,7 +21,10 @@ struct engine {
 	const char *source;
 };
 
-/* The row of a version; the newest that is not newer, for versions between; NULL: older than all. */
+/*
+ * The row of a version ("0.7.0", "llama.cpp v0.7.0"); the newest that is not newer, for versions between;
+ * NULL: older than all, or no version.
+ */
 const struct engine *engine_find(const char *version);
 const struct engine *engine_default(void); /* what --jobs assumes */
 const struct engine *engine_bundled(void); /* what berth launch runs: core/engine/pins.tsv */

@@ -386,6 +386,8 @@ static void test_engines(void **state)
 	assert_string_equal(engine_find("0.6.12")->version, "0.5.0");
 	assert_string_equal(engine_find("0.7.0")->version, "0.7.0");
 	assert_string_equal(engine_find("1.0")->version, "0.7.0");
+	assert_string_equal(engine_find("llama.cpp v0.5.0")->version, "0.5.0");
+	assert_null(engine_find("b7000"));
 	assert_string_equal(engine_default()->version, "0.7.0");
 }
 
