@@ -168,7 +168,7 @@ programs: $(if $(ALL_PKGS),$(FRONT)) $(PROGRAMS)
 
 # --- documents made from the command tables --------------------------------------------------------
 
-COMMANDS := $(notdir $(filter-out %/core,$(PROGRAMS)))
+COMMANDS := $(notdir $(filter-out %/core %/core-llama-server,$(PROGRAMS)))
 SCHEMAS  := $(patsubst docs/schema/%,$(BUILD)/share/berth/schema/%,$(wildcard docs/schema/*.json))
 MAN      := $(addprefix $(BUILD)/share/man/man1/,berth.1 $(addsuffix .1,$(addprefix berth-,$(COMMANDS))))
 COMPLETE := $(addprefix $(BUILD)/share/,bash-completion/completions/berth zsh/site-functions/_berth \

@@ -6,7 +6,10 @@ core.lib      := adapters.c enginelog.c device.c account.c utf8.c event.c measur
 core.lib += bytes.c call.c guard.c metrics.c query.c query_ollama.c query_openai.c reply.c reply_model.c reply_ollama.c \
 	reply_openai.c routes.c serve.c server.c sockets.c
 core.pkgs := libmicrohttpd
-core.programs := core
+# An installed llama-server in place of our core
+core.lib += relay.c serverargs.c serverlog.c
+core.programs := core-llama-server core
+core.core-llama-server.src := llama_server.c control.c page.c
 core.core.src := main.c engine.c backends.c generate.c control.c page.c timing.c tiny.c \
 	batch.c batch_slot.c batch_step.c steer.c
 core.core.engine := 1

@@ -44,8 +44,12 @@ static void our_core(struct core_start *s, const struct core_wish *w)
 
 const struct core cores[] = {
 	{ "berth", "core", our_core },
+	/* an adapter that speaks our protocol for it: core/llama_server.c */
+	{ "llama-server", "core-llama-server", our_core },
 	{ NULL, NULL, NULL },
 };
+
+const char *const core_names[] = { "berth", "llama-server", NULL };
 
 static struct core_env *change(struct core_start *s, const char *name)
 {

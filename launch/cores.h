@@ -45,7 +45,8 @@ struct core {
 	void (*arguments)(struct core_start *s, const struct core_wish *w);
 };
 
-extern const struct core cores[]; /* ends with a NULL name; the first is the default */
+extern const struct core cores[];      /* ends with a NULL name; the first is the default */
+extern const char *const core_names[]; /* the same names in their order, NULL-terminated */
 
 /* Fill *s for this core, plan and wish. */
 void core_start_make(struct core_start *s, const struct core *c, const struct plan *p,

@@ -25,6 +25,7 @@ struct options {
 	uint64_t margin;    /* MARGIN_DEFAULT: not given */
 	int accept;         /* enum accept, -1: not given */
 	int type_k, type_v; /* of cache_types, -1: not given */
+	int engine;         /* of cores[] */
 	bool dry_run, json;
 	int quiet, verbose;
 };
@@ -44,7 +45,8 @@ struct job {
 	bool planned; /* plan is filled */
 	struct plan plan;
 	char id[65];
-	char program[PATH_MAX];
+	char program[PATH_MAX];        /* our core: it knows the devices */
+	char engine_program[PATH_MAX]; /* what is started */
 	cpu_set_t cpus;
 	struct runtime runtime;
 	struct core_start start;

@@ -40,6 +40,9 @@ static const struct opt opts[] = {
 	  .help = "Type of the K cache (f16)." },
 	{ .name = "cache-type-v", .kind = OPT_ENUM, .arg = "TYPE", .offset = ROW(type_v), .choices = cache_types,
 	  .help = "Type of the V cache (f16)." },
+	{ .name = "engine", .kind = OPT_ENUM, .arg = "WHICH", .offset = ROW(engine), .choices = core_names,
+	  .help = "What computes: berth (its own core), or llama-server: the one in PATH, or that BERTH_LLAMA_SERVER names; it "
+		  "gets the same plan, has to prove it just so, and answers requests only." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
 	  .help = "Show the plan, the CPUs, the environment and the command, and start nothing." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),

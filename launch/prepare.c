@@ -218,7 +218,7 @@ int job_plan(struct job *j, struct err *e)
 int job_prepare(struct job *j, struct err *e)
 {
 	struct core_wish w = {
-		.program = j->program,
+		.program = j->engine_program,
 		.plan_path = j->runtime.plan_path,
 		.telemetry_path = j->runtime.page_path,
 		.prompt = j->o.prompt,
@@ -230,8 +230,11 @@ int job_prepare(struct job *j, struct err *e)
 	};
 	cpu_set_t allowed;
 	double load;
-	int rc = runtime_open(&j->runtime, e);
+	int rc = runtime_program(cores[j->o.engine].program, j->engine_program,
+				 sizeof(j->engine_program), e);
 
+	if (rc == 0)
+		rc = runtime_open(&j->runtime, e);
 	if (rc)
 		return rc;
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
@@ -240,7 +243,7 @@ int job_prepare(struct job *j, struct err *e)
 	if (getloadavg(&load, 1) != 1)
 		load = -1;
 	w.threads = cpus_threads((uint32_t)CPU_COUNT(&j->cpus), load);
-	core_start_make(&j->start, &cores[0], &j->plan, &w);
+	core_start_make(&j->start, &cores[j->o.engine], &j->plan, &w);
 	return 0;
 }
 
