@@ -153,8 +153,12 @@ static int open_by_name(struct model **m, const char *what, const struct source_
 
 	if (rc == 0 && several.rc)
 		rc = err_set(e, several.rc, "%s", several.text);
-	else if (rc == 0 && !f)
+	else if (rc == 0 && !f && strchr(what, '/'))
 		rc = -ENOENT; /* *e has the file's own error */
+	else if (rc == 0 && !f)
+		rc = err_set(e, -ENOENT,
+			     "No such file or directory, nor a model of this name in a store; "
+			     "--list shows what is there");
 	else if (rc == 0)
 		rc = source_is_checkpoint(f->path)
 			     ? load_checkpoint(m, f->path, v, &opener_files, true, e)
