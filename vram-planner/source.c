@@ -157,8 +157,9 @@ static int open_by_name(struct model **m, const char *what, const struct source_
 		rc = -ENOENT; /* *e has the file's own error */
 	else if (rc == 0 && !f)
 		rc = err_set(e, -ENOENT,
-			     "No such file or directory, nor a model of this name in a store; "
-			     "--list shows what is there");
+			     "%.200s: No such file or directory, nor a model of this name in a "
+			     "store; --list shows what is there",
+			     what);
 	else if (rc == 0)
 		rc = source_is_checkpoint(f->path)
 			     ? load_checkpoint(m, f->path, v, &opener_files, true, e)

@@ -162,7 +162,7 @@ bad "absurd count" 4 "absurd count" "$T/count.gguf"
 mkdir "$T/folder"
 bad "a directory without models" 1 "no model is in this folder" "$T/folder"
 bad "absent" 1 "No such file" "$T/absent.gguf"
-bad "a name of nothing" 1 "No such file or directory, nor a model of this name in a store" absent-8b
+bad "a name of nothing" 1 "absent-8b: No such file or directory, nor a model of this name in a store" absent-8b
 if [ -r "$T/locked.gguf" ]; then
 	echo "ok unreadable (not tried: we may read everything)"
 else
