@@ -9,6 +9,9 @@
 #include "core/probs.h"
 #include "core/slots.h"
 
+/* Computing a token takes at least as long as copying the caches of so many. */
+#define COPY_WORTH 32
+
 static uint32_t slot_id(const struct batch *b, const struct slot *s)
 {
 	return (uint32_t)(s - b->slots);
@@ -240,6 +243,9 @@ static struct slot *take_slot(struct batch *b, const struct request *r, const st
 	s = &b->slots[c.slot];
 	/* A state without a past cannot be cut: only its whole is of use */
 	if (!b->facts.rewinds && c.n != b->slots[c.from].n_cached)
+		c.n = 0;
+	/* Between caches of their own all of it is copied, however little is meant */
+	if (!b->facts.unified && c.from != c.slot && c.n < b->facts.n_ctx / COPY_WORTH)
 		c.n = 0;
 	if (c.n == 0 || c.from == c.slot)
 		s->n_cached = engine_cut(b->o.engine, c.slot, c.n);
