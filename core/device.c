@@ -99,9 +99,6 @@ int plan_runnable(const struct plan *p, struct err *e)
 	if (f->n_ctx == 0 || f->n_batch == 0 || f->n_ubatch == 0 || f->n_seq_max == 0)
 		return err_set(e, -EBADMSG,
 			       "the plan's n_ctx, n_batch, n_ubatch and n_seq_max must not be 0");
-	if (f->embeddings)
-		return err_set(e, -EBADMSG,
-			       "the plan is for embeddings; berth runs models that generate text");
 	for (uint32_t i = 0; i < p->n_devices; i++)
 		layers += p->devices[i].layers;
 	if (layers != f->n_gpu_layers)

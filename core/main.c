@@ -178,6 +178,9 @@ static int read_plan(struct run *r, struct err *e)
 	rc = r->o.measure ? 0 : plan_runnable(&r->plan, e);
 	if (rc)
 		return rc;
+	if (r->o.prompt && r->plan.flags.embeddings)
+		return err_set(e, -EBADMSG,
+			       "the plan is for embeddings: it can be served, but generates no text");
 	if (!realpath(r->plan.model_path, model))
 		return err_set(e, -errno, "the plan's model %s: %s", r->plan.model_path,
 			       strerror(errno));

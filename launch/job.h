@@ -22,6 +22,8 @@
 struct options {
 	const char *plan, *device, *split, *prompt, *temperature;
 	uint32_t n_ctx, max_tokens, seed;
+	uint32_t parallel; /* 0: not given */
+	bool embeddings;
 	uint64_t margin;    /* MARGIN_DEFAULT: not given */
 	int accept;         /* enum accept, -1: not given */
 	int type_k, type_v; /* of cache_types, -1: not given */

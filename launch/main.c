@@ -23,6 +23,9 @@ static const struct opt opts[] = {
 		  "the engine's own name (Vulkan0) for a software device; cpu for none." },
 	{ .name = "ctx", .letter = 'c', .kind = OPT_U32, .arg = "N", .offset = ROW(n_ctx), .min = 1, .max = 1 << 30,
 	  .help = "Context in tokens." },
+	{ .name = "parallel", .kind = OPT_U32, .arg = "N", .offset = ROW(parallel), .min = 1, .max = 256,
+	  .help = "Plan for N sequences that share the context, so that a server answers N requests at once (1)." },
+	{ .name = "embeddings", .kind = OPT_FLAG, .offset = ROW(embeddings), .help = "Plan for embeddings instead of text." },
 	{ .name = "prompt", .letter = 'p', .kind = OPT_TEXT, .arg = "TEXT", .offset = ROW(prompt),
 	  .help = "Generate from this text; without it, prove the placement and stop." },
 	{ .name = "tokens", .letter = 'n', .kind = OPT_U32, .arg = "N", .offset = ROW(max_tokens),
@@ -203,6 +206,8 @@ static const char *superfluous(const struct options *o)
 		{ o->device, "--device" },
 		{ o->split, "--split" },
 		{ o->n_ctx, "-c" },
+		{ o->parallel, "--parallel" },
+		{ o->embeddings, "--embeddings" },
 		{ o->margin != MARGIN_DEFAULT, "--margin" },
 		{ o->type_k >= 0, "--cache-type-k" },
 		{ o->type_v >= 0, "--cache-type-v" },
@@ -225,6 +230,8 @@ static bool temperature_is_good(const char *s)
 static int read_wish(struct wish *w, const struct options *o)
 {
 	w->n_ctx = o->n_ctx;
+	w->n_seq_max = o->parallel;
+	w->embeddings = o->embeddings;
 	w->accept = o->accept < 0 ? ACCEPT_GPU : (enum accept)o->accept;
 	if (o->margin != MARGIN_DEFAULT)
 		w->margin_bytes = fact_of((int64_t)o->margin, SRC_USER);

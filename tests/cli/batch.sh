@@ -28,4 +28,38 @@ batch llama --arch llama -- -c 512 --parallel 4
 batch qwen3 --arch qwen3 --type f32 -- -c 2048 --parallel 4 --no-kv-unified
 batch gemma3 --arch gemma3 --window 64 -- -c 512 --parallel 4 --ubatch 128
 batch vectors --arch llama -- -c 512 --parallel 4 --embeddings
+
+# The same through the whole core: embeddings over its own socket, several at once; and no text from them.
+taskset -c "$cpu" "$BUILD/libexec/berth/core" --plan "$T/vectors.json" --serve --no-key --name v \
+	--listen "unix:$T/s" >"$T/core.out" 2>&1 &
+core=$!
+cat >"$T/ask.py" <<'EOP'
+import http.client, json, socket, sys, time
+class Unix(http.client.HTTPConnection):
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(sys.argv[1])
+def ask(path, body):
+    c = Unix("localhost", timeout=60)
+    c.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    r = c.getresponse()
+    return r.status, json.loads(r.read())
+for _ in range(200):
+    try:
+        status, got = ask("/v1/embeddings", {"model": "v", "input": ["Hello world", "a small boat", "Hello world"]})
+        break
+    except OSError:
+        time.sleep(0.05)
+v = [d["embedding"] for d in got["data"]]
+print(status, [round(sum(x * x for x in d), 3) for d in v], v[0] == v[1], max(abs(a - b) for a, b in zip(v[0], v[2])) < 1e-3)
+print(ask("/v1/completions", {"model": "v", "prompt": "Hello"})[0])
+EOP
+run timeout 60 python3 "$T/ask.py" "$T/s"
+[ "$(cat "$T/out")" = "200 [1.0, 1.0, 1.0] False True
+501" ] && ok "vectors over HTTP" || fail "vectors over HTTP" "$(cat "$T/out" "$T/err" "$T/core.out" | head -c 800)"
+kill "$core"
+wait "$core"
+[ $? -eq 0 ] && ok "ends when told to" || fail "ends when told to" "$(tail -3 "$T/core.out")"
+run "$BUILD/libexec/berth/core" --plan "$T/vectors.json" --prompt Hello
+[ "$rc" -eq 4 ] && grep -q 'generates no text' "$T/err" && ok "no text from vectors" || fail "no text" "$rc: $(cat "$T/err")"
 finish

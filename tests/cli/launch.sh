@@ -71,6 +71,9 @@ run "$BERTH" plan "$T/m.gguf" --accept cpu --json
 cp "$T/out" "$T/plan.json"
 launches "a plan from a file" 0 --plan "$T/plan.json" --prompt Hello -n 12 -q
 is "same plan, same text" "$text" "$(cat "$T/out")"
+launches "sequences" 0 "$T/m.gguf" --accept cpu --parallel 3 --embeddings --dry-run --json
+is "are in the plan, and vectors are, too" "3 True 512" \
+	"$(json 'str(o["plan"]["flags"]["n_seq_max"])+" "+str(o["plan"]["flags"]["embeddings"])+" "+str(o["plan"]["flags"]["n_outputs_max"])')"
 launches "not accepted" 1 --plan "$T/plan.json" --accept gpu
 is "starts nothing" "" "$(cat "$T/out")"
 launches "no GPU by default" 1 "$T/m.gguf"
