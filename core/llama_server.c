@@ -24,6 +24,7 @@
 #include "core/control.h"
 #include "core/page.h"
 #include "core/relay.h"
+#include "core/scrape.h"
 #include "core/serverargs.h"
 #include "core/serverlog.h"
 #include "core/sockets.h"
@@ -86,6 +87,8 @@ struct run {
 	struct serverlog log;
 	struct account account;
 	struct outcome outcome;
+	struct scrape scrape;
+	char key[256]; /* "" none */
 	char program[PATH_MAX], dir[80], socket[100];
 	pid_t pid; /* 0: none, or reaped */
 	int log_fd, status;
@@ -214,6 +217,37 @@ static void read_log(struct run *r)
 	own_close_fd(&r->log_fd);
 }
 
+/* Its counters, for the page. */
+static void count(struct run *r)
+{
+	uint32_t queue = 0;
+
+	if (scrape_step(&r->scrape, r->socket, r->key[0] ? r->key : NULL, clock_ms(), &r->outcome,
+			&queue))
+		page_count(&r->page, &r->outcome, 0, queue);
+}
+
+/* The first line that is no comment, as llama-server reads the file. It becomes a header line. */
+static int read_key(struct run *r, struct err *e)
+{
+	own_file FILE *f = r->o.key_file ? fopen(r->o.key_file, "re") : NULL;
+
+	if (!r->o.key_file)
+		return 0;
+	if (!f)
+		return err_set(e, -errno, "%s: %s", r->o.key_file, strerror(errno));
+	while (fgets(r->key, sizeof(r->key), f)) {
+		text_trim(r->key);
+		if (r->key[0] && r->key[0] != '#')
+			break;
+		r->key[0] = '\0';
+	}
+	for (const char *c = r->key; *c; c++)
+		if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
+			r->key[0] = '\0';
+	return r->key[0] ? 0 : err_set(e, -EBADMSG, "%s holds no key", r->o.key_file);
+}
+
 static void reap(struct run *r)
 {
 	if (r->pid && waitpid(r->pid, &r->status, WNOHANG) == r->pid)
@@ -297,6 +331,7 @@ static enum failure serve(struct run *r, struct err *e)
 		/* its log has to be read, or it stands still */
 		look(r, 100);
 		relay_step(r->relay);
+		count(r);
 	}
 	r->outcome.stop = r->o.serve || r->control.stop ? "stopped" : "ready";
 	return !r->pid && !r->control.stop ? died(r, e) : FAILURE_NONE;
@@ -348,6 +383,8 @@ static int prepare(struct run *r, struct err *e)
 	if (rc == 0 && r->o.serve && r->n_sockets == 0)
 		rc = err_set(e, -EINVAL, "--serve needs sockets to serve on (LISTEN_FDS)");
 	if (rc == 0)
+		rc = read_key(r, e);
+	if (rc == 0)
 		rc = find_program(r->program, e);
 	return rc;
 }
@@ -378,6 +415,7 @@ static int carry_out(struct run *r)
 	enum failure f = run(r, &e);
 
 	relay_close(r->relay);
+	scrape_close(&r->scrape);
 	end_child(r);
 	if (f == FAILURE_NONE && r->ready)
 		control_send(&r->control, event_done(&r->outcome));
@@ -400,6 +438,7 @@ int main(int argc, char **argv)
 		return EXIT_ENV;
 	r->log_fd = -1;
 	serverlog_init(&r->log);
+	scrape_init(&r->scrape);
 	enum cmd_go go = cmd_parse(&command, argc, argv, &r->o, &first);
 
 	rc = cmd_exit(go);

@@ -7,7 +7,7 @@ core.lib += bytes.c call.c guard.c metrics.c query.c query_ollama.c query_openai
 	reply_openai.c routes.c serve.c server.c sockets.c
 core.pkgs := libmicrohttpd
 # An installed llama-server in place of our core
-core.lib += relay.c serverargs.c serverlog.c
+core.lib += relay.c scrape.c serverargs.c serverlog.c
 core.programs := core-llama-server core
 core.core-llama-server.src := llama_server.c control.c page.c
 core.core.src := main.c engine.c backends.c generate.c control.c page.c timing.c tiny.c \

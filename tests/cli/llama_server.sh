@@ -61,6 +61,7 @@ given "--n-gpu-layers 9"
 came "^layers CUDA0,CUDA0,CUDA0,CUDA0,CUDA0,CUDA0,CUDA1,CUDA1,CUDA1 pci 0000:01:00.0,0000:02:00.0,None"
 drive "many at once" plan many
 came "^answers 40 of 40"
+came "^counted 120 250000000 77 1500000000"
 drive "idle connections" plan stall
 came "^answers 1 of 1"
 FAKE_MODE=prefixless drive "a log without times" plan echo

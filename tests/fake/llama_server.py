@@ -62,6 +62,11 @@ class Handler(socketserver.StreamRequestHandler):
         if line[1] == "/health" and time.time() < ready_at:
             self.wfile.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
             return
+        if line[1] == "/metrics":
+            body = b"".join(b"# TYPE x counter\nllamacpp:%s %s\n" % x for x in (
+                (b"prompt_tokens_total", b"120"), (b"prompt_seconds_total", b"0.25"),
+                (b"tokens_predicted_total", b"77"), (b"tokens_predicted_seconds_total", b"1.5"),
+                (b"requests_deferred", b"3")))
         if line[1] == "/slow":
             time.sleep(1)
         self.wfile.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body)

@@ -61,6 +61,8 @@ def clients():
 for line in ours.makefile():
     o = json.loads(line)
     print(o["event"], o.get("class", ""), o.get("stop", ""), o.get("sentence", ""), sep="|")
+    if o["event"] == "done":
+        print("counted", o["prompt_tokens"], o["prompt_ns"], o["generated_tokens"], o["generated_ns"])
     if o["event"] == "ready" and what != "refuse":
         print("layers", ",".join(o["layers"]), "pci", ",".join(str(d["pci"]) for d in o["devices"]))
         ours.sendall(b"go\n")

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/scrape.h"
 #include "core/serverargs.h"
 #include "core/serverlog.h"
 #include "tests/unit/harness.h"
@@ -113,11 +114,41 @@ static void logs(void **state)
 	free(l);
 }
 
+static void counters(void **state)
+{
+	static const char good[] =
+		"HTTP/1.1 200 OK\r\n\r\n# HELP llamacpp:prompt_tokens_total x\n"
+		"llamacpp:prompt_tokens_total 12\nllamacpp:prompt_seconds_total 0.5\n"
+		"llamacpp:tokens_predicted_total 3e1\n"
+		"llamacpp:tokens_predicted_seconds_total 2\n"
+		"llamacpp:requests_deferred 4\n";
+	static const char *const bad[] = { "-1", "nan", "1e300", "", "x" };
+	struct outcome o = { 0 };
+	uint32_t queue = 9;
+	char text[sizeof(good) + 16];
+
+	(void)state;
+	assert_true(scrape_read(good, &o, &queue));
+	assert_int_equal(o.prompt_tokens, 12);
+	assert_int_equal(o.prompt_ns, 500000000);
+	assert_int_equal(o.generated_tokens, 30);
+	assert_int_equal(o.generated_ns, 2000000000);
+	assert_int_equal(queue, 4);
+	for (size_t i = 0; i < COUNT(bad); i++) {
+		strcpy(text, good);
+		strcpy(strstr(text, "deferred ") + 9, bad[i]);
+		assert_false(scrape_read(text, &o, &queue));
+	}
+	assert_false(scrape_read("", &o, &queue));
+	assert_int_equal(queue, 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options),
 		cmocka_unit_test(logs),
+		cmocka_unit_test(counters),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
