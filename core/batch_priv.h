@@ -50,7 +50,7 @@ struct batch {
 
 uint64_t batch_now_ns(void); /* CLOCK_BOOTTIME */
 
-/* Give a request a slot, or end it. The slot must be idle... one at least. */
+/* Give a request a slot, or end it. At least one must be idle. */
 void slot_begin(struct batch *b, struct request *r);
 
 /* End a slot's request; its tokens stay for the next one that begins alike. */

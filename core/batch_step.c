@@ -122,7 +122,10 @@ static void make_room(struct batch *b)
 	if (!youngest)
 		return;
 	if (n == 1) {
-		slot_end(b, youngest, REQUEST_CONTEXT);
+		if (youngest->request->kind == REQUEST_EMBED)
+			slot_fail(b, youngest, REQUEST_TOO_LONG, "the cache has no room for it");
+		else
+			slot_end(b, youngest, REQUEST_CONTEXT);
 		return;
 	}
 	youngest->n_cached = engine_cut(b->o.engine, (uint32_t)(youngest - b->slots), 0);
