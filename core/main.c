@@ -625,6 +625,8 @@ int main(int argc, char **argv)
 		return cmd_usage_error(&command, "--measure and --calibrate go with --plan alone");
 	if (r->o.serve && (!r->o.plan || r->o.prompt || r->o.measure || r->o.calibrate))
 		return cmd_usage_error(&command, "--serve goes with --plan, and without --prompt");
+	if (r->o.serve && !r->o.http.key_file == !r->o.http.no_key)
+		return cmd_usage_error(&command, "--serve needs --key-file FILE or --no-key");
 	rc = parse_temperature(r);
 	if (rc)
 		return rc;

@@ -64,8 +64,6 @@ int serve_open(struct serve *s, const struct serve_options *o, const char *model
 	if (o->name && !text_copy(s->name, sizeof(s->name), o->name))
 		return err_set(e, -ENAMETOOLONG, "--name has more than %zu bytes",
 			       sizeof(s->name) - 1);
-	if (!o->key_file == !o->no_key)
-		return err_set(e, -EINVAL, "give --key-file FILE or --no-key");
 	if (o->key_file) {
 		rc = guard_read_key(o->key_file, s->key, e);
 		if (rc)

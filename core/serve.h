@@ -13,7 +13,7 @@
 struct serve_options {
 	const char *name; /* NULL: the model's file, without its ending */
 	const char *key_file, *ollama;
-	bool no_key;
+	bool no_key; /* or key_file, one of them */
 	struct opt_list listen, hosts;
 	uint64_t body_max;
 	uint32_t connections_max;

@@ -44,7 +44,7 @@ struct conn {
 	struct listener *listener;
 	int fd;
 	int64_t since_ms;    /* it owes us a request since then; -1: it owes none */
-	struct visit *waits; /* its call is with the engine */
+	struct visit *waits; /* its call is with the engine, or its answer on the way */
 };
 
 struct server {
@@ -197,7 +197,9 @@ static enum MHD_Result answer(struct visit *v, int status, const char *type, str
 	*b = (struct bytes) { .p = NULL };
 	MHD_add_response_header(r, "Content-Type", type);
 	put_headers(v, r, status);
-	set_conn(v, -1, NULL);
+	if (!v->conn ||
+	    !v->conn->waits) /* else until the answer is out: server_stop waits for it */
+		set_conn(v, -1, NULL);
 	done = MHD_queue_response(v->connection, (unsigned)status, r);
 	MHD_destroy_response(r);
 	return done;
