@@ -63,6 +63,48 @@ static void add_note(struct text *t, const char *label, int indent, const char *
 	text_add(t, "%s\n", s);
 }
 
+/* Where a line of at most `width` ends before a blank outside quotes; 0: nowhere. */
+static size_t command_break(const char *s, size_t width)
+{
+	size_t last = 0;
+	bool quoted = false;
+
+	for (size_t i = 0; s[i] && i <= width; i++) {
+		if (s[i] == '\'')
+			quoted = !quoted;
+		if (s[i] == ' ' && !quoted)
+			last = i;
+	}
+	return last;
+}
+
+/* A command as it can be pasted: lines that go on end in a backslash. */
+static void add_command(struct text *t, const char *label, const char *s)
+{
+	size_t width = COLUMNS - LABEL_WIDTH - 2, n;
+
+	text_add(t, "%-*s", LABEL_WIDTH, label);
+	while (strlen(s) > width && (n = command_break(s, width)) > 0) {
+		text_add(t, "%.*s \\\n%*s", (int)n, s, LABEL_WIDTH, "");
+		s += n + 1;
+	}
+	text_add(t, "%s\n", s);
+}
+
+static void add_nearest(struct text *t, const struct plan *p, const struct plan_nearest *n,
+			bool first)
+{
+	const char *model = n->model[0] ? n->model : p->model_path,
+		   *quote = strpbrk(model, " '\"\\$&;()<>|*?") ? "'" : "";
+	char line[2048];
+
+	snprintf(line, sizeof(line), "berth plan %s%s%s%s%s", n->options, n->options[0] ? " " : "",
+		 quote, model, quote);
+	add_command(t, first ? "nearest yes" : "", line);
+	snprintf(line, sizeof(line), "%s; it costs %s", verdict_name(n->verdict), n->loss);
+	add_note(t, "", LABEL_WIDTH + 2, line);
+}
+
 void plan_explain(struct text *t, const struct plan *p)
 {
 	char verdict[16];
@@ -85,12 +127,6 @@ void plan_explain(struct text *t, const struct plan *p)
 		add_note(t, "by hand", LABEL_WIDTH, p->overrides[i]);
 	for (uint32_t i = 0; i < p->n_assumed; i++)
 		add_note(t, "assumed", LABEL_WIDTH, p->assumed[i]);
-	for (uint32_t i = 0; i < p->n_nearest; i++) {
-		const struct plan_nearest *n = &p->nearest[i];
-		char line[512];
-
-		snprintf(line, sizeof(line), "%s (%s; it costs %s)", n->change,
-			 verdict_name(n->verdict), n->loss);
-		add_note(t, i ? "" : "nearest yes", LABEL_WIDTH, line);
-	}
+	for (uint32_t i = 0; i < p->n_nearest; i++)
+		add_nearest(t, p, &p->nearest[i], i == 0);
 }

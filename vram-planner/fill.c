@@ -32,7 +32,7 @@ uint64_t placing_taken(const struct search *s, const struct placing *p, uint32_t
 
 bool placing_fits(const struct placing *p)
 {
-	return !p->bill.refused && p->devices_hold && p->host_holds && !p->bill.host_weights;
+	return !p->bill.refused && p->devices_hold && p->host_holds && !bill_spills(&p->bill);
 }
 
 bool placing_runs(const struct placing *p)

@@ -114,7 +114,7 @@ static void judge_host(struct judged *v, const struct job *j, const struct bill 
 
 static void judge(struct judged *v, const struct job *j, const struct bill *b)
 {
-	*v = (struct judged) { .verdict = b->host_weights ? VERDICT_SPILLS : VERDICT_FITS };
+	*v = (struct judged) { .verdict = bill_spills(b) ? VERDICT_SPILLS : VERDICT_FITS };
 	for (uint32_t i = j->n_gpus; i-- > 0;)
 		judge_gpu(v, j, b, i);
 	judge_host(v, j, b);

@@ -63,6 +63,13 @@ uint64_t bill_host_bytes(const struct bill *b, bool hard)
 	return sum;
 }
 
+bool bill_spills(const struct bill *b)
+{
+	const struct bill_part *host = bill_part(b, BILL_CPU, 0);
+
+	return b->host_weights || (host && host->kv_bytes);
+}
+
 uint64_t bill_doubt_bytes(const struct bill *b, uint32_t i)
 {
 	const struct bill_part *p = bill_part(b, BILL_DEVICE, i);

@@ -21,6 +21,9 @@ uint64_t bill_device_bytes(const struct bill *b, uint32_t i);
  */
 uint64_t bill_host_bytes(const struct bill *b, bool hard);
 
+/* Whether the run needs host memory for what devices could have: weights of a unit, or caches. */
+bool bill_spills(const struct bill *b);
+
 /* How far the compute part of device i may be short of the truth; a verdict counts it as needed. */
 uint64_t bill_doubt_bytes(const struct bill *b, uint32_t i);
 

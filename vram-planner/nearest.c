@@ -28,8 +28,9 @@ static bool flash_attention(struct task *q, struct wish *w)
 static bool all_layers(struct task *q, struct wish *w)
 {
 	(void)q;
-	if (!w->has_gpu_layers && !w->n_shares && !w->n_cpu_moe)
+	if (!w->has_gpu_layers && !w->n_shares && !w->n_cpu_moe && !w->cache_on_host)
 		return false;
+	w->cache_on_host = false;
 	w->has_gpu_layers = false;
 	w->n_shares = 0;
 	w->n_cpu_moe = 0;
@@ -212,6 +213,8 @@ static void differences(struct text *t, const struct wish *from, const struct wi
 		text_add(t, " without --swa-full");
 	if (to->has_gpu_layers != from->has_gpu_layers)
 		text_add(t, " without --gpu-layers");
+	if (to->cache_on_host != from->cache_on_host)
+		text_add(t, " without --no-kv-offload");
 	if (to->n_shares != from->n_shares)
 		text_add(t, " without --tensor-split");
 	if (to->n_cpu_moe && to->n_cpu_moe != from->n_cpu_moe)

@@ -120,7 +120,7 @@ static enum verdict verdict_of(const struct task *q)
 		return VERDICT_UNKNOWN;
 	if (!placing_runs(p))
 		return VERDICT_NO;
-	if (!p->bill.host_weights)
+	if (!bill_spills(&p->bill))
 		return VERDICT_FITS;
 	return fact_known(&q->search.host_free) ? VERDICT_SPILLS : VERDICT_UNKNOWN;
 }

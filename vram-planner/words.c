@@ -57,6 +57,10 @@ void words_why(struct plan *p, const struct task *q)
 		snprintf(p->decided_by, sizeof(p->decided_by), "needs %s on the host, free %s",
 			 text_size(need, plan_buffers_sum(&p->host.buffers)),
 			 text_size(has, (uint64_t)p->host.free_bytes.v));
+	} else if (q->wish->cache_on_host && !q->placing.bill.host_weights) {
+		snprintf(p->decided_by, sizeof(p->decided_by),
+			 "the cache is kept on the host by hand, %s",
+			 text_size(need, p->host.buffers.kv_bytes));
 	} else if (q->placing.n && !p->host.layers && (q->pinned.experts || q->wish->n_tensors)) {
 		snprintf(p->decided_by, sizeof(p->decided_by),
 			 "%s are kept on the host by hand, %s",
@@ -184,6 +188,8 @@ void words_overrides(struct plan *p, const struct wish *w)
 		text_add(&t, "--n-cpu-moe %" PRIu32, p->flags.n_cpu_moe);
 		plan_override(p, line);
 	}
+	if (w->cache_on_host)
+		plan_override(p, "--no-kv-offload");
 	for (uint32_t i = 0; i < w->n_tensors; i++) {
 		text_init(&t, line, sizeof(line));
 		text_add(&t, "--override-tensor %.20s=%.20s", w->tensors[i].pattern,
