@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* The pure parts of the core's HTTP: who may come in, what a body asks, what an answer says. */
+#include <string.h>
+
+#include "core/guard.h"
+#include "core/query.h"
+#include "core/reply.h"
+#include "tests/unit/harness.h"
+
+static void hosts(void **state)
+{
+	static const char *const allowed[] = { "gpu.lan" };
+	static const char *const good[] = { "localhost",   "LOCALHOST:8470", "127.0.0.1",
+					    "127.8.9.1:1", "[::1]:8470",     "gpu.lan:80",
+					    "GPU.lan" };
+	static const char *const bad[] = { "",
+					   "evil.example",
+					   "localhost.evil.example",
+					   "127.0.0.1.nip",
+					   "[::1",
+					   "::1",
+					   "localhost:8a",
+					   "0x7f.0.0.1",
+					   "128.0.0.1",
+					   "gpu.lan.",
+					   "[localhost",
+					   "localhost:80:80" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++)
+		assert_true(guard_host(good[i], allowed, 1));
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_false(guard_host(bad[i], allowed, 1));
+	assert_false(guard_host(NULL, allowed, 1));
+	assert_true(guard_origin("https://gpu.lan", allowed, 1));
+	assert_false(guard_origin("https://gpu.lan", NULL, 0));
+	assert_false(guard_origin("file://localhost", allowed, 1));
+	assert_false(guard_origin("null", allowed, 1));
+}
+
+static void keys(void **state)
+{
+	static const char key[] = "0123456789abcdef";
+
+	(void)state;
+	assert_true(guard_key("Bearer 0123456789abcdef", key));
+	assert_true(guard_key("bearer  0123456789abcdef", key));
+	assert_false(guard_key("Bearer 0123456789abcdeF", key));
+	/* a key said twice repeats every byte of it */
+	assert_false(guard_key("Bearer 0123456789abcdef0123456789abcdef", key));
+	assert_false(guard_key("Bearer ", key));
+	assert_false(guard_key("Basic 0123456789abcdef", key));
+	assert_false(guard_key(NULL, key));
+}
+
+static int parse(struct query *q, enum query_kind kind, const char *body, struct refusal *why)
+{
+	const struct query_model m = { .name = "m", .chats = true, .n_embd = 4 };
+
+	return query_parse(q, kind, &m, body, strlen(body), why);
+}
+
+static void queries(void **state)
+{
+	struct refusal why;
+	struct query q;
+
+	(void)state;
+	assert_int_equal(
+		parse(&q, QUERY_COMPLETION,
+		      "{\"model\":\"m\",\"prompt\":[7,8],\"max_tokens\":5,\"temperature\":0.5,"
+		      "\"stop\":[\"a\",\"\"],\"seed\":3,\"logit_bias\":{\"9\":-100}}",
+		      &why),
+		0);
+	assert_int_equal(q.n, 1);
+	assert_int_equal(q.requests[0]->n_tokens, 2);
+	assert_int_equal(q.requests[0]->max_tokens, 5);
+	assert_int_equal(q.requests[0]->n_stop, 1);
+	assert_true(q.requests[0]->sampling.seeded);
+	assert_true(q.requests[0]->sampling.temperature == 0.5f);
+	assert_true(q.requests[0]->bias[0].bias < -1e30f);
+	query_fini(&q);
+	assert_int_equal(parse(&q, QUERY_OLLAMA_GENERATE,
+			       "{\"model\":\"m:latest\",\"prompt\":\"x\",\"system\":\"s\","
+			       "\"options\":{\"num_predict\":0}}",
+			       &why),
+			 0);
+	assert_true(q.stream);
+	assert_true(q.requests[0]->empty);
+	assert_int_equal(q.requests[0]->n_messages, 2);
+	query_fini(&q);
+	assert_int_equal(parse(&q, QUERY_OLLAMA_CHAT, "{\"model\":\"m\"}", &why), 0);
+	assert_true(q.load_only);
+	query_fini(&q);
+	/* OpenAI's clients add no tag */
+	assert_int_equal(parse(&q, QUERY_COMPLETION, "{\"model\":\"m:latest\"}", &why), -1);
+	assert_int_equal(why.status, 404);
+	assert_int_equal(parse(&q, QUERY_EMBEDDINGS,
+			       "{\"model\":\"m\",\"input\":\"x\",\"dimensions\":3}", &why),
+			 -1);
+	assert_string_equal(why.param, "dimensions");
+	assert_int_equal(parse(&q, QUERY_COMPLETION,
+			       "{\"model\":\"m\",\"prompt\":\"x\",\"top_k\":1e300}", &why),
+			 -1);
+	assert_string_equal(why.param, "top_k");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hosts),
+		cmocka_unit_test(keys),
+		cmocka_unit_test(queries),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
