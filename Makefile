@@ -131,12 +131,21 @@ $(if $($(1).lib),$(call lib,$(1)): $(call obj,$(addprefix $(1)/,$($(1).lib))))
 $(foreach p,$($(1).programs),$(call program_rules,$(1),$(p)))
 endef
 
+# Another name for a program
+define also_rules
+PROGRAMS += $(BUILD)/libexec/berth/$(2)
+$(BUILD)/libexec/berth/$(2): $(BUILD)/libexec/berth/$(1)
+	$$(call say,LN,$$@)ln -sfn $(1) $$@
+
+endef
+
 define program_rules
 PROGRAMS += $(BUILD)/libexec/berth/$(2)
 $(BUILD)/libexec/berth/$(2): $(call obj,$(addprefix $(1)/,$($(1).$(2).src))) $(call libs_of,$(1)) $(FLAGS_FILE) \
 	$(if $($(1).$(2).engine),$(ENGINE_BUILD)/engine/engine.mk | $(BUILD)/lib/berth)
 	$$(call say,LD,$$@)mkdir -p $$(@D) && $$(CC) $$(CFLAGS_ALL) $$(LDFLAGS_ALL) -o $$@ $$(filter %.o,$$^) \
 		-Wl$$(comma)--start-group $$(filter %.a,$$^) -Wl$$(comma)--end-group $(call ldlibs_of,$(1),$(2)) $(if $($(1).$(2).engine),$$(ENGINE_LIBS) -lm -Wl$$(comma)-rpath$$(comma)'$$$$ORIGIN/../../lib/berth')
+$(foreach a,$($(1).$(2).also),$(call also_rules,$(2),$(a)))
 $(if $($(1).$(2).engine),$(call obj,$(addprefix $(1)/,$($(1).$(2).src))): EXTRA := $(ENGINE_CFLAGS) -DENGINE_VERSION='"$(ENGINE_VERSION)"')
 endef
 comma := ,

@@ -159,6 +159,11 @@ double telem_mean_rate(uint64_t generated_tokens, uint64_t ns);
  */
 int telem_dir(char *buf, size_t size, struct err *e);
 
+#define TELEM_FOLDERS 3
+
+/* The folders that readers look into, without doubles: those of the three that have a name. The count. */
+int telem_folders(char dirs[TELEM_FOLDERS][512]);
+
 /* All page paths ("*.telem") in the three folders, sorted, without doubles. The caller frees with telem_list_free. */
 int telem_list(char ***paths);
 void telem_list_free(char **paths);

@@ -88,25 +88,31 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+int telem_folders(char dirs[TELEM_FOLDERS][PATH_SIZE])
+{
+	int n = 0;
+
+	for (int i = 0; i < TELEM_FOLDERS; i++) {
+		bool seen = !folder(i, dirs[n]);
+
+		for (int k = 0; k < n && !seen; k++)
+			seen = strcmp(dirs[k], dirs[n]) == 0;
+		n += !seen;
+	}
+	return n;
+}
+
 int telem_list(char ***out)
 {
-	char dirs[3][PATH_SIZE] = { "" };
+	char dirs[TELEM_FOLDERS][PATH_SIZE];
 	char **paths = calloc(PAGES_MAX + 1, sizeof(*paths));
-	int n = 0;
+	int n = 0, n_dirs = telem_folders(dirs);
 
 	*out = NULL;
 	if (!paths)
 		return -ENOMEM;
-	for (int i = 0; i < 3 && n >= 0; i++) {
-		bool seen = false;
-
-		if (!folder(i, dirs[i]))
-			continue;
-		for (int k = 0; k < i; k++)
-			seen = seen || strcmp(dirs[k], dirs[i]) == 0;
-		if (!seen)
-			n = add_pages(dirs[i], paths, n);
-	}
+	for (int i = 0; i < n_dirs && n >= 0; i++)
+		n = add_pages(dirs[i], paths, n);
 	if (n < 0) {
 		telem_list_free(paths);
 		return n;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -46,9 +47,18 @@ static bool is_cpu_variant(const char *file)
 	       strncmp(file, before, sizeof(before) - 1) == 0 && strcmp(file + n - 3, after) == 0;
 }
 
+/* After a variant that overrated this processor: the plainest that runs is taken instead of the best. */
+static bool wants_plain(void)
+{
+	const char *cpu = getenv("BERTH_CPU");
+
+	return cpu && strcmp(cpu, "plain") == 0;
+}
+
 int backend_cpu_file(const char *dir, char *path, size_t size, struct err *e)
 {
 	own_dir DIR *d = opendir(dir);
+	bool plain = wants_plain();
 	int best = 0;
 
 	if (!d)
@@ -63,7 +73,7 @@ int backend_cpu_file(const char *dir, char *path, size_t size, struct err *e)
 		    snprintf(one, sizeof(one), "%s/%s", dir, entry->d_name) >= (int)size)
 			continue;
 		s = score(one);
-		if (s > best) {
+		if (s > 0 && (best == 0 || (plain ? s < best : s > best))) {
 			best = s;
 			snprintf(path, size, "%s", one);
 		}

@@ -24,6 +24,7 @@
 struct stage {
 	const struct core_start *start;
 	char **env;
+	char *listen_pid; /* in env, to be filled by the child; NULL: no sockets */
 	const cpu_set_t *cpus;
 	pid_t parent;
 	int control, err, out; /* its ends; -1: none, or inherit */
@@ -34,7 +35,10 @@ struct stage {
 struct environment {
 	char **list; /* ends with NULL */
 	size_t n_ours;
+	char *listen_pid;
 };
+
+#define LISTEN_PID "LISTEN_PID="
 
 static bool changes(const struct core_start *s, const char *entry)
 {
@@ -44,7 +48,7 @@ static bool changes(const struct core_start *s, const char *entry)
 		if (strncmp(entry, s->env[i].name, n) == 0 && entry[n] == '=')
 			return true;
 	}
-	return false;
+	return strncmp(entry, "LISTEN_", 7) == 0; /* meant for us, if for anybody */
 }
 
 static void environment_fini(struct environment *env)
@@ -55,13 +59,34 @@ static void environment_fini(struct environment *env)
 	env->list = NULL;
 }
 
+/* Of the pid only the room: nobody knows it yet. */
+static int environment_sockets(struct environment *env, size_t n, const struct core_start *s)
+{
+	char **list = env->list + n;
+
+	if (asprintf(&list[0], "LISTEN_FDS=%u", s->n_sockets) < 0) {
+		list[0] = NULL;
+		return -ENOMEM;
+	}
+	if (asprintf(&list[1], "LISTEN_FDNAMES=%s", s->socket_names) < 0) {
+		list[1] = NULL;
+		return -ENOMEM;
+	}
+	list[2] = calloc(1, sizeof(LISTEN_PID) + 20);
+	if (!list[2])
+		return -ENOMEM;
+	strcpy(list[2], LISTEN_PID);
+	env->listen_pid = list[2] + sizeof(LISTEN_PID) - 1;
+	return 0;
+}
+
 static int environment_init(struct environment *env, const struct core_start *s)
 {
 	size_t n = 0;
 
 	while (environ[n])
 		n++;
-	*env = (struct environment) { calloc(n + s->n_env + 1, sizeof(*env->list)), 0 };
+	*env = (struct environment) { calloc(n + s->n_env + 4, sizeof(*env->list)), 0, NULL };
 	if (!env->list)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
@@ -77,13 +102,39 @@ static int environment_init(struct environment *env, const struct core_start *s)
 		}
 		n++;
 	}
-	return 0;
+	return s->n_sockets ? environment_sockets(env, n, s) : 0;
 }
 
 /* A descriptor may already have the number another one is to get: move all out of the way first. */
 static int high(int fd)
 {
 	return fd < 0 ? -1 : fcntl(fd, F_DUPFD_CLOEXEC, 20);
+}
+
+/* printf is not for a child of fork */
+static void put_pid(char *to)
+{
+	char digits[20];
+	int n = 0;
+
+	for (pid_t pid = getpid(); pid > 0; pid /= 10)
+		digits[n++] = (char)('0' + pid % 10);
+	while (n > 0)
+		*to++ = digits[--n];
+	*to = 0;
+}
+
+/* The sockets, and after them the control line. */
+static void place_sockets(const struct stage *s, const int *sockets, int control)
+{
+	uint32_t n = s->start->n_sockets;
+
+	for (uint32_t i = 0; i < n; i++)
+		dup2(sockets[i], CHILD_CONTROL_FD + (int)i);
+	if (control >= 0)
+		dup2(control, CHILD_CONTROL_FD + (int)n);
+	if (n)
+		put_pid(s->listen_pid);
 }
 
 /*
@@ -96,6 +147,10 @@ static void become(const struct stage *s)
 	int control = high(s->control), err = high(s->err), out = high(s->out),
 	    failed = high(s->failed);
 	int null = high(open("/dev/null", O_RDONLY | O_CLOEXEC));
+	int sockets[SOCKETS_MAX];
+
+	for (uint32_t i = 0; i < s->start->n_sockets; i++)
+		sockets[i] = high(s->start->sockets[i]);
 
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -112,8 +167,7 @@ static void become(const struct stage *s)
 	dup2(err, STDERR_FILENO);
 	if (out >= 0)
 		dup2(out, STDOUT_FILENO);
-	if (control >= 0)
-		dup2(control, CHILD_CONTROL_FD);
+	place_sockets(s, sockets, control);
 	if (s->cpus)
 		sched_setaffinity(0, sizeof(*s->cpus), s->cpus);
 	execve(s->start->argv[0], (char *const *)s->start->argv, s->env);
@@ -169,7 +223,8 @@ static int start(struct child *c, const struct core_start *s, const cpu_set_t *c
 	int rc = environment_init(&env, s);
 
 	if (rc == 0) {
-		struct stage stage = { s,         env.list,  cpus,        getpid(), p->control[1],
+		struct stage stage = { s,         env.list,  env.listen_pid,
+				       cpus,      getpid(),  p->control[1],
 				       p->err[1], p->out[1], p->failed[1] };
 
 		fflush(NULL);

@@ -21,10 +21,11 @@ struct child {
 	int out_fd;     /* reads its stdout, non-blocking; -1: inherited */
 };
 
-#define CHILD_CONTROL_FD 3 /* the core's end of the control line */
+#define CHILD_CONTROL_FD 3 /* the core's end of the control line, when it gets no sockets */
 
 /*
- * Start it. `cpus` NULL: wherever we may run. `control`: a line at CHILD_CONTROL_FD. `capture`: its
+ * Start it. `cpus` NULL: wherever we may run. `control`: a line at CHILD_CONTROL_FD, or after the
+ * sockets that are handed over, which begin there. `capture`: its
  * stdout comes to out_fd instead of going to ours.
  */
 int child_start(struct child *c, const struct core_start *s, const cpu_set_t *cpus, bool control,

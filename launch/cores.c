@@ -27,6 +27,17 @@ static void add_text(struct core_start *s, const char *option, const char *value
 	add(s, value);
 }
 
+static void add_service(struct core_start *s, const struct core_wish *w)
+{
+	add(s, "--serve");
+	add_text(s, "--name", w->name);
+	add_text(s, "--key-file", w->key_file);
+	if (!w->key_file)
+		add(s, "--no-key");
+	for (uint32_t i = 0; i < w->n_hosts; i++)
+		add_text(s, "--allow-host", w->hosts[i]);
+}
+
 static void our_core(struct core_start *s, const struct core_wish *w)
 {
 	add(s, w->program);
@@ -39,7 +50,10 @@ static void our_core(struct core_start *s, const struct core_wish *w)
 	add_text(s, "--temp", w->temperature);
 	if (w->verbose)
 		add(s, w->verbose > 1 ? "-vv" : "-v");
-	add_text(s, "--prompt", w->prompt);
+	if (w->sockets)
+		add_service(s, w);
+	else
+		add_text(s, "--prompt", w->prompt);
 }
 
 const struct core cores[] = {
@@ -103,12 +117,28 @@ static void common_environment(struct core_start *s)
 			set(s, b->order, b->order_value);
 }
 
+static void hand_over(struct core_start *s, const struct sockets *from)
+{
+	struct text t;
+
+	text_init(&t, s->socket_names, sizeof(s->socket_names));
+	for (uint32_t i = 0; i < from->n; i++) {
+		s->sockets[i] = from->list[i].fd;
+		text_add(&t, "%s%s", i ? ":" : "", from->list[i].name);
+	}
+	s->n_sockets = from->n;
+}
+
 void core_start_make(struct core_start *s, const struct core *c, const struct plan *p,
 		     const struct core_wish *w)
 {
 	memset(s, 0, sizeof(*s));
 	c->arguments(s, w);
 	common_environment(s);
+	if (w->plain_cpu)
+		set(s, "BERTH_CPU", "plain");
+	if (w->sockets)
+		hand_over(s, w->sockets);
 	for (const struct launch_backend *b = launch_backends; b->name; b++)
 		backend_environment(s, b, p);
 }

@@ -8,9 +8,11 @@
 
 #include "base/err.h"
 #include "base/planfile.h"
+#include "launch/sockets.h"
 
-#define CORE_ARGV_MAX 24
-#define CORE_ENV_MAX  16
+#define CORE_ARGV_MAX  96
+#define CORE_HOSTS_MAX 32
+#define CORE_ENV_MAX   16
 
 /* What a start needs besides the plan. Texts are borrowed and must outlive the struct core_start. */
 struct core_wish {
@@ -22,6 +24,14 @@ struct core_wish {
 	int control_fd;
 	uint32_t verbose;
 	uint32_t threads;
+	bool plain_cpu; /* the engine's plainest code for this kind of processor */
+
+	/* Serve requests on these sockets once it is told to go; NULL: compute the prompt and end. */
+	const struct sockets *sockets;
+	const char *name;     /* of the run, which is the model's for its clients */
+	const char *key_file; /* NULL: no key is asked for */
+	uint32_t n_hosts;     /* names that a client may call us by, besides loopback's */
+	const char *hosts[CORE_HOSTS_MAX];
 };
 
 struct core_env {
@@ -36,6 +46,9 @@ struct core_start {
 	uint32_t n_env;
 	struct core_env env[CORE_ENV_MAX]; /* changes to our own environment */
 	char numbers[5][16];               /* storage of argv */
+	uint32_t n_sockets; /* handed over from descriptor 3 on, LISTEN_FDS (sd_listen_fds(3)) */
+	int sockets[SOCKETS_MAX];
+	char socket_names[SOCKETS_MAX * 16];
 };
 
 /* A kind of core: a row of cores[]. */

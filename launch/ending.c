@@ -104,6 +104,12 @@ void ending_judge(struct ending *end, const struct ending_facts *f)
 		set(end, "device lost", EXIT_LOST, text, f->reason);
 		return;
 	}
+	if (f->stuck_s) {
+		snprintf(text, sizeof(text), "the engine gave no sign of life for %u s",
+			 f->stuck_s);
+		set(end, "stuck", EXIT_ENGINE, text, f->reason);
+		return;
+	}
 	if (WIFSIGNALED(f->status)) {
 		by_signal(end, f);
 		return;

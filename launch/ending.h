@@ -10,10 +10,12 @@
 
 struct ending_facts {
 	const struct wire *wire;
-	int status;          /* of waitpid */
-	bool user_stop;      /* we were asked to stop, and asked the core */
-	bool we_killed;      /* the SIGKILL was ours */
-	bool oom_kill;       /* the kernel's OOM killer was at work meanwhile */
+	int status;     /* of waitpid */
+	bool user_stop; /* we were asked to stop, and asked the core */
+	bool we_killed; /* the SIGKILL was ours */
+	bool oom_kill;  /* the kernel's OOM killer was at work meanwhile */
+	uint32_t
+		stuck_s; /* so long it gave no sign of life, and was killed for it; 0: it was not */
 	const char *refused; /* the sentence of verify_placement; NULL: not refused */
 	const char *lost;    /* address of a device that left; NULL: none */
 	const char *reason;  /* tail_reason; may be "" */
@@ -22,7 +24,7 @@ struct ending_facts {
 struct ending {
 	/*
 	 * "none" when nothing is wrong; "stopped" (asked to stop before it was ready); "placement",
-	 * "device lost"; "abort", "killed", "out of memory", "illegal instruction", "segmentation
+	 * "device lost"; "stuck"; "abort", "killed", "out of memory", "illegal instruction", "segmentation
 	 * fault", "bus error", "signal", "exit"; or what the core itself said: "load", "oom", "context",
 	 * "decode", "output", "plan", "version", "device". The names do not change.
 	 */

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <sched.h>
 
+#include "base/cmd.h"
 #include "base/log.h"
 #include "launch/child.h"
 #include "launch/cores.h"
@@ -30,7 +31,14 @@ struct options {
 	int engine;         /* of cores[] */
 	bool dry_run, json;
 	int quiet, verbose;
+	/* of a run that serves */
+	bool serve, detach, ollama, no_key;
+	const char *name, *key_file;
+	struct opt_list listen, allow_host;
+	uint32_t watchdog_s; /* 0: none */
 };
+
+struct serve; /* serve.h */
 
 struct job {
 	struct options o;
@@ -52,8 +60,15 @@ struct job {
 	cpu_set_t cpus;
 	struct runtime runtime;
 	struct core_start start;
+	const struct sockets *sockets; /* NULL: it does not serve */
+	const char *key_path;          /* NULL: no key */
+	char name[64];                 /* of the run */
+	bool plain_cpu;
 
 	/* supervise.c */
+	int signal_fd;       /* -1: not open */
+	struct serve *serve; /* NULL: it does not serve */
+	bool stop, again;    /* asked for: an end; a new start */
 	struct wire wire;
 	struct tail tail;
 	bool proven; /* proof is filled: placement is as planned */
@@ -69,6 +84,12 @@ struct job {
  */
 int job_plan(struct job *j, struct err *e);
 int job_prepare(struct job *j, struct err *e);
+
+/* Ask the engine for its devices anew, into j->map. */
+int job_devices(struct job *j, struct err *e);
+
+/* Forget how the last core did, before the next one. */
+void job_reset(struct job *j);
 void job_free(struct job *j);
 
 /*
@@ -76,6 +97,12 @@ void job_free(struct job *j);
  * only when it could not be started at all.
  */
 int job_run(struct job *j, struct err *e);
+
+/* Block the signals that matter and open j->signal_fd, once. */
+int job_signals(struct job *j, struct err *e);
+
+/* Take what came in: j->stop, j->again. true: there was one of them. */
+bool job_heed(struct job *j);
 
 /* "berth.launch/1". The caller owns it. */
 json_t *job_to_json(const struct job *j, enum exit_code code);

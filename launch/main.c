@@ -9,6 +9,9 @@
 #include "base/cmd.h"
 #include "base/own.h"
 #include "launch/job.h"
+#include "launch/runs.h"
+#include "launch/serve.h"
+#include "launch/verbs.h"
 #include "vram-planner/plan.h"
 
 #define ROW(member) offsetof(struct options, member)
@@ -18,7 +21,7 @@
 static const struct opt opts[] = {
 	{ .name = "plan", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(plan),
 	  .help = "Carry out this plan, written by `berth plan --json`, instead of making one." },
-	{ .name = "device", .letter = 'd', .kind = OPT_TEXT, .arg = "SEL", .offset = ROW(device),
+	{ .name = "device", .kind = OPT_TEXT, .arg = "SEL", .offset = ROW(device),
 	  .help = "Use only these devices, in this order: PCI addresses, UUIDs or names, separated by commas; "
 		  "the engine's own name (Vulkan0) for a software device; cpu for none." },
 	{ .name = "ctx", .letter = 'c', .kind = OPT_U32, .arg = "N", .offset = ROW(n_ctx), .min = 1, .max = 1 << 30,
@@ -48,6 +51,23 @@ static const struct opt opts[] = {
 		  "gets the same plan, has to prove it just so, and answers requests only." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
 	  .help = "Show the plan, the CPUs, the environment and the command, and start nothing." },
+	{ .name = "serve", .kind = OPT_FLAG, .offset = ROW(serve),
+	  .help = "Serve requests instead of one prompt, and start the core again when it fails, until stopped." },
+	{ .name = "detach", .letter = 'd', .kind = OPT_FLAG, .offset = ROW(detach),
+	  .help = "Serve in the background: come back once it is ready. `berth ps`, `stop`, `restart` and `logs` know it by name." },
+	{ .name = "name", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(name),
+	  .help = "Serve under this name, the model's for its clients (from the file's name)." },
+	{ .name = "listen", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(listen),
+	  .help = "Serve at ADDRESS:PORT or unix:PATH (127.0.0.1:8470, or what a service manager hands over)." },
+	{ .name = "ollama", .kind = OPT_FLAG, .offset = ROW(ollama),
+	  .help = "Serve Ollama's clients, too, at 127.0.0.1:11434 and without a key." },
+	{ .name = "key-file", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(key_file),
+	  .help = "The key that clients must show, in a file that nobody else can read; made when absent." },
+	{ .name = "no-key", .kind = OPT_FLAG, .offset = ROW(no_key), .help = "Ask clients for no key." },
+	{ .name = "allow-host", .kind = OPT_LIST, .arg = "HOST", .offset = ROW(allow_host),
+	  .help = "A name that clients may call this server by, besides loopback's." },
+	{ .name = "watchdog", .kind = OPT_U32, .arg = "SECONDS", .offset = ROW(watchdog_s), .max = 86400,
+	  .help = "Replace a core that gives no sign of life for so long (60); 0: never." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
 	  .help = "Answer with one berth.launch/1 object on stdout, at the end, the text in it." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
@@ -57,9 +77,10 @@ static const struct opt opts[] = {
 
 static const struct example examples[] = {
 	{ "berth launch model.gguf --prompt 'Once upon a time'", "run it on the GPUs it fits on, or say why not" },
-	{ "berth launch model.gguf -d 0000:c1:00.0 -c 32768 --dry-run", "show what would be started" },
+	{ "berth launch model.gguf --device 0000:c1:00.0 -c 32768 --dry-run", "show what would be started" },
 	{ "berth plan model.gguf --json >p.json; berth launch --plan p.json", "carry out a plan made before" },
 	{ "berth launch model.gguf --accept cpu --prompt Hello -n 32", "the processor will do" },
+	{ "berth launch model.gguf -d --name chat", "serve it on 127.0.0.1:8470 and keep it running; berth stop chat" },
 	{ "berth launch chat", "what ~/.config/berth/profiles.d/chat.conf says" },
 	{ NULL, NULL },
 };
@@ -78,6 +99,9 @@ static const struct cmd command = {
 		"what takes no argument; options given besides overrule it.\n\n"
 		"Tokens go to stdout as they come; the proof and all notes go to stderr. Measured sizes come from "
 		"the engine's log, which rounds each buffer to 0.01 MiB; '=' in the proof means equal within that.\n\n"
+		"With --serve, or what implies it, it stays: a core that fails is started again after 1, 2, 4 ... 60 s, at most "
+		"5 times in 10 minutes; when a device left, planned again on those that remain; when memory was "
+		"refused, with the next smaller plan, at most 3 times. Meanwhile clients get 503 and a Retry-After.\n\n"
 		"Ctrl-C stops after the current token and exits 0 (1 if the model was not ready yet); pressed "
 		"again, it kills the core at once. A core that crashes never leaves a process behind: the exit code is 8 and the class of "
 		"the crash is in the JSON. The core dies with berth launch, however that dies.",
@@ -153,13 +177,14 @@ static void say_speed(const struct job *j)
 
 static int carry_out(struct job *j, struct err *e)
 {
-	int rc = job_prepare(j, e);
+	bool stays = j->serve && !j->o.dry_run;
+	int rc = stays ? 0 : job_prepare(j, e);
 
 	if (rc)
 		return err_report("launch", rc, e);
 	if (j->o.dry_run)
 		return dry_run(j);
-	rc = job_run(j, e);
+	rc = stays ? serve_run(j, e) : job_run(j, e);
 	if (rc)
 		return err_report("launch", rc, e);
 	/* Tokens end where they end; the next line of the terminal is ours */
@@ -182,7 +207,7 @@ static int carry_out(struct job *j, struct err *e)
 	return j->ending.exit;
 }
 
-static int launch(struct job *j, struct err *e)
+static int plan_and_run(struct job *j, struct err *e)
 {
 	int rc = job_plan(j, e);
 	enum exit_code code;
@@ -194,6 +219,19 @@ static int launch(struct job *j, struct err *e)
 		return err_report("launch", rc, e);
 	code = plan_exit(&j->plan);
 	return code == EXIT_YES ? carry_out(j, e) : declined(j, code);
+}
+
+static int launch(struct job *j, struct err *e)
+{
+	bool waited = false;
+	int rc = j->o.serve ? serve_begin(j, &waited, e) : 0;
+
+	if (rc && !waited)
+		rc = (int)err_report("launch", rc, e);
+	else if (!waited)
+		rc = plan_and_run(j, e);
+	serve_end(j, rc);
+	return rc;
 }
 
 /* With a plan given, nothing is left to plan. */
@@ -247,6 +285,40 @@ static int read_wish(struct wish *w, const struct options *o)
 	return 0;
 }
 
+/* What only makes sense of a run that serves implies that it does. */
+static int check_service(struct options *o)
+{
+	struct socket_place place;
+	struct err e = { 0 };
+
+	o->serve = o->serve || o->detach || o->name || o->listen.n || o->ollama;
+	if (!o->serve && (o->key_file || o->no_key || o->allow_host.n))
+		return cmd_usage_error(&command, "%s needs --serve",
+				       o->key_file ? "--key-file"
+				       : o->no_key ? "--no-key"
+						   : "--allow-host");
+	if (!o->serve)
+		return 0;
+	if (o->prompt)
+		return cmd_usage_error(&command, "--prompt has no place in a run that serves");
+	if (o->json && !o->dry_run)
+		return cmd_usage_error(
+			&command, "--json has no place in a run that serves; `berth ps --json`");
+	if (o->key_file && o->no_key)
+		return cmd_usage_error(&command, "--key-file and --no-key contradict each other");
+	if (o->name && !run_name_is_good(o->name))
+		return cmd_usage_error(&command,
+				       "--name '%s' is no name: letters, digits, '.', '_' and '-', "
+				       "at most %d",
+				       o->name, RUN_NAME_MAX - 1);
+	for (uint32_t i = 0; i < o->listen.n; i++)
+		if (socket_place_parse(&place, o->listen.v[i], &e))
+			return cmd_usage_error(&command, "--listen: %s", e.text);
+	if (o->listen.n + o->ollama > SOCKETS_MAX)
+		return cmd_usage_error(&command, "at most %d places to listen at", SOCKETS_MAX);
+	return 0;
+}
+
 static int check_options(struct job *j, int argc, char **argv, int first)
 {
 	if (argc - first > 1)
@@ -267,7 +339,7 @@ static int check_options(struct job *j, int argc, char **argv, int first)
 	if (!temperature_is_good(j->o.temperature))
 		return cmd_usage_error(&command, "--temp %s is not a number from 0 to 100",
 				       j->o.temperature);
-	return read_wish(&j->wish, &j->o);
+	return check_service(&j->o) ? EXIT_USAGE : read_wish(&j->wish, &j->o);
 }
 
 static const struct options defaults = {
@@ -277,6 +349,7 @@ static const struct options defaults = {
 	.accept = -1,
 	.type_k = -1,
 	.type_v = -1,
+	.watchdog_s = 60,
 };
 
 /* What only a person at a terminal, or a script, can want. */
@@ -341,7 +414,7 @@ static int read_options(struct job *j, int argc, char **argv, int *first, enum c
 	return *first == argc - 1 ? read_profile(j, argv[*first], argc, again, first) : 0;
 }
 
-int main(int argc, char **argv)
+static int verb_launch(int argc, char **argv)
 {
 	struct job *j = calloc(1, sizeof(*j));
 	struct err e = { 0 };
@@ -350,6 +423,7 @@ int main(int argc, char **argv)
 
 	if (!j)
 		return EXIT_ENV;
+	j->signal_fd = -1;
 	rc = read_options(j, argc, argv, &first, &go);
 	if (go == CMD_RUN && rc == 0) {
 		log_init(&j->log, "berth launch", j->o.quiet, j->o.verbose);
@@ -359,4 +433,24 @@ int main(int argc, char **argv)
 	}
 	job_free(j);
 	return rc;
+}
+
+/* The commands of this program, by the name it is called. */
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} verbs[] = {
+	{ "launch", verb_launch },   { "ps", verb_ps },     { "stop", verb_stop },
+	{ "restart", verb_restart }, { "logs", verb_logs },
+};
+
+int main(int argc, char **argv)
+{
+	const char *slash = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	const char *name = slash ? slash + 1 : argc > 0 ? argv[0] : "";
+
+	for (size_t i = 0; i < N_OF(verbs); i++)
+		if (strcmp(verbs[i].name, name) == 0)
+			return verbs[i].run(argc, argv);
+	return verb_launch(argc, argv);
 }

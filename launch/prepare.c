@@ -27,7 +27,7 @@ static int probe(struct job *j, struct err *e)
 	return rc;
 }
 
-static int list_devices(struct job *j, struct err *e)
+int job_devices(struct job *j, struct err *e)
 {
 	own_free struct core_start *start = malloc(sizeof(*start));
 	own_free char *answer = NULL;
@@ -64,7 +64,7 @@ static int find_places(struct job *j, struct err *e)
 	int rc;
 
 	if (!cpu_only && (j->o.device || any_gpu(j->report, false))) {
-		rc = list_devices(j, e);
+		rc = job_devices(j, e);
 		if (rc)
 			return rc;
 		/* Listing woke them: now their memory can be read */
@@ -225,7 +225,12 @@ int job_prepare(struct job *j, struct err *e)
 		.temperature = j->o.temperature,
 		.max_tokens = j->o.max_tokens,
 		.seed = j->o.seed,
-		.control_fd = CHILD_CONTROL_FD,
+		.control_fd = CHILD_CONTROL_FD + (j->sockets ? (int)j->sockets->n : 0),
+		.plain_cpu = j->plain_cpu,
+		.sockets = j->sockets,
+		.name = j->name,
+		.key_file = j->key_path,
+		.n_hosts = j->o.allow_host.n,
 		.verbose = (uint32_t)j->o.verbose,
 	};
 	cpu_set_t allowed;
@@ -239,6 +244,7 @@ int job_prepare(struct job *j, struct err *e)
 		return rc;
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) < 0)
 		return err_set(e, -errno, "the CPUs we may use: %s", strerror(errno));
+	memcpy(w.hosts, j->o.allow_host.v, sizeof(w.hosts));
 	cpus_choose(j->report, &j->plan, &allowed, &j->cpus);
 	if (getloadavg(&load, 1) != 1)
 		load = -1;
@@ -247,8 +253,18 @@ int job_prepare(struct job *j, struct err *e)
 	return 0;
 }
 
+void job_reset(struct job *j)
+{
+	memset(&j->wire, 0, sizeof(j->wire));
+	memset(&j->tail, 0, sizeof(j->tail));
+	memset(&j->proof, 0, sizeof(j->proof));
+	memset(&j->ending, 0, sizeof(j->ending));
+	j->proven = false;
+}
+
 void job_free(struct job *j)
 {
+	own_close_fd(&j->signal_fd);
 	probe_free(j->report);
 	profile_free(&j->profile);
 	free(j->text);

@@ -16,18 +16,20 @@
 #include "base/own.h"
 #include "launch/job.h"
 #include "launch/proof.h"
+#include "launch/serve.h"
 
-#define STOP_MS  5000       /* between asking, SIGTERM and SIGKILL */
+#define STOP_MS  5000 /* between asking, SIGTERM and SIGKILL */
+#define TICK_MS  1000
 #define TEXT_MAX (16 << 20) /* of generated text kept for --json */
 
 struct watch {
 	struct job *j;
 	struct child child;
-	int signal_fd;
 	int status;
-	bool reaped, user_stop, we_killed, refused, counter_shown;
-	int stops;           /* 0: running; 1: asked; 2: SIGTERM; 3: SIGKILL */
-	int64_t stop_at_ms;  /* the next step of stopping */
+	bool reaped, user_stop, we_killed, refused, counter_shown, stuck;
+	int stops;          /* 0: running; 1: asked; 2: SIGTERM; 3: SIGKILL */
+	int64_t stop_at_ms; /* the next step of stopping */
+	int64_t tick_at_ms;
 	char sentence[1024]; /* of the refusal */
 	char *line;          /* being received on the control line */
 	size_t n_line;
@@ -59,7 +61,7 @@ static int wait_ms(const struct watch *w)
 	int64_t left;
 
 	if (w->stops == 0 || w->stops == 3)
-		return -1;
+		return w->j->serve ? TICK_MS : -1;
 	left = w->stop_at_ms - clock_ms();
 	return left > 0 ? (int)left : 0;
 }
@@ -72,14 +74,15 @@ static void show_progress(struct watch *w)
 
 	if (!isatty(STDERR_FILENO) || l->level < LOG_NORMAL)
 		return;
-	fprintf(stderr, "\rloading %3d %%", w->j->wire.percent);
+	/* Past stderr's stream, which may lead into a log */
+	dprintf(STDERR_FILENO, "\rloading %3d %%", w->j->wire.percent);
 	w->counter_shown = true;
 }
 
 static void clear_progress(struct watch *w)
 {
 	if (w->counter_shown)
-		fprintf(stderr, "\r             \r");
+		dprintf(STDERR_FILENO, "\r             \r");
 	w->counter_shown = false;
 }
 
@@ -127,8 +130,13 @@ static void on_ready(struct watch *w)
 	j->proven = true;
 	show_proof(j);
 	warn_inexact(j);
-	if (w->stops == 0)
-		send(w->child.control_fd, "go\n", 3, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (w->stops)
+		return;
+	if (j->serve)
+		serve_open(j);
+	send(w->child.control_fd, "go\n", 3, MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (j->serve)
+		serve_ready(j);
 }
 
 static void on_line(struct watch *w)
@@ -185,7 +193,9 @@ static void on_stderr(struct watch *w)
 	if (n < 0)
 		return;
 	tail_add(&w->j->tail, buf, (size_t)n);
-	if (w->j->o.verbose)
+	if (w->j->serve)
+		serve_engine_says(w->j, buf, (size_t)n);
+	else if (w->j->o.verbose)
 		fwrite(buf, 1, (size_t)n, stderr);
 }
 
@@ -200,7 +210,9 @@ static void on_text(struct watch *w)
 		own_close_fd(&w->child.out_fd);
 		return;
 	}
-	if (n < 0 || j->n_text + (size_t)n > TEXT_MAX)
+	if (n > 0 && j->serve) /* a core that serves has nothing for our reader */
+		serve_engine_says(j, buf, (size_t)n);
+	if (n < 0 || j->serve || j->n_text + (size_t)n > TEXT_MAX)
 		return;
 	more = realloc(j->text, j->n_text + (size_t)n);
 	if (!more)
@@ -210,15 +222,30 @@ static void on_text(struct watch *w)
 	j->n_text += (size_t)n;
 }
 
-static void on_signal(struct watch *w)
+bool job_heed(struct job *j)
 {
 	struct signalfd_siginfo info;
+	bool any = false;
 
-	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+	while (read(j->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
+		any = true;
+		if (info.ssi_signo == SIGUSR1)
+			j->again = true;
+		else
+			j->stop = true;
+	}
+	return any;
+}
+
+static void on_signal(struct watch *w)
+{
+	bool stopped = w->j->stop;
+
+	if (job_heed(w->j)) {
 		/* The first asks, the second does not */
-		stop_step(w, w->user_stop ? 3 : 1);
+		stop_step(w, stopped && w->j->stop ? 3 : 1);
 		w->user_stop = true;
 	}
 	if (!w->reaped && waitpid(w->child.pid, &w->status, WNOHANG) == w->child.pid) {
@@ -227,19 +254,36 @@ static void on_signal(struct watch *w)
 	}
 }
 
+/* Once a second, when it serves: a device that left, and an engine that hangs. */
+static void tick(struct watch *w)
+{
+	struct job *j = w->j;
+
+	if (!j->serve || w->stops || w->reaped)
+		return;
+	serve_tick(j);
+	if (runtime_lost_device(&j->plan)) {
+		stop_step(w, 3); /* before its driver hangs in it */
+	} else if (j->proven && serve_is_stuck(j)) {
+		w->stuck = true;
+		stop_step(w, 3);
+	}
+}
+
 /* --- the loop --- */
 
 static void look(struct watch *w, int timeout_ms)
 {
 	struct child *c = &w->child;
-	struct pollfd p[4] = {
+	struct pollfd p[4 + SERVE_POLLS_MAX] = {
 		{ c->control_fd, POLLIN, 0 },
 		{ c->err_fd, POLLIN, 0 },
 		{ c->out_fd, POLLIN, 0 },
-		{ w->signal_fd, POLLIN, 0 },
+		{ w->j->signal_fd, POLLIN, 0 },
 	};
+	uint32_t n = w->j->serve ? serve_polls(w->j->serve, p + 4, &timeout_ms) : 0;
 
-	if (poll(p, 4, timeout_ms) < 0)
+	if (poll(p, 4 + n, timeout_ms) < 0)
 		return;
 	if (p[0].revents)
 		on_control(w);
@@ -249,6 +293,10 @@ static void look(struct watch *w, int timeout_ms)
 		on_text(w);
 	if (p[3].revents)
 		on_signal(w);
+	if (n && serve_step(w->j, p + 4, n)) {
+		w->user_stop = true;
+		stop_step(w, 1);
+	}
 }
 
 /* What the dead left in the pipes. They are closed by then, unless a stranger inherited them. */
@@ -265,6 +313,10 @@ static void watch_to_the_end(struct watch *w)
 {
 	while (!w->reaped) {
 		look(w, wait_ms(w));
+		if (w->j->serve && clock_ms() >= w->tick_at_ms) {
+			w->tick_at_ms = clock_ms() + TICK_MS;
+			tick(w);
+		}
 		if ((w->stops == 1 || w->stops == 2) && clock_ms() >= w->stop_at_ms)
 			stop_step(w, w->stops + 1);
 	}
@@ -272,23 +324,27 @@ static void watch_to_the_end(struct watch *w)
 	clear_progress(w);
 }
 
-static int open_signals(struct watch *w, struct err *e)
+int job_signals(struct job *j, struct err *e)
 {
 	struct sigaction hangup;
 	sigset_t set;
 
+	if (j->signal_fd >= 0)
+		return 0;
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGCHLD);
+	if (j->serve)
+		sigaddset(&set, SIGUSR1);
 	/* A blocked signal reaches us even if ignored: what nohup started would stop with its terminal */
 	if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN)
 		sigaddset(&set, SIGHUP);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	/* Had our parent ignored it, children would be reaped behind our back */
 	signal(SIGCHLD, SIG_DFL);
-	w->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-	if (w->signal_fd < 0)
+	j->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (j->signal_fd < 0)
 		return err_set(e, -errno, "no descriptor for signals: %s", strerror(errno));
 	return 0;
 }
@@ -303,6 +359,7 @@ static void judge(struct watch *w)
 		.user_stop = w->user_stop,
 		.we_killed = w->we_killed,
 		.oom_kill = runtime_oom_kills() > w->oom_kills,
+		.stuck_s = w->stuck ? j->o.watchdog_s : 0,
 		.refused = w->refused ? w->sentence : NULL,
 		.lost = runtime_lost_device(&j->plan),
 		.reason = tail_reason(&j->tail, reason, sizeof(reason)),
@@ -317,13 +374,15 @@ static int start_and_watch(struct watch *w, struct err *e)
 	int rc = plan_write(&j->plan, j->runtime.plan_path, e);
 
 	if (rc == 0)
-		rc = open_signals(w, e);
+		rc = job_signals(j, e);
 	if (rc)
 		return rc;
 	w->oom_kills = runtime_oom_kills();
-	rc = child_start(&w->child, &j->start, &j->cpus, true, j->o.json, e);
+	rc = child_start(&w->child, &j->start, &j->cpus, true, j->o.json || j->serve, e);
 	if (rc)
 		return rc;
+	if (j->serve)
+		serve_started(j, w->child.pid);
 	watch_to_the_end(w);
 	judge(w);
 	return 0;
@@ -335,7 +394,6 @@ int job_run(struct job *j, struct err *e)
 	struct watch w = {
 		.j = j,
 		.child = { .control_fd = -1, .err_fd = -1, .out_fd = -1 },
-		.signal_fd = -1,
 		.line = line,
 	};
 	int rc;
@@ -344,7 +402,6 @@ int job_run(struct job *j, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	rc = start_and_watch(&w, e);
 	child_fini(&w.child);
-	own_close_fd(&w.signal_fd);
 	runtime_close(&j->runtime, rc == 0 && j->ending.exit != EXIT_YES);
 	return rc;
 }

@@ -208,7 +208,16 @@ static void command_line(void **state)
 		"5",       "--temp",   "0",    "-v",          "--prompt", "--hello",
 		NULL,
 	};
-	struct core_wish w = { "/x/core", "/r/p", "/r/t", "--hello", "0", 64, 7, 3, 1, 5 };
+	struct core_wish w = { .program = "/x/core",
+			       .plan_path = "/r/p",
+			       .telemetry_path = "/r/t",
+			       .prompt = "--hello",
+			       .temperature = "0",
+			       .max_tokens = 64,
+			       .seed = 7,
+			       .control_fd = 3,
+			       .verbose = 1,
+			       .threads = 5 };
 	struct core_start *s = malloc(sizeof(*s));
 	struct plan p = { .n_devices = 2 };
 

@@ -1,0 +1,287 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Runs that stay, with a core that has no engine and fails as told (tests/fake/core.py): sockets, 503, every remedy,
+# orders, and what is left when something is killed.
+. tests/lib.sh
+[ -x "$BUILD/libexec/berth/launch" ] || skip "launch was not built"
+b=$T/b
+mkdir -p "$b/bin" "$b/libexec/berth" "$T/run" "$T/state"
+cp "$BUILD/bin/berth" "$b/bin/"
+for p in launch ps stop restart logs plan; do cp "$BUILD/libexec/berth/$p" "$b/libexec/berth/"; done
+cp tests/fake/core.py "$b/libexec/berth/core"
+chmod +x "$b/libexec/berth/core"
+BERTH=$b/bin/berth
+export BERTH_RUNTIME_DIR="$T/run" BERTH_STATE_DIR="$T/state" FAKE_CORE="$T/core" FAKE_DEVICES="$T/devices"
+chmod 700 "$T/run" "$T/state"
+unset NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
+"$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" || fail model "modelgen failed"
+sock=$T/s.sock
+
+# is NAME WANT GOT
+is() {
+	if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "'$3', not '$2'"; fi
+}
+# cores HOW...: how the next starts go
+cores() {
+	rm -f "$T"/core.*
+	printf '%s\n' "$@" >"$T/core"
+}
+# up STATUS ARGUMENTS...: a detached run called a
+up() {
+	want=$1
+	shift
+	run "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" "$@"
+	[ "$rc" -eq "$want" ] || fail "start" "exit $rc, not $want: $(cat "$T/err")"
+}
+# ask [PATH]: status line and body of an answer on the socket
+ask() {
+	python3 - "$sock" "${1:-/v1/models}" <<-'EOF'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.settimeout(10)
+		s.connect(sys.argv[1])
+		s.sendall(f"GET {sys.argv[2]} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+		got = b""
+		while part := s.recv(4096):
+		    got += part
+		print(got.decode().replace("\r", ""), end="")
+	EOF
+}
+# record KEY: of the run a in `ps --json`
+record() {
+	"$BERTH" ps --json >"$T/ps"
+	python3 -c 'import json,sys; r=[x for x in json.load(open(sys.argv[1]))["runs"] if x["name"]=="a"]; print(r[0][sys.argv[2]] if r else "none")' "$T/ps" "$1"
+}
+# seen FILE KEY: of what the core noted at its start
+seen() {
+	python3 -c 'import json,sys; print(eval(sys.argv[2], {"o": json.load(open(sys.argv[1]))}))' "$T/core.$1" "$2"
+}
+# comes NAME WANT COMMAND...: its output becomes that within ten seconds
+comes() {
+	name=$1 want=$2 tries=0
+	shift 2
+	while got=$("$@" 2>/dev/null) && [ "$got" != "$want" ] && [ $tries -lt 100 ]; do
+		tries=$((tries + 1))
+		sleep 0.05
+	done
+	is "$name" "$want" "$got"
+}
+body() {
+	ask | tail -n 1
+}
+alive() {
+	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+	[ -n "$state" ] && [ "$state" != Z ]
+}
+# gone NAME PID
+gone() {
+	tries=0
+	while alive "$2" && [ $tries -lt 100 ]; do
+		tries=$((tries + 1))
+		sleep 0.05
+	done
+	if alive "$2"; then fail "$1" "pid $2 still runs"; else ok "$1"; fi
+}
+left_behind() {
+	is "$1: nothing is left behind" "" "$(ls "$T/run")"
+	[ -e "$sock" ] && fail "$1: the socket is removed" "it is there" || ok "$1: the socket is removed"
+}
+stop() {
+	run "$BERTH" stop a
+	is "$1 stops" "0 " "$rc $(cat "$T/err")"
+	left_behind "$1"
+}
+
+# --- up, orders, down ---
+cores serve
+up 0
+says "comes back ready" "a serves openai unix:$sock"
+says "with the proof" "placement proven"
+is "the core serves on the socket" "start 1" "$(body)"
+is "listed as ready" ready "$(record state)"
+valid ps ps "$T/ps"
+run "$BERTH" ps
+grep -q "^a  *ready .* m.gguf  *openai unix:" "$T/out" && ok "listed for people" || fail "listed for people" "$(cat "$T/out")"
+is "the key is nobody else's" "600 49" "$(stat -c '%a %s' "$T/state/api-key")"
+is "the core is told where it is" "$T/state/api-key" "$(seen 1 'o["argv"][o["argv"].index("--key-file")+1]')"
+is "and its name" a "$(seen 1 'o["argv"][o["argv"].index("--name")+1]')"
+is "sockets by name, control after them" "1 openai 4" "$(seen 1 'o["env"]["LISTEN_FDS"]+" "+o["env"]["LISTEN_FDNAMES"]+" "+o["argv"][o["argv"].index("--control-fd")+1]')"
+run "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$T/other"
+is "a name is one run's" 5 "$rc"
+one_sentence "a name is one run's: one sentence"
+says "a name is one run's: what to do" "berth stop a"
+run "$BERTH" launch -d --name b "$T/m.gguf" --accept cpu --listen "unix:$sock"
+is "a socket is one run's" 5 "$rc"
+says "a socket is one run's: named" "in use by another program"
+run "$BERTH" logs a
+grep -q '^20..-..-..T..:..:..Z fake engine, start 1' "$T/out" && ok "the engine's words are logged, with the time" ||
+	fail "logs" "$(cat "$T/out")"
+is "logs -n 1 is the last line" 1 "$("$BERTH" logs a -n 1 | wc -l)"
+run "$BERTH" restart a
+is "restart waits until it serves" "0 start 2" "$rc $(body)"
+"$BERTH" logs a -f >"$T/followed" &
+follower=$!
+core=$(record core_pid)
+stop "a run"
+gone "its core is gone" "$core"
+wait $follower
+grep -q 'start 2' "$T/followed" && ok "logs -f ends with the run" || fail "logs -f" "$(cat "$T/followed")"
+run "$BERTH" stop a
+is "what is not there cannot be stopped" 1 "$rc"
+one_sentence "what is not there: one sentence"
+run "$BERTH" ps
+is "no runs, no lines" "" "$(cat "$T/out")"
+
+# --- while no core runs ---
+cores serve
+touch "$T/core.slow"
+"$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" 2>"$T/err" &
+starter=$!
+comes "while it loads" loading record state
+ask >"$T/answer"
+is "503 while it loads" "HTTP/1.1 503 Service Unavailable" "$(head -n 1 "$T/answer")"
+grep -q '^Retry-After: 1$' "$T/answer" && ok "when to come again" || fail "when to come again" "$(cat "$T/answer")"
+is "in OpenAI's shape" service_unavailable "$(tail -n 1 "$T/answer" | python3 -c 'import json,sys; print(json.load(sys.stdin)["error"]["type"])')"
+ask /api/chat | tail -n 1 | grep -q '^{"error":"the model is being loaded' && ok "in Ollama's shape" || fail "Ollama's shape" "$(ask /api/chat)"
+# forty clients that say nothing: more than there is room for
+python3 - "$sock" <<-'EOF'
+	import socket, sys, time
+	idle = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+	for s in idle:
+	    s.connect(sys.argv[1])
+	time.sleep(0.3)
+EOF
+wait $starter
+is "silent clients do not keep it from getting ready" "0 start 1" "$? $(body)"
+stop "a slow run"
+
+# --- remedies ---
+cores serve serve
+up 0
+kill -9 "$(record core_pid)"
+comes "kill -9: started again" "start 2" body
+is "kill -9: says why" killed "$(record last_class)"
+stop "after kill -9"
+cores serve stuck serve
+up 0 --watchdog 1
+core=$(record core_pid)
+kill -STOP "$core"
+comes "a stopped core is replaced" 2 record starts
+is "as stuck" stuck "$(record last_class)"
+comes "and one that never beats" 3 record starts
+stop "after two stuck ones"
+cores oom oom serve
+up 0
+says "memory refused: q8_0 first" "the next smaller plan: the cache as q8_0"
+says "then half the context" "the next smaller plan: a context of"
+is "the plan says so" "q8_0 True" "$(seen 3 'o["plan"]["flags"]["type_k"], o["plan"]["flags"]["n_ctx"]' | sed "s/[(')]//g; s/, .*/ True/")"
+is "halved" True "$(python3 -c 'import json,sys; a,b=(json.load(open(sys.argv[1]+n))["plan"]["flags"]["n_ctx"] for n in ("2","3")); print(a==2*b)' "$T/core.")"
+stop "a smaller plan"
+cores oom
+up 8
+says "no end of memory: gives up" "no smaller plan is left to try"
+is "a failed run can be read of" "failed oom" "$(record state) $(record last_class)"
+run "$BERTH" stop a
+is "and is forgotten when stopped" "0 none" "$rc $(record state)"
+cores ill serve
+up 0
+is "illegal instruction: plain code" plain "$(seen 2 'o["env"].get("BERTH_CPU")')"
+is "not at first" None "$(seen 1 'o["env"].get("BERTH_CPU")')"
+stop "plain code"
+cores elsewhere serve
+up 7
+says "placed elsewhere: no second try" "starting it again would not help"
+is "one start" 1 "$(wc -c <"$T/core.starts")"
+"$BERTH" stop a
+cores exit abort serve
+up 0
+is "crashes while loading: tried again" 3 "$(record starts)"
+stop "after crashes"
+
+# --- a device that leaves ---
+echo "Vulkan0 Vulkan1" >"$T/devices"
+cores serve serve
+run "$BERTH" launch -d --name a "$T/m.gguf" --device Vulkan0,Vulkan1 --split 4,5 --margin 1M --listen "unix:$sock"
+is "two devices" "0 2" "$rc $(seen 1 'len(o["plan"]["devices"])')"
+echo "Vulkan1" >"$T/devices"
+printf 'serve\ndevice\nserve\n' >"$T/core"
+kill -ABRT "$(record core_pid)"
+comes "a lost device: planned again" "start 3" body
+is "for the one that is left" "Vulkan1 9" "$(seen 3 'o["plan"]["devices"][0]["engine_name"], o["plan"]["devices"][0]["layers"]' | tr -d "(),'")"
+echo "Vulkan0 Vulkan1" >"$T/devices"
+run "$BERTH" restart a
+is "back again: restart uses both" "0 2" "$rc $(seen 4 'len(o["plan"]["devices"])')"
+: >"$T/devices"
+printf 'device\n' >"$T/core"
+kill -ABRT "$(record core_pid)"
+comes "none is left: no CPU instead" failed record state
+"$BERTH" stop a
+
+# --- who dies ---
+cores serve
+up 0
+core=$(record core_pid)
+kill -9 "$(record supervisor_pid)"
+gone "the supervisor is killed: no orphan" "$core"
+comes "and it is known to be dead" dead record state
+cores serve
+up 0
+is "its name and its socket can be had again" "start 1" "$(body)"
+stop "after a dead one"
+cores serve
+touch "$T/core.slow"
+timeout -s INT 1 "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" 2>/dev/null
+comes "Ctrl-C while it loads ends it" none record state
+
+# --- in the foreground, under a service manager ---
+cores serve
+python3 - "$BERTH" "$T" <<-'EOF' >"$T/managed" 2>&1
+	import os, signal, socket, subprocess, sys
+	berth, t = sys.argv[1:]
+	told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	told.bind(t + "/notify")
+	told.settimeout(20)
+	door = socket.socket()
+	door.bind(("127.0.0.1", 0))
+	door.listen()
+	def hand_over():
+	    os.dup2(door.fileno(), 3)
+	    os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", NOTIFY_SOCKET=t + "/notify")
+	    os.execv(berth, [berth, "launch", "--serve", "--name", "a", t + "/m.gguf", "--accept", "cpu"])
+	pid = os.fork()
+	if pid == 0:
+	    hand_over()
+	while told.recv(200) != b"READY=1":
+	    pass
+	client = socket.create_connection(door.getsockname())
+	client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+	print(client.recv(999).decode().splitlines()[-1])
+	os.kill(pid, signal.SIGTERM)
+	while told.recv(200) != b"STOPPING=1":
+	    pass
+	print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+EOF
+is "ready and stopping are told, the socket is taken" "start 1 0" "$(grep -v '^berth' "$T/managed" | tail -n 2 | tr '\n' ' ' | sed 's/ $//')"
+
+# --- wrong usage ---
+for row in "--name ../x" "--listen 8470" "--listen ::1:80" "--listen unix:x" "--key-file x --no-key" "--no-key" "--serve --prompt x" \
+	"--serve --json"; do
+	# shellcheck disable=SC2086 # words
+	case $row in --no-key | *--key-file*) add= ;; *) add=--serve ;; esac
+	# shellcheck disable=SC2086 # words
+	run "$BERTH" launch "$T/m.gguf" --accept cpu $add $row
+	is "wrong usage: $row" 2 "$rc"
+done
+chmod 644 "$T/state/api-key"
+run "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock"
+is "a key that others can read" 5 "$rc"
+says "a key that others can read: what to do" "chmod 600"
+run "$BERTH" launch --serve --dry-run "$T/m.gguf" --accept cpu --no-key
+is "a dry run opens nothing" "0 " "$rc $(ls "$T/run")"
+grep -q -e '--control-fd 4 .*--serve --name m --no-key' "$T/out" && ok "and shows what it would start" || fail "dry run" "$(cat "$T/out")"
+# a full disk for the log
+rm "$T/state/a.log" "$T/state/api-key"
+ln -s /dev/full "$T/state/a.log"
+run "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" --no-key
+is "a log that is a link is refused" 5 "$rc"
+finish
