@@ -28,8 +28,10 @@ listed() {
 	awk -v n="$1" '$1 == n { found = 1 } END { exit !found }' tests/skips
 }
 
+# What failed, wherever it is in a long log, and the end of the log.
 show() {
-	sed 's/^/    /' "$out/log" | tail -n 40
+	head -n -40 "$out/log" | grep -A 3 '^FAIL ' | sed 's/^/    /'
+	tail -n 40 "$out/log" | sed 's/^/    /'
 }
 
 # result NAME EXIT-STATUS COUNT

@@ -226,7 +226,9 @@ def keep(n):
     time.sleep(0.3)
     after = usage()
     check(f"{n} requests", not bad, bad[:3])
-    check("no memory is lost", after[0] - before[0] < 2048, f"{before[0]} then {after[0]} KiB")
+    # A sanitizer keeps what was freed for a while; it looks for leaks by itself, at the end.
+    if not os.environ.get("SAN"):
+        check("no memory is lost", after[0] - before[0] < 2048, f"{before[0]} then {after[0]} KiB")
     check("no descriptor is lost", after[1] <= before[1] + 2, f"{before[1]} then {after[1]}")
 
 
