@@ -4,11 +4,16 @@
 models=$PWD/$BUILD/tests/models/headers
 [ -d "$models" ] || skip "no model headers in $models: make test-programs unpacks them"
 
+# A command that an answer names has the path of the machine: the same wherever this tree is.
+mkdir "$T/at"
+ln -s "$models"/*.gguf "$T/at/"
+
 # plan MACHINE ARGS...
 plan() {
-	dir=$(realpath "$(machine "$1")")
+	ln -sfn "$(realpath "$(machine "$1")")" "$T/at/$1"
+	dir=$1
 	shift
-	(cd "$models" && exec "$BERTH" plan --machine "$dir" "$@")
+	(cd "$T/at" && exec "$BERTH" plan --machine "$dir" "$@")
 }
 
 # text NAME STATUS MACHINE ARGS...
