@@ -149,7 +149,7 @@ static bool chunk_new(struct pool *p, uint64_t bytes)
 
 static bool pool_take(struct pool *p, struct state *s)
 {
-	uint32_t chunk, block;
+	uint32_t chunk = 0, block = 0;
 	uint64_t bytes = s->bytes;
 	struct chunk *c;
 
