@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "vram-planner/calibration.h"
 
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "base/io.h"
-#include "base/own.h"
+#include "base/cache.h"
 #include "base/text.h"
 
 #define SCHEMA       "berth.calibration/1"
-#define FILE_MAX     (UINT32_C(256) << 10)
+#define FILE_NAME    "calibration.json"
 #define OVERHEAD_MAX (INT64_C(16) << 30) /* more is no overhead, but somebody's model */
 #define RATE_MAX     INT64_C(1000000000000000)
 
@@ -158,37 +153,12 @@ void calibrations_apply(const struct calibrations *c, struct place *places, uint
 		host->bandwidth_bytes_s = row->read_bytes_s;
 }
 
-/* berth's folder of the user's cache, made when `make` is set. false: there is none. */
-static bool find_folder(char *dir, size_t size, bool make)
-{
-	const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
-	int n = -1;
-
-	if (getenv("BERTH_NO_CACHE"))
-		return false;
-	if (xdg && *xdg == '/')
-		n = snprintf(dir, size, "%s", xdg);
-	else if (home && *home == '/')
-		n = snprintf(dir, size, "%s/.cache", home);
-	if (n < 0 || (size_t)n + sizeof("/berth") > size)
-		return false;
-	if (make && mkdir(dir, 0700) != 0 && errno != EEXIST)
-		return false;
-	snprintf(dir + n, size - (size_t)n, "/berth");
-	return !make || mkdir(dir, 0700) == 0 || errno == EEXIST;
-}
-
 void calibrations_load(struct calibrations *c)
 {
-	char dir[1024], path[1100];
 	struct err e = { 0 };
+	json_t *o = cache_read(FILE_NAME);
 
 	c->n = 0;
-	if (!find_folder(dir, sizeof(dir), false))
-		return;
-	snprintf(path, sizeof(path), "%s/calibration.json", dir);
-	json_t *o = json_read_file(path, FILE_MAX, &e);
-
 	if (o)
 		calibrations_from_json(c, o, &e);
 	json_decref(o);
@@ -196,21 +166,9 @@ void calibrations_load(struct calibrations *c)
 
 int calibrations_save(const struct calibrations *c, struct err *e)
 {
-	char dir[1024], path[1100], temp[1110];
-
-	if (!find_folder(dir, sizeof(dir), true))
-		return err_set(e, -ENOENT, "there is no folder for the user's cache");
-	snprintf(path, sizeof(path), "%s/calibration.json", dir);
-	snprintf(temp, sizeof(temp), "%s.XXXXXX", path);
 	json_t *o = calibrations_to_json(c);
-	own_free char *text = json_dumps(o, JSON_INDENT(1) | JSON_ENSURE_ASCII);
-	own_fd int fd = mkostemp(temp, O_CLOEXEC); /* 0600: it holds UUIDs */
-	int rc = fd < 0 || !text ? -errno : io_write(fd, text, strlen(text));
+	int rc = cache_write(FILE_NAME, o, e);
 
 	json_decref(o);
-	if (!rc && rename(temp, path) != 0)
-		rc = -errno;
-	if (fd >= 0 && rc)
-		unlink(temp);
-	return rc ? err_set(e, rc, "%s cannot be written: %s", path, strerror(-rc)) : 0;
+	return rc;
 }
