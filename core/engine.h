@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The engine, libllama, behind our own structs: engine.c is the only file of berth that includes its
- * header. Everything here may end the process: the engine aborts when a device disappears, which is
+ * The engine, libllama, behind our own structs: engine*.c alone see its header. Everything here may end the process: the engine aborts when a device disappears, which is
  * why it lives in a process of its own.
  */
 #ifndef BERTH_CORE_ENGINE_H

@@ -10,6 +10,7 @@ core.pkgs := libmicrohttpd
 core.lib += relay.c scrape.c serverargs.c serverlog.c
 core.programs := core-llama-server core
 core.core-llama-server.src := llama_server.c control.c page.c
-core.core.src := main.c engine.c backends.c generate.c control.c page.c timing.c tiny.c \
-	batch.c batch_slot.c batch_step.c steer.c
+core.core.src := main.c options.c run.c ask.c generate.c control.c page.c timing.c tiny.c \
+	engine.c engine_compute.c engine_draw.c engine_load.c engine_model.c backends.c steer.c \
+	batch.c batch_slot.c batch_step.c
 core.core.engine := 1

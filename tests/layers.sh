@@ -39,7 +39,7 @@ for mk in */module.mk; do
 	done
 done
 
-# One foreign library, one file.
+# One foreign library, one file; libllama's is a private header of a few files.
 while read -r pattern; do
 	files=$(grep -lE "^[ \t]*#[ \t]*include[ \t]*<($pattern)>" */*.[ch] 2>/dev/null)
 	n=$(echo "$files" | grep -c .)
@@ -56,4 +56,10 @@ llama\.h
 curl/curl\.h
 microhttpd\.h
 LIBS
+for f in $(grep -l '"core/engine_priv\.h"' */*.[ch]); do
+	case $f in
+	core/engine.c | core/engine_[a-z]*.c) ;;
+	*) complain "$f includes core/engine_priv.h: only core/engine*.c may see the engine" ;;
+	esac
+done
 exit "$bad"

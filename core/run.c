@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "core/batch.h"
+#include "core/generate.h"
+#include "core/run.h"
+
+/* The backends this plan needs; a device without a name of its backend needs all (returns 0). */
+static uint32_t backends_of(const struct plan *p, const char *names[PLAN_DEVICES_MAX])
+{
+	uint32_t n = 0;
+
+	for (uint32_t d = 0; d < p->n_devices; d++) {
+		const char *name = p->devices[d].backend;
+		uint32_t i = 0;
+
+		if (name[0] == 0)
+			return 0;
+		if (strcmp(name, "cpu") == 0) /* is always there */
+			continue;
+		while (i < n && strcmp(names[i], name) != 0)
+			i++;
+		if (i == n)
+			names[n++] = name;
+	}
+	return n;
+}
+
+bool run_is_for_cpu(const struct plan *p)
+{
+	for (uint32_t d = 0; d < p->n_devices; d++) {
+		if (strcmp(p->devices[d].backend, "cpu") != 0)
+			return false;
+	}
+	return true;
+}
+
+enum failure run_open_engine(struct run *r, struct err *e)
+{
+	const char *names[PLAN_DEVICES_MAX] = { NULL };
+	uint32_t n = r->o.plan ? backends_of(&r->plan, names) : 0;
+	enum failure f;
+
+	/* A plan for the CPU loads no GPU driver: nothing is woken, nothing can be lost */
+	if (r->o.plan && n == 0 && run_is_for_cpu(&r->plan))
+		n = ENGINE_NO_BACKENDS;
+	f = engine_open(&r->engine, r->lib_dir, names, n, r->o.verbose, e);
+
+	if (f)
+		return f;
+	r->n_devices = engine_devices(r->engine, r->devices);
+	return FAILURE_NONE;
+}
+
+static bool on_progress(void *arg, float part)
+{
+	struct run *r = arg;
+
+	uint32_t percent = part < 0 ? 0 : part > 1 ? 100 : (uint32_t)(part * 100);
+
+	if (percent != r->percent) {
+		r->percent = percent;
+		control_send(&r->control, event_progress(percent));
+	}
+	page_beat(&r->page);
+	control_poll(&r->control, 0);
+	return !r->control.stop;
+}
+
+static enum failure load(struct run *r, struct err *e)
+{
+	struct engine_load how = { .plan = &r->plan,
+				   .index = r->index,
+				   .threads = r->o.threads,
+				   .progress = on_progress,
+				   .arg = r };
+	enum failure f;
+	bool stopped;
+
+	if (device_match(&r->plan, r->devices, r->n_devices, r->index, e))
+		return FAILURE_DEVICE;
+	for (uint32_t i = 0; i < r->plan.n_devices; i++)
+		r->free_before[i] = engine_free_bytes(r->engine, r->index[i]);
+	f = engine_load(r->engine, &how, &stopped, e);
+	if (f || stopped)
+		return f;
+	f = engine_adapt(r->engine, &r->loras, &r->vectors, e);
+	if (f)
+		return f;
+	account_make(&r->account, engine_log(r->engine), r->devices, r->index, r->plan.n_devices);
+	for (uint32_t i = 0; i < r->plan.n_devices; i++) {
+		struct account_device *d = &r->account.devices[i];
+
+		/* A device without an address is software: its free memory is the host's */
+		if (d->pci[0])
+			d->bytes.other = account_other(&d->bytes, r->free_before[i],
+						       engine_free_bytes(r->engine, r->index[i]));
+	}
+	return FAILURE_NONE;
+}
+
+/* Wait until the supervisor has compared the placement with the plan. */
+static void wait_for_go(struct run *r)
+{
+	while (!r->control.go && !r->control.stop) {
+		control_poll(&r->control, 1000);
+		page_beat(&r->page);
+	}
+}
+
+/* Once more, after a sleep: devices are the same, and so is the plan. */
+static enum failure load_again(void *arg, struct err *e)
+{
+	return load(arg, e);
+}
+
+static enum failure serve(struct run *r, struct err *e)
+{
+	struct batch_options o = {
+		.engine = r->engine,
+		.plan = &r->plan,
+		.account = &r->account,
+		.control = &r->control,
+		.page = &r->page,
+		.queue_max = r->o.max_queue,
+		.sleep_s = r->o.sleep_idle,
+		.chat_template = r->o.chat_template,
+		.load = load_again,
+		.arg = r,
+	};
+	struct batch_stats s;
+	struct server *server = NULL;
+	struct batch *b;
+	enum failure f;
+
+	if (batch_open(&b, &o, e))
+		return FAILURE_OOM;
+	r->http.o.batch = b;
+	f = server_start(&server, &r->http.o, e) ? FAILURE_OUTPUT : batch_run(b, false, e);
+	server_stop(server);
+	batch_stats(b, &s);
+	batch_close(b);
+	r->outcome = (struct outcome) { .prompt_tokens = s.prompt_tokens,
+					.prompt_ns = s.prompt_ns,
+					.generated_tokens = s.generated_tokens,
+					.generated_ns = s.generated_ns,
+					.stop = "stopped" };
+	return f;
+}
+
+enum failure run_carry_out(struct run *r, struct err *e)
+{
+	struct generate g = {
+		.engine = NULL,
+		.control = &r->control,
+		.page = &r->page,
+		.out = r->out,
+		.prompt = r->o.prompt,
+		.max_tokens = r->o.max_tokens,
+		.batch = r->plan.flags.n_ubatch,
+	};
+	enum failure f = run_open_engine(r, e);
+
+	if (f)
+		return f;
+	control_send(&r->control, event_loading(engine_version()));
+	f = load(r, e);
+	if (f)
+		return f;
+	r->outcome.stop = "stopped";
+	if (r->control.stop)
+		return FAILURE_NONE;
+	page_account(&r->page, &r->account, engine_n_ctx(r->engine));
+	control_send(&r->control, event_ready(&r->account, engine_log(r->engine),
+					      engine_n_ctx(r->engine), r->o.threads));
+	wait_for_go(r);
+	if (r->control.stop)
+		return FAILURE_NONE;
+	if (r->control.fd >= 0)
+		page_verified(&r->page);
+	page_state(&r->page, TELEM_READY);
+	if (r->o.serve)
+		return serve(r, e);
+	if (!r->o.prompt) {
+		r->outcome.stop = "ready";
+		return FAILURE_NONE;
+	}
+	page_state(&r->page, TELEM_GENERATING);
+	f = engine_sampler(r->engine, r->o.temperature, r->o.seed, e);
+	if (f)
+		return f;
+	g.engine = r->engine;
+	return generate_run(&g, &r->outcome, e);
+}
