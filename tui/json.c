@@ -184,7 +184,7 @@ json_t *snapshot_to_json(const struct snapshot *s)
 
 	if (s->report)
 		json_put_fact_text(o, "host", &s->report->host);
-	json_put_bool(o, "captured", s->captured);
+	json_put_bool(o, "captured", s->origin == ORIGIN_CAPTURED);
 	json_put_int(o, "devices_left_out", s->report ? s->report->n_left_out : 0);
 	put(o, "devices", devices_json(s));
 	put(o, "cpu", s->report ? cpu_json(s) : json_null());

@@ -297,7 +297,7 @@ static int run(struct top *t, struct err *e)
 
 	if (rc)
 		return rc;
-	t->src.snap->captured = !t->machine.live;
+	t->src.snap->origin = t->machine.live ? ORIGIN_LIVE : ORIGIN_CAPTURED;
 	if (t->o.machine)
 		t->src.run_dir = is_set("BERTH_RUNTIME_DIR") ? getenv("BERTH_RUNTIME_DIR") : "";
 	if (t->o.once || (!t->o.json && !isatty(STDOUT_FILENO)))

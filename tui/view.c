@@ -34,7 +34,7 @@ static void header(struct view *v, const struct snapshot *s)
 	pen_text(&p, ATTR_TITLE, "berth top");
 	if (s->report && fact_text_known(&s->report->host))
 		pen_printf(&p, ATTR_PLAIN, "  %s", s->report->host.v);
-	if (s->captured)
+	if (s->origin == ORIGIN_CAPTURED)
 		pen_text(&p, ATTR_WARN, " (captured)");
 	if (s->clock[0])
 		pen_printf(&p, ATTR_PLAIN, "  %s", s->clock);
@@ -47,7 +47,7 @@ static void header(struct view *v, const struct snapshot *s)
 	if (s->interval_ms)
 		pen_printf(&p, ATTR_DIM, "  every %" PRIu32 ".%" PRIu32 " s", s->interval_ms / 1000,
 			   s->interval_ms % 1000 / 100);
-	if (s->report && !s->captured && s->device_age_ms > SNAP_DEVICE_OLD_MS)
+	if (s->report && s->origin == ORIGIN_LIVE && s->device_age_ms > SNAP_DEVICE_OLD_MS)
 		pen_printf(&p, ATTR_WARN, "  devices silent for %" PRIu64 " s",
 			   s->device_age_ms / 1000);
 }

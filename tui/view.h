@@ -9,39 +9,8 @@
 #ifndef BERTH_TUI_VIEW_H
 #define BERTH_TUI_VIEW_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 #include "base/json.h"
-#include "base/telem.h"
-#include "probe/probe.h"
-
-/* --- the snapshot --- */
-
-#define SNAP_RUNS_MAX 64
-
-/* A telemetry page as it was found. */
-struct run_seen {
-	char file[96]; /* its name, without the folder */
-	int rc;        /* of telem_read; the page is sound when 0 */
-	enum telem_life life;
-	struct telem_page page;
-	char note[200]; /* when rc: one sentence */
-};
-
-struct snapshot {
-	const struct report *report; /* NULL: not read yet, or `device_error` says why not */
-	char device_error[200];
-	bool captured;          /* the devices are those of a machine folder */
-	uint64_t device_age_ms; /* how old the report is */
-	uint64_t now_ns;        /* CLOCK_BOOTTIME, the clock of the pages */
-	char clock[24];         /* "12:34:56", local time */
-	uint32_t interval_ms;
-	bool paused;
-	uint32_t n_runs;
-	uint32_t n_runs_left_out; /* pages beyond SNAP_RUNS_MAX */
-	struct run_seen runs[SNAP_RUNS_MAX];
-};
+#include "tui/snapshot.h"
 
 #define SNAP_RATE_WINDOW_NS UINT64_C(2000000000) /* "now" is the last two seconds */
 #define SNAP_DEVICE_OLD_MS  6000                 /* three missed readings: the header says so */

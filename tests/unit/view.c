@@ -361,7 +361,7 @@ static void notes_are_shown(void **state)
 	says(st, "devices silent for 7 s");
 	st->snap.paused = true;
 	says(st, "PAUSED");
-	st->snap.captured = true;
+	st->snap.origin = ORIGIN_CAPTURED;
 	says(st, "(captured)");
 	says_not(st, "silent");
 	free(st);

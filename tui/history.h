@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a snapshot alone cannot tell: the last minute of each device and run, and what follows from two
+ * moments (power from energy, speeds over a window, tokens per joule). Fed with snapshots in their order;
+ * no clock of its own, so that a recording gives the same history as the machine did.
+ */
+#ifndef BERTH_TUI_HISTORY_H
+#define BERTH_TUI_HISTORY_H
+
+#include "tui/snapshot.h"
+
+#define HISTORY_POINTS  120 /* one a second */
+#define HISTORY_WINDOW  10  /* seconds that speeds and energy are taken over */
+#define HISTORY_DEVICES PROBE_GPUS_MAX
+#define HISTORY_RUNS    SNAP_RUNS_MAX
+
+#define POINT_UNKNOWN (-1.0f) /* every series counts from 0 up */
+
+/* The newest is last; points[HISTORY_POINTS - 1] is the second that ends now. */
+struct series {
+	float points[HISTORY_POINTS];
+};
+
+enum device_series { SERIES_POWER_W, SERIES_BUSY, SERIES_TEMP_C, SERIES_USED, DEVICE_SERIES };
+enum run_series { SERIES_GENERATED, SERIES_PROMPT, SERIES_CONTEXT, RUN_SERIES };
+
+struct device_history {
+	char pci[24];
+	struct series s[DEVICE_SERIES]; /* watts, percent, degrees, share of memory in percent */
+	double joules;                  /* since it was first seen, as far as power was known */
+	double watts;                   /* now: told, or from two readings of energy; -1 unknown */
+	int64_t energy_uj;              /* the last reading; -1 none */
+	uint64_t energy_ns;             /* and when */
+};
+
+struct run_history {
+	char key[96];                          /* run_key() */
+	struct series s[RUN_SERIES];           /* tokens per second, tokens per second, percent */
+	uint64_t generated, prompt, prompt_ns; /* the counters of the last snapshot */
+	uint64_t page_started_ns; /* another: the run was restarted, counters began anew */
+	uint64_t seen_ns;
+	/* Sums of the window; shared: another run works on one of its devices, so joules are nobody's. */
+	double window_tokens[HISTORY_WINDOW], window_joules[HISTORY_WINDOW];
+	bool shared;
+};
+
+struct history {
+	uint64_t last_ns;   /* of the last snapshot; 0: none yet */
+	uint64_t second_ns; /* when the newest point's second began */
+	uint32_t n_devices, n_runs;
+	struct device_history devices[HISTORY_DEVICES];
+	struct run_history runs[HISTORY_RUNS];
+};
+
+/* Add a moment. One that is not later than the last (a recording was wound back) starts over. */
+void history_add(struct history *h, const struct snapshot *s);
+
+const struct device_history *history_device(const struct history *h, const char *pci); /* or NULL */
+const struct run_history *history_run(const struct history *h, const char *key);       /* or NULL */
+
+/* Prompt tokens per second of computing over the last minute; -1: none were computed. */
+double history_prompt_rate(const struct run_history *r);
+
+/* Generated tokens per joule of its GPUs over the window; -1: not known. */
+double history_tokens_per_joule(const struct run_history *r);
+
+/* The mean of the known points of the last `seconds`; -1: none is known. */
+double series_mean(const struct series *s, uint32_t seconds);
+double series_max(const struct series *s, uint32_t seconds);
+
+#endif
