@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -12,9 +13,9 @@ static void add(struct core_start *s, const char *argument)
 		s->argv[s->argc++] = argument;
 }
 
-static void add_number(struct core_start *s, const char *option, uint32_t slot, uint32_t value)
+static void add_number(struct core_start *s, const char *option, uint32_t slot, uint64_t value)
 {
-	snprintf(s->numbers[slot], sizeof(s->numbers[slot]), "%u", value);
+	snprintf(s->numbers[slot], sizeof(s->numbers[slot]), "%" PRIu64, value);
 	add(s, option);
 	add(s, s->numbers[slot]);
 }
@@ -27,6 +28,18 @@ static void add_text(struct core_start *s, const char *option, const char *value
 	add(s, value);
 }
 
+static void add_if_given(struct core_start *s, const char *option, uint32_t slot, uint64_t value)
+{
+	if (value)
+		add_number(s, option, slot, value);
+}
+
+static void add_list(struct core_start *s, const char *option, const struct opt_list *l)
+{
+	for (uint32_t i = 0; l && i < l->n; i++)
+		add_text(s, option, l->v[i]);
+}
+
 static void add_service(struct core_start *s, const struct core_wish *w)
 {
 	add(s, "--serve");
@@ -36,6 +49,11 @@ static void add_service(struct core_start *s, const struct core_wish *w)
 		add(s, "--no-key");
 	for (uint32_t i = 0; i < w->n_hosts; i++)
 		add_text(s, "--allow-host", w->hosts[i]);
+	add_text(s, "--chat-template", w->chat_template);
+	add_if_given(s, "--sleep-idle", 4, w->sleep_idle_s);
+	add_if_given(s, "--max-queue", 5, w->max_queue);
+	add_if_given(s, "--max-connections", 6, w->max_connections);
+	add_if_given(s, "--max-body", 7, w->max_body);
 }
 
 static void our_core(struct core_start *s, const struct core_wish *w)
@@ -48,6 +66,8 @@ static void our_core(struct core_start *s, const struct core_wish *w)
 	add_number(s, "--seed", 2, w->seed);
 	add_number(s, "--threads", 3, w->threads);
 	add_text(s, "--temp", w->temperature);
+	add_list(s, "--lora", w->loras);
+	add_list(s, "--control-vector", w->vectors);
 	if (w->verbose)
 		add(s, w->verbose > 1 ? "-vv" : "-v");
 	if (w->sockets)

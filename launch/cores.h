@@ -6,11 +6,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cmd.h"
 #include "base/err.h"
 #include "base/planfile.h"
 #include "launch/sockets.h"
 
-#define CORE_ARGV_MAX  96
+#define CORE_ARGV_MAX  256
 #define CORE_HOSTS_MAX 32
 #define CORE_ENV_MAX   16
 
@@ -26,12 +27,18 @@ struct core_wish {
 	uint32_t threads;
 	bool plain_cpu; /* the engine's plainest code for this kind of processor */
 
+	const struct opt_list *loras, *vectors; /* FILE or FILE=SCALE; NULL: none */
+
 	/* Serve requests on these sockets once it is told to go; NULL: compute the prompt and end. */
 	const struct sockets *sockets;
 	const char *name;     /* of the run, which is the model's for its clients */
 	const char *key_file; /* NULL: no key is asked for */
 	uint32_t n_hosts;     /* names that a client may call us by, besides loopback's */
 	const char *hosts[CORE_HOSTS_MAX];
+	const char *chat_template; /* NULL: the model's own */
+	uint32_t sleep_idle_s;     /* until it unloads; 0: never */
+	uint32_t max_queue, max_connections;
+	uint64_t max_body; /* 0, all three: the core's default */
 };
 
 struct core_env {
@@ -45,7 +52,7 @@ struct core_start {
 	const char *argv[CORE_ARGV_MAX + 1]; /* ends with NULL */
 	uint32_t n_env;
 	struct core_env env[CORE_ENV_MAX]; /* changes to our own environment */
-	char numbers[5][16];               /* storage of argv */
+	char numbers[8][24];               /* storage of argv */
 	uint32_t n_sockets; /* handed over from descriptor 3 on, LISTEN_FDS (sd_listen_fds(3)) */
 	int sockets[SOCKETS_MAX];
 	char socket_names[SOCKETS_MAX * 16];

@@ -12,31 +12,12 @@
 #include "launch/cores.h"
 #include "launch/devmap.h"
 #include "launch/ending.h"
+#include "launch/options.h"
 #include "launch/profile.h"
 #include "launch/runtime.h"
 #include "launch/tail.h"
 #include "launch/verify.h"
 #include "launch/wire.h"
-
-#define MARGIN_DEFAULT UINT64_MAX
-
-struct options {
-	const char *plan, *device, *split, *prompt, *temperature;
-	uint32_t n_ctx, max_tokens, seed;
-	uint32_t parallel; /* 0: not given */
-	bool embeddings;
-	uint64_t margin;    /* MARGIN_DEFAULT: not given */
-	int accept;         /* enum accept, -1: not given */
-	int type_k, type_v; /* of cache_types, -1: not given */
-	int engine;         /* of cores[] */
-	bool dry_run, json;
-	int quiet, verbose;
-	/* of a run that serves */
-	bool serve, detach, ollama, no_key;
-	const char *name, *key_file;
-	struct opt_list listen, allow_host;
-	uint32_t watchdog_s; /* 0: none */
-};
 
 struct serve; /* serve.h */
 

@@ -3,7 +3,7 @@
 launch.uses     := vram-planner probe base
 launch.lib      := backends.c busy.c cores.c cpus.c devmap.c ending.c logfile.c policy.c profile.c proof.c runs.c sockets.c tail.c verify.c wire.c
 launch.programs := launch
-launch.launch.src := main.c answer.c child.c detach.c notify.c prepare.c runtime.c serve.c state.c supervise.c \
+launch.launch.src := main.c answer.c check.c child.c detach.c notify.c options.c prepare.c runtime.c serve.c state.c supervise.c \
 	verbs.c
 # Commands of the same program, which goes by the name it is called
 launch.launch.also := ps stop restart logs

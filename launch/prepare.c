@@ -10,7 +10,8 @@
 #include "launch/cpus.h"
 #include "launch/job.h"
 
-#define LIST_TIMEOUT_MS 60000 /* a GPU that wakes, and a driver that compiles, take seconds */
+#define SEQUENCES_SERVED 4     /* at once, where nobody said how many */
+#define LIST_TIMEOUT_MS  60000 /* a GPU that wakes, and a driver that compiles, take seconds */
 
 static int probe(struct job *j, struct err *e)
 {
@@ -91,6 +92,63 @@ static int check_data(const struct model *m, struct err *e)
 		       text_size(want, model_expected_bytes(m)));
 }
 
+static int decide(struct plan *p, const struct job *j, const struct model *m, uint32_t n_seq,
+		  struct err *e)
+{
+	struct wish w = j->wish;
+
+	w.n_seq_max = n_seq;
+	return plan_make(p, m, j->choice.places, j->choice.n, &j->choice.host, &w, e);
+}
+
+/* Several sequences must not cost a layer its device, or the answer its yes. */
+static bool no_worse(const struct plan *p, const struct plan *alone)
+{
+	return plan_exit(p) == plan_exit(alone) && p->verdict == alone->verdict &&
+	       p->flags.n_gpu_layers >= alone->flags.n_gpu_layers &&
+	       p->flags.n_ctx >= alone->flags.n_ctx;
+}
+
+/*
+ * A server of which nobody said how many it answers at once: several, as far as they take nothing from
+ * what one alone would get. j->plan is that of one alone.
+ */
+static int decide_sequences(struct job *j, const struct model *m, struct err *e)
+{
+	own_free struct plan *several = malloc(sizeof(*several));
+	uint32_t n = SEQUENCES_SERVED;
+
+	if (!several)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (; n > 1; n /= 2) {
+		int rc = decide(several, j, m, n, e);
+
+		if (rc)
+			return rc;
+		if (no_worse(several, &j->plan))
+			break;
+	}
+	if (n > 1)
+		j->plan = *several;
+	if (n < SEQUENCES_SERVED && plan_exit(&j->plan) == EXIT_YES)
+		log_note(&j->log,
+			 "answers %u request%s at once, not %d: more would cost layers their "
+			 "device or tokens their room; --parallel decides",
+			 n, n == 1 ? "" : "s", SEQUENCES_SERVED);
+	return 0;
+}
+
+static int plan_for(struct job *j, const struct model *m, struct err *e)
+{
+	int rc = decide(&j->plan, j, m, j->wish.n_seq_max, e);
+
+	if (rc == 0 && j->o.serve && !j->wish.n_seq_max)
+		rc = decide_sequences(j, m, e);
+	for (uint32_t i = 0; rc == 0 && i < j->choice.n_assumed; i++)
+		plan_assume(&j->plan, "%s", j->choice.assumed[i]);
+	return rc;
+}
+
 static int plan_anew(struct job *j, struct err *e)
 {
 	struct model *m;
@@ -105,11 +163,8 @@ static int plan_anew(struct job *j, struct err *e)
 	if (rc == 0)
 		rc = find_places(j, e);
 	if (rc == 0)
-		rc = plan_make(&j->plan, m, j->choice.places, j->choice.n, &j->choice.host,
-			       &j->wish, e);
+		rc = plan_for(j, m, e);
 	model_close(m);
-	for (uint32_t i = 0; rc == 0 && i < j->choice.n_assumed; i++)
-		plan_assume(&j->plan, "%s", j->choice.assumed[i]);
 	return rc;
 }
 
@@ -231,6 +286,13 @@ int job_prepare(struct job *j, struct err *e)
 		.name = j->name,
 		.key_file = j->key_path,
 		.n_hosts = j->o.allow_host.n,
+		.chat_template = j->o.chat_template,
+		.sleep_idle_s = j->o.sleep_idle_s,
+		.max_queue = j->o.max_queue,
+		.max_connections = j->o.max_connections,
+		.max_body = j->o.max_body,
+		.loras = &j->o.loras,
+		.vectors = &j->o.vectors,
 		.verbose = (uint32_t)j->o.verbose,
 	};
 	cpu_set_t allowed;

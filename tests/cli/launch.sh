@@ -74,6 +74,16 @@ is "same plan, same text" "$text" "$(cat "$T/out")"
 launches "sequences" 0 "$T/m.gguf" --accept cpu --parallel 3 --embeddings --dry-run --json
 is "are in the plan, and vectors are, too" "3 True 512" \
 	"$(json 'str(o["plan"]["flags"]["n_seq_max"])+" "+str(o["plan"]["flags"]["embeddings"])+" "+str(o["plan"]["flags"]["n_outputs_max"])')"
+launches "what the engine can do" 0 "$T/m.gguf" --accept cpu -c 0 -b 256 -ub 64 -fa off -nkvo --want context -ctk q8_0 --dry-run --json
+is "is said as to berth plan" "256 64 False True q8_0" \
+	"$(json '" ".join(str(o["plan"]["flags"][k]) for k in ("n_batch", "n_ubatch", "flash_attn", "no_kv_offload", "type_k"))')"
+launches "a server" 0 "$T/m.gguf" --accept cpu --serve --no-key --sleep-idle 60 --max-queue 9 --max-connections 20 --max-body 1M \
+	--chat-template chatml --allow-host box --control-vector "$T/m.gguf=0.5" --dry-run --json
+is "a server answers several at once" 4 "$(json 'o["plan"]["flags"]["n_seq_max"]')"
+is "and its core is told the rest" "60 9 20 1048576 chatml box $T/m.gguf=0.5" \
+	"$(json '" ".join(o["argv"][o["argv"].index("--" + k) + 1] for k in "sleep-idle max-queue max-connections max-body chat-template allow-host control-vector".split())')"
+launches "a server for one" 0 "$T/m.gguf" --accept cpu --serve --parallel 1 --dry-run --json
+is "is one" 1 "$(json 'o["plan"]["flags"]["n_seq_max"]')"
 launches "not accepted" 1 --plan "$T/plan.json" --accept gpu
 is "starts nothing" "" "$(cat "$T/out")"
 launches "no GPU by default" 1 "$T/m.gguf"
@@ -124,6 +134,10 @@ bad "bad temperature" 2 "$T/m.gguf --temp warm"
 bad "bad split" 2 "$T/m.gguf --accept cpu --split 4,x"
 bad "a split without devices" 2 "$T/m.gguf --accept cpu --split 4,5"
 bad "an empty list of devices" 2 "$T/m.gguf --accept cpu --device ,"
+bad "what needs a server" 2 "$T/m.gguf --accept cpu --sleep-idle 5"
+bad "what is our core's" 2 "$T/m.gguf --accept cpu --serve --engine llama-server --chat-template chatml"
+bad "two caches" 2 "$T/m.gguf --accept cpu --kv-unified --no-kv-unified"
+bad "no tensors" 2 "$T/m.gguf --accept cpu --override-tensor zork"
 bad "no cache type" 2 "$T/m.gguf --accept cpu --cache-type-k zork"
 odd=$(printf '%s/a\tb.gguf' "$T")
 ln "$T/m.gguf" "$odd"
