@@ -167,12 +167,15 @@ void telem_remove(struct telem_writer *w)
 	telem_close(w);
 }
 
-void telem_sample(struct telem_writer *w, uint64_t t_ns, uint64_t generated_tokens)
+void telem_sample(struct telem_writer *w, uint64_t t_ns)
 {
 	struct telem_run *r = &w->page->run;
 
-	r->ring[r->ring_next % TELEM_RING] =
-		(struct telem_sample) { .t_ns = t_ns, .generated_tokens = generated_tokens };
+	r->ring[r->ring_next % TELEM_RING] = (struct telem_sample) {
+		.t_ns = t_ns,
+		.prompt_tokens = r->counts.prompt_tokens,
+		.generated_tokens = r->counts.generated_tokens,
+	};
 	r->ring_next = (r->ring_next + 1) % TELEM_RING;
 }
 
@@ -193,8 +196,10 @@ int telem_check(struct telem_page *page, size_t size, struct err *e)
 			       h->kind, size, sizeof(*page));
 	r->model[sizeof(r->model) - 1] = '\0';
 	r->plan_id[sizeof(r->plan_id) - 1] = '\0';
+	r->name[sizeof(r->name) - 1] = '\0';
 	text_clean(r->model);
 	text_clean(r->plan_id);
+	text_clean(r->name);
 	if (r->state >= TELEM_STATE_COUNT)
 		r->state = TELEM_FAILED;
 	if (r->n_devices > TELEM_DEVICES_MAX)
@@ -270,7 +275,12 @@ int telem_read(const char *path, struct telem_page *out, enum telem_life *life, 
 	return rc ? err_at(e, rc, "%s", path) : 0;
 }
 
-double telem_rate(const struct telem_run *run, uint64_t now_ns, uint64_t window_ns)
+static double rate(uint64_t from, uint64_t to, uint64_t ns)
+{
+	return to < from ? -1 : (double)(to - from) * 1e9 / (double)ns;
+}
+
+struct telem_rates telem_rates(const struct telem_run *run, uint64_t now_ns, uint64_t window_ns)
 {
 	const struct telem_sample *first = NULL, *last = NULL;
 
@@ -283,10 +293,14 @@ double telem_rate(const struct telem_run *run, uint64_t now_ns, uint64_t window_
 			first = s;
 		last = s;
 	}
-	if (!first || last->t_ns <= first->t_ns || last->generated_tokens < first->generated_tokens)
-		return -1;
-	return (double)(last->generated_tokens - first->generated_tokens) * 1e9 /
-	       (double)(last->t_ns - first->t_ns);
+	if (!first || last->t_ns <= first->t_ns)
+		return (struct telem_rates) { -1, -1 };
+	uint64_t ns = last->t_ns - first->t_ns;
+
+	return (struct telem_rates) {
+		.prompt = rate(first->prompt_tokens, last->prompt_tokens, ns),
+		.generated = rate(first->generated_tokens, last->generated_tokens, ns),
+	};
 }
 
 double telem_mean_rate(uint64_t generated_tokens, uint64_t ns)

@@ -20,11 +20,13 @@
 #include "base/err.h"
 
 #define TELEM_MAGIC       UINT64_C(0x314d4c5448545242) /* "BRTHTLM1" in memory, little endian */
-#define TELEM_VERSION     1
+#define TELEM_VERSION     2
 #define TELEM_TRIES       100
 #define TELEM_DEVICES_MAX 16
 #define TELEM_RING        64
-#define TELEM_UNKNOWN     UINT64_MAX /* a byte count nobody knows */
+#define TELEM_SEQ_MAX     256        /* the engine's own limit of sequences */
+#define TELEM_UNKNOWN     UINT64_MAX /* a number nobody knows, of 8 bytes and of 4 */
+#define TELEM_UNKNOWN32   UINT32_MAX
 
 enum telem_kind { TELEM_RUN = 1, TELEM_BRIDGE = 2 };
 
@@ -34,6 +36,8 @@ enum telem_state {
 	TELEM_GENERATING,
 	TELEM_STOPPED, /* ended as asked; the page stays until its directory is cleaned */
 	TELEM_FAILED,
+	TELEM_ASLEEP,   /* the model is unloaded; the next request loads it again */
+	TELEM_STOPPING, /* asked to end; requests at work are being ended */
 	TELEM_STATE_COUNT
 };
 
@@ -65,33 +69,52 @@ struct telem_device {
 	struct telem_bytes measured;
 	uint32_t layers_asked;
 	uint32_t layers_verified; /* as read back from the engine */
+	uint64_t energy_uj; /* the card's counter, microjoules; it wraps. TELEM_UNKNOWN: none */
 };
 
-/* One point of the generation curve, for rates over a window of the reader's choice. */
+/* One point of the curve, for rates over a window of the reader's choice. */
 struct telem_sample {
 	uint64_t t_ns; /* CLOCK_BOOTTIME */
+	uint64_t prompt_tokens;
 	uint64_t generated_tokens;
+};
+
+/* What a run has done since it began. Counters only grow; TELEM_UNKNOWN: the engine does not tell. */
+struct telem_counts {
+	uint64_t prompt_tokens; /* computed */
+	uint64_t prompt_ns;     /* time spent on them */
+	uint64_t generated_tokens;
+	uint64_t generated_ns;    /* from the first of them to the last: see telem_mean_rate */
+	uint64_t cached_tokens;   /* of prompts, not computed again */
+	uint64_t drafted_tokens;  /* by a draft model */
+	uint64_t accepted_tokens; /* of the drafted, those that the model would have said */
+	uint64_t requests;        /* taken */
+	uint64_t requests_failed; /* ended by an error */
+	uint64_t first_tokens;    /* requests that had a first token */
+	uint64_t first_token_ns;  /* from taking a request to its first token, the sum of those */
+	uint64_t last_first_token_ns; /* of the newest such request; 0: none yet */
 };
 
 struct telem_run {
 	char model[120];
 	char plan_id[72];
+	char name[64];  /* of the run, as `berth ps` calls it; empty: none */
 	uint32_t state; /* enum telem_state */
 	uint32_t n_devices;
 	uint32_t verified; /* 1: the placement was compared with the plan and is as planned */
 	uint32_t n_seq;
 	uint32_t ctx_tokens;      /* capacity for one sequence */
-	uint32_t ctx_used_tokens; /* of the fullest sequence */
+	uint32_t ctx_used_tokens; /* of the fullest sequence; TELEM_UNKNOWN32 */
 	uint32_t queue;           /* requests waiting */
-	uint32_t ring_next;  /* where the next sample goes; the ring is full once samples wrap */
+	uint32_t busy;            /* sequences at work */
+	uint32_t ring_next; /* where the next sample goes; the ring is full once samples wrap */
+	uint32_t reserved;
 	uint64_t started_ns; /* CLOCK_BOOTTIME */
 	uint64_t ready_ns;   /* 0: not yet */
-	uint64_t prompt_tokens;
-	uint64_t prompt_ns; /* time spent on them */
-	uint64_t generated_tokens;
-	uint64_t generated_ns; /* from the first of them to the last: see telem_mean_rate */
+	struct telem_counts counts;
 	struct telem_device devices[TELEM_DEVICES_MAX];
 	struct telem_sample ring[TELEM_RING]; /* t_ns 0: unused */
+	uint32_t seq_tokens[TELEM_SEQ_MAX];   /* context that each sequence holds, n_seq of them */
 };
 
 struct telem_page {
@@ -117,8 +140,8 @@ void telem_beat(struct telem_writer *w);  /* only the heartbeat */
 void telem_close(struct telem_writer *w);
 void telem_remove(struct telem_writer *w);
 
-/* Add a sample to the ring; between begin and end. */
-void telem_sample(struct telem_writer *w, uint64_t t_ns, uint64_t generated_tokens);
+/* Add the counts of now to the ring; between begin and end. */
+void telem_sample(struct telem_writer *w, uint64_t t_ns);
 
 uint64_t telem_now_ns(void); /* CLOCK_BOOTTIME */
 
@@ -142,8 +165,11 @@ int telem_read(const char *path, struct telem_page *out, enum telem_life *life, 
 /* Check a copied page and make it safe to show: the pure half of telem_read, for tests and fuzzing. */
 int telem_check(struct telem_page *page, size_t size, struct err *e);
 
-/* Generated tokens per second over the last window_ns before now; -1 when the ring cannot tell. */
-double telem_rate(const struct telem_run *run, uint64_t now_ns, uint64_t window_ns);
+/* Tokens per second over the last window_ns before now; -1 when the ring cannot tell. */
+struct telem_rates {
+	double prompt, generated;
+};
+struct telem_rates telem_rates(const struct telem_run *run, uint64_t now_ns, uint64_t window_ns);
 
 /*
  * Generated tokens per second over a whole run; ns is the time from the first token to the last. -1:
@@ -172,8 +198,10 @@ _Static_assert(sizeof(struct telem_header) == 64, "docs/formats.md: header is 64
 _Static_assert(offsetof(struct telem_header, seq) == 20, "docs/formats.md: seq at 20");
 _Static_assert(offsetof(struct telem_header, heartbeat_ns) == 56,
 	       "docs/formats.md: heartbeat at 56");
-_Static_assert(sizeof(struct telem_device) == 136, "docs/formats.md: a device is 136 bytes");
-_Static_assert(offsetof(struct telem_run, devices) == 272, "docs/formats.md: devices at 64 + 272");
-_Static_assert(sizeof(struct telem_page) == 64 + 272 + 16 * 136 + 64 * 16, "docs/formats.md: 3536");
+_Static_assert(sizeof(struct telem_device) == 144, "docs/formats.md: a device is 144 bytes");
+_Static_assert(offsetof(struct telem_run, counts) == 312, "docs/formats.md: counts at 64 + 312");
+_Static_assert(offsetof(struct telem_run, devices) == 408, "docs/formats.md: devices at 64 + 408");
+_Static_assert(sizeof(struct telem_page) == 64 + 408 + 16 * 144 + 64 * 24 + 256 * 4,
+	       "docs/formats.md: 5336");
 
 #endif

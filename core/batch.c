@@ -41,7 +41,7 @@ int batch_submit(struct batch *b, struct request *r)
 		*b->last = request_ref(r);
 		b->last = &r->next;
 		b->stats.queued++;
-		b->stats.requests++;
+		b->stats.counts.requests++;
 	}
 	pthread_mutex_unlock(&b->lock);
 	if (rc == 0)
@@ -126,9 +126,11 @@ static void begin_requests(struct batch *b)
 
 static void set_state(struct batch *b, enum batch_state state, uint32_t busy)
 {
-	enum telem_state shown = state == BATCH_LOADING ? TELEM_STARTING
-				 : busy                 ? TELEM_GENERATING
-							: TELEM_READY;
+	static const enum telem_state shows[] = { [BATCH_LOADING] = TELEM_STARTING,
+						  [BATCH_READY] = TELEM_READY,
+						  [BATCH_ASLEEP] = TELEM_ASLEEP,
+						  [BATCH_STOPPING] = TELEM_STOPPING };
+	enum telem_state shown = state == BATCH_READY && busy ? TELEM_GENERATING : shows[state];
 
 	pthread_mutex_lock(&b->lock);
 	b->stats.state = state;
@@ -258,8 +260,8 @@ static void close_queue(struct batch *b)
 
 	pthread_mutex_lock(&b->lock);
 	b->closed = true;
-	b->stats.state = BATCH_STOPPING;
 	pthread_mutex_unlock(&b->lock);
+	set_state(b, BATCH_STOPPING, count_busy(b));
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		if (b->slots[i].request)
 			slot_fail(b, &b->slots[i], REQUEST_UNAVAILABLE, "the core is stopping");

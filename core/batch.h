@@ -48,9 +48,8 @@ struct batch_stats {
 	uint32_t slots, busy, queued, queue_max;
 	uint32_t ctx_tokens, ctx_used_max; /* of one sequence; of the fullest */
 	uint64_t ctx_used_sum;             /* of all sequences */
-	uint64_t requests, failed, cancelled;
-	uint64_t prompt_tokens, cached_tokens, generated_tokens;
-	uint64_t prompt_ns, generated_ns, steps;
+	struct telem_counts counts;
+	uint64_t cancelled, steps;
 	uint64_t loads;         /* of the model: 1, and each time after a sleep */
 	uint64_t load_ns;       /* the last one took */
 	uint64_t idle_since_ns; /* CLOCK_BOOTTIME; 0: at work */

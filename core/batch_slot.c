@@ -20,7 +20,7 @@ static uint32_t slot_id(const struct batch *b, const struct slot *s)
 static void count_end(struct batch *b, enum request_end end)
 {
 	pthread_mutex_lock(&b->lock);
-	b->stats.failed += end == REQUEST_FAILED;
+	b->stats.counts.requests_failed += end == REQUEST_FAILED;
 	b->stats.cancelled += end == REQUEST_CANCELLED;
 	pthread_mutex_unlock(&b->lock);
 }
@@ -296,7 +296,7 @@ void slot_begin(struct batch *b, struct request *r)
 	r->prompt_tokens = p.n;
 	r->cached_tokens = s->n_cached;
 	pthread_mutex_lock(&b->lock);
-	b->stats.cached_tokens += s->n_cached;
+	b->stats.counts.cached_tokens += s->n_cached;
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -358,6 +358,19 @@ static bool take_text(struct batch *b, struct slot *s, int32_t token)
 	return rc == 0;
 }
 
+/* What its client waited, from asking on. */
+static void first_token(struct batch *b, struct slot *s)
+{
+	struct telem_counts *c = &b->stats.counts;
+
+	s->first_ns = s->last_ns;
+	pthread_mutex_lock(&b->lock);
+	c->first_tokens++;
+	c->last_first_token_ns = s->first_ns - s->request->submitted_ns;
+	c->first_token_ns += c->last_first_token_ns;
+	pthread_mutex_unlock(&b->lock);
+}
+
 static void output_token(struct batch *b, struct slot *s)
 {
 	struct request *r = s->request;
@@ -367,7 +380,7 @@ static void output_token(struct batch *b, struct slot *s)
 
 	s->last_ns = batch_now_ns();
 	if (!s->first_ns)
-		s->first_ns = s->last_ns;
+		first_token(b, s);
 	if (ends) {
 		if (told)
 			free(told->top);
@@ -378,7 +391,7 @@ static void output_token(struct batch *b, struct slot *s)
 	s->tokens[s->n_tokens++] = token;
 	r->generated_tokens++;
 	pthread_mutex_lock(&b->lock);
-	b->stats.generated_tokens++;
+	b->stats.counts.generated_tokens++;
 	pthread_mutex_unlock(&b->lock);
 	if (!take_text(b, s, token))
 		return;

@@ -152,21 +152,23 @@ static void count(struct batch *b, uint32_t n, uint32_t generated, uint64_t ns)
 {
 	struct batch_stats *s = &b->stats;
 	uint64_t of_generated = n ? ns * generated / n : 0;
-	struct outcome o;
+	struct page_counts now;
 
 	pthread_mutex_lock(&b->lock);
 	s->steps++;
-	s->prompt_tokens += n - generated;
-	s->generated_ns += of_generated;
-	s->prompt_ns += ns - of_generated;
+	s->counts.prompt_tokens += n - generated;
+	s->counts.generated_ns += of_generated;
+	s->counts.prompt_ns += ns - of_generated;
 	s->ctx_used_max = fullest(b, &s->ctx_used_sum);
-	o = (struct outcome) { .prompt_tokens = s->prompt_tokens,
-			       .prompt_ns = s->prompt_ns,
-			       .generated_tokens = s->generated_tokens,
-			       .generated_ns = s->generated_ns };
-	uint32_t used = s->ctx_used_max, queue = s->queued;
+	now = (struct page_counts) { .all = s->counts,
+				     .ctx_used = s->ctx_used_max,
+				     .queue = s->queued,
+				     .busy = s->busy,
+				     .n_seq = b->n_slots };
 	pthread_mutex_unlock(&b->lock);
-	page_count(b->o.page, &o, used, queue);
+	for (uint32_t i = 0; i < now.n_seq; i++)
+		now.seq_tokens[i] = b->slots[i].n_cached;
+	page_count(b->o.page, &now);
 }
 
 static void fail_all(struct batch *b, const char *sentence)

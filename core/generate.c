@@ -42,7 +42,7 @@ static enum failure read_prompt(const struct generate *g, int32_t *tokens, uint3
 		done += part;
 		o->prompt_tokens = done;
 		o->prompt_ns = now_ns() - start;
-		page_count(g->page, o, done, 0);
+		page_outcome(g->page, o, done);
 	}
 	return FAILURE_NONE;
 }
@@ -88,7 +88,7 @@ static enum failure write_tokens(const struct generate *g, uint32_t used, struct
 		if (o->generated_tokens++ == 0)
 			first = now_ns();
 		o->generated_ns = now_ns() - first;
-		page_count(g->page, o, used, 0);
+		page_outcome(g->page, o, used);
 		rc = put(g, &u, piece, engine_piece(g->engine, token, piece, sizeof(piece)));
 		if (rc)
 			return cannot_put(rc, o, e);

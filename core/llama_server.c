@@ -220,11 +220,19 @@ static void read_log(struct run *r)
 /* Its counters, for the page. */
 static void count(struct run *r)
 {
+	struct outcome *o = &r->outcome;
 	uint32_t queue = 0;
 
-	if (scrape_step(&r->scrape, r->socket, r->key[0] ? r->key : NULL, clock_ms(), &r->outcome,
-			&queue))
-		page_count(&r->page, &r->outcome, 0, queue);
+	if (!scrape_step(&r->scrape, r->socket, r->key[0] ? r->key : NULL, clock_ms(), o, &queue))
+		return;
+	struct page_counts c = { .queue = queue, .ctx_used = TELEM_UNKNOWN32 };
+
+	memset(&c.all, 0xff, sizeof(c.all)); /* what it does not count is unknown */
+	c.all.prompt_tokens = o->prompt_tokens;
+	c.all.prompt_ns = o->prompt_ns;
+	c.all.generated_tokens = o->generated_tokens;
+	c.all.generated_ns = o->generated_ns;
+	page_count(&r->page, &c);
 }
 
 /* The first line that is no comment, as llama-server reads the file. It becomes a header line. */
@@ -394,7 +402,7 @@ static enum failure run(struct run *r, struct err *e)
 	enum failure f;
 
 	if (prepare(r, e) || make_dir(r, e) || relay_open(&r->relay, r->socket, e) ||
-	    page_open(&r->page, r->o.telemetry, &r->plan, e))
+	    page_open(&r->page, r->o.telemetry, &r->plan, r->o.name, e))
 		return FAILURE_PLAN;
 	control_send(&r->control, event_loading("llama-server"));
 	if (start(r, e))

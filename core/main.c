@@ -83,7 +83,7 @@ static int prepare(struct run *r, struct err *e)
 		rc = adapters_take(&r->vectors, &r->o.vectors, e);
 	if (rc)
 		return rc;
-	rc = page_open(&r->page, r->o.telemetry, &r->plan, e);
+	rc = page_open(&r->page, r->o.telemetry, &r->plan, r->o.http.name, e);
 	if (rc)
 		return rc;
 	if (r->o.serve)

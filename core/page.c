@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "base/own.h"
 #include "base/text.h"
+#include "core/energy.h"
 #include "core/page.h"
 
 #define SAMPLE_EVERY_NS UINT64_C(100000000)
+#define ENERGY_EVERY_NS UINT64_C(1000000000)
 
 static struct telem_bytes planned(const struct plan_buffers *b)
 {
@@ -23,6 +26,7 @@ static void fill_device(struct telem_device *to, const char *pci, const char *na
 	to->planned = planned(buffers);
 	to->measured = nobody;
 	to->layers_asked = layers;
+	to->energy_uj = TELEM_UNKNOWN;
 }
 
 static void fill(struct telem_run *run, const struct plan *plan)
@@ -43,7 +47,8 @@ static void fill(struct telem_run *run, const struct plan *plan)
 		    plan->host.layers);
 }
 
-int page_open(struct page *p, const char *path, const struct plan *plan, struct err *e)
+int page_open(struct page *p, const char *path, const struct plan *plan, const char *name,
+	      struct err *e)
 {
 	int rc;
 
@@ -55,7 +60,11 @@ int page_open(struct page *p, const char *path, const struct plan *plan, struct 
 		return rc;
 	p->open = true;
 	telem_begin(&p->writer);
-	fill(&p->writer.page->run, plan);
+	struct telem_run *run = &p->writer.page->run;
+	fill(run, plan);
+	text_copy(run->name, sizeof(run->name), name ? name : "");
+	for (uint32_t i = 0; i < run->n_devices; i++)
+		p->energy[i] = energy_open("", run->devices[i].pci);
 	telem_end(&p->writer);
 	return 0;
 }
@@ -99,7 +108,19 @@ void page_state(struct page *p, enum telem_state state)
 	telem_end(&p->writer);
 }
 
-void page_count(struct page *p, const struct outcome *o, uint32_t ctx_used, uint32_t queue)
+/* Between begin and end. A device that sleeps is left alone: reading its counter would wake it. */
+static void put_energy(struct page *p, uint64_t now)
+{
+	struct telem_run *run = &p->writer.page->run;
+
+	if (run->state == TELEM_ASLEEP || now - p->last_energy_ns < ENERGY_EVERY_NS)
+		return;
+	p->last_energy_ns = now;
+	for (uint32_t i = 0; i < run->n_devices; i++)
+		run->devices[i].energy_uj = energy_read(p->energy[i]);
+}
+
+void page_count(struct page *p, const struct page_counts *c)
 {
 	uint64_t now;
 
@@ -108,28 +129,55 @@ void page_count(struct page *p, const struct outcome *o, uint32_t ctx_used, uint
 	now = telem_now_ns();
 	telem_begin(&p->writer);
 	struct telem_run *run = &p->writer.page->run;
-	run->prompt_tokens = o->prompt_tokens;
-	run->prompt_ns = o->prompt_ns;
-	run->generated_tokens = o->generated_tokens;
-	run->generated_ns = o->generated_ns;
-	run->ctx_used_tokens = ctx_used;
-	run->queue = queue;
+	run->counts = c->all;
+	run->ctx_used_tokens = c->ctx_used;
+	run->queue = c->queue;
+	run->busy = c->busy;
+	memcpy(run->seq_tokens, c->seq_tokens, c->n_seq * sizeof(c->seq_tokens[0]));
 	if (now - p->last_sample_ns >= SAMPLE_EVERY_NS) {
 		p->last_sample_ns = now;
-		telem_sample(&p->writer, now, o->generated_tokens);
+		telem_sample(&p->writer, now);
 	}
+	put_energy(p, now);
 	telem_end(&p->writer);
+}
+
+void page_outcome(struct page *p, const struct outcome *o, uint32_t ctx_used)
+{
+	struct page_counts c = { .all = { .prompt_tokens = o->prompt_tokens,
+					  .prompt_ns = o->prompt_ns,
+					  .generated_tokens = o->generated_tokens,
+					  .generated_ns = o->generated_ns,
+					  .requests = 1 },
+				 .ctx_used = ctx_used,
+				 .busy = 1,
+				 .n_seq = 1,
+				 .seq_tokens = { ctx_used } };
+
+	page_count(p, &c);
 }
 
 void page_beat(struct page *p)
 {
-	if (p->open)
+	uint64_t now = telem_now_ns();
+
+	if (!p->open)
+		return;
+	if (now - p->last_energy_ns < ENERGY_EVERY_NS) {
 		telem_beat(&p->writer);
+		return;
+	}
+	telem_begin(&p->writer);
+	put_energy(p, now);
+	telem_end(&p->writer);
 }
 
 void page_close(struct page *p)
 {
-	if (p->open)
-		telem_close(&p->writer);
+	if (!p->open)
+		return;
+	for (uint32_t i = 0; i < p->writer.page->run.n_devices; i++)
+		own_close_fd(&p->energy[i]);
+	telem_close(&p->writer);
 	p->open = false;
 }

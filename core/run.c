@@ -140,10 +140,10 @@ static enum failure serve(struct run *r, struct err *e)
 	server_stop(server);
 	batch_stats(b, &s);
 	batch_close(b);
-	r->outcome = (struct outcome) { .prompt_tokens = s.prompt_tokens,
-					.prompt_ns = s.prompt_ns,
-					.generated_tokens = s.generated_tokens,
-					.generated_ns = s.generated_ns,
+	r->outcome = (struct outcome) { .prompt_tokens = s.counts.prompt_tokens,
+					.prompt_ns = s.counts.prompt_ns,
+					.generated_tokens = s.counts.generated_tokens,
+					.generated_ns = s.counts.generated_ns,
 					.stop = "stopped" };
 	return f;
 }

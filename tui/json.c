@@ -36,7 +36,10 @@ static void put_bytes(json_t *o, const char *key, uint64_t bytes)
 /* A count that a hostile page may have made larger than JSON's integers. */
 static void put_count(json_t *o, const char *key, uint64_t n)
 {
-	json_put_int(o, key, n > INT64_MAX ? INT64_MAX : (int64_t)n);
+	if (n == TELEM_UNKNOWN)
+		json_put_null(o, key);
+	else
+		json_put_int(o, key, n > INT64_MAX ? INT64_MAX : (int64_t)n);
 }
 
 static void put_rate(json_t *o, const char *key, double v, const char *why_key, const char *why)
@@ -141,12 +144,39 @@ static void put_rates(json_t *o, const struct run_seen *r, uint64_t now_ns)
 	}
 }
 
+static void put_counts(json_t *o, const struct telem_counts *c)
+{
+	bool waited = c->first_tokens && c->first_tokens != TELEM_UNKNOWN;
+
+	put_count(o, "prompt_tokens", c->prompt_tokens);
+	put_count(o, "cached_tokens", c->cached_tokens);
+	put_count(o, "generated_tokens", c->generated_tokens);
+	put_count(o, "drafted_tokens", c->drafted_tokens);
+	put_count(o, "accepted_tokens", c->accepted_tokens);
+	put_count(o, "requests", c->requests);
+	put_count(o, "requests_failed", c->requests_failed);
+	put_count(o, "first_token_ns_mean",
+		  waited ? c->first_token_ns / c->first_tokens : TELEM_UNKNOWN);
+}
+
+/* Nothing when the engine does not tell. */
+static json_t *sequences_json(const struct telem_run *run)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < run->n_seq && i < TELEM_SEQ_MAX; i++)
+		if (run->ctx_used_tokens != TELEM_UNKNOWN32)
+			json_array_append_new(list, json_integer(run->seq_tokens[i]));
+	return list;
+}
+
 static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 {
 	const struct telem_run *run = &r->page.run;
 	json_t *o = json_object();
 
 	json_put_text(o, "page", r->file);
+	json_put_text(o, "name", run->name);
 	json_put_text(o, "model", run->model);
 	json_put_text(o, "plan_id", run->plan_id);
 	json_put_int(o, "pid", r->page.header.writer_pid);
@@ -154,11 +184,15 @@ static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 	json_put_bool(o, "writer_alive", r->life != TELEM_DEAD);
 	json_put_bool(o, "verified", judge_verified(run));
 	json_put_int(o, "ctx_tokens", run->ctx_tokens);
-	json_put_int(o, "ctx_used_tokens", run->ctx_used_tokens);
+	if (run->ctx_used_tokens == TELEM_UNKNOWN32)
+		json_put_null(o, "ctx_used_tokens");
+	else
+		json_put_int(o, "ctx_used_tokens", run->ctx_used_tokens);
 	json_put_int(o, "sequences", run->n_seq);
+	put(o, "ctx_tokens_by_sequence", sequences_json(run));
 	json_put_int(o, "queue", run->queue);
-	put_count(o, "prompt_tokens", run->prompt_tokens);
-	put_count(o, "generated_tokens", run->generated_tokens);
+	json_put_int(o, "busy", run->busy);
+	put_counts(o, &run->counts);
 	put_rates(o, r, now_ns);
 	put(o, "devices", run_devices_json(run));
 	return o;

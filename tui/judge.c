@@ -31,7 +31,8 @@ enum run_state judge_run(const struct run_seen *r)
 	static const enum run_state states[TELEM_STATE_COUNT] = {
 		[TELEM_STARTING] = RUN_STARTING,     [TELEM_READY] = RUN_READY,
 		[TELEM_GENERATING] = RUN_GENERATING, [TELEM_STOPPED] = RUN_STOPPED,
-		[TELEM_FAILED] = RUN_FAILED,
+		[TELEM_FAILED] = RUN_FAILED,         [TELEM_ASLEEP] = RUN_ASLEEP,
+		[TELEM_STOPPING] = RUN_STOPPING,
 	};
 	uint32_t state = r->page.run.state;
 	bool ended = state == TELEM_STOPPED || state == TELEM_FAILED;
@@ -52,6 +53,8 @@ const char *run_state_name(enum run_state s)
 		[RUN_READY] = "ready",
 		[RUN_GENERATING] = "generating",
 		[RUN_STOPPED] = "stopped",
+		[RUN_ASLEEP] = "asleep",
+		[RUN_STOPPING] = "stopping",
 		[RUN_FAILED] = "FAILED",
 		[RUN_STALLED] = "STALLED",
 		[RUN_LOST] = "LOST",
@@ -139,21 +142,21 @@ bool judge_verified(const struct telem_run *run)
 
 double judge_prompt_rate(const struct telem_run *run)
 {
-	if (run->prompt_ns == 0 || run->prompt_tokens == 0)
+	if (run->counts.prompt_ns == 0 || run->counts.prompt_tokens == 0)
 		return -1;
-	return (double)run->prompt_tokens * 1e9 / (double)run->prompt_ns;
+	return (double)run->counts.prompt_tokens * 1e9 / (double)run->counts.prompt_ns;
 }
 
 double judge_average_rate(const struct telem_run *run)
 {
-	return telem_mean_rate(run->generated_tokens, run->generated_ns);
+	return telem_mean_rate(run->counts.generated_tokens, run->counts.generated_ns);
 }
 
 double judge_rate_now(const struct run_seen *r, uint64_t now_ns)
 {
 	if (judge_run(r) != RUN_GENERATING)
 		return -1;
-	return telem_rate(&r->page.run, now_ns, SNAP_RATE_WINDOW_NS);
+	return telem_rates(&r->page.run, now_ns, SNAP_RATE_WINDOW_NS).generated;
 }
 
 bool judge_drift(const struct telem_run *run, double *percent, double *measured, double *planned)

@@ -94,6 +94,8 @@ enum run_state {
 	RUN_READY,
 	RUN_GENERATING,
 	RUN_STOPPED,
+	RUN_ASLEEP, /* the model is unloaded until the next request */
+	RUN_STOPPING,
 	RUN_FAILED,
 	RUN_STALLED, /* the process lives, but gives no sign of life */
 	RUN_LOST,    /* the process is gone without a word */

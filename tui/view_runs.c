@@ -28,9 +28,9 @@ static void write_model(struct pen *p, const void *row)
 static void write_state(struct pen *p, const void *row)
 {
 	static const enum attr attrs[] = {
-		[RUN_STARTING] = ATTR_WARN, [RUN_READY] = ATTR_OK,   [RUN_GENERATING] = ATTR_OK,
-		[RUN_STOPPED] = ATTR_DIM,   [RUN_FAILED] = ATTR_BAD, [RUN_STALLED] = ATTR_WARN,
-		[RUN_LOST] = ATTR_BAD,
+		[RUN_STARTING] = ATTR_WARN, [RUN_READY] = ATTR_OK,     [RUN_GENERATING] = ATTR_OK,
+		[RUN_STOPPED] = ATTR_DIM,   [RUN_ASLEEP] = ATTR_DIM,   [RUN_STOPPING] = ATTR_DIM,
+		[RUN_FAILED] = ATTR_BAD,    [RUN_STALLED] = ATTR_WARN, [RUN_LOST] = ATTR_BAD,
 	};
 	enum run_state s = judge_run(((const struct run_row *)row)->seen);
 
@@ -55,7 +55,7 @@ static void write_context(struct pen *p, const void *row)
 	char buf[64];
 	int n;
 
-	if (!run->ctx_tokens) {
+	if (!run->ctx_tokens || run->ctx_used_tokens == TELEM_UNKNOWN32) {
 		pen_text(p, ATTR_DIM, "-");
 		return;
 	}

@@ -44,7 +44,7 @@ int batch_submit(struct batch *b, struct request *r)
 		rc = -EAGAIN;
 	else
 		b->held[b->n++] = (struct held) { .r = request_ref(r) };
-	b->stats.requests += rc == 0;
+	b->stats.counts.requests += rc == 0;
 	pthread_mutex_unlock(&b->lock);
 	return rc;
 }

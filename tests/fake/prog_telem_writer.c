@@ -35,10 +35,10 @@ static void fill(struct telem_run *run, bool loading)
 	run->ctx_used_tokens = 512;
 	run->started_ns = now;
 	run->ready_ns = loading ? 0 : now;
-	run->prompt_tokens = 1000;
-	run->prompt_ns = 1000000000;
-	run->generated_tokens = 500;
-	run->generated_ns = 10000000000;
+	run->counts.prompt_tokens = 1000;
+	run->counts.prompt_ns = 1000000000;
+	run->counts.generated_tokens = 500;
+	run->counts.generated_ns = 10000000000;
 	run->n_devices = 2;
 	put_device(&run->devices[0], "CPU", 5, 256 * MIB);
 	put_device(&run->devices[1], "Vulkan0", 4, 128 * MIB);
@@ -58,10 +58,10 @@ static void generate(struct telem_writer *w, int tenths)
 
 	for (int i = 0; i < tenths; i++) {
 		telem_begin(w);
-		run->generated_tokens += 10;
-		run->generated_ns += 100000000;
+		run->counts.generated_tokens += 10;
+		run->counts.generated_ns += 100000000;
 		run->ctx_used_tokens += 10;
-		telem_sample(w, telem_now_ns(), run->generated_tokens);
+		telem_sample(w, telem_now_ns());
 		telem_end(w);
 		nanosleep(&(struct timespec) { .tv_nsec = 100000000 }, NULL);
 	}

@@ -7,6 +7,7 @@
 
 #include "core/account.h"
 #include "core/device.h"
+#include "core/energy.h"
 #include "core/event.h"
 #include "core/measure.h"
 #include "core/utf8.h"
@@ -261,6 +262,56 @@ static void children(void **state)
 	}
 }
 
+static void put_file(const char *dir, const char *name, const char *text)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static uint64_t energy_of(const char *root, const char *pci)
+{
+	int fd = energy_open(root, pci);
+	uint64_t v = energy_read(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return v;
+}
+
+static void energy(void **state)
+{
+	char root[] = "/tmp/berth-energy.XXXXXX", dir[256], cmd[600];
+
+	(void)state;
+	assert_non_null(mkdtemp(root));
+	snprintf(dir, sizeof(dir), "%s/sys/bus/pci/devices/0000:03:00.0/hwmon/hwmon4", root);
+	snprintf(cmd, sizeof(cmd), "mkdir -p %s", dir);
+	assert_int_equal(system(cmd), 0);
+	assert_true(energy_of(root, "0000:03:00.0") == UINT64_MAX); /* amdgpu: power, no energy */
+	put_file(dir, "energy2_input", "77\n");
+	assert_int_equal(energy_of(root, "0000:03:00.0"),
+			 77); /* the package is better than nothing */
+	put_file(dir, "energy1_input", "123456789012345\n");
+	assert_true(energy_of(root, "0000:03:00.0") == UINT64_C(123456789012345));
+	for (const char *const *bad =
+		     (const char *const[]) { "", "x", "-1", "1x", "99999999999999999999", NULL };
+	     *bad; bad++) {
+		put_file(dir, "energy1_input", *bad);
+		assert_true(energy_of(root, "0000:03:00.0") == UINT64_MAX);
+	}
+	assert_true(energy_of(root, "") == UINT64_MAX);
+	assert_true(energy_of(root, "0000:04:00.0") == UINT64_MAX);
+	assert_true(energy_of(root, "../devices/0000:03:00.0") == UINT64_MAX);
+	snprintf(cmd, sizeof(cmd), "rm -r %s", root);
+	assert_int_equal(system(cmd), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -268,6 +319,7 @@ int main(void)
 		cmocka_unit_test(runnable), cmocka_unit_test(account),
 		cmocka_unit_test(other),    cmocka_unit_test(characters),
 		cmocka_unit_test(events),   cmocka_unit_test(children),
+		cmocka_unit_test(energy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

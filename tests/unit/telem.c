@@ -185,11 +185,16 @@ static void rate_over_a_window(void **state)
 	const uint64_t s = UINT64_C(1000000000);
 
 	(void)state;
-	assert_true(telem_rate(&page.run, 10 * s, 2 * s) < 0);
-	for (uint64_t i = 1; i <= 100; i++) /* ten tokens a second, a sample each 100 ms */
-		telem_sample(&w, i * s / 10, i);
-	assert_float_equal(telem_rate(&page.run, 10 * s, 2 * s), 10.0, 0.01);
-	assert_true(telem_rate(&page.run, 100 * s, 2 * s) < 0); /* nothing within the window */
+	assert_true(telem_rates(&page.run, 10 * s, 2 * s).generated < 0);
+	for (uint64_t i = 1; i <= 100; i++) { /* ten tokens a second, a sample each 100 ms */
+		page.run.counts.generated_tokens = i;
+		page.run.counts.prompt_tokens = 3 * i;
+		telem_sample(&w, i * s / 10);
+	}
+	assert_float_equal(telem_rates(&page.run, 10 * s, 2 * s).generated, 10.0, 0.01);
+	assert_float_equal(telem_rates(&page.run, 10 * s, 2 * s).prompt, 30.0, 0.01);
+	assert_true(telem_rates(&page.run, 100 * s, 2 * s).generated <
+		    0); /* nothing within the window */
 	/* The first token took no time of its own: two in a second are one a second. */
 	assert_float_equal(telem_mean_rate(2, s), 1.0, 0.01);
 	assert_true(telem_mean_rate(1, 5) < 0);
@@ -205,7 +210,7 @@ static void *write_pairs(void *arg)
 
 	for (uint64_t i = 1; !atomic_load(&stop); i++) {
 		telem_begin(w);
-		w->page->run.prompt_tokens = i;
+		w->page->run.counts.prompt_tokens = i;
 		w->page->run.devices[TELEM_DEVICES_MAX - 1].measured.other = i;
 		w->page->run.ring[TELEM_RING - 1].generated_tokens = i;
 		telem_end(w);
@@ -230,9 +235,9 @@ static void no_torn_page(void **state)
 		if (telem_read(path, &page, &life, NULL))
 			continue;
 		good++;
-		assert_int_equal(page.run.prompt_tokens,
+		assert_int_equal(page.run.counts.prompt_tokens,
 				 page.run.devices[TELEM_DEVICES_MAX - 1].measured.other);
-		assert_int_equal(page.run.prompt_tokens,
+		assert_int_equal(page.run.counts.prompt_tokens,
 				 page.run.ring[TELEM_RING - 1].generated_tokens);
 	}
 	atomic_store(&stop, true);
