@@ -182,7 +182,7 @@ static void together(void **state)
 		request_unref(r[i]);
 	}
 	batch_stats(t.batch, &after);
-	assert_int_equal(after.generated_tokens - before.generated_tokens, N * 24);
+	assert_int_equal(after.counts.generated_tokens - before.counts.generated_tokens, N * 24);
 	/* They shared batches: one by one it would be that many steps */
 	assert_true(after.steps - before.steps < N * 24 / 2);
 	/* The end of a request is told before it is counted */

@@ -79,8 +79,8 @@ static struct run_seen *add_run(struct stage *st, const char *model)
 	run->devices[1].layers_asked = run->devices[1].layers_verified = 3;
 	run->devices[1].planned = (struct telem_bytes) { 1024 * MIB, 0, 0, 0 };
 	run->devices[1].measured = (struct telem_bytes) { 1024 * MIB, 0, 128 * MIB, 0 };
-	run->ring[0] = (struct telem_sample) { st->snap.now_ns - 1500000000, 50 };
-	run->ring[1] = (struct telem_sample) { st->snap.now_ns - 500000000, 82 };
+	run->ring[0] = (struct telem_sample) { st->snap.now_ns - 1500000000, 0, 50 };
+	run->ring[1] = (struct telem_sample) { st->snap.now_ns - 500000000, 0, 82 };
 	run->ring_next = 2;
 	return r;
 }
