@@ -126,8 +126,9 @@ ldlibs_of = $(foreach p,$(call pkgs_of,$(1)) $(call wants_of,$(1)) $($(1).$(2).p
 .PHONY: all
 all: programs docs
 
+# On module.mk, too: what it names anew must come into the archive, although make has yet to build it.
 define module_rules
-$(if $($(1).lib),$(call lib,$(1)): $(call obj,$(addprefix $(1)/,$($(1).lib))))
+$(if $($(1).lib),$(call lib,$(1)): $(call obj,$(addprefix $(1)/,$($(1).lib))) $(1)/module.mk)
 $(foreach p,$($(1).programs),$(call program_rules,$(1),$(p)))
 endef
 
@@ -157,7 +158,7 @@ $(BUILD)/obj/%.o: %.c $(FLAGS_FILE)
 	$(call say,CC,$<)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(PKG_CFLAGS) $(EXTRA) -MMD -MP -c -o $@ $<
 
 $(BUILD)/lib-static/%.a:
-	$(call say,AR,$@)mkdir -p $(@D) && rm -f $@ && $(AR) rcsD $@ $^
+	$(call say,AR,$@)mkdir -p $(@D) && rm -f $@ && $(AR) rcsD $@ $(filter %.o,$^)
 
 # The front is the one program outside libexec.
 FRONT := $(BUILD)/bin/berth

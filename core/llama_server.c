@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/cmd.h"
 #include "base/own.h"
+#include "base/sockets.h"
 #include "base/text.h"
 #include "core/control.h"
 #include "core/page.h"
@@ -27,7 +28,6 @@
 #include "core/scrape.h"
 #include "core/serverargs.h"
 #include "core/serverlog.h"
-#include "core/sockets.h"
 
 #define STOP_MS 4000 /* between asking it to end and killing it */
 #define BEAT_MS 500
@@ -81,8 +81,7 @@ struct run {
 	struct control control;
 	struct page page;
 	struct relay *relay;
-	struct listening sockets[SOCKETS_MAX];
-	uint32_t n_sockets;
+	struct sockets sockets;
 	struct server_args args;
 	struct serverlog log;
 	struct account account;
@@ -331,8 +330,8 @@ static enum failure serve(struct run *r, struct err *e)
 		page_verified(&r->page);
 		page_state(&r->page, TELEM_READY);
 	}
-	for (uint32_t i = 0; i < r->n_sockets && !r->control.stop; i++)
-		if (relay_listen(r->relay, r->sockets[i].fd, e))
+	for (uint32_t i = 0; i < r->sockets.n && !r->control.stop; i++)
+		if (relay_listen(r->relay, r->sockets.list[i].fd, e))
 			return FAILURE_OUTPUT;
 	r->control.wake_fd = relay_fd(r->relay);
 	while (r->pid && r->o.serve && !r->control.stop) {
@@ -381,14 +380,14 @@ static int prepare(struct run *r, struct err *e)
 		rc = err_set(e, -EINVAL,
 			     "llama-server does not look at the Host of a request: "
 			     "--allow-host has no place beside it");
-	if (rc == 0 && r->o.serve && sockets_inherit(r->sockets, &r->n_sockets, e) < 0)
-		rc = -EINVAL;
-	for (uint32_t i = 0; i < r->n_sockets && rc == 0; i++)
-		if (r->sockets[i].ollama)
+	if (rc == 0 && r->o.serve)
+		rc = sockets_inherit(&r->sockets, e);
+	for (uint32_t i = 0; i < r->sockets.n && rc == 0; i++)
+		if (r->sockets.list[i].ollama)
 			rc = err_set(e, -EINVAL,
 				     "llama-server does not speak as Ollama does: "
 				     "--ollama has no place beside it");
-	if (rc == 0 && r->o.serve && r->n_sockets == 0)
+	if (rc == 0 && r->o.serve && r->sockets.n == 0)
 		rc = err_set(e, -EINVAL, "--serve needs sockets to serve on (LISTEN_FDS)");
 	if (rc == 0)
 		rc = read_key(r, e);
@@ -430,7 +429,7 @@ static int carry_out(struct run *r)
 	else if (f != FAILURE_NONE)
 		control_send(&r->control, event_failed(f, e.text));
 	page_close(&r->page);
-	sockets_close(r->sockets, r->n_sockets);
+	sockets_close(&r->sockets);
 	if (f != FAILURE_NONE && r->control.fd < 0)
 		err_report(command.name, e.rc, &e);
 	control_fini(&r->control);

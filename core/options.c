@@ -36,8 +36,8 @@ static const struct opt opts[] = {
 	{ .name = "control-vector", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(vectors),
 	  .help = "Steer the model by this control vector; several add up." },
 	{ .name = "listen", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(http.listen),
-	  .help = "With --serve: listen on ADDRESS:PORT or unix:PATH; may be given again. Otherwise on the sockets that "
-		  "LISTEN_FDS tells of, else on 127.0.0.1:8470." },
+	  .help = "With --serve: listen on ADDRESS:PORT or unix:PATH; may be given again (127.0.0.1:8470). Sockets that "
+		  "LISTEN_FDS tells of take its place." },
 	{ .name = "ollama", .kind = OPT_TEXT, .arg = "WHERE", .offset = ROW(http.ollama),
 	  .help = "With --serve: answer Ollama's clients there too, who know no key: loopback or unix:PATH only." },
 	{ .name = "name", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(http.name),

@@ -19,25 +19,11 @@ static void name_after(char *name, size_t size, const char *path)
 		name[n - 5] = 0;
 }
 
-static int open_sockets(struct serve *s, const struct serve_options *o, struct err *e)
-{
-	uint32_t *n = &s->o.n_sockets;
-	int rc = sockets_inherit(s->sockets, n, e);
-
-	for (uint32_t i = 0; rc == 0 && i < o->listen.n; i++)
-		rc = sockets_open(s->sockets, n, o->listen.v[i], false, e);
-	if (rc == 0 && o->ollama)
-		rc = sockets_open(s->sockets, n, o->ollama, true, e);
-	if (rc == 0 && *n == 0)
-		rc = sockets_open(s->sockets, n, SERVE_DEFAULT, false, e);
-	return rc;
-}
-
 /* Everything but Ollama's port wants a key, or to be told that there is none. */
 static int check_key(const struct serve *s, struct err *e)
 {
-	for (uint32_t i = 0; i < s->o.n_sockets; i++) {
-		const struct listening *l = &s->sockets[i];
+	for (uint32_t i = 0; i < s->sockets.n; i++) {
+		const struct listening *l = &s->sockets.list[i];
 
 		if (!s->o.key && !l->ollama && !l->local)
 			return err_set(
@@ -55,7 +41,7 @@ int serve_open(struct serve *s, const struct serve_options *o, const char *model
 	int rc;
 
 	*s = (struct serve) { .o = { .name = s->name,
-				     .sockets = s->sockets,
+				     .sockets = s->sockets.list,
 				     .hosts = o->hosts.v,
 				     .n_hosts = o->hosts.n,
 				     .body_max = (size_t)o->body_max,
@@ -70,7 +56,8 @@ int serve_open(struct serve *s, const struct serve_options *o, const char *model
 			return rc;
 		s->o.key = s->key;
 	}
-	rc = open_sockets(s, o, e);
+	rc = sockets_open_all(&s->sockets, o->listen.v, o->listen.n, o->ollama, e);
+	s->o.n_sockets = s->sockets.n;
 	if (rc == 0)
 		rc = check_key(s, e);
 	if (rc)
@@ -80,6 +67,6 @@ int serve_open(struct serve *s, const struct serve_options *o, const char *model
 
 void serve_close(struct serve *s)
 {
-	sockets_close(s->sockets, s->o.n_sockets);
+	sockets_close(&s->sockets);
 	s->o.n_sockets = 0;
 }

@@ -4,10 +4,9 @@
 #define BERTH_CORE_SERVE_H
 
 #include "base/cmd.h"
+#include "base/sockets.h"
 #include "core/guard.h"
 #include "core/server.h"
-
-#define SERVE_DEFAULT "127.0.0.1:8470"
 
 /* As the command line has them. */
 struct serve_options {
@@ -21,7 +20,7 @@ struct serve_options {
 
 struct serve {
 	struct server_options o; /* but for the batch */
-	struct listening sockets[SOCKETS_MAX];
+	struct sockets sockets;
 	char name[128];
 	char key[GUARD_KEY_MAX + 1];
 };

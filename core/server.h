@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
+#include "base/sockets.h"
 #include "core/batch.h"
-#include "core/sockets.h"
 
 struct server;
 

@@ -83,7 +83,7 @@ uint32_t busy_polls(const struct busy *b, struct pollfd *p, int *timeout_ms)
 	return n;
 }
 
-static void let_in(struct busy *b, const struct listener *l)
+static void let_in(struct busy *b, const struct listening *l)
 {
 	/* A core shares the flag with us, and may have taken it away */
 	fcntl(l->fd, F_SETFL, fcntl(l->fd, F_GETFL) | O_NONBLOCK);
@@ -97,7 +97,7 @@ static void let_in(struct busy *b, const struct listener *l)
 			return;
 		c->n = 0;
 		c->answered = false;
-		c->ollama = strcmp(l->name, "ollama") == 0;
+		c->ollama = l->ollama;
 		c->until_ms = clock_ms() + BUSY_CLIENT_MS;
 	}
 }

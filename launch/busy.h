@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/sockets.h"
 #include "base/text.h"
-#include "launch/sockets.h"
 
 #define BUSY_CLIENTS_MAX 32
 #define BUSY_HEAD_MAX    4096 /* of a request that is looked at */

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/sockets.h"
 #include "launch/cores.h"
 #include "launch/options.h"
 #include "launch/runs.h"
-#include "launch/sockets.h"
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 

@@ -144,7 +144,7 @@ static void hand_over(struct core_start *s, const struct sockets *from)
 	text_init(&t, s->socket_names, sizeof(s->socket_names));
 	for (uint32_t i = 0; i < from->n; i++) {
 		s->sockets[i] = from->list[i].fd;
-		text_add(&t, "%s%s", i ? ":" : "", from->list[i].name);
+		text_add(&t, "%s%s", i ? ":" : "", socket_speaks(&from->list[i]));
 	}
 	s->n_sockets = from->n;
 }

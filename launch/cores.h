@@ -9,7 +9,7 @@
 #include "base/cmd.h"
 #include "base/err.h"
 #include "base/planfile.h"
-#include "launch/sockets.h"
+#include "base/sockets.h"
 
 #define CORE_ARGV_MAX  256
 #define CORE_HOSTS_MAX 32

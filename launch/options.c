@@ -85,7 +85,7 @@ static const struct opt opts[] = {
 	{ .name = "name", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(name),
 	  .help = "Serve under this name, the model's for its clients (from the file's name)." },
 	{ .name = "listen", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(listen),
-	  .help = "Serve at ADDRESS:PORT or unix:PATH (127.0.0.1:8470, or what a service manager hands over)." },
+	  .help = "Serve at ADDRESS:PORT or unix:PATH (127.0.0.1:8470). What a service manager hands over takes its place." },
 	{ .name = "ollama", .kind = OPT_FLAG, .offset = ROW(ollama),
 	  .help = "Serve Ollama's clients, too, at 127.0.0.1:11434 and without a key." },
 	{ .name = "key-file", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(key_file),

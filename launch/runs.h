@@ -14,7 +14,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
-#include "launch/sockets.h"
+#include "base/sockets.h"
 
 #define RUNS_MAX     256
 #define RUN_NAME_MAX 64

@@ -181,7 +181,7 @@ exits "core: a port that is taken" 5 python3 -c '
 import os, socket, subprocess, sys
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()
 sys.exit(subprocess.call(sys.argv[1:] + ["--no-key", "--listen", "127.0.0.1:%d" % s.getsockname()[1]]))' "$core" $serving
-says "core: says which" "cannot listen on 127.0.0.1:[0-9]*: Address already in use"
+says "core: says which" "127.0.0.1:[0-9]* is in use by another program"
 taskset -c "$cpu" python3 "$T/activate.py" "$T/core.sock" "$core" $serving --key-file "$T/key" 2>"$T/core.err" &
 pid=$!
 wait_for sh -c "curl -s --unix-socket $T/core.sock http://localhost/health | grep -q '\"ok\"'" &&

@@ -50,8 +50,8 @@ def page_create(path):
     stat = open("/proc/self/stat").read()
     start = int(stat[stat.rindex(")") + 2:].split()[19])
     boot = bytes.fromhex(open("/proc/sys/kernel/random/boot_id").read().strip().replace("-", ""))
-    size = 64 + 272 + 16 * 136 + 64 * 16
-    header = struct.pack("<QIIIIiIQ16sQ", 0x314d4c5448545242, 1, 1, size, 0, os.getpid(), 0, start, boot,
+    size = 64 + 408 + 16 * 144 + 64 * 24 + 256 * 4
+    header = struct.pack("<QIIIIiIQ16sQ", 0x314d4c5448545242, 2, 1, size, 0, os.getpid(), 0, start, boot,
                          time.clock_gettime_ns(time.CLOCK_BOOTTIME))
     with open(path + ".new", "wb") as f:
         f.write(header + bytes(size - len(header)))

@@ -222,17 +222,17 @@ int main(int argc, char **argv)
 			   .devices = { { "Vulkan0", "0000:01:00.0", 100, 20, 3 },
 					{ "CPU", "", 7, 0, 0 } } },
 	};
-	struct listening sockets[SOCKETS_MAX];
+	struct sockets sockets = { 0 };
 	static char key[GUARD_KEY_MAX + 1];
 	const char *key_file = option(argc, argv, "--key-file");
 	struct server *s = NULL;
-	struct server_options o = { .batch = &b, .name = "fake", .sockets = sockets };
+	struct server_options o = { .batch = &b, .name = "fake", .sockets = sockets.list };
 	struct err e = { 0 };
 	pthread_t thread;
 	char end;
 	const char *main_at = option(argc, argv, "--listen"),
 		   *ollama_at = option(argc, argv, "--ollama");
-	int rc = sockets_inherit(sockets, &o.n_sockets, &e);
+	int rc = sockets_inherit(&sockets, &e);
 
 	b.queue_max = (uint32_t)number(argc, argv, "--queue", HELD_MAX);
 	o.connections_max = (uint32_t)number(argc, argv, "--connections", 0);
@@ -243,9 +243,10 @@ int main(int argc, char **argv)
 		o.key = key;
 	}
 	if (rc == 0 && main_at)
-		rc = sockets_open(sockets, &o.n_sockets, main_at, false, &e);
+		rc = sockets_open(&sockets, main_at, false, &e);
 	if (rc == 0 && ollama_at)
-		rc = sockets_open(sockets, &o.n_sockets, ollama_at, true, &e);
+		rc = sockets_open(&sockets, ollama_at, true, &e);
+	o.n_sockets = sockets.n;
 	if (rc == 0)
 		rc = server_start(&s, &o, &e);
 	if (rc) {
@@ -255,12 +256,12 @@ int main(int argc, char **argv)
 	if (pthread_create(&thread, NULL, engine, &b))
 		return 1;
 	for (uint32_t i = 0; i < o.n_sockets; i++)
-		printf("%s\n", sockets[i].where);
+		printf("%s\n", sockets.list[i].where);
 	fflush(stdout);
 	while (read(STDIN_FILENO, &end, 1) > 0)
 		continue;
 	server_stop(s);
-	sockets_close(sockets, o.n_sockets);
+	sockets_close(&sockets);
 	pthread_mutex_lock(&b.lock);
 	b.stop = true;
 	pthread_mutex_unlock(&b.lock);

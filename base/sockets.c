@@ -12,35 +12,39 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/sockets.h"
 #include "base/text.h"
-#include "launch/sockets.h"
 
 #define BACKLOG        256 /* clients that arrive while the core is between two accepts */
 #define FIRST_FD       3   /* sd_listen_fds(3) */
 #define UNIX_PREFIX    "unix:"
 #define UNIX_PREFIX_N  (sizeof(UNIX_PREFIX) - 1)
-#define SOCKET_MODE    0660
+#define SOCKET_MODE    0600 /* who wants others to come has a service manager make the socket */
 #define SPEC_EXPLAINED "give ADDRESS:PORT with a numeric address, or unix:/PATH"
+
+union address {
+	struct sockaddr any;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+	struct sockaddr_un local;
+};
+
+const char *socket_speaks(const struct listening *l)
+{
+	return l->ollama ? "ollama" : "openai";
+}
+
+/* --- places --- */
 
 static int parse_local(struct socket_place *p, const char *path, struct err *e)
 {
-	p->local = p->loopback = true;
+	p->local = true;
 	if (path[0] != '/')
 		return err_set(e, -EINVAL, "unix:%s is no absolute path", path);
 	if (!text_copy(p->path, sizeof(p->path), path))
 		return err_set(e, -EINVAL, "%s is too long for a socket; at most %zu bytes", path,
 			       sizeof(p->path) - 1);
 	return 0;
-}
-
-static bool is_loopback(const char *host)
-{
-	struct in6_addr six;
-	struct in_addr four;
-
-	if (inet_pton(AF_INET, host, &four) == 1)
-		return ntohl(four.s_addr) >> 24 == 127;
-	return inet_pton(AF_INET6, host, &six) == 1 && IN6_IS_ADDR_LOOPBACK(&six);
 }
 
 int socket_place_parse(struct socket_place *p, const char *spec, struct err *e)
@@ -63,41 +67,55 @@ int socket_place_parse(struct socket_place *p, const char *spec, struct err *e)
 		return err_set(e, -EINVAL, "an IPv6 address stands in brackets: [%.*s]:%u", (int)n,
 			       spec, p->port);
 	}
-	snprintf(p->host, sizeof(p->host), "%.*s", (int)n, n ? spec : "");
+	/* What is cut short is no address any more: none is that long */
+	snprintf(p->host, sizeof(p->host), "%.*s", (int)n, spec);
 	if (n == 0 || strcmp(p->host, "localhost") == 0)
 		text_copy(p->host, sizeof(p->host), "127.0.0.1");
 	if (inet_pton(AF_INET, p->host, address) != 1 && inet_pton(AF_INET6, p->host, address) != 1)
 		return err_set(e, -EINVAL, "'%s' is no address; " SPEC_EXPLAINED, p->host);
-	p->loopback = is_loopback(p->host);
 	return 0;
 }
 
-/* The address as it is bound, port and all. */
-static void describe(struct listener *l)
+/* Fill where and local from the socket itself: the port is the one that it got. */
+static int describe(struct listening *l, struct err *e)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in four;
-		struct sockaddr_in6 six;
-		struct sockaddr_un local;
-	} a = { 0 };
+	union address a = { .any.sa_family = AF_UNSPEC };
 	socklen_t n = sizeof(a);
 	char host[INET6_ADDRSTRLEN] = "";
 
-	text_copy(l->address, sizeof(l->address), "a socket that was handed over");
 	if (getsockname(l->fd, &a.any, &n) < 0)
-		return;
-	if (a.any.sa_family == AF_INET) {
+		return err_set(e, -EINVAL, "descriptor %d: %s", l->fd, strerror(errno));
+	switch (a.any.sa_family) {
+	case AF_INET:
+		l->local = ntohl(a.four.sin_addr.s_addr) >> 24 == 127;
 		inet_ntop(AF_INET, &a.four.sin_addr, host, sizeof(host));
-		snprintf(l->address, sizeof(l->address), "%s:%u", host, ntohs(a.four.sin_port));
-	} else if (a.any.sa_family == AF_INET6) {
+		snprintf(l->where, sizeof(l->where), "%s:%u", host, ntohs(a.four.sin_port));
+		break;
+	case AF_INET6:
+		l->local = IN6_IS_ADDR_LOOPBACK(&a.six.sin6_addr);
 		inet_ntop(AF_INET6, &a.six.sin6_addr, host, sizeof(host));
-		snprintf(l->address, sizeof(l->address), "[%s]:%u", host, ntohs(a.six.sin6_port));
-	} else if (a.any.sa_family == AF_UNIX && a.local.sun_path[0]) {
-		snprintf(l->address, sizeof(l->address), UNIX_PREFIX "%.*s",
-			 (int)sizeof(a.local.sun_path) - 1, a.local.sun_path);
+		snprintf(l->where, sizeof(l->where), "[%s]:%u", host, ntohs(a.six.sin6_port));
+		break;
+	case AF_UNIX:
+		l->local = true;
+		/* An abstract name begins with a NUL: it has no file */
+		snprintf(l->where, sizeof(l->where), UNIX_PREFIX "%s%.*s",
+			 a.local.sun_path[0] ? "" : "@", (int)sizeof(a.local.sun_path) - 1,
+			 a.local.sun_path + !a.local.sun_path[0]);
+		break;
+	default:
+		return err_set(e, -EINVAL, "descriptor %d is neither an IP nor a UNIX socket",
+			       l->fd);
 	}
+	if (l->ollama && !l->local)
+		return err_set(e, -EACCES,
+			       "Ollama's API asks for no key and never listens beyond loopback, "
+			       "not at %s",
+			       l->where);
+	return 0;
 }
+
+/* --- opening --- */
 
 static int bind_inet(int fd, const struct socket_place *p)
 {
@@ -138,24 +156,31 @@ static int bind_local(int fd, const struct socket_place *p)
 	return rc;
 }
 
-static int open_listener(struct listener *l, const struct socket_place *p)
+static int open_listener(struct listening *l, const struct socket_place *p)
 {
 	int family = p->local ? AF_UNIX : strchr(p->host, ':') ? AF_INET6 : AF_INET;
 	own_fd int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0 || (p->local ? bind_local(fd, p) : bind_inet(fd, p)) < 0)
 		return -errno;
-	l->ours = p->local;
+	if (p->local)
+		text_copy(l->made, sizeof(l->made), p->path);
 	if (listen(fd, BACKLOG) < 0)
 		return -errno;
 	l->fd = take_fd(&fd);
-	describe(l);
 	return 0;
 }
 
-int sockets_add(struct sockets *s, const char *name, const char *spec, struct err *e)
+static void close_one(struct listening *l)
 {
-	struct listener *l = &s->list[s->n];
+	if (l->made[0])
+		unlink(l->made);
+	own_close_fd(&l->fd);
+}
+
+int sockets_open(struct sockets *s, const char *spec, bool ollama, struct err *e)
+{
+	struct listening l = { .fd = -1, .ollama = ollama };
 	struct socket_place p;
 	int rc = socket_place_parse(&p, spec, e);
 
@@ -163,36 +188,40 @@ int sockets_add(struct sockets *s, const char *name, const char *spec, struct er
 		return rc;
 	if (s->n == SOCKETS_MAX)
 		return err_set(e, -EINVAL, "at most %d places to listen at", SOCKETS_MAX);
-	*l = (struct listener) { .fd = -1 };
-	text_copy(l->name, sizeof(l->name), name);
-	rc = open_listener(l, &p);
+	rc = open_listener(&l, &p);
 	if (rc == -EADDRINUSE)
-		return err_set(e, -EACCES,
-			       "%s is in use by another program; choose another with --listen",
-			       spec);
-	if (rc)
-		return err_set(e, -EACCES, "cannot listen at %s: %s", spec, strerror(-rc));
-	s->n++;
+		rc = err_set(e, -EACCES,
+			     "%s is in use by another program; choose another with --listen", spec);
+	else if (rc)
+		rc = err_set(e, -EACCES, "cannot listen at %s: %s", spec, strerror(-rc));
+	else
+		rc = describe(&l, e);
+	if (rc) {
+		close_one(&l);
+		return rc;
+	}
+	s->list[s->n++] = l;
 	return 0;
 }
 
-static int take_inherited(struct sockets *s, int fd, const char *name, size_t n_name, struct err *e)
+/* --- handed over --- */
+
+static int take(struct sockets *s, int fd, const char *name, size_t n_name, struct err *e)
 {
-	struct listener *l = &s->list[s->n];
-	int listening = 0;
+	struct listening l = { .fd = fd, .ollama = n_name == 6 && strncmp(name, "ollama", 6) == 0 };
+	int listening = 0, rc;
 	socklen_t n = sizeof(listening);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) < 0 || !listening)
 		return err_set(e, -EINVAL,
 			       "descriptor %d, handed over by LISTEN_FDS, is no listening socket",
 			       fd);
-	*l = (struct listener) { .fd = fd };
-	snprintf(l->name, sizeof(l->name), "%s",
-		 n_name == 6 && strncmp(name, "ollama", 6) == 0 ? "ollama" : "openai");
+	rc = describe(&l, e);
+	if (rc)
+		return rc;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-	describe(l);
-	s->n++;
+	s->list[s->n++] = l;
 	return 0;
 }
 
@@ -205,29 +234,49 @@ int sockets_inherit(struct sockets *s, struct err *e)
 
 	if (!pid || !fds || text_parse_u64(pid, &who) || who != (uint64_t)getpid())
 		return 0;
-	if (text_parse_u64(fds, &count) || count > SOCKETS_MAX)
-		return err_set(e, -EINVAL, "LISTEN_FDS=%s is not a number up to %d", fds,
-			       SOCKETS_MAX);
+	if (text_parse_u64(fds, &count) || count > SOCKETS_MAX - s->n)
+		return err_set(e, -EINVAL, "LISTEN_FDS is \"%.20s\", and no number up to %u", fds,
+			       SOCKETS_MAX - s->n);
 	for (uint64_t i = 0; rc == 0 && i < count; i++) {
 		size_t n = names ? strcspn(names, ":") : 0;
 
-		rc = take_inherited(s, FIRST_FD + (int)i, names ? names : "", n, e);
+		rc = take(s, FIRST_FD + (int)i, names ? names : "", n, e);
 		names = names && names[n] ? names + n + 1 : NULL;
 	}
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-	return rc ? rc : (int)count;
+	return rc;
+}
+
+static bool any_ollama(const struct sockets *s)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->list[i].ollama)
+			return true;
+	return false;
+}
+
+int sockets_open_all(struct sockets *s, const char *const *places, uint32_t n, const char *ollama,
+		     struct err *e)
+{
+	int rc = sockets_inherit(s, e);
+	bool given = s->n > 0;
+
+	for (uint32_t i = 0; rc == 0 && !given && i < n; i++)
+		rc = sockets_open(s, places[i], false, e);
+	if (rc == 0 && s->n == 0)
+		rc = sockets_open(s, SOCKETS_DEFAULT, false, e);
+	if (rc == 0 && ollama && !any_ollama(s))
+		rc = sockets_open(s, ollama, true, e);
+	if (rc)
+		sockets_close(s);
+	return rc;
 }
 
 void sockets_close(struct sockets *s)
 {
-	for (uint32_t i = 0; i < s->n; i++) {
-		struct listener *l = &s->list[i];
-
-		if (l->ours)
-			unlink(l->address + UNIX_PREFIX_N);
-		own_close_fd(&l->fd);
-	}
+	for (uint32_t i = 0; i < s->n; i++)
+		close_one(&s->list[i]);
 	s->n = 0;
 }
