@@ -61,6 +61,12 @@ void gguf_kv_string(struct gguf *g, const char *key, const char *v)
 	gguf_string(g, v);
 }
 
+void gguf_kv_u32s(struct gguf *g, const char *key, const uint32_t *v, uint64_t n)
+{
+	gguf_array(g, key, GGUF_U32, n);
+	gguf_bytes(g, v, n * sizeof(*v));
+}
+
 void gguf_array(struct gguf *g, const char *key, uint32_t type, uint64_t n)
 {
 	gguf_key(g, key, GGUF_ARRAY);

@@ -8,25 +8,6 @@
 
 #include "tests/modelgen/modelgen_priv.h"
 
-#define TENSORS_MAX (3 + 256 * 13)
-
-struct arch {
-	const char *name;
-	bool norms_qk;   /* q and k are normalised per head */
-	bool norms_post; /* a norm after attention and after the feed-forward part */
-	bool tied;       /* the output is the embedding */
-	bool slides;     /* all but every 6th layer see a window only */
-	float rope_base;
-};
-
-/* What the engine's loaders ask of each (llama.cpp v0.5.0, src/models/ARCH.cpp). */
-static const struct arch archs[] = {
-	{ "llama", .rope_base = 10000 },
-	{ "qwen3", .norms_qk = true, .rope_base = 1000000 },
-	{ "gemma3", .norms_qk = true, .norms_post = true, .tied = true, .slides = true,
-	  .rope_base = 1000000 },
-};
-
 static const struct {
 	const char *name;
 	enum ggml_type type;
@@ -35,12 +16,6 @@ static const struct {
 	{ "f32", GGML_F32, 0 },
 	{ "f16", GGML_F16, 1 },
 	{ "q8_0", GGML_Q8_0, 7 },
-};
-
-struct options {
-	const char *out, *arch_name, *type_name, *size_name;
-	uint64_t layers, embd, ff, heads, kv_heads, vocab, ctx, window, seed;
-	bool header_only;
 };
 
 /* Ready-made shapes: about 10, 31 and 81 MB as f16, half of that as q8_0. */
@@ -61,10 +36,10 @@ static const struct {
 	const char *help;
 } options[] = {
 	{ "-o", offsetof(struct options, out), 0, 0, "FILE to write" },
-	{ "--arch", offsetof(struct options, arch_name), 0, 0, "llama, qwen3 or gemma3 (llama)" },
+	{ "--arch", offsetof(struct options, arch_name), 0, 0, "llama, qwen3, gemma3, qwen3moe, lfm2, mamba or bert (llama)" },
 	{ "--type", offsetof(struct options, type_name), 0, 0, "of the matrices: f32, f16 or q8_0 (f16)" },
 	{ "--size", offsetof(struct options, size_name), 0, 0, "tiny, small or demo; the options below override it" },
-	{ "--layers", offsetof(struct options, layers), 1, 256, "repeating layers (8)" },
+	{ "--layers", offsetof(struct options, layers), 1, LAYERS_MAX, "repeating layers (8)" },
 	{ "--embd", offsetof(struct options, embd), 32, 8192, "width (256)" },
 	{ "--ff", offsetof(struct options, ff), 32, 32768, "width of the feed-forward part (512)" },
 	{ "--heads", offsetof(struct options, heads), 1, 256, "attention heads (8)" },
@@ -72,6 +47,9 @@ static const struct {
 	{ "--vocab", offsetof(struct options, vocab), VOCAB_MIN, VOCAB_MAX, "tokens (512)" },
 	{ "--ctx", offsetof(struct options, ctx), 32, 1 << 20, "context it was made for (2048)" },
 	{ "--window", offsetof(struct options, window), 32, 1 << 20, "sliding window of gemma3 (512)" },
+	{ "--experts", offsetof(struct options, experts), 2, 256, "experts of qwen3moe (8)" },
+	{ "--experts-used", offsetof(struct options, experts_used), 1, 256, "of them a token; each is --ff wide divided by that (2)" },
+	{ "--deciding", offsetof(struct options, deciding), 1, LAYERS_MAX, "layers that matter (all); a model of --layers so many is its draft" },
 	{ "--seed", offsetof(struct options, seed), 0, UINT32_MAX, "of the weights (42)" },
 };
 /* clang-format on */
@@ -79,21 +57,6 @@ static const struct {
 enum { EXIT_WRONG = 2, EXIT_CANNOT = 5 }; /* as base/err.h numbers them */
 
 #define N_OF(a) (sizeof(a) / sizeof((a)[0]))
-
-/* The model to write: the options, resolved. */
-struct shape {
-	struct options o;
-	const struct arch *arch;
-	enum ggml_type type;
-	uint32_t file_type;
-	uint64_t head;
-	struct piece *pieces;
-	float *lean_in, *lean_out; /* column 0 of the embedding and of the output */
-	float *lean_none;          /* zeros: what reads the stream does not see the constant */
-	struct tensor_out *tensors;
-	uint32_t n_tensors;
-	uint64_t data_bytes;
-};
 
 static int usage(void)
 {
@@ -197,12 +160,12 @@ static int resolve(struct shape *s)
 {
 	const struct options *o = &s->o;
 
-	for (size_t i = 0; i < N_OF(archs); i++)
-		if (!strcmp(archs[i].name, o->arch_name))
-			s->arch = &archs[i];
+	s->arch = arch_find(o->arch_name);
 	if (!s->arch)
-		return wrong(EXIT_WRONG, "--arch is llama, qwen3 or gemma3, not '%s'",
-			     o->arch_name);
+		return wrong(
+			EXIT_WRONG,
+			"--arch is llama, qwen3, gemma3, qwen3moe, lfm2, mamba or bert, not '%s'",
+			o->arch_name);
 	s->file_type = UINT32_MAX;
 	for (size_t i = 0; i < N_OF(types); i++) {
 		if (strcmp(types[i].name, o->type_name))
@@ -219,206 +182,18 @@ static int resolve(struct shape *s)
 		return wrong(EXIT_WRONG, "--heads %llu is no multiple of --kv-heads %llu",
 			     (unsigned long long)o->heads, (unsigned long long)o->kv_heads);
 	s->head = o->embd / o->heads;
+	if (s->arch->experts && (o->experts_used > o->experts || o->ff % o->experts_used))
+		return wrong(
+			EXIT_WRONG,
+			"--experts-used %llu is more than --experts %llu, or does not divide --ff %llu",
+			(unsigned long long)o->experts_used, (unsigned long long)o->experts,
+			(unsigned long long)o->ff);
 	if (s->type == GGML_Q8_0 && (o->embd % 32 || o->ff % 32))
 		return wrong(EXIT_WRONG,
 			     "q8_0 packs 32 weights: --embd and --ff must be multiples of 32");
 	if (!o->out)
 		return wrong(EXIT_WRONG, "give the file to write with -o FILE");
 	return 0;
-}
-
-/* 1 / sqrt(n) by Newton's method: the same bits everywhere, and no libm. */
-static float shrink(uint64_t n)
-{
-	double x = 1;
-
-	for (int i = 0; i < 64; i++)
-		x = (x + (double)n / x) / 2;
-	return (float)(1 / x);
-}
-
-static void add(struct shape *s, enum ggml_type type, const char *name, uint64_t columns,
-		uint64_t rows, struct draw draw)
-{
-	struct tensor_out *t = &s->tensors[s->n_tensors++];
-
-	snprintf(t->name, sizeof(t->name), "%s.weight", name);
-	t->type = type;
-	t->ne[0] = columns;
-	t->ne[1] = rows;
-	t->n_dims = rows > 1 ? 2 : 1;
-	t->offset = s->data_bytes;
-	t->draw = draw;
-	s->data_bytes += (row_bytes(type, columns) * rows + GGUF_ALIGN - 1) / GGUF_ALIGN *
-			 GGUF_ALIGN;
-}
-
-static void add_norm(struct shape *s, const char *name, uint64_t n, float fixed)
-{
-	add(s, GGML_F32, name, n, 1, (struct draw) { .fixed = fixed });
-}
-
-/*
- * Gains: sharp attention (q and k above unit width) makes the next token depend on the whole text, or
- * greedy sampling would soon run in a circle. What a block adds to the stream leaves row 0 alone.
- */
-static void add_layer(struct shape *s, uint64_t il)
-{
-	const struct options *o = &s->o;
-	uint64_t kv = o->kv_heads * s->head;
-	float in = shrink(o->embd);
-	float post = 32 * shrink(2 * o->layers); /* keeps the stream far above the embedding */
-	char name[48];
-
-#define NAME(part) (snprintf(name, sizeof(name), "blk.%u.%s", (unsigned)il, part), name)
-	add_norm(s, NAME("attn_norm"), o->embd, 1);
-	add(s, s->type, NAME("attn_q"), o->embd, o->embd,
-	    (struct draw) { .std = 2 * in, .column0 = s->lean_none });
-	add(s, s->type, NAME("attn_k"), o->embd, kv,
-	    (struct draw) { .std = 2 * in, .column0 = s->lean_none });
-	add(s, s->type, NAME("attn_v"), o->embd, kv,
-	    (struct draw) { .std = in, .column0 = s->lean_none });
-	add(s, s->type, NAME("attn_output"), o->embd, o->embd,
-	    (struct draw) { .std = 1.5f * in, .row0_zero = true });
-	if (s->arch->norms_qk) {
-		add_norm(s, NAME("attn_q_norm"), s->head, 2);
-		add_norm(s, NAME("attn_k_norm"), s->head, 2);
-	}
-	if (s->arch->norms_post)
-		add_norm(s, NAME("post_attention_norm"), o->embd, post);
-	add_norm(s, NAME("ffn_norm"), o->embd, 1);
-	add(s, s->type, NAME("ffn_gate"), o->embd, o->ff,
-	    (struct draw) { .std = in, .column0 = s->lean_none });
-	add(s, s->type, NAME("ffn_up"), o->embd, o->ff,
-	    (struct draw) { .std = in, .column0 = s->lean_none });
-	add(s, s->type, NAME("ffn_down"), o->ff, o->embd,
-	    (struct draw) { .std = 1.5f * shrink(o->ff), .row0_zero = true });
-	if (s->arch->norms_post)
-		add_norm(s, NAME("post_ffw_norm"), o->embd, post);
-#undef NAME
-}
-
-/*
- * Which pieces the output prefers: a word by far, then an invented one, a beginning, a single
- * character; bytes and control tokens (the end of text among them) practically never.
- */
-static void lean(struct shape *s)
-{
-	static const float untied[PIECE_KINDS] = { -12, -12, -5, -4, -4, 0 };
-	static const float tied[PIECE_KINDS] = { 0, 0, 1.8f, 2, 2.2f, 4 };
-
-	for (uint64_t i = 0; i < s->o.vocab; i++) {
-		enum piece_kind kind = s->pieces[i].kind;
-
-		s->lean_in[i] = s->arch->tied ? tied[kind] : 6;
-		s->lean_out[i] = untied[kind];
-	}
-}
-
-static void add_tensors(struct shape *s)
-{
-	const struct options *o = &s->o;
-	float sharp = 3 * shrink(o->embd); /* logits of deviation 3 */
-
-	lean(s);
-	add(s, s->type, "token_embd", o->embd, o->vocab,
-	    (struct draw) { .std = s->arch->tied ? sharp : 1, .column0 = s->lean_in });
-	for (uint64_t i = 0; i < o->layers; i++)
-		add_layer(s, i);
-	add_norm(s, "output_norm", o->embd, 1);
-	if (!s->arch->tied)
-		add(s, s->type, "output", o->embd, o->vocab,
-		    (struct draw) { .std = sharp, .column0 = s->lean_out });
-}
-
-static uint32_t write_arch_keys(struct gguf *g, const struct shape *s)
-{
-	const struct options *o = &s->o;
-	uint32_t n = 0;
-	char key[96];
-
-#define KEY(part) (n++, snprintf(key, sizeof(key), "%s.%s", s->arch->name, part), key)
-	gguf_kv_u32(g, KEY("vocab_size"), (uint32_t)o->vocab);
-	gguf_kv_u32(g, KEY("context_length"), (uint32_t)o->ctx);
-	gguf_kv_u32(g, KEY("embedding_length"), (uint32_t)o->embd);
-	gguf_kv_u32(g, KEY("block_count"), (uint32_t)o->layers);
-	gguf_kv_u32(g, KEY("feed_forward_length"), (uint32_t)o->ff);
-	gguf_kv_u32(g, KEY("attention.head_count"), (uint32_t)o->heads);
-	gguf_kv_u32(g, KEY("attention.head_count_kv"), (uint32_t)o->kv_heads);
-	gguf_kv_u32(g, KEY("attention.key_length"), (uint32_t)s->head);
-	gguf_kv_u32(g, KEY("attention.value_length"), (uint32_t)s->head);
-	gguf_kv_f32(g, KEY("attention.layer_norm_rms_epsilon"), 1e-6f);
-	gguf_kv_u32(g, KEY("rope.dimension_count"), (uint32_t)s->head);
-	gguf_kv_f32(g, KEY("rope.freq_base"), s->arch->rope_base);
-	if (s->arch->slides)
-		gguf_kv_u32(g, KEY("attention.sliding_window"), (uint32_t)o->window);
-#undef KEY
-	return n;
-}
-
-static uint32_t write_tokenizer(struct gguf *g, const struct shape *s)
-{
-	uint64_t n = s->o.vocab;
-
-	gguf_kv_string(g, "tokenizer.ggml.model", "llama");
-	gguf_kv_string(g, "tokenizer.ggml.pre", "default");
-	gguf_array(g, "tokenizer.ggml.tokens", GGUF_STRING, n);
-	for (uint64_t i = 0; i < n; i++)
-		gguf_string(g, s->pieces[i].text);
-	gguf_array(g, "tokenizer.ggml.scores", GGUF_F32, n);
-	for (uint64_t i = 0; i < n; i++)
-		gguf_bytes(g, &s->pieces[i].score, sizeof(float));
-	gguf_array(g, "tokenizer.ggml.token_type", GGUF_I32, n);
-	for (uint64_t i = 0; i < n; i++)
-		gguf_bytes(g, &s->pieces[i].type, sizeof(int32_t));
-	gguf_kv_u32(g, "tokenizer.ggml.unknown_token_id", 0);
-	gguf_kv_u32(g, "tokenizer.ggml.bos_token_id", 1);
-	gguf_kv_u32(g, "tokenizer.ggml.eos_token_id", 2);
-	gguf_kv_bool(g, "tokenizer.ggml.add_bos_token", true);
-	gguf_kv_bool(g, "tokenizer.ggml.add_eos_token", false);
-	gguf_kv_bool(g, "tokenizer.ggml.add_space_prefix", true);
-	return 11;
-}
-
-static uint32_t write_keys(struct gguf *g, const struct shape *s)
-{
-	gguf_kv_string(g, "general.architecture", s->arch->name);
-	gguf_kv_string(g, "general.name", "random words");
-	gguf_kv_string(g, "general.description", "random weights: the text means nothing");
-	gguf_kv_u32(g, "general.file_type", s->file_type);
-	gguf_kv_u32(g, "general.quantization_version", 2);
-	gguf_kv_u32(g, "general.alignment", GGUF_ALIGN);
-	return 6 + write_arch_keys(g, s) + write_tokenizer(g, s);
-}
-
-/* The count of keys stands before them: write them once into nothing to count. */
-static uint32_t count_keys(const struct shape *s)
-{
-	struct gguf g = { .failed = true };
-
-	return write_keys(&g, s);
-}
-
-static void write_model(struct gguf *g, const struct shape *s)
-{
-	gguf_bytes(g, "GGUF", 4);
-	gguf_u32(g, 3);
-	gguf_u64(g, s->n_tensors);
-	gguf_u64(g, count_keys(s));
-	write_keys(g, s);
-	for (uint32_t i = 0; i < s->n_tensors; i++) {
-		const struct tensor_out *t = &s->tensors[i];
-
-		gguf_string(g, t->name);
-		gguf_u32(g, t->n_dims);
-		for (uint32_t d = 0; d < t->n_dims; d++)
-			gguf_u64(g, t->ne[d]);
-		gguf_u32(g, t->type);
-		gguf_u64(g, t->offset);
-	}
-	gguf_align(g);
-	for (uint32_t i = 0; i < s->n_tensors && !s->o.header_only; i++)
-		weights_write(g, &s->tensors[i], s->o.seed, i);
 }
 
 /* The file appears complete, by rename, or not at all. */
@@ -448,6 +223,9 @@ int main(int argc, char **argv)
 				  .type_name = "f16",
 				  .ctx = 2048,
 				  .window = 512,
+				  .experts = 8,
+				  .experts_used = 2,
+				  .deciding = LAYERS_MAX,
 				  .seed = 42 } };
 	int rc = read_options(&s.o, argc, argv);
 
@@ -459,9 +237,8 @@ int main(int argc, char **argv)
 	s.pieces = calloc(s.o.vocab, sizeof(*s.pieces));
 	s.lean_in = calloc(s.o.vocab, sizeof(float));
 	s.lean_out = calloc(s.o.vocab, sizeof(float));
-	s.lean_none = calloc(s.o.ff > s.o.embd ? s.o.ff : s.o.embd, sizeof(float));
 	s.tensors = calloc(TENSORS_MAX, sizeof(*s.tensors));
-	if (s.pieces && s.lean_in && s.lean_out && s.lean_none && s.tensors) {
+	if (s.pieces && s.lean_in && s.lean_out && s.tensors) {
 		vocab_fill(s.pieces, (uint32_t)s.o.vocab);
 		add_tensors(&s);
 		rc = write_file(&s);
@@ -471,7 +248,6 @@ int main(int argc, char **argv)
 	free(s.pieces);
 	free(s.lean_in);
 	free(s.lean_out);
-	free(s.lean_none);
 	free(s.tensors);
 	return rc;
 }

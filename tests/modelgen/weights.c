@@ -31,11 +31,13 @@ static uint64_t draw_u64(uint64_t *state)
 }
 
 /* Separate streams for separate tensors, so that a changed layer count leaves the others alone. */
-static uint64_t stream_of(uint64_t seed, uint32_t index)
+static uint64_t stream_of(uint64_t seed, const char *name)
 {
-	uint64_t s = (seed + 1) * UINT64_C(0x9e3779b97f4a7c15) ^
-		     ((uint64_t)index + 1) * UINT64_C(0xbf58476d1ce4e5b9);
+	uint64_t s = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 
+	for (; *name; name++)
+		s = (s ^ (unsigned char)*name) * UINT64_C(0x100000001b3);
+	s ^= (seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
 	s ^= s >> 31;
 	return s ? s : 1;
 }
@@ -111,21 +113,29 @@ static void write_row(struct gguf *g, enum ggml_type type, const float *row, uin
 	gguf_bytes(g, half, n * sizeof(*half));
 }
 
-void weights_write(struct gguf *g, const struct tensor_out *t, uint64_t seed, uint32_t index)
+static void draw_row(float *row, uint64_t n, const struct draw *d, uint64_t *state)
+{
+	float width = d->std * UNIFORM_WIDTH;
+
+	for (uint64_t c = 0; c < n; c++) {
+		float unit = (float)((int64_t)draw_u64(state) >> 39) / (1 << 24);
+
+		row[c] = d->std > 0 ? d->mean + unit * width : d->mean;
+	}
+}
+
+void weights_write(struct gguf *g, const struct tensor_out *t, uint64_t seed)
 {
 	static _Thread_local float row[COLUMNS_MAX];
-	uint64_t state = stream_of(seed, index);
-	float width = t->draw.std * UNIFORM_WIDTH;
+	uint64_t state = stream_of(seed, t->name);
 
-	for (uint64_t r = 0; r < t->ne[1]; r++) {
-		for (uint64_t c = 0; c < t->ne[0]; c++) {
-			float unit = (float)((int64_t)draw_u64(&state) >> 39) / (1 << 24);
-
-			row[c] = t->draw.std > 0 ? unit * width : t->draw.fixed;
-		}
+	for (uint64_t r = 0; r < t->ne[1] * t->ne[2]; r++) {
+		draw_row(row, t->ne[0], &t->draw, &state);
 		if (t->draw.column0)
-			row[0] = t->draw.column0[r];
-		if (t->draw.row0_zero && r == 0)
+			row[0] = t->draw.column0[r % t->ne[1]];
+		if (t->draw.column0_zero)
+			row[0] = 0;
+		if (t->draw.row0_zero && r % t->ne[1] == 0)
 			memset(row, 0, t->ne[0] * sizeof(*row));
 		write_row(g, t->type, row, t->ne[0]);
 	}
