@@ -43,6 +43,7 @@ static const struct command commands[] = {
 	{ "stop", "NAME...", "end runs, and wait until they have ended", NULL },
 	{ "restart", "NAME", "plan and start a run again as it was first asked for", NULL },
 	{ "logs", "NAME", "show what a run and its engine said", NULL },
+	{ "unit", "PROFILE", "write the systemd unit of a profile", NULL },
 	{ "doctor", "[link|bar DEV]", "tell what is wrong with the GPUs here, and what helps", NULL },
 	{ "top", "", "watch devices and runs: memory, tokens per second, power", NULL },
 	{ "schema", "[NAME]", "print the JSON Schema of an answer", run_schema },

@@ -238,7 +238,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } verbs[] = {
 	{ "launch", verb_launch },   { "ps", verb_ps },     { "stop", verb_stop },
-	{ "restart", verb_restart }, { "logs", verb_logs },
+	{ "restart", verb_restart }, { "logs", verb_logs }, { "unit", verb_unit },
 };
 
 int main(int argc, char **argv)

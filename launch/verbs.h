@@ -7,5 +7,6 @@ int verb_ps(int argc, char **argv);
 int verb_stop(int argc, char **argv);
 int verb_restart(int argc, char **argv);
 int verb_logs(int argc, char **argv);
+int verb_unit(int argc, char **argv); /* the units of a profile: unit_verb.c */
 
 #endif
