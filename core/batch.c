@@ -140,7 +140,9 @@ static void set_state(struct batch *b, enum batch_state state, uint32_t busy)
 		b->stats.idle_since_ns = batch_now_ns();
 	b->stats.busy = busy;
 	pthread_mutex_unlock(&b->lock);
-	if (shown != b->shown)
+	if (shown != b->shown && shown == TELEM_ASLEEP)
+		page_sleep(b->o.page);
+	else if (shown != b->shown)
 		page_state(b->o.page, shown);
 	b->shown = shown;
 }
@@ -162,6 +164,11 @@ static void go_to_sleep(struct batch *b)
 	pthread_mutex_lock(&b->lock);
 	b->stats.ctx_used_max = 0;
 	b->stats.ctx_used_sum = 0;
+	for (uint32_t i = 0; i < b->stats.n_devices; i++) {
+		b->stats.devices[i].weights_bytes = 0;
+		b->stats.devices[i].kv_bytes = 0;
+		b->stats.devices[i].compute_bytes = 0;
+	}
 	pthread_mutex_unlock(&b->lock);
 	set_state(b, BATCH_ASLEEP, 0);
 }
@@ -213,6 +220,7 @@ static enum failure wake_up(struct batch *b, struct err *e)
 	if (f)
 		return f;
 	take_account(b);
+	page_account(b->o.page, b->o.account, b->facts.n_ctx);
 	pthread_mutex_lock(&b->lock);
 	b->stats.load_ns = batch_now_ns() - start;
 	pthread_mutex_unlock(&b->lock);

@@ -340,6 +340,8 @@ static enum failure serve(struct run *r, struct err *e)
 		relay_step(r->relay);
 		count(r);
 	}
+	if (r->control.stop)
+		page_state(&r->page, TELEM_STOPPING);
 	r->outcome.stop = r->o.serve || r->control.stop ? "stopped" : "ready";
 	return !r->pid && !r->control.stop ? died(r, e) : FAILURE_NONE;
 }

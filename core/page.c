@@ -108,6 +108,21 @@ void page_state(struct page *p, enum telem_state state)
 	telem_end(&p->writer);
 }
 
+void page_sleep(struct page *p)
+{
+	if (!p->open)
+		return;
+	telem_begin(&p->writer);
+	struct telem_run *run = &p->writer.page->run;
+	run->state = TELEM_ASLEEP;
+	run->ctx_used_tokens = 0;
+	memset(run->seq_tokens, 0, sizeof(run->seq_tokens));
+	/* What the driver keeps for us, nobody measures */
+	for (uint32_t i = 0; i < run->n_devices; i++)
+		run->devices[i].measured = (struct telem_bytes) { .other = TELEM_UNKNOWN };
+	telem_end(&p->writer);
+}
+
 /* Between begin and end. A device that sleeps is left alone: reading its counter would wake it. */
 static void put_energy(struct page *p, uint64_t now)
 {

@@ -23,6 +23,7 @@ int page_open(struct page *p, const char *path, const struct plan *plan, const c
 void page_account(struct page *p, const struct account *a, uint32_t n_ctx);
 void page_verified(struct page *p);
 void page_state(struct page *p, enum telem_state state);
+void page_sleep(struct page *p); /* nothing is loaded; page_account again once it is */
 
 /* What changes with each step of the engine. */
 struct page_counts {

@@ -22,7 +22,7 @@
 static const char *const state_names[RUN_STATE_COUNT] = {
 	[RUN_STARTING] = "starting", [RUN_LOADING] = "loading",   [RUN_READY] = "ready",
 	[RUN_WAITING] = "waiting",   [RUN_STOPPING] = "stopping", [RUN_FAILED] = "failed",
-	[RUN_DEAD] = "dead",
+	[RUN_ASLEEP] = "asleep",     [RUN_DEAD] = "dead",
 };
 
 const char *run_state_name(enum run_state s)
@@ -273,6 +273,16 @@ int run_signal(const struct run_record *r, int number)
 
 /* --- reading them --- */
 
+/* Only the core knows. */
+static bool is_asleep(const struct run_record *r)
+{
+	own_free struct telem_page *page = malloc(sizeof(*page));
+	enum telem_life life;
+
+	return page && r->page[0] && telem_read(r->page, page, &life, NULL) == 0 &&
+	       life != TELEM_DEAD && page->run.state == TELEM_ASLEEP;
+}
+
 static bool read_record(struct run_record *r, const char *dir, const char *file)
 {
 	char path[512], stem[256];
@@ -295,6 +305,8 @@ static bool read_record(struct run_record *r, const char *dir, const char *file)
 	r->supervisor = run_supervisor(r);
 	if (r->supervisor == 0 && r->state != RUN_FAILED)
 		r->state = RUN_DEAD;
+	if (r->state == RUN_READY && is_asleep(r))
+		r->state = RUN_ASLEEP;
 	return true;
 }
 

@@ -26,6 +26,7 @@ enum run_state {
 	RUN_WAITING,  /* before the next attempt */
 	RUN_STOPPING,
 	RUN_FAILED, /* gave up; what it says is left to be read */
+	RUN_ASLEEP, /* ready, with its model unloaded: the page says so; never written */
 	RUN_DEAD,   /* its supervisor is gone without a word; never written */
 	RUN_STATE_COUNT
 };

@@ -36,7 +36,7 @@ static const struct cmd ps = {
 	.summary = "list the runs that serve, and how they do",
 	.description =
 		"Lists the runs that `berth launch --serve` or `-d` started, with the state of each: starting (planning), "
-		"loading, ready, waiting (before the next attempt), stopping, failed (gave up), or dead (its supervisor is gone).",
+		"loading, ready, asleep (its model unloaded until a request comes), waiting (before the next attempt), stopping, failed (gave up), or dead (its supervisor is gone).",
 	.opts = ps_opts, .n_opts = N_OF(ps_opts),
 	.exits = "0  listed, even if there is none\n2  wrong usage\n5  the environment refuses",
 	.see_also = "berth-launch(1), berth-stop(1), berth-top(1)",
@@ -254,7 +254,7 @@ static int wait_ready(struct run_record *r, uint32_t timeout_s, struct err *e)
 		if (r->state == RUN_FAILED || r->state == RUN_DEAD)
 			return err_set(e, -ENOTRECOVERABLE, "%s failed: %s", name,
 				       r->last_sentence);
-		if (r->state == RUN_READY && r->starts > starts)
+		if ((r->state == RUN_READY || r->state == RUN_ASLEEP) && r->starts > starts)
 			return 0;
 		pause_ms(20);
 	}

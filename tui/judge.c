@@ -53,9 +53,9 @@ const char *run_state_name(enum run_state s)
 		[RUN_READY] = "ready",
 		[RUN_GENERATING] = "generating",
 		[RUN_STOPPED] = "stopped",
+		[RUN_FAILED] = "FAILED",
 		[RUN_ASLEEP] = "asleep",
 		[RUN_STOPPING] = "stopping",
-		[RUN_FAILED] = "FAILED",
 		[RUN_STALLED] = "STALLED",
 		[RUN_LOST] = "LOST",
 	};
@@ -178,7 +178,7 @@ bool judge_drift(const struct telem_run *run, double *percent, double *measured,
 			*planned += (double)pairs[k][1];
 		}
 	}
-	if (*planned <= 0)
+	if (*planned <= 0 || *measured <= 0) /* asleep, or not loaded yet */
 		return false;
 	*percent = (*measured - *planned) / *planned * 100;
 	return true;

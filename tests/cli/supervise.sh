@@ -132,6 +132,12 @@ one_sentence "what is not there: one sentence"
 run "$BERTH" ps
 is "no runs, no lines" "" "$(cat "$T/out")"
 
+cores asleep
+up 0
+comes "a model that sleeps is not ready" asleep record state
+valid "asleep" ps "$T/ps"
+stop "one that sleeps"
+
 # --- while no core runs ---
 cores serve
 touch "$T/core.slow"

@@ -517,15 +517,31 @@ static void full_queue(void **state)
 	assert_int_equal(start(NULL, 64, 0), 0);
 }
 
+/* What the page says, and the bytes that it says are held. */
+static enum telem_state paged(uint64_t *bytes)
+{
+	struct telem_page page;
+	enum telem_life life;
+
+	assert_int_equal(telem_read(t.page.writer.path, &page, &life, NULL), 0);
+	*bytes = 0;
+	for (uint32_t i = 0; i < page.run.n_devices; i++)
+		*bytes += page.run.devices[i].measured.weights + page.run.devices[i].measured.kv;
+	return (enum telem_state)page.run.state;
+}
+
 static void sleeps(void **state)
 {
 	struct request *r = ask(prompts[1], 12);
-	char *before = answer(r, REQUEST_LENGTH), *after;
+	char *before = answer(r, REQUEST_LENGTH), *after, path[] = "/tmp/berth-page-XXXXXX";
 	struct batch_stats s;
+	uint64_t bytes;
 
 	(void)state;
 	request_unref(r);
 	stop();
+	close(mkstemp(path));
+	assert_int_equal(page_open(&t.page, path, &t.plan, NULL, &t.e), 0);
 	assert_int_equal(start(NULL, 64, 1), 0);
 	for (int i = 0; i < 200; i++) {
 		batch_stats(t.batch, &s);
@@ -535,12 +551,24 @@ static void sleeps(void **state)
 	}
 	assert_int_equal(s.state, BATCH_ASLEEP);
 	assert_int_equal(s.loads, 1);
+	assert_true(s.n_devices > 0);
+	assert_int_equal(s.devices[s.n_devices - 1].weights_bytes, 0);
+	assert_int_equal(paged(&bytes), TELEM_ASLEEP);
+	assert_int_equal(bytes, 0);
 	r = ask(prompts[1], 12);
 	after = answer(r, REQUEST_LENGTH);
 	assert_string_equal(before, after);
 	batch_stats(t.batch, &s);
 	assert_int_equal(s.loads, 2);
 	assert_true(s.load_ns > 0);
+	assert_true(s.devices[s.n_devices - 1].weights_bytes > 0);
+	paged(&bytes);
+	assert_true(bytes > 0);
+	stop();
+	assert_int_equal(paged(&bytes), TELEM_STOPPING);
+	page_close(&t.page);
+	unlink(path);
+	assert_int_equal(start(NULL, 64, 0), 0);
 	request_unref(r);
 	free(before);
 	free(after);

@@ -3,7 +3,8 @@
 """A core without an engine, for the tests of the supervisor: takes the command line and speaks the control line of
 the real one (docs/formats.md), and answers every HTTP request with the number of this start. How each start goes is a
 line of $FAKE_CORE, the last one for all that follow: "serve"; "oom"; "device" (is gone); "abort", "ill", "exit" (while
-loading); "elsewhere" (places a layer wrongly); "stuck" (never beats, after it went). $FAKE_DEVICES holds the names
+loading); "elsewhere" (places a layer wrongly); "stuck" (never beats, after it went); "asleep" (serves,
+and its page says so). $FAKE_DEVICES holds the names
 of the engine's devices."""
 import json
 import mmap
@@ -123,6 +124,8 @@ def main():
     order = control.makefile("r")
     if order.readline() != "go\n":
         return 0
+    if how == "asleep":
+        page[320:324] = struct.pack("<I", 5)
     if how != "stuck":
         threading.Thread(target=beat, args=[page], daemon=True).start()
     if os.environ.get("LISTEN_PID") == str(os.getpid()):

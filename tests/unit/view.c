@@ -258,6 +258,13 @@ static void states_of_runs(void **state)
 	r->page.run.state = TELEM_STARTING;
 	says(st, "not yet");
 	says_not(st, "drift");
+	r->page.run.state = TELEM_STOPPING;
+	says(st, "stopping");
+	r->page.run.state = TELEM_ASLEEP;
+	says(st, "asleep");
+	for (uint32_t i = 0; i < r->page.run.n_devices; i++)
+		r->page.run.devices[i].measured = (struct telem_bytes) { 0 };
+	says(st, "drift -"); /* nothing is loaded that could be compared */
 	r->page.run.state = TELEM_READY;
 	r->life = TELEM_STALE;
 	says(st, "STALLED");
