@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What changed: a log of events, each with the command that helps, and the alarms that stand now. Pure:
- * snapshots and histories in, events out. The rules are a table (events.c).
+ * snapshots in, events out. The rules are a table (events.c).
  */
 #ifndef BERTH_TUI_EVENTS_H
 #define BERTH_TUI_EVENTS_H
 
-#include "tui/history.h"
+#include "tui/snapshot.h"
 
 enum severity { SEVERITY_INFO, SEVERITY_WARN, SEVERITY_BAD };
 
@@ -49,11 +49,10 @@ struct events {
 	struct event ring[EVENTS_MAX];
 	bool begun; /* what the first snapshot shows is no change, unless it is an alarm */
 	uint32_t n_watched;
-	struct watched watched[HISTORY_DEVICES + HISTORY_RUNS];
+	struct watched watched[PROBE_GPUS_MAX + SNAP_RUNS_MAX];
 };
 
-void events_add(struct events *ev, const struct snapshot *s, const struct history *h,
-		const struct thresholds *t);
+void events_add(struct events *ev, const struct snapshot *s, const struct thresholds *t);
 
 /* A word of the monitor itself ("recording saved to ..."). */
 void events_say(struct events *ev, const struct snapshot *s, enum severity severity,

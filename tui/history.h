@@ -11,6 +11,7 @@
 
 #define HISTORY_POINTS  120 /* one a second */
 #define HISTORY_WINDOW  10  /* seconds that speeds and energy are taken over */
+#define HISTORY_MINUTE  60
 #define HISTORY_DEVICES PROBE_GPUS_MAX
 #define HISTORY_RUNS    SNAP_RUNS_MAX
 
@@ -37,10 +38,13 @@ struct run_history {
 	char key[96];                          /* run_key() */
 	struct series s[RUN_SERIES];           /* tokens per second, tokens per second, percent */
 	uint64_t generated, prompt, prompt_ns; /* the counters of the last snapshot */
+	bool counted;                          /* they are known */
 	uint64_t page_started_ns; /* another: the run was restarted, counters began anew */
 	uint64_t seen_ns;
-	/* Sums of the window; shared: another run works on one of its devices, so joules are nobody's. */
-	double window_tokens[HISTORY_WINDOW], window_joules[HISTORY_WINDOW];
+	/* Sums of each second, the newest last; joules are POINT_UNKNOWN where a device's power is. */
+	float prompt_tokens[HISTORY_MINUTE], prompt_s[HISTORY_MINUTE];
+	float tokens[HISTORY_WINDOW], joules[HISTORY_WINDOW];
+	/* Another run works on one of its devices, so that their joules are nobody's. */
 	bool shared;
 };
 

@@ -63,15 +63,16 @@ static json_t *held_json(const struct held *h)
 	return o;
 }
 
-static json_t *gpu_json(const struct snapshot *s, const struct gpu *g)
+static json_t *gpu_json(const struct snapshot *s, uint32_t i)
 {
+	const struct gpu *g = &s->report->gpus[i];
 	struct held held = judge_held(s, g->pci, &g->vram_used);
 	json_t *o = json_object();
 
 	json_put_text(o, "pci", g->pci);
 	json_put_fact_text(o, "name", &g->name);
 	json_put_fact_text(o, "driver", &g->driver);
-	json_put_text(o, "state", device_state_name(judge_gpu(g)));
+	json_put_text(o, "state", device_state_name(judge_device(s, i)));
 	json_put_fact(o, "vram_total_bytes", &g->vram_total);
 	json_put_fact(o, "vram_used_bytes", &g->vram_used);
 	put(o, "held", held_json(&held));
@@ -206,7 +207,7 @@ static json_t *devices_json(const struct snapshot *s)
 		return json_null(); /* not read yet, which is not "none" */
 	list = json_array();
 	for (uint32_t i = 0; i < s->report->n_gpus; i++)
-		append(list, gpu_json(s, &s->report->gpus[i]));
+		append(list, gpu_json(s, i));
 	return list;
 }
 

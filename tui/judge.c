@@ -3,10 +3,12 @@
 #include <strings.h>
 #include <string.h>
 
-#include "tui/view.h"
+#include "tui/judge.h"
 
-enum device_state judge_gpu(const struct gpu *g)
+static enum device_state judge_gpu(const struct gpu *g)
 {
+	if (g->vram_used.why == WHY_LOST || g->power_mw.why == WHY_LOST)
+		return DEVICE_LOST;
 	if (g->awake == AWAKE_NO)
 		return DEVICE_ASLEEP;
 	if (fact_text_known(&g->driver))
@@ -14,16 +16,52 @@ enum device_state judge_gpu(const struct gpu *g)
 	return g->driver.why == WHY_NO_DRIVER ? DEVICE_NO_DRIVER : DEVICE_UNKNOWN;
 }
 
+enum device_state judge_device(const struct snapshot *s, uint32_t i)
+{
+	const struct device_seen *seen = &s->devices[i];
+
+	if (seen->lost)
+		return DEVICE_LOST;
+	if (seen->waiting_ms > SNAP_SILENT_MS)
+		return DEVICE_SILENT;
+	return judge_gpu(&s->report->gpus[i]);
+}
+
 const char *device_state_name(enum device_state s)
 {
-	static const char *const names[] = {
+	static const char *const names[DEVICE_STATE_COUNT] = {
 		[DEVICE_OK] = "ok",
 		[DEVICE_ASLEEP] = "ASLEEP",
 		[DEVICE_NO_DRIVER] = "no driver",
 		[DEVICE_UNKNOWN] = "unknown",
+		[DEVICE_LOST] = "LOST",
+		[DEVICE_SILENT] = "SILENT",
 	};
 
 	return names[s];
+}
+
+/* What its supervisor says, while there is no page, or one of a core that is gone. */
+static enum run_state judge_phase(const struct run_seen *r, enum run_state other)
+{
+	static const struct {
+		const char *phase;
+		enum run_state state;
+	} phases[] = {
+		{ "starting", RUN_STARTING }, { "loading", RUN_STARTING },
+		{ "ready", RUN_STARTING },    { "waiting", RUN_WAITING },
+		{ "stopping", RUN_STOPPED },  { "failed", RUN_FAILED },
+		{ "dead", RUN_LOST },
+	};
+
+	if (!r->phase[0])
+		return other;
+	if (!r->supervised && strcmp(r->phase, "failed") != 0)
+		return RUN_LOST;
+	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)
+		if (strcmp(phases[i].phase, r->phase) == 0)
+			return phases[i].state;
+	return other;
 }
 
 enum run_state judge_run(const struct run_seen *r)
@@ -35,20 +73,23 @@ enum run_state judge_run(const struct run_seen *r)
 		[TELEM_STOPPING] = RUN_STOPPING,
 	};
 	uint32_t state = r->page.run.state;
-	bool ended = state == TELEM_STOPPED || state == TELEM_FAILED;
+	bool ended;
 
+	if (r->rc)
+		return judge_phase(r, RUN_NO_PAGE);
 	if (state >= TELEM_STATE_COUNT)
 		return RUN_FAILED;
+	ended = state == TELEM_STOPPED || state == TELEM_FAILED;
 	if (!ended && r->life == TELEM_DEAD)
-		return RUN_LOST;
+		return judge_phase(r, RUN_LOST);
 	if (!ended && r->life == TELEM_STALE)
 		return RUN_STALLED;
-	return states[state];
+	return ended ? judge_phase(r, states[state]) : states[state];
 }
 
 const char *run_state_name(enum run_state s)
 {
-	static const char *const names[] = {
+	static const char *const names[RUN_STATE_COUNT] = {
 		[RUN_STARTING] = "starting",
 		[RUN_READY] = "ready",
 		[RUN_GENERATING] = "generating",
@@ -58,16 +99,20 @@ const char *run_state_name(enum run_state s)
 		[RUN_STOPPING] = "stopping",
 		[RUN_STALLED] = "STALLED",
 		[RUN_LOST] = "LOST",
+		[RUN_WAITING] = "waiting",
+		[RUN_NO_PAGE] = "unreadable",
 	};
 
 	return names[s];
 }
 
+/* Its process holds what the page says. */
 bool judge_run_lives(const struct run_seen *r)
 {
 	enum run_state s = judge_run(r);
 
-	return r->rc == 0 && s != RUN_LOST && s != RUN_STOPPED && s != RUN_FAILED;
+	return r->rc == 0 && r->life != TELEM_DEAD && s != RUN_LOST && s != RUN_STOPPED &&
+	       s != RUN_FAILED;
 }
 
 static uint32_t devices_of(const struct telem_run *run)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The monitor. Everything but what touches a terminal is in the library, for tests.
 tui.uses     := probe base
-tui.lib      := canvas.c judge.c view.c view_devices.c view_runs.c json.c sample.c
+tui.lib      := canvas.c events.c glyphs.c history.c judge.c layout.c prefs.c view.c view_devices.c view_runs.c json.c \
+	sample.c
 tui.pkgs     := ncursesw
 tui.programs := top
 tui.top.src  := main.c watch.c draw.c

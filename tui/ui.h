@@ -6,7 +6,7 @@
 #ifndef BERTH_TUI_UI_H
 #define BERTH_TUI_UI_H
 
-#include "tui/config.h"
+#include "tui/prefs.h"
 #include "tui/layout.h"
 
 enum page { PAGE_MAIN, PAGE_DEVICE, PAGE_RUN, PAGE_EVENTS, PAGE_HELP };
@@ -44,7 +44,7 @@ enum wish_kind {
 	DO_NOTHING,
 	DO_QUIT,
 	DO_PAUSE,
-	DO_INTERVAL, /* config.interval_ms changed */
+	DO_INTERVAL, /* prefs.interval_ms changed */
 	DO_REDRAW,
 	DO_LOOKS,    /* theme or glyphs changed */
 	DO_SAVE,     /* the configuration */

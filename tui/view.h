@@ -10,10 +10,9 @@
 #define BERTH_TUI_VIEW_H
 
 #include "base/json.h"
-#include "tui/snapshot.h"
+#include "tui/judge.h"
 
-#define SNAP_RATE_WINDOW_NS UINT64_C(2000000000) /* "now" is the last two seconds */
-#define SNAP_DEVICE_OLD_MS  6000                 /* three missed readings: the header says so */
+#define SNAP_DEVICE_OLD_MS 6000 /* three missed readings: the header says so */
 
 /* --- the view --- */
 
@@ -70,54 +69,6 @@ void view_make_footer(struct view *v, const struct key_help *keys, uint32_t n, u
 
 /* A row as text: UTF-8 (or ASCII), without trailing spaces. buf has 4 * VIEW_COLS_MAX + 1 bytes. */
 const char *view_text(const struct view *v, uint32_t row, char *buf);
-
-/* --- judgements: pure, shared by the text and the JSON --- */
-
-/* Bytes held by runs on a device, and the rest of what is used. */
-struct held {
-	uint64_t weights, kv, compute;
-	struct fact other; /* used minus the three; unknown when used is */
-};
-
-enum device_state { DEVICE_OK, DEVICE_ASLEEP, DEVICE_NO_DRIVER, DEVICE_UNKNOWN };
-
-enum device_state judge_gpu(const struct gpu *g);
-const char *device_state_name(enum device_state s); /* "ok", "ASLEEP", ... */
-
-/* Memory of a GPU, or of the host when pci is NULL (the engine's "CPU" devices). */
-struct held judge_held(const struct snapshot *s, const char *pci, const struct fact *used);
-
-struct fact judge_ram_used(const struct cpu *c);
-
-enum run_state {
-	RUN_STARTING,
-	RUN_READY,
-	RUN_GENERATING,
-	RUN_STOPPED,
-	RUN_ASLEEP, /* the model is unloaded until the next request */
-	RUN_STOPPING,
-	RUN_FAILED,
-	RUN_STALLED, /* the process lives, but gives no sign of life */
-	RUN_LOST,    /* the process is gone without a word */
-};
-
-enum run_state judge_run(const struct run_seen *r);
-const char *run_state_name(enum run_state s); /* "generating", "LOST" */
-bool judge_run_lives(const struct run_seen *r);
-
-/* The placement was compared by the run, and no device of the page contradicts that. */
-bool judge_verified(const struct telem_run *run);
-
-/* Tokens per second; -1: unknown. */
-double judge_prompt_rate(const struct telem_run *run);
-double judge_average_rate(const struct telem_run *run);
-double judge_rate_now(const struct run_seen *r, uint64_t now_ns);
-
-/*
- * (measured - planned) / planned in percent over weights, kv and compute of all devices, where both
- * are known. false: nothing to compare.
- */
-bool judge_drift(const struct telem_run *run, double *percent, double *measured, double *planned);
 
 /* --- the same snapshot for programs: "berth.top/1"; the caller owns it --- */
 

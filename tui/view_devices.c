@@ -9,7 +9,8 @@
 /* A device, ready to print. The host's memory is one of them. */
 struct device_row {
 	const struct gpu *gpu; /* NULL: the CPU */
-	const char *place;     /* "c1:00.0", "CPU" */
+	enum device_state state;
+	const char *place; /* "c1:00.0", "CPU" */
 	const struct fact_text *name;
 	struct fact total, used;
 	struct held held;
@@ -187,13 +188,12 @@ static void write_temp(struct pen *p, const void *row)
 static void write_state(struct pen *p, const void *row)
 {
 	static const enum attr attrs[] = {
-		[DEVICE_OK] = ATTR_OK,
-		[DEVICE_ASLEEP] = ATTR_DIM,
-		[DEVICE_NO_DRIVER] = ATTR_WARN,
-		[DEVICE_UNKNOWN] = ATTR_WARN,
+		[DEVICE_OK] = ATTR_OK,          [DEVICE_ASLEEP] = ATTR_DIM,
+		[DEVICE_NO_DRIVER] = ATTR_WARN, [DEVICE_UNKNOWN] = ATTR_WARN,
+		[DEVICE_LOST] = ATTR_BAD,       [DEVICE_SILENT] = ATTR_BAD,
 	};
 	const struct device_row *d = row;
-	enum device_state s = d->gpu ? judge_gpu(d->gpu) : DEVICE_OK;
+	enum device_state s = d->state;
 
 	pen_text(p, attrs[s], device_state_name(s));
 }
@@ -211,11 +211,12 @@ static const struct column columns[] = {
 
 #define N_COLUMNS (uint32_t)(sizeof(columns) / sizeof(columns[0]))
 
-static void gpu_row(struct view *v, const struct snapshot *s, const struct gpu *g,
-		    const uint32_t *widths)
+static void gpu_row(struct view *v, const struct snapshot *s, uint32_t i, const uint32_t *widths)
 {
+	const struct gpu *g = &s->report->gpus[i];
 	struct device_row d = {
 		.gpu = g,
+		.state = judge_device(s, i),
 		.place = short_address(g->pci),
 		.name = &g->name,
 		.total = g->vram_total,
@@ -261,7 +262,7 @@ void view_devices(struct view *v, const struct snapshot *s)
 	columns_fit(columns, N_COLUMNS, v->cols, widths);
 	columns_titles(v, columns, N_COLUMNS, widths);
 	for (uint32_t i = 0; i < s->report->n_gpus; i++)
-		gpu_row(v, s, &s->report->gpus[i], widths);
+		gpu_row(v, s, i, widths);
 	cpu_row(v, s, widths);
 	if (!s->report->n_gpus)
 		say(v, ATTR_DIM, "No GPU found; the CPU is the device.");

@@ -31,6 +31,7 @@ static void write_state(struct pen *p, const void *row)
 		[RUN_STARTING] = ATTR_WARN, [RUN_READY] = ATTR_OK,     [RUN_GENERATING] = ATTR_OK,
 		[RUN_STOPPED] = ATTR_DIM,   [RUN_ASLEEP] = ATTR_DIM,   [RUN_STOPPING] = ATTR_DIM,
 		[RUN_FAILED] = ATTR_BAD,    [RUN_STALLED] = ATTR_WARN, [RUN_LOST] = ATTR_BAD,
+		[RUN_WAITING] = ATTR_WARN,  [RUN_NO_PAGE] = ATTR_WARN,
 	};
 	enum run_state s = judge_run(((const struct run_row *)row)->seen);
 

@@ -220,7 +220,7 @@ static void states_of_devices(void **state)
 	says(st, "no driver");
 	g->driver = fact_text_unknown(WHY_GARBLED);
 	says(st, "unknown");
-	assert_int_equal(judge_gpu(g), DEVICE_UNKNOWN);
+	assert_int_equal(judge_device(&st->snap, 0), DEVICE_UNKNOWN);
 	free(st);
 }
 

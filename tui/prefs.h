@@ -3,8 +3,8 @@
  * How a person wants the monitor: the command line goes before $XDG_CONFIG_HOME/berth/top.conf (else
  * ~/.config/berth/top.conf), which holds lines `option = value` and is written by the key 'S'.
  */
-#ifndef BERTH_TUI_CONFIG_H
-#define BERTH_TUI_CONFIG_H
+#ifndef BERTH_TUI_PREFS_H
+#define BERTH_TUI_PREFS_H
 
 #include "base/err.h"
 #include "tui/events.h"
@@ -15,7 +15,7 @@ enum degrees { DEGREES_C, DEGREES_F, DEGREESES }; /* of temperature */
 enum glyph_choice { GLYPHS_AUTO, GLYPHS_OPT_ASCII, GLYPHS_OPT_BLOCKS, GLYPHS_OPT_BRAILLE };
 enum sort { SORT_NONE, SORT_NAME, SORT_MEMORY, SORT_POWER, SORT_SPEED, SORTS };
 
-struct config {
+struct prefs {
 	int theme, units, degrees, glyphs, sort; /* of the enums above */
 	uint32_t interval_ms;
 	double price_kwh; /* of a kilowatt hour; 0: not known */
@@ -24,29 +24,29 @@ struct config {
 	bool hide_processes, hide_events;
 };
 
-void config_default(struct config *c);
+void prefs_default(struct prefs *c);
 
 /* Names of the enums, as the file and the command line spell them; each ends with NULL. */
 extern const char *const theme_names[], *const units_names[], *const degrees_names[];
 extern const char *const glyphs_names[], *const sort_names[];
 
 /* One setting by name. 0, -ENOENT: no such setting, -EINVAL; *e says what would do. */
-int config_set(struct config *c, const char *name, const char *value, struct err *e);
+int prefs_set(struct prefs *c, const char *name, const char *value, struct err *e);
 
 /* The text of a file: as far as it makes sense is taken; -EBADMSG with the first line that does not. */
-int config_parse(struct config *c, const char *text, struct err *e);
+int prefs_parse(struct prefs *c, const char *text, struct err *e);
 
 /* The file's text; only what differs from the default is said, and comments explain the rest. */
 struct text;
-void config_text(const struct config *c, struct text *t);
+void prefs_text(const struct prefs *c, struct text *t);
 
 /* Where it is: an absolute path; -ENOENT when neither XDG_CONFIG_HOME nor HOME is usable. */
-int config_path(char *buf, size_t size);
+int prefs_path(char *buf, size_t size);
 
 /* Read the file into c; one that is not there is no error. */
-int config_load(struct config *c, struct err *e);
+int prefs_load(struct prefs *c, struct err *e);
 
 /* Write it, complete or not at all; its folder is made. */
-int config_save(const struct config *c, struct err *e);
+int prefs_save(const struct prefs *c, struct err *e);
 
 #endif
