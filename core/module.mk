@@ -4,7 +4,8 @@ core.uses     := base
 core.lib      := adapters.c enginelog.c device.c account.c energy.c page.c utf8.c event.c measure.c probs.c request.c slots.c textout.c
 # HTTP: only server.c sees the library.
 core.lib += admit.c bytes.c call.c conns.c guard.c metrics.c query.c query_ollama.c query_openai.c reply.c reply_model.c reply_ollama.c \
-	reply_openai.c routes.c serve.c server.c tell.c
+	reply_openai.c routes.c schema.c schema_keys.c schema_kinds.c schema_number.c schema_pattern.c \
+	serve.c server.c tell.c
 core.pkgs := libmicrohttpd
 # An installed llama-server in place of our core
 core.lib += relay.c scrape.c serverargs.c serverlog.c

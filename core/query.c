@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "core/query_priv.h"
+#include "core/schema.h"
 
 #define MESSAGES_MAX 4096
 
@@ -367,30 +368,28 @@ bool ask_inputs(const struct ask *a, const char *key, enum request_kind kind, bo
 
 /* --- the whole --- */
 
-/* Any object; the space that may come anywhere is bounded, or a model could go on with it for ever. */
-static const char any_json[] =
-	"root ::= object\n"
-	"space ::= [ \\t\\n]{0,12}\n"
-	"object ::= \"{\" space (pair (\",\" space pair)*)? \"}\"\n"
-	"pair ::= string space \":\" space value space\n"
-	"array ::= \"[\" space (value space (\",\" space value space)*)? \"]\"\n"
-	"value ::= object | array | string | number | \"true\" | \"false\" | \"null\"\n"
-	"string ::= \"\\\"\" ([^\"\\\\\\x00-\\x1f\\x7f] | \"\\\\\" ([\"\\\\/bfnrt] | \"u\" "
-	"[0-9a-fA-F]{4}))* \"\\\"\"\n"
-	"number ::= \"-\"? (\"0\" | [1-9] [0-9]{0,15}) (\".\" [0-9]{1,16})? ([eE] [-+]? "
-	"[0-9]{1,3})?\n";
-
 bool ask_json(const struct ask *a, const char *param, const json_t *schema, struct request *r)
 {
-	if (schema)
-		return ask_refuse(
-			a, 400, param,
-			"this core holds an answer to JSON, but to no schema; give a GBNF "
-			"\"grammar\", or try --engine llama-server");
+	struct bytes grammar = { .p = NULL };
+	struct err e = { 0 };
+	int rc = 0;
+	bool set;
+
 	if (r->grammar)
 		return ask_refuse(a, 400, param, "\"grammar\" and \"%s\" exclude each other",
 				  param);
-	return ask_set_text(a, &r->grammar, any_json);
+	if (schema)
+		rc = schema_grammar(&grammar, schema, &e);
+	else
+		schema_any(&grammar);
+	bytes_add(&grammar, "", 1);
+	if (rc == -EINVAL)
+		ask_refuse(a, 400, param, "%s", e.text);
+	else if (rc || grammar.lost)
+		ask_refuse(a, 503, NULL, "there is no memory for this request");
+	set = rc == 0 && !grammar.lost && ask_set_text(a, &r->grammar, grammar.p);
+	bytes_fini(&grammar);
+	return set;
 }
 
 bool query_is_ollama(enum query_kind kind)
