@@ -104,7 +104,8 @@ void cmd_help(const struct cmd *c, FILE *to)
 
 	fprintf(to, "usage: berth %s [OPTION...] %s\n\n", c->name, c->operands);
 	wrap(to, c->description, 0, 0, 96);
-	fprintf(to, "\noptions:\n");
+	fprintf(to,
+		"\noptions (of one that is given again the last counts; a list grows):\n");
 	for (size_t i = 0; (o = opt_at(c, i)); i++) {
 		text_init(&t, words, sizeof(words));
 		opt_words(&t, c, o);
@@ -176,7 +177,8 @@ static void man(const struct cmd *c, FILE *to)
 	roff(to, c->operands);
 	fputs("\n.SH DESCRIPTION\n", to);
 	roff(to, c->description);
-	fputs("\n.SH OPTIONS\n", to);
+	fputs("\n.SH OPTIONS\nOf an option that is given again the last counts; a list grows.\n",
+	      to);
 	for (size_t i = 0; (o = opt_at(c, i)); i++)
 		man_option(to, c, o);
 	fputs(".SH EXIT STATUS\n.nf\n", to);

@@ -8,13 +8,14 @@
 #include "core/enginelog.h"
 
 /* The last word before "buffer size", as printed by llama-model.cpp, llama-context.cpp,
- * llama-kv-cache.cpp, llama-memory-recurrent.cpp and llama-kv-cache-dsv4.cpp. */
+ * llama-kv-cache.cpp, llama-adapter.cpp, llama-memory-recurrent.cpp and llama-kv-cache-dsv4.cpp. */
 static const struct {
 	const char *word;
 	enum buffer_kind kind;
 } words[] = {
 	{ "model", BUFFER_WEIGHTS }, { "KV", BUFFER_KV },           { "RS", BUFFER_KV },
 	{ "state", BUFFER_KV },      { "compute", BUFFER_COMPUTE }, { "output", BUFFER_OUTPUT },
+	{ "LoRA", BUFFER_WEIGHTS },
 };
 
 /* How the backends say that an allocation failed (ggml-backend, ggml-cuda, ggml-vulkan, ggml-alloc). */

@@ -25,7 +25,6 @@ struct job {
 	struct options o;
 	struct profile profile;    /* what options point into; its path is "" when there is none */
 	const char *model;         /* operand or the profile's; NULL: the plan's */
-	char home_model[PATH_MAX]; /* storage of model */
 	struct wish wish;          /* from the options */
 	struct log log;
 

@@ -151,23 +151,6 @@ static int check_options(struct job *j, int argc, char **argv, int first)
 	return rc ? rc : launch_options_wish(&j->wish, &j->o);
 }
 
-/* "~/x.gguf" in a file is read as a shell would. */
-static int profile_model(struct job *j, struct err *e)
-{
-	const char *home = getenv("HOME");
-
-	j->model = j->profile.model;
-	if (!j->model || strncmp(j->model, "~/", 2) != 0)
-		return 0;
-	if (!home || !*home)
-		return err_set(e, -EBADMSG, "%s: model: HOME is not set", j->profile.path);
-	if (snprintf(j->home_model, sizeof(j->home_model), "%s%s", home, j->model + 1) >=
-	    (int)sizeof(j->home_model))
-		return err_set(e, -ENAMETOOLONG, "%s: model: too long", j->profile.path);
-	j->model = j->home_model;
-	return 0;
-}
-
 /*
  * The operand may be a profile's name; a file of that name comes first. Its options are read before those
  * of the command line, which overrule them. 0, or an exit code after one sentence.
@@ -190,10 +173,9 @@ static int read_profile(struct job *j, const char *operand, int argc, char **arg
 		j->o = given;
 		return 0;
 	}
-	if (rc == 0)
-		rc = profile_model(j, &e);
 	if (rc)
 		return err_report("launch", rc, &e);
+	j->model = j->profile.model;
 	return cmd_parse(&launch_command, argc, argv, &j->o, first) == CMD_RUN ? 0 : EXIT_USAGE;
 }
 

@@ -92,13 +92,47 @@ static int check_data(const struct model *m, struct err *e)
 		       text_size(want, model_expected_bytes(m)));
 }
 
+/* The files of --lora FILE or FILE=SCALE, for the planner. */
+struct adapter_files {
+	const char *list[OPT_LIST_MAX];
+	char paths[OPT_LIST_MAX][PATH_MAX];
+};
+
+/* A name may have an equals sign of its own: only a number after the last one is a scale, as in core. */
+static int adapter_file(char path[PATH_MAX], const char *given, struct err *e)
+{
+	const char *equals = strrchr(given, '=');
+	char *end = NULL;
+
+	if (!text_copy(path, PATH_MAX, given))
+		return err_set(e, -ENAMETOOLONG, "the path is too long: %s", given);
+	if (equals)
+		strtod(equals + 1, &end);
+	if (equals && end != equals + 1 && *end == 0)
+		path[equals - given] = 0;
+	return 0;
+}
+
 static int decide(struct plan *p, const struct job *j, const struct model *m, uint32_t n_seq,
 		  struct err *e)
 {
+	own_free struct adapter_files *files = malloc(sizeof(*files));
+	struct plan_beside beside = { .n_loras = j->o.loras.n };
 	struct wish w = j->wish;
 
+	if (!files)
+		return err_set(e, -ENOMEM, "out of memory");
+	for (uint32_t i = 0; i < beside.n_loras; i++) {
+		int rc = adapter_file(files->paths[i], j->o.loras.v[i], e);
+
+		if (rc)
+			return rc;
+		files->list[i] = files->paths[i];
+	}
+	beside.loras = files->list;
 	w.n_seq_max = n_seq;
-	return plan_make(p, m, j->choice.places, j->choice.n, &j->choice.host, &w, e);
+	return plan_make_beside(p, m, j->choice.places, j->choice.n, &j->choice.host, &w, &beside,
+				e);
 }
 
 /* Several sequences must not cost a layer its device, or the answer its yes. */

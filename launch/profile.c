@@ -52,6 +52,9 @@ struct reading {
 	const char *const *barred;
 	void *into;
 	const char **model;
+	const char *home; /* NULL: unknown */
+	char *expanded;   /* values that began with ~/ */
+	size_t n_expanded, size;
 	uint32_t n_keys;
 	const char *keys[KEYS_MAX];
 };
@@ -95,6 +98,25 @@ static char *unquoted(char *value)
 	return value + 1;
 }
 
+/* "~/x" as a shell reads it. */
+static int from_home(struct reading *r, const char *key, char **value, struct err *e)
+{
+	char *to = r->expanded + r->n_expanded;
+	size_t n;
+
+	if (strncmp(*value, "~/", 2) != 0)
+		return 0;
+	if (!r->home || r->home[0] != '/')
+		return err_set(e, -EBADMSG, "%s: HOME is not set", key);
+	n = strlen(r->home) + strlen(*value);
+	if (n > r->size - r->n_expanded)
+		return err_set(e, -EBADMSG, "%s: too long", key);
+	snprintf(to, n, "%s%s", r->home, *value + 1);
+	r->n_expanded += n;
+	*value = to;
+	return 0;
+}
+
 static int take(struct reading *r, char *key, char *value, struct err *e)
 {
 	int rc = check_key(r, key, e);
@@ -104,6 +126,9 @@ static int take(struct reading *r, char *key, char *value, struct err *e)
 	value = unquoted(value);
 	if (!value[0])
 		return err_set(e, -EBADMSG, "'%s' has no value", key);
+	rc = from_home(r, key, &value, e);
+	if (rc)
+		return rc;
 	if (strcmp(key, PROFILE_MODEL) == 0) {
 		*r->model = value;
 		return 0;
@@ -143,15 +168,22 @@ static bool is_text(const char *s, size_t n)
 	return clean && strcmp(text_clean(clean), copy) == 0;
 }
 
-int profile_parse(char *text, size_t n, const struct cmd *c, const char *const *barred, void *into,
-		  const char **model, struct err *e)
+int profile_parse(struct profile *p, size_t n, const char *home, const struct cmd *c,
+		  const char *const *barred, void *into, struct err *e)
 {
-	struct reading r = { .c = c, .barred = barred, .into = into, .model = model };
-	char *next = text;
+	struct reading r = { .c = c, .barred = barred, .into = into, .model = &p->model };
+	char *next = p->text;
 
-	*model = NULL;
-	if (!is_text(text, n))
+	p->model = NULL;
+	p->home = NULL;
+	if (!is_text(p->text, n))
 		return err_set(e, -EBADMSG, "it is not text in UTF-8");
+	/* room for all values there can be, each with a home before it */
+	r.home = home && strlen(home) < PATH_MAX ? home : NULL;
+	r.size = n + KEYS_MAX * (r.home ? strlen(r.home) + 1 : 1);
+	r.expanded = p->home = malloc(r.size);
+	if (!p->home)
+		return err_set(e, -ENOMEM, "no memory");
 	for (uint32_t no = 1; next; no++) {
 		char *s = next, *end = strchr(s, '\n');
 
@@ -207,12 +239,13 @@ int profile_read(struct profile *p, const char *name, const struct cmd *c,
 		return err_set(e, rc, "there is no profile '%s': neither %s nor %s exists", name,
 			       places[0], places[1]);
 	if (rc == 0)
-		rc = profile_parse(p->text, n, c, barred, into, &p->model, e);
+		rc = profile_parse(p, n, getenv("HOME"), c, barred, into, e);
 	return rc == -EBADMSG && p->text ? err_at(e, rc, "%s", p->path) : rc;
 }
 
 void profile_free(struct profile *p)
 {
 	free(p->text);
+	free(p->home);
 	*p = (struct profile) { 0 };
 }

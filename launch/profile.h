@@ -23,6 +23,7 @@
 struct profile {
 	char path[PATH_MAX];
 	char *text;        /* the file, cut into keys and values; owned: options point into it */
+	char *home;        /* values that began with ~/, one after the other; owned likewise */
 	const char *model; /* NULL: none given */
 };
 
@@ -37,12 +38,13 @@ void profile_places(char places[PROFILE_PLACES][PATH_MAX], const char *name, con
 		    const char *home);
 
 /*
- * Read `text` (n bytes and a NUL), which is cut up in place, into the options of `into` by `c`. A key that is given twice, no
- * option, or in `barred` (ends with NULL) is an error, as is a value the table does not take. 0, or
- * -EBADMSG with *e: "line 3: ...".
+ * Read p->text (n bytes and a NUL), which is cut up in place, into the options of `into` by `c`, and fill
+ * the rest of *p but its path. A value "~/x" begins with `home`, as a shell would have it; with NULL such
+ * a value is an error. A key that is given twice, no option, or in `barred` (ends with NULL) is an error,
+ * as is a value the table does not take. 0; -EBADMSG with *e: "line 3: ..."; -ENOMEM.
  */
-int profile_parse(char *text, size_t n, const struct cmd *c, const char *const *barred, void *into,
-		  const char **model, struct err *e);
+int profile_parse(struct profile *p, size_t n, const char *home, const struct cmd *c,
+		  const char *const *barred, void *into, struct err *e);
 
 /* Find and read the profile `name`. 0; -ENOENT: there is none (and *e says where it was looked for). */
 int profile_read(struct profile *p, const char *name, const struct cmd *c,

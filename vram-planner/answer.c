@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vram-planner/beside.h"
 #include "vram-planner/terms.h"
 
 static void verify(struct answer *a, const struct model *m)
@@ -14,47 +15,10 @@ static void verify(struct answer *a, const struct model *m)
 	verify_use(&a->plan, &measured, &a->verified);
 }
 
-/* How the layers lie: adapters follow them. */
-static bool same_layers(const struct plan *a, const struct plan *b)
-{
-	if (a->n_devices != b->n_devices || a->host.layers != b->host.layers)
-		return false;
-	for (uint32_t i = 0; i < a->n_devices; i++) {
-		if (a->devices[i].layers != b->devices[i].layers ||
-		    strcmp(a->devices[i].pci, b->devices[i].pci) != 0)
-			return false;
-	}
-	return true;
-}
-
 static int decide(struct plan *p, const struct model *m, const struct devices *d,
 		  const struct question *q, struct err *e)
 {
 	return (q->hashed ? plan_make : plan_decide)(p, m, d->places, d->n, &d->host, &q->wish, e);
-}
-
-#define ROUNDS 4 /* an adapter moves layers, which moves the adapter: it settles or does not fit */
-
-/* Beside others the model gets what they leave. */
-static int decide_beside(struct answer *a, const struct model *m, const struct question *q,
-			 struct err *e)
-{
-	struct devices *left = malloc(sizeof(*left));
-	struct plan before = { 0 };
-	int rc = left ? 0 : err_set(e, -ENOMEM, "no memory");
-
-	for (int i = 0; i < ROUNDS && !rc; i++) {
-		*left = *q->devices;
-		extras_reserve(a->extras, left, i ? &a->plan : NULL);
-		before = a->plan;
-		rc = decide(&a->plan, m, left, q, e);
-		if (i && !rc && same_layers(&before, &a->plan))
-			break;
-	}
-	if (!rc)
-		extras_charge(a->extras, &a->plan, q->devices);
-	free(left);
-	return rc;
 }
 
 static int open_extras(struct answer *a, const struct model *m, const struct question *q,
@@ -77,7 +41,8 @@ static int answer_model(struct answer *a, const struct model *m, const struct qu
 	int rc = open_extras(a, m, q, e);
 
 	if (!rc)
-		rc = a->extras ? decide_beside(a, m, q, e) : decide(&a->plan, m, d, q, e);
+		rc = a->extras ? beside_decide(&a->plan, m, d, &q->wish, a->extras, q->hashed, e)
+			       : decide(&a->plan, m, d, q, e);
 	if (rc)
 		return rc;
 	a->model_bytes = model_size_bytes(m);

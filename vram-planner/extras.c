@@ -144,50 +144,30 @@ static int add_draft(struct extra *x, const struct model *m, const struct model 
 	return 0;
 }
 
-static int add(struct extras *x, const char *kind, const char *what, const struct model *main,
-	       const struct devices *d, const struct wish *w, const struct source_env *env,
+int extras_add(struct extras *x, const char *kind, const char *what, struct model *m,
+	       const struct model *main, const struct devices *d, const struct wish *w,
 	       struct err *e)
 {
 	struct extra *n = &x->all[x->n];
-	struct model *m;
-	int rc = source_open(&m, what, env, e);
+	bool adapter = strcmp(kind, "lora") == 0;
+	int rc;
 
-	if (rc)
-		return rc;
 	*n = (struct extra) { .kind = kind, .place = best_place(d) };
 	text_copy(n->path, sizeof(n->path), what);
-	if (strcmp(kind, "mmproj") == 0)
-		rc = add_mmproj(n, m, main, d, e);
-	else if (strcmp(kind, "lora") == 0)
+	if (adapter)
 		rc = add_lora(n, m, main, d, e);
+	else if (strcmp(kind, "mmproj") == 0)
+		rc = add_mmproj(n, m, main, d, e);
 	else
 		rc = add_draft(n, m, main, d, w, e);
-	if (!rc && strcmp(kind, "lora") == 0)
-		n->model = m;
-	else
+	if (rc || !adapter)
 		model_close(m);
+	else
+		n->model = m;
 	if (rc)
 		return err_at(e, rc, "%s", what);
 	x->n++;
 	return 0;
-}
-
-int extras_open(struct extras *x, const struct extras_opts *o, const struct model *m,
-		const struct devices *d, const struct wish *w, const struct source_env *env,
-		struct err *e)
-{
-	int rc = 0;
-
-	x->n = 0;
-	if (o->mmproj)
-		rc = add(x, "mmproj", o->mmproj, m, d, w, env, e);
-	if (!rc && o->draft)
-		rc = add(x, "draft", o->draft, m, d, w, env, e);
-	for (uint32_t i = 0; i < o->loras.n && !rc; i++)
-		rc = add(x, "lora", o->loras.v[i], m, d, w, env, e);
-	if (rc)
-		extras_close(x);
-	return rc;
 }
 
 void extras_close(struct extras *x)

@@ -37,6 +37,11 @@ struct extras {
 int extras_open(struct extras *x, const struct extras_opts *o, const struct model *m,
 		const struct devices *d, const struct wish *w, const struct source_env *env,
 		struct err *e);
+
+/* Add one that is open already, "mmproj", "draft" or "lora"; m is taken over in any case. */
+int extras_add(struct extras *x, const char *kind, const char *what, struct model *m,
+	       const struct model *main, const struct devices *d, const struct wish *w,
+	       struct err *e);
 void extras_close(struct extras *x);
 
 /* Take their memory from the devices' free one. Adapters are spread by the plan's layers, NULL: none yet. */

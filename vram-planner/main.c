@@ -151,6 +151,16 @@ static int answer_calibration(const struct options *o)
 	return rc ? (int)err_report("plan", rc, &e) : EXIT_YES;
 }
 
+/* Something that --quant can be about: a checkpoint, or what may hold one. */
+static bool any_unquantized(int n, char *const *what)
+{
+	for (int i = 0; i < n; i++)
+		if (source_is_checkpoint(what[i]) || source_is_repository(what[i]) ||
+		    compare_is_several(what[i]))
+			return true;
+	return false;
+}
+
 /* What is wrong with the options and operands together, in words; NULL: nothing. */
 static const char *contradiction(const struct options *o, int n, char *const *what)
 {
@@ -172,8 +182,11 @@ static const char *contradiction(const struct options *o, int n, char *const *wh
 		return "--output takes the plan of one model";
 	if ((o->explain || o->bar) && (o->json || !is_one(o, n, what)))
 		return "--explain and --bar are words about one model, without --json";
-	if (o->output && (o->beside.mmproj || o->beside.draft || o->beside.loras.n))
-		return "--output is for berth launch, which runs a model alone";
+	if (o->quant && n > 0 && !any_unquantized(n, what))
+		return "--quant is for a checkpoint (a folder with config.json, or hf:ORG/REPO); a GGUF "
+		       "file has its quant already";
+	if (o->output && (o->beside.mmproj || o->beside.draft))
+		return "--output is for berth launch, which runs a model without those";
 	return NULL;
 }
 

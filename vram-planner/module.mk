@@ -5,6 +5,7 @@ vram-planner.lib := \
 	ask.c \
 	attn.c \
 	backends.c \
+	beside.c \
 	bill.c \
 	bound.c \
 	build.c \
@@ -23,6 +24,7 @@ vram-planner.lib := \
 	download.c \
 	engine.c \
 	explain.c \
+	extras.c \
 	families.c \
 	ffn.c \
 	fill.c \
@@ -108,5 +110,5 @@ vram-planner.lib := \
 vram-planner.wants := libcurl
 
 vram-planner.programs := plan pull
-vram-planner.plan.src := answer.c compare.c elsewhere.c extras.c main.c
+vram-planner.plan.src := answer.c compare.c elsewhere.c extras_open.c main.c
 vram-planner.pull.src := pull.c

@@ -66,6 +66,21 @@ uint32_t places_drop_integrated(struct place *places, uint32_t n);
 int plan_make(struct plan *p, const struct model *m, const struct place *places, uint32_t n_places,
 	      const struct host_place *host, const struct wish *w, struct err *e);
 
+/* What is loaded beside a model: paths of files, borrowed. */
+struct plan_beside {
+	const char *draft; /* a draft model for speculation; NULL: none */
+	const char *const *loras;
+	uint32_t n_loras;
+};
+
+/*
+ * The same with what is loaded beside it: that takes its memory first, and is in the plan's bytes. Also
+ * -ENOENT, or -EBADMSG for a file that is not what it is named as.
+ */
+int plan_make_beside(struct plan *p, const struct model *m, const struct place *places,
+		     uint32_t n_places, const struct host_place *host, const struct wish *w,
+		     const struct plan_beside *b, struct err *e);
+
 /* The same without header_sha256, which costs more than the rest: for answers that nobody carries out. */
 int plan_decide(struct plan *p, const struct model *m, const struct place *places,
 		uint32_t n_places, const struct host_place *host, const struct wish *w,

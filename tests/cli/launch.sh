@@ -77,6 +77,10 @@ is "are in the plan, and vectors are, too" "3 True 512" \
 launches "what the engine can do" 0 "$T/m.gguf" --accept cpu -c 0 -b 256 -ub 64 -fa off -nkvo --want context -ctk q8_0 --dry-run --json
 is "is said as to berth plan" "256 64 False True q8_0" \
 	"$(json '" ".join(str(o["plan"]["flags"][k]) for k in ("n_batch", "n_ubatch", "flash_attn", "no_kv_offload", "type_k"))')"
+python3 tests/adapters.py lora "$T/a.gguf" 256 8
+launches "an adapter" 0 "$T/m.gguf" --accept cpu --lora "$T/a.gguf=0.5" --json
+is "is planned, and found as planned" "True True" \
+	"$(json 'str(o["proof"][-1]["exact"]) + " " + str("what is loaded beside it" in str(o["plan"]))')"
 launches "a server" 0 "$T/m.gguf" --accept cpu --serve --no-key --sleep-idle 60 --max-queue 9 --max-connections 20 --max-body 1M \
 	--chat-template chatml --allow-host box --control-vector "$T/m.gguf=0.5" --dry-run --json
 is "a server answers several at once" 4 "$(json 'o["plan"]["flags"]["n_seq_max"]')"
@@ -134,6 +138,8 @@ bad "bad temperature" 2 "$T/m.gguf --temp warm"
 bad "bad split" 2 "$T/m.gguf --accept cpu --split 4,x"
 bad "a split without devices" 2 "$T/m.gguf --accept cpu --split 4,5"
 bad "an empty list of devices" 2 "$T/m.gguf --accept cpu --device ,"
+bad "no such adapter" 1 "$T/m.gguf --accept cpu --lora $T/none.gguf=2"
+bad "a model is no adapter" 4 "$T/m.gguf --accept cpu --lora $T/m.gguf"
 bad "what needs a server" 2 "$T/m.gguf --accept cpu --sleep-idle 5"
 bad "what is our core's" 2 "$T/m.gguf --accept cpu --serve --engine llama-server --chat-template chatml"
 bad "two caches" 2 "$T/m.gguf --accept cpu --kv-unified --no-kv-unified"

@@ -54,6 +54,8 @@ for f in config.json model.safetensors.index.json; do
 	exits "its $f" 0 plan "$T/q/$f"
 	golden plan-hf.txt "$T/out"
 done
+exits "a mix beside a GGUF" 2 plan --quant q4_0 "$T/no.gguf"
+says "a mix beside a GGUF: says so" "a GGUF file has its quant already"
 exits "no such mix" 2 plan --quant q9_K "$T/q"
 says "no such mix: the cause" "q4_K_M, q4_K_S"
 

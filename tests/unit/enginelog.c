@@ -210,8 +210,10 @@ static void limits(void **state)
 	assert_int_equal(strlen(l->layers[3]), ENGINELOG_NAME_MAX - 1);
 	/* a kind nobody knows is kept, but counted to none */
 	enginelog_init(l);
+	enginelog_feed(l, false, "f: CUDA0 zork buffer size =     1.00 MiB\n");
 	enginelog_feed(l, false, "f: CUDA0 LoRA buffer size =     1.00 MiB\n");
 	assert_int_equal(l->buffers[0].kind, BUFFER_OTHER);
+	assert_int_equal(l->buffers[1].kind, BUFFER_WEIGHTS);
 	assert_string_equal(buffer_kind_name(l->buffers[0].kind), "other");
 	free(l);
 }

@@ -38,6 +38,9 @@ static const struct opt rows[] = {
 
 static const struct cmd command = { .name = "launch", .opts = rows, .n_opts = COUNT(rows) };
 
+static struct profile read; /* options point into it until the next */
+static const char *home = "/home/me";
+
 static int read_text(const char *text, struct opts *o, const char **model, struct err *e)
 {
 	static char copy[4096];
@@ -45,7 +48,12 @@ static int read_text(const char *text, struct opts *o, const char **model, struc
 	*o = (struct opts) { .accept = -1 };
 	*e = (struct err) { 0 };
 	strcpy(copy, text);
-	return profile_parse(copy, strlen(copy), &command, barred, o, model, e);
+	free(read.home);
+	read.text = copy;
+	int rc = profile_parse(&read, strlen(copy), home, &command, barred, o, e);
+
+	*model = read.model;
+	return rc;
 }
 
 static void good(void **state)
@@ -110,8 +118,33 @@ static void bad(void **state)
 	}
 	char nul[] = "ctx = 1\0\n";
 
-	assert_int_equal(profile_parse(nul, sizeof(nul) - 1, &command, barred, &o, &model, &e),
+	struct profile p = { .text = nul };
+
+	assert_int_equal(profile_parse(&p, sizeof(nul) - 1, home, &command, barred, &o, &e),
 			 -EBADMSG);
+	free(p.home);
+}
+
+static void at_home(void **state)
+{
+	struct opts o;
+	struct err e;
+	const char *model;
+
+	(void)state;
+	assert_int_equal(read_text("model = ~/m.gguf\nlora = ~/a=0.5\nlora = x~/b\ndevice = ~", &o,
+				   &model, &e),
+			 0);
+	assert_string_equal(model, "/home/me/m.gguf");
+	assert_string_equal(o.lora.v[0], "/home/me/a=0.5");
+	assert_string_equal(o.lora.v[1], "x~/b");
+	assert_string_equal(o.device, "~");
+	home = NULL;
+	assert_int_equal(read_text("model = ~/m.gguf", &o, &model, &e), -EBADMSG);
+	assert_non_null(strstr(e.text, "HOME is not set"));
+	home = "/home/me";
+	free(read.home);
+	read.home = NULL;
 }
 
 static void places(void **state)
@@ -140,6 +173,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(good),
 		cmocka_unit_test(bad),
+		cmocka_unit_test(at_home),
 		cmocka_unit_test(places),
 	};
 
