@@ -75,6 +75,49 @@ void fields_from_json(const json_t *o, const struct field *rows, size_t n, void 
 	}
 }
 
+static void restore_unsigned(const json_t *v, const struct field *row, void *at)
+{
+	json_int_t i = json_integer_value(v);
+	uint64_t n = i < 0 ? 0 : (uint64_t)i;
+	uint32_t small;
+
+	if (json_is_string(v) ? text_parse_u64(json_string_value(v), &n) != 0 : !json_is_integer(v))
+		return;
+	small = n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
+	if (row->kind == FIELD_U32)
+		memcpy(at, &small, sizeof(small));
+	else
+		memcpy(at, &n, sizeof(n));
+}
+
+static void restore_plain(const json_t *v, const struct field *row, void *at)
+{
+	int64_t i = json_integer_value(v);
+
+	if (row->kind == FIELD_TEXT && json_is_string(v)) {
+		text_copy(at, row->size, json_string_value(v));
+		text_clean(at);
+	} else if (row->kind == FIELD_BOOL && json_is_boolean(v)) {
+		*(bool *)at = json_is_true(v);
+	} else if (row->kind == FIELD_I64 && json_is_integer(v)) {
+		memcpy(at, &i, sizeof(i));
+	} else if (row->kind == FIELD_U32 || row->kind == FIELD_U64) {
+		restore_unsigned(v, row, at);
+	}
+}
+
+void fields_restore(const json_t *o, const struct field *rows, size_t n, void *obj)
+{
+	for (const struct field *r = rows; r < rows + n; r++) {
+		void *at = (char *)obj + r->offset;
+
+		if (r->kind == FIELD_FACT || r->kind == FIELD_FACT_TEXT)
+			fields_from_json(o, r, 1, obj);
+		else
+			restore_plain(json_object_get(o, r->key), r, at);
+	}
+}
+
 static void number_text(struct text *t, enum unit unit, int64_t v)
 {
 	char size[TEXT_SIZE_MAX];

@@ -60,6 +60,12 @@ void fields_to_json(json_t *o, const struct field *rows, size_t n, const void *o
 void fields_from_json(const json_t *o, const struct field *rows, size_t n, void *obj);
 
 /*
+ * Fill every member of obj from what fields_to_json wrote, all kinds, from anybody's hands: texts are cut
+ * and cleaned. A key that is absent, null or of another kind leaves a fact unknown and the rest as it is.
+ */
+void fields_restore(const json_t *o, const struct field *rows, size_t n, void *obj);
+
+/*
  * One value for people: "15.7 GiB", "unknown (needs root)". `buf` is what text_init got; the source
  * is not included.
  */

@@ -2,7 +2,12 @@
 #include "base/io.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/text.h"
 
 long io_read(int fd, void *buf, size_t size)
 {
@@ -37,4 +42,17 @@ int io_write(int fd, const void *bytes, size_t n)
 		n -= (size_t)w;
 	}
 	return 0;
+}
+
+void io_make_parents(const char *path)
+{
+	char part[PATH_MAX];
+
+	if (!text_copy(part, sizeof(part), path))
+		return;
+	for (char *p = part + 1; (p = strchr(p, '/')); p++) {
+		*p = '\0';
+		mkdir(part, 0700);
+		*p = '/';
+	}
 }

@@ -11,4 +11,7 @@ long io_read(int fd, void *buf, size_t size);
 /* All of them. 0 or a negative errno. */
 int io_write(int fd, const void *bytes, size_t n);
 
+/* The folders above a file, 0700 where they are missing. What fails shows when the file is opened. */
+void io_make_parents(const char *path);
+
 #endif

@@ -106,21 +106,6 @@ static void drop_oldest(const char *dir)
 		unlink(path);
 }
 
-/* mkdir -p */
-static void make_folder(const char *dir)
-{
-	char path[1024];
-
-	if (!text_copy(path, sizeof(path), dir))
-		return;
-	for (char *p = path + 1; (p = strchr(p, '/')); p++) {
-		*p = '\0';
-		mkdir(path, 0700);
-		*p = '/';
-	}
-	mkdir(path, 0700);
-}
-
 void header_cache_write(const struct cached *c, const char *dir, const char *url)
 {
 	char path[1200], temp[1200];
@@ -134,9 +119,9 @@ void header_cache_write(const struct cached *c, const char *dir, const char *url
 	json_decref(o);
 	if (!line || strlen(line) >= LINE_MAX_BYTES || !c->etag[0] || c->n > BYTES_MAX)
 		return;
-	make_folder(dir);
-	drop_oldest(dir);
 	file_name(path, sizeof(path), dir, url);
+	io_make_parents(path);
+	drop_oldest(dir);
 	snprintf(temp, sizeof(temp), "%s/.new.XXXXXX", dir);
 	own_fd int fd = mkostemp(temp, O_CLOEXEC);
 

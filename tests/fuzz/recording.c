@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* A recording is anybody's file: whatever its lines say must be safe to show, to print and to write again. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tui/recording.h"
+#include "tui/view.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static int to_nowhere(void *ctx, const char *line, size_t size)
+{
+	(void)ctx;
+	if (!size || line[size - 1] != '\n')
+		abort();
+	return 0;
+}
+
+static void show(struct player *p, struct recorder *again, struct snapshot *s)
+{
+	struct view v;
+
+	player_snapshot(p, s);
+	view_init(&v, 80, true);
+	view_make(&v, s);
+	view_fini(&v);
+	json_decref(snapshot_to_json(s));
+	if (recorder_moment(again, s, to_nowhere, NULL))
+		abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+	const char *line = (const char *)bytes, *end = line + size;
+	struct recorder *again = recorder_new();
+	struct player *p = player_new();
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	while (line < end) {
+		const char *next = memchr(line, '\n', (size_t)(end - line));
+		size_t n = (size_t)((next ? next : end) - line);
+		uint64_t ms = 0;
+
+		recording_peek(line, n, &ms);
+		player_line(p, line, n, NULL);
+		line += n + 1;
+	}
+	show(p, again, s);
+	show(p, again, s);
+	recorder_free(again);
+	player_free(p);
+	free(s);
+	return 0;
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: MIT */
+/* The flight recorder on disk, and looking at any moment of a recording. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "tests/unit/harness.h"
+#include "tui/film.h"
+#include "tui/flight.h"
+
+static char home[] = "/tmp/berth-flight.XXXXXX";
+
+static int setup(void **state)
+{
+	(void)state;
+	return mkdtemp(home) ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	char cmd[128];
+
+	(void)state;
+	snprintf(cmd, sizeof(cmd), "rm -rf %s", home);
+	return system(cmd);
+}
+
+static void in_home(char path[512], const char *name)
+{
+	snprintf(path, 512, "%s/%s", home, name);
+}
+
+/* `n` devices at second `s`, each with `s` megabytes in use. */
+static void set(struct snapshot *snap, struct report *r, uint32_t n, uint64_t s)
+{
+	r->n_gpus = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct gpu *g = &r->gpus[i];
+
+		snprintf(g->pci, sizeof(g->pci), "0000:%02x:00.0", i);
+		g->vram_used = fact_of((int64_t)s << 20, SRC_SYSFS);
+	}
+	snap->report = r;
+	snap->now_ns = (1000 + s) * UINT64_C(1000000000);
+}
+
+static off_t bytes_below(const char *dir, int *pieces)
+{
+	own_dir DIR *d = opendir(dir);
+	off_t sum = 0;
+
+	assert_non_null(d);
+	*pieces = 0;
+	for (const struct dirent *de; (de = readdir(d));) {
+		struct stat st;
+
+		if (!strstr(de->d_name, ".part"))
+			continue;
+		assert_int_equal(fstatat(dirfd(d), de->d_name, &st, 0), 0);
+		sum += st.st_size;
+		++*pieces;
+	}
+	return sum;
+}
+
+static void seconds_of(const char *path, uint64_t first, uint64_t last)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	struct film *f;
+	struct err e = { 0 };
+
+	assert_int_equal(film_open(&f, path, &e), 0);
+	assert_int_equal(film_first_ms(f), (1000 + first) * 1000);
+	assert_int_equal(film_last_ms(f), (1000 + last) * 1000);
+	/* Forwards, backwards and all over. */
+	for (uint64_t i = 0, at = first; i < 400;
+	     i++, at = first + at * 7919 % (last - first + 1)) {
+		film_show(f, (1000 + at) * 1000, s);
+		assert_true(s->report->n_gpus > 0);
+		assert_int_equal(s->report->gpus[0].vram_used.v >> 20, at);
+	}
+	film_show(f, 0, s);
+	assert_int_equal(s->report->gpus[0].vram_used.v >> 20, first);
+	film_show(f, UINT64_MAX, s);
+	assert_int_equal(s->report->gpus[0].vram_used.v >> 20, last);
+	assert_int_equal(film_garbled(f), 0);
+	film_close(f);
+	free(s);
+}
+
+static void any_moment_can_be_seen(void **state)
+{
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	struct report *r = calloc(1, sizeof(*r));
+	char dir[512], path[512];
+	struct flight *f;
+	struct err e = { 0 };
+
+	(void)state;
+	in_home(dir, "seconds");
+	in_home(path, "seconds.berthrec");
+	assert_int_equal(flight_open(&f, dir, &e), 0);
+	for (uint64_t s = 0; s < 500; s++) {
+		set(snap, r, 1 + (uint32_t)(s / 100), s);
+		assert_int_equal(flight_moment(f, snap), 0);
+	}
+	assert_int_equal(flight_save(dir, path, &e), 0);
+	assert_int_equal(flight_save(dir, path, &e), -EEXIST);
+	flight_close(f);
+	seconds_of(path, 0, 499);
+
+	/* Another process goes on where the first one ended. */
+	assert_int_equal(flight_open(&f, dir, &e), 0);
+	for (uint64_t s = 500; s < 600; s++) {
+		set(snap, r, 1, s);
+		assert_int_equal(flight_moment(f, snap), 0);
+	}
+	flight_close(f);
+	in_home(path, "both.berthrec");
+	assert_int_equal(flight_save(dir, path, &e), 0);
+	seconds_of(path, 0, 599);
+	free(snap);
+	free(r);
+}
+
+/* It never takes more than it may, and what is left is whole. */
+static void the_oldest_goes(void **state)
+{
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	struct report *r = calloc(1, sizeof(*r));
+	char dir[512], path[512];
+	struct flight *f;
+	struct film *film;
+	struct err e = { 0 };
+	int pieces;
+
+	(void)state;
+	in_home(dir, "full");
+	in_home(path, "full.berthrec");
+	assert_int_equal(flight_open(&f, dir, &e), 0);
+	/* Devices that come and go are told anew each time. */
+	for (uint64_t s = 0; s < 500; s++) {
+		set(snap, r, s % 2 ? PROBE_GPUS_MAX : 1, s);
+		assert_int_equal(flight_moment(f, snap), 0);
+	}
+	assert_true(bytes_below(dir, &pieces) <= FLIGHT_BYTES);
+	assert_int_equal(pieces, FLIGHT_PIECES);
+	assert_int_equal(flight_save(dir, path, &e), 0);
+	assert_int_equal(film_open(&film, path, &e), 0);
+	uint64_t first = film_first_ms(film) / 1000 - 1000;
+
+	assert_true(first > 0 && first < 499);
+	film_close(film);
+	seconds_of(path, first, 499);
+	flight_close(f);
+	free(snap);
+	free(r);
+}
+
+static void one_writes(void **state)
+{
+	char dir[512];
+	struct flight *f, *other;
+	struct err e = { 0 };
+	int status;
+
+	(void)state;
+	in_home(dir, "one");
+	assert_int_equal(flight_open(&f, dir, &e), 0);
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(flight_open(&other, dir, &e) == -EBUSY ? 0 : 1);
+	waitpid(pid, &status, 0);
+	assert_int_equal(status, 0);
+	flight_close(f);
+	assert_int_equal(flight_open(&f, dir, &e), 0);
+	flight_close(f);
+}
+
+static void put_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void what_is_no_recording_is_refused(void **state)
+{
+	static const char header[] = "{\"schema\":\"berth.recording/1\",\"t\":1,\"clock_ms\":5}\n";
+	char path[512], cut[600];
+	struct film *f;
+	struct err e = { 0 };
+
+	(void)state;
+	in_home(path, "no");
+	assert_int_equal(film_open(&f, path, &e), -ENOENT);
+	assert_int_equal(film_open(&f, home, &e), -EBADMSG);
+	for (const char *const *text =
+		     (const char *const[]) { "", "\n", "GGUF", "{}\n", header, NULL };
+	     *text; text++) {
+		put_file(path, *text);
+		assert_int_equal(film_open(&f, path, &e), -EBADMSG);
+	}
+	/* A last line without an end is nobody's; garbage in between is passed over. */
+	snprintf(
+		cut, sizeof(cut), "%s%s%s", header,
+		"{\"t\":1000,\"f\":\"index\"}\ngarbage\n{\"t\":1000,\"f\":\"machine\",\"full\":{}}\n",
+		"{\"t\":2000,\"f\":\"machine\"");
+	put_file(path, cut);
+	assert_int_equal(film_open(&f, path, &e), 0);
+	struct snapshot *s = calloc(1, sizeof(*s));
+
+	film_show(f, 5000, s);
+	assert_int_equal(film_last_ms(f), 1000);
+	assert_int_equal(film_garbled(f), 1);
+	assert_non_null(s->report);
+	film_close(f);
+	free(s);
+}
+
+static void a_film_is_wound(void **state)
+{
+	struct snapshot *s = calloc(1, sizeof(*s));
+	char path[512];
+	struct replay r;
+	struct film *f;
+	struct err e = { 0 };
+
+	(void)state;
+	in_home(path, "seconds.berthrec"); /* of the first test */
+	assert_int_equal(film_open(&f, path, &e), 0);
+	replay_begin(&r, f, "x.berthrec", 100);
+	struct feed feed = replay_feed(&r);
+
+	s->interval_ms = 1000;
+	feed.next(feed.ctx, s);
+	assert_int_equal(s->origin, ORIGIN_REPLAY);
+	assert_string_equal(s->origin_name, "x.berthrec, 1:40 of 8:19");
+	feed.wind(feed.ctx, -60);
+	feed.next(feed.ctx, s);
+	assert_int_equal(s->now_ns / 1000000000, 1040);
+	feed.wind(feed.ctx, -600);
+	feed.next(feed.ctx, s);
+	assert_int_equal(s->now_ns / 1000000000, 1000);
+	feed.wind(feed.ctx, 6000);
+	feed.next(feed.ctx, s);
+	assert_int_equal(s->now_ns / 1000000000, 1499);
+	film_close(f);
+	free(s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_moment_can_be_seen),
+		cmocka_unit_test(the_oldest_goes),
+		cmocka_unit_test(one_writes),
+		cmocka_unit_test(what_is_no_recording_is_refused),
+		cmocka_unit_test(a_film_is_wound),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
