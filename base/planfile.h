@@ -19,6 +19,7 @@
 #define PLAN_ASSUMED_MAX 16
 #define PLAN_TENSORS_MAX 16
 #define PLAN_NEAREST_MAX 6
+#define PLAN_DRAFT_MAX   64 /* tokens guessed at once */
 
 enum verdict {
 	VERDICT_UNKNOWN, /* facts are missing */
@@ -59,10 +60,10 @@ struct plan_host {
 
 /* A change of the wish that would make it a yes. */
 struct plan_nearest {
-	char change[96];      /* the options that differ: "-c 4096" */
-	char options[256];    /* all options of the changed wish, so that it can be run */
-	char loss[96];        /* what it costs the user */
-	char model[256];      /* another file of the same model; empty: the one that was asked for */
+	char change[96];   /* the options that differ: "-c 4096" */
+	char options[256]; /* all options of the changed wish, so that it can be run */
+	char loss[96];     /* what it costs the user */
+	char model[256];   /* another file of the same model; empty: the one that was asked for */
 	enum verdict verdict; /* fits or spills */
 	int rank;             /* the order among them: 0 hurts nobody */
 };
@@ -93,6 +94,20 @@ struct plan_tensors {
 	int32_t device;   /* index into devices[]; -1: the host */
 };
 
+/* A smaller model beside it that guesses what comes next. All of it is in one place. */
+struct plan_draft {
+	char path[1024];
+	uint64_t size_bytes;
+	char header_sha256[65];
+	char name[120];
+	uint32_t n_layer;
+	uint32_t n_max; /* tokens that are guessed at once, at most; 0: there is no draft */
+	int32_t device; /* index into devices[]; -1: the host */
+	struct plan_flags flags;
+	struct plan_buffers buffers; /* there; the buffers of that place hold them, too */
+	uint64_t host_bytes;         /* beside that, when it is on a device */
+};
+
 struct plan {
 	char model_path[1024];
 	uint64_t model_size_bytes;
@@ -111,6 +126,7 @@ struct plan {
 	uint32_t n_devices;
 	struct plan_device devices[PLAN_DEVICES_MAX];
 	struct plan_host host;
+	struct plan_draft draft;
 
 	/* The number that decided: "needs 5.1 GiB on 0000:01:00.0, free 3.9 GiB". */
 	char decided_by[240];
@@ -148,7 +164,7 @@ json_t *plan_to_json(const struct plan *p);
 
 /*
  * Read a plan. Foreign bytes: every number is range-checked, the layers must add up to n_layer + 1
- * and n_gpu_layers must equal what the devices hold; texts but model_path are cleaned for a terminal. 0, or
+ * and n_gpu_layers must equal what the devices hold; a draft must leave room for its guesses; texts but model_path are cleaned for a terminal. 0, or
  * -EBADMSG with *e naming the key.
  */
 int plan_from_json(struct plan *p, const json_t *o, struct err *e);

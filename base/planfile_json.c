@@ -66,6 +66,16 @@ static const struct field device_rows[] = {
 	FIELD(struct plan_device, layers, FIELD_U32, UNIT_NONE, NULL),
 };
 
+static const struct field draft_rows[] = {
+	FIELD(struct plan_draft, path, FIELD_TEXT, UNIT_NONE, NULL),
+	FIELD(struct plan_draft, size_bytes, FIELD_U64, UNIT_BYTES, NULL),
+	FIELD(struct plan_draft, header_sha256, FIELD_TEXT, UNIT_NONE, NULL),
+	FIELD(struct plan_draft, name, FIELD_TEXT, UNIT_NONE, NULL),
+	FIELD(struct plan_draft, n_layer, FIELD_U32, UNIT_NONE, NULL),
+	FIELD(struct plan_draft, n_max, FIELD_U32, UNIT_NONE, NULL),
+	FIELD(struct plan_draft, host_bytes, FIELD_U64, UNIT_BYTES, NULL),
+};
+
 /* --- writing --- */
 
 static void put_memory(json_t *o, const struct plan_buffers *b, const struct fact *free_bytes,
@@ -97,6 +107,15 @@ static json_t *devices_to_json(const struct plan *p)
 	return all;
 }
 
+/* An index into devices[]; null is the host. */
+static void put_device(json_t *o, int32_t device)
+{
+	if (device < 0)
+		json_put_null(o, "device");
+	else
+		json_put_int(o, "device", device);
+}
+
 static json_t *tensors_to_json(const struct plan *p)
 {
 	json_t *all = json_array();
@@ -106,13 +125,31 @@ static json_t *tensors_to_json(const struct plan *p)
 		json_t *o = json_object();
 
 		json_put_text(o, "pattern", t->pattern);
-		if (t->device < 0)
-			json_put_null(o, "device");
-		else
-			json_put_int(o, "device", t->device);
+		put_device(o, t->device);
 		json_array_append_new(all, o);
 	}
 	return all;
+}
+
+static json_t *flags_to_json(const struct plan_flags *f)
+{
+	json_t *o = json_object();
+
+	fields_to_json(o, flag_rows, N_OF(flag_rows), f);
+	fields_to_json(o, late_rows, N_OF(late_rows), f);
+	return o;
+}
+
+static json_t *draft_to_json(const struct plan_draft *d)
+{
+	json_t *o = json_object(), *buffers = json_object();
+
+	fields_to_json(o, draft_rows, N_OF(draft_rows), d);
+	put_device(o, d->device);
+	json_object_set_new(o, "flags", flags_to_json(&d->flags));
+	fields_to_json(buffers, buffer_rows, N_OF(buffer_rows), &d->buffers);
+	json_object_set_new(o, "buffers", buffers);
+	return o;
 }
 
 static json_t *nearest_to_json(const struct plan *p)
@@ -150,7 +187,7 @@ static void put_texts(json_t *o, const char *key, const char *texts, size_t size
 json_t *plan_to_json(const struct plan *p)
 {
 	json_t *o = json_answer("berth.plan/1");
-	json_t *model = json_object(), *flags = json_object(), *host = json_object();
+	json_t *model = json_object(), *host = json_object();
 
 	json_put_text(o, "verdict", verdict_name(p->verdict));
 	json_put_text(o, "accept", accept_name(p->accept));
@@ -163,15 +200,15 @@ json_t *plan_to_json(const struct plan *p)
 	fields_to_json(model, model_rows, N_OF(model_rows), p);
 	json_object_set_new(o, "model", model);
 	json_put_text(o, "engine", p->engine);
-	fields_to_json(flags, flag_rows, N_OF(flag_rows), &p->flags);
-	fields_to_json(flags, late_rows, N_OF(late_rows), &p->flags);
-	json_object_set_new(o, "flags", flags);
+	json_object_set_new(o, "flags", flags_to_json(&p->flags));
 	if (p->n_tensors)
 		json_object_set_new(o, "tensors", tensors_to_json(p));
 	json_object_set_new(o, "devices", devices_to_json(p));
 	json_put_int(host, "layers", p->host.layers);
 	put_memory(host, &p->host.buffers, &p->host.free_bytes, p->host.left_bytes);
 	json_object_set_new(o, "host", host);
+	if (p->draft.n_max)
+		json_object_set_new(o, "draft", draft_to_json(&p->draft));
 	put_texts(o, "overrides", p->overrides[0], sizeof(p->overrides[0]), p->n_overrides);
 	put_texts(o, "assumed", p->assumed[0], sizeof(p->assumed[0]), p->n_assumed);
 	return o;
@@ -237,8 +274,12 @@ static int get_fields(const json_t *o, const struct field *rows, size_t n, void 
 	return 0;
 }
 
-static int get_late_flags(const json_t *o, struct plan_flags *f, struct err *e)
+static int get_flags(const json_t *o, struct plan_flags *f, struct err *e)
 {
+	int first = get_fields(o, flag_rows, N_OF(flag_rows), f, "flags", e);
+
+	if (first)
+		return first;
 	for (size_t i = 0; i < N_OF(late_rows); i++) {
 		int rc = 0;
 
@@ -297,6 +338,58 @@ static int get_devices(struct plan *p, const json_t *all, struct err *e)
 	return 0;
 }
 
+static int get_device_index(const struct plan *p, const json_t *o, int32_t *device,
+			    const char *where, struct err *e)
+{
+	const json_t *d = json_object_get(o, "device");
+
+	*device = -1;
+	if (json_is_null(d))
+		return 0;
+	if (!json_is_integer(d) || json_integer_value(d) < 0 ||
+	    json_integer_value(d) >= p->n_devices)
+		return bad(e, where, "device", "the index of one of its devices, or null");
+	*device = (int32_t)json_integer_value(d);
+	return 0;
+}
+
+/* Each of its guesses is an output of the model, and each row of outputs was planned for. */
+static int check_draft(const struct plan *p, struct err *e)
+{
+	uint64_t rows = (uint64_t)p->flags.n_seq_max * (1 + (uint64_t)p->draft.n_max);
+
+	if (p->draft.n_max == 0 || p->draft.n_max > PLAN_DRAFT_MAX)
+		return err_set(e, -EBADMSG, "the plan's draft.n_max is %" PRIu32 "; 1 to %d",
+			       p->draft.n_max, PLAN_DRAFT_MAX);
+	if (p->draft.n_layer > LAYERS_MAX)
+		return err_set(e, -EBADMSG, "the plan's draft.n_layer is %" PRIu32 "; at most %d",
+			       p->draft.n_layer, LAYERS_MAX);
+	if (p->flags.n_outputs_max < rows)
+		return err_set(e, -EBADMSG,
+			       "the plan's draft guesses %" PRIu32 " tokens of %" PRIu32
+			       " sequences, which wants n_outputs_max %" PRIu64 "; it is %" PRIu32,
+			       p->draft.n_max, p->flags.n_seq_max, rows, p->flags.n_outputs_max);
+	return 0;
+}
+
+/* After flags and devices. */
+static int get_draft(struct plan *p, const json_t *o, struct err *e)
+{
+	int rc;
+
+	if (!o)
+		return 0;
+	rc = get_fields(o, draft_rows, N_OF(draft_rows), &p->draft, "draft", e);
+	if (!rc)
+		rc = get_flags(json_object_get(o, "flags"), &p->draft.flags, e);
+	if (!rc)
+		rc = get_fields(json_object_get(o, "buffers"), buffer_rows, N_OF(buffer_rows),
+				&p->draft.buffers, "draft.buffers", e);
+	if (!rc)
+		rc = get_device_index(p, o, &p->draft.device, "draft", e);
+	return rc ? rc : check_draft(p, e);
+}
+
 /* After the devices, as they are named by index. */
 static int get_tensors(struct plan *p, const json_t *all, struct err *e)
 {
@@ -306,22 +399,17 @@ static int get_tensors(struct plan *p, const json_t *all, struct err *e)
 		return err_set(e, -EBADMSG, "the plan's tensors must be a list of at most %d",
 			       PLAN_TENSORS_MAX);
 	for (p->n_tensors = 0; p->n_tensors < n; p->n_tensors++) {
-		const json_t *o = json_array_get(all, p->n_tensors),
-			     *d = json_object_get(o, "device");
+		const json_t *o = json_array_get(all, p->n_tensors);
 		struct plan_tensors *t = &p->tensors[p->n_tensors];
 		const char *pattern = json_string_value(json_object_get(o, "pattern"));
 
 		if (!pattern || !*pattern || !text_copy(t->pattern, sizeof(t->pattern), pattern))
 			return bad(e, "tensors", "pattern", "a regular expression");
 		text_clean(t->pattern);
-		t->device = -1;
-		if (json_is_null(d))
-			continue;
-		if (!json_is_integer(d) || json_integer_value(d) < 0 ||
-		    json_integer_value(d) >= p->n_devices)
-			return bad(e, "tensors", "device",
-				   "the index of one of its devices, or null");
-		t->device = (int32_t)json_integer_value(d);
+		int rc = get_device_index(p, o, &t->device, "tensors", e);
+
+		if (rc)
+			return rc;
 	}
 	return 0;
 }
@@ -416,10 +504,7 @@ int plan_from_json(struct plan *p, const json_t *o, struct err *e)
 		rc = get_fields(json_object_get(o, "model"), model_rows, N_OF(model_rows), p,
 				"model", e);
 	if (!rc)
-		rc = get_fields(json_object_get(o, "flags"), flag_rows, N_OF(flag_rows), &p->flags,
-				"flags", e);
-	if (!rc)
-		rc = get_late_flags(json_object_get(o, "flags"), &p->flags, e);
+		rc = get_flags(json_object_get(o, "flags"), &p->flags, e);
 	if (!rc)
 		rc = get_devices(p, json_object_get(o, "devices"), e);
 	if (!rc)
@@ -427,6 +512,8 @@ int plan_from_json(struct plan *p, const json_t *o, struct err *e)
 	if (rc)
 		return rc;
 	rc = get_host(p, json_object_get(o, "host"), e);
+	if (!rc)
+		rc = get_draft(p, json_object_get(o, "draft"), e);
 	if (rc)
 		return rc;
 	get_text(o, "engine", p->engine, sizeof(p->engine));

@@ -22,6 +22,11 @@ void ask_default(struct ask *a)
 			    .n_gpu_layers = ASK_ALL_LAYERS };
 }
 
+uint32_t ask_least_outputs(const struct ask *a)
+{
+	return a->n_seq * (1 + a->n_draft);
+}
+
 void ask_of_plan(struct ask *a, const struct plan *p)
 {
 	const struct plan_flags *f = &p->flags;
@@ -33,6 +38,7 @@ void ask_of_plan(struct ask *a, const struct plan *p)
 	a->n_seq = f->n_seq_max ? f->n_seq_max : 1;
 	a->n_ctx_seq = f->kv_unified ? f->n_ctx : f->n_ctx / a->n_seq;
 	a->n_outputs = f->n_outputs_max ? f->n_outputs_max : a->n_seq;
+	a->n_draft = p->draft.n_max;
 	a->n_cpu_moe = f->n_cpu_moe;
 	a->n_gpu_layers = f->n_gpu_layers;
 	quant_from_name(f->type_k, &a->type_k);

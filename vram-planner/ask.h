@@ -29,6 +29,7 @@ struct ask {
 	uint32_t n_ubatch;  /* 0 before settling: n_batch */
 	uint32_t n_seq;     /* parallel sequences (-np) */
 	uint32_t n_outputs; /* rows of logits kept of a batch; 0 before settling: n_batch */
+	uint32_t n_draft;   /* tokens that a draft guesses at once: each may be an output */
 	uint32_t n_rs_seq;  /* earlier recurrent states kept for each sequence, besides the last */
 	uint32_t type_k, type_v;
 	bool unified;       /* all sequences share one cache (-kvu) */
@@ -64,6 +65,8 @@ void ask_default(struct ask *a);
  * no engine could run it. Settling twice changes nothing more.
  */
 int ask_settle(struct ask *a, uint32_t n_ctx_train, bool causal, struct err *e);
+
+uint32_t ask_least_outputs(const struct ask *a); /* that its sequences and guesses want */
 
 /* The configuration of a finished plan, settled; its devices in the plan's order. */
 void ask_of_plan(struct ask *a, const struct plan *p);

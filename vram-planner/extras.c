@@ -112,7 +112,12 @@ static uint64_t vocab_of(const struct model *m)
 static int add_draft(struct extra *x, const struct model *m, const struct model *main,
 		     const struct devices *d, const struct wish *w, struct err *e)
 {
-	struct wish alone = { .n_ctx = w->n_ctx, .n_seq_max = w->n_seq_max, .accept = ACCEPT_CPU };
+	struct wish alone = { .n_ctx = w->n_ctx,
+			      .n_ubatch = w->n_ubatch,
+			      .n_seq_max = w->n_seq_max,
+			      .unified = w->unified,
+			      .flash_attn = w->flash_attn,
+			      .accept = ACCEPT_CPU };
 	struct host_place host = { .free_bytes = fact_of(INT64_MAX / 4, SRC_GUESS) };
 	struct place place = { 0 };
 	struct plan p;
@@ -136,6 +141,16 @@ static int add_draft(struct extra *x, const struct model *m, const struct model 
 	x->compute_bytes = on->compute_bytes;
 	if (device)
 		x->host_bytes = p.host.buffers.weights_bytes + p.host.buffers.compute_bytes;
+	x->draft = (struct plan_draft) { .size_bytes = model_size_bytes(m),
+					 .n_layer = p.n_layer,
+					 .n_max = w->n_draft,
+					 .flags = p.flags,
+					 .buffers = { x->weights_bytes, x->kv_bytes,
+						      x->compute_bytes, 0 },
+					 .host_bytes = x->host_bytes };
+	text_copy(x->draft.path, sizeof(x->draft.path), model_path(m));
+	text_copy(x->draft.name, sizeof(x->draft.name), model_name(m));
+	model_header_sha256(m, x->draft.header_sha256);
 	if ((a > b ? a - b : b - a) > VOCAB_SLACK)
 		snprintf(x->note, sizeof(x->note),
 			 "its vocabulary has %" PRIu64 " tokens, the model's %" PRIu64
@@ -269,6 +284,19 @@ static void charge_adapter(const struct extra *x, struct plan *p)
 	p->host.buffers.weights_bytes += bytes[p->n_devices];
 }
 
+/* How the draft is carried out: on a device that the plan has, or else nobody can say how. */
+static void place_draft(const struct extra *x, struct plan *p, const struct devices *d)
+{
+	p->draft = x->draft;
+	p->draft.device = -1;
+	for (uint32_t i = 0; i < p->n_devices; i++) {
+		if (place_of(&p->devices[i], d) == x->place)
+			p->draft.device = (int32_t)i;
+	}
+	if (x->place < d->n && p->draft.device < 0)
+		p->draft.n_max = 0;
+}
+
 void extras_charge(const struct extras *x, struct plan *p, const struct devices *d)
 {
 	char size[TEXT_SIZE_MAX];
@@ -290,6 +318,8 @@ void extras_charge(const struct extras *x, struct plan *p, const struct devices 
 				charge(&p->devices[i].buffers, n);
 		}
 		p->host.buffers.compute_bytes += n->host_bytes;
+		if (n->draft.n_max)
+			place_draft(n, p, d);
 		if (n->note[0])
 			plan_assume(p, "%s: %s", n->kind, n->note);
 	}

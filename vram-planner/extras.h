@@ -19,9 +19,10 @@ struct extra {
 	char path[1024];
 	uint32_t place; /* index into the devices' places; their number: the host */
 	uint64_t weights_bytes, kv_bytes, compute_bytes;
-	uint64_t host_bytes; /* beside that */
-	struct model *model; /* owned; of adapters, whose bytes follow the layers */
-	char note[160];      /* what could not be checked; "" nothing */
+	uint64_t host_bytes;     /* beside that */
+	struct model *model;     /* owned; of adapters, whose bytes follow the layers */
+	struct plan_draft draft; /* of a draft: how it is carried out */
+	char note[160];          /* what could not be checked; "" nothing */
 };
 
 struct extras {

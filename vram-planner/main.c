@@ -185,8 +185,10 @@ static const char *contradiction(const struct options *o, int n, char *const *wh
 	if (o->quant && n > 0 && !any_unquantized(n, what))
 		return "--quant is for a checkpoint (a folder with config.json, or hf:ORG/REPO); a GGUF "
 		       "file has its quant already";
-	if (o->output && (o->beside.mmproj || o->beside.draft))
-		return "--output is for berth launch, which runs a model without those";
+	if (o->output && o->beside.mmproj)
+		return "--output is for berth launch, which runs no image encoder";
+	if (o->n_draft && !o->beside.draft)
+		return "--draft-max is for --draft";
 	return NULL;
 }
 

@@ -103,7 +103,9 @@ static const struct opt opts[] = {
 	{ "lora", 0, OPT_LIST, "MODEL", offsetof(struct options, beside.loras),
 	  "Beside it an adapter, on the devices of the layers it adapts. May be repeated.", NULL, 0, 0 },
 	{ "draft", 0, OPT_TEXT, "MODEL", offsetof(struct options, beside.draft),
-	  "Beside it a draft model for speculation, whole on one GPU, with the same context.", NULL, 0, 0 },
+	  "Beside it a draft model, whole on one GPU: it guesses what comes next, and the model checks several guesses at once.", NULL, 0, 0 },
+	{ "draft-max", 0, OPT_U32, "N", offsetof(struct options, n_draft),
+	  "Tokens that the draft guesses at once, at most; 8 without it.", NULL, 1, PLAN_DRAFT_MAX },
 	{ "list", 0, OPT_FLAG, NULL, offsetof(struct options, list),
 	  "What Ollama, LM Studio, llama.cpp and Hugging Face keep on this disk, and whether it fits.", NULL, 0, 0 },
 	{ "quants", 0, OPT_FLAG, NULL, offsetof(struct options, quants),
@@ -331,6 +333,9 @@ int options_wish(struct wish *w, const struct options *o)
 			     .n_ubatch = o->n_ubatch,
 			     .n_seq_max = o->n_seq,
 			     .n_outputs = o->n_outputs,
+			     .n_draft = !o->beside.draft ? 0
+					: o->n_draft	 ? o->n_draft
+							 : WISH_DRAFT_DEFAULT,
 			     .n_cpu_moe = o->cpu_moe ? UINT32_MAX : o->n_cpu_moe,
 			     .min_ctx = o->min_ctx,
 			     .flash_attn = (enum choice)(o->flash_attn + 1) % 3,

@@ -10,7 +10,7 @@
 
 struct options {
 	/* The configuration; 0, NULL, false or -1 mean: not given. */
-	uint32_t n_ctx, n_batch, n_ubatch, n_seq, n_outputs, n_cpu_moe, min_ctx;
+	uint32_t n_ctx, n_batch, n_ubatch, n_seq, n_outputs, n_cpu_moe, min_ctx, n_draft;
 	int type_k, type_v, flash_attn, split_mode;
 	const char *split, *shares, *gpu_layers, *min_speed;
 	struct opt_list tensors;

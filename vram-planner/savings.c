@@ -61,9 +61,9 @@ static bool own_window(struct ask *a)
 
 static bool one_output(struct ask *a)
 {
-	if (a->n_outputs <= a->n_seq)
+	if (a->n_outputs <= ask_least_outputs(a))
 		return false;
-	a->n_outputs = a->n_seq;
+	a->n_outputs = ask_least_outputs(a);
 	return true;
 }
 

@@ -144,6 +144,9 @@ static void read_sizes(const struct task *q, const struct wish *w, struct ask *a
 	a->n_seq = chosen(w->n_seq_max, 1);
 	/* A vector is made of all tokens of a batch: each is an output. */
 	a->n_outputs = chosen(w->n_outputs, w->embeddings ? a->n_ubatch : a->n_seq);
+	a->n_draft = w->n_draft;
+	if (a->n_outputs < ask_least_outputs(a))
+		a->n_outputs = ask_least_outputs(a);
 	/* Sequences share the context: -c means what it says. */
 	a->unified = w->unified == CHOICE_FREE ? a->n_seq > 1 : w->unified == CHOICE_ON;
 	a->flash_attn = w->flash_attn != CHOICE_OFF;

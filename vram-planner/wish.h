@@ -31,12 +31,13 @@ struct wish_tensors {
 
 struct wish {
 	/* The configuration. */
-	uint32_t n_ctx;              /* 0: the smaller of the model's own and WISH_CTX_DEFAULT */
-	uint32_t n_batch;            /* 0: 2048 */
-	uint32_t n_ubatch;           /* 0: 512 */
-	uint32_t n_seq_max;          /* 0: 1 */
-	uint32_t n_outputs;          /* 0: one per sequence */
-	uint32_t n_cpu_moe;          /* UINT32_MAX: all */
+	uint32_t n_ctx;     /* 0: the smaller of the model's own and WISH_CTX_DEFAULT */
+	uint32_t n_batch;   /* 0: 2048 */
+	uint32_t n_ubatch;  /* 0: 512 */
+	uint32_t n_seq_max; /* 0: 1 */
+	uint32_t n_outputs; /* 0: one per sequence */
+	uint32_t n_draft;   /* tokens that a draft model guesses at once; 0: there is none */
+	uint32_t n_cpu_moe; /* UINT32_MAX: all */
 	char type_k[12], type_v[12]; /* "": f16 */
 	enum choice flash_attn;      /* free: on */
 	enum choice unified;         /* free: on with several sequences */
@@ -61,8 +62,9 @@ struct wish {
 	char devices[200]; /* the options that chose the devices, for commands that repeat them */
 };
 
-#define WISH_CTX_DEFAULT 8192
-#define WISH_CTX_OWN     UINT32_MAX /* all that the model was trained for */
+#define WISH_DRAFT_DEFAULT 8 /* tokens that a draft model guesses at once */
+#define WISH_CTX_DEFAULT   8192
+#define WISH_CTX_OWN       UINT32_MAX /* all that the model was trained for */
 
 /* Read from what people type. false: it has no sense. */
 bool wish_split(struct wish *w, const char *s);      /* "4,2,3" */

@@ -76,6 +76,19 @@ exits "a draft" 0 plan --draft llama-3.2-1b.gguf -c 16384 llama-3.1-8b.gguf
 golden plan-beside-draft.txt "$T/out"
 exits "a draft with another vocabulary" 0 plan --draft qwen3-0.6b.gguf llama-3.1-8b.gguf
 grep -q "the engine refuses such a" "$T/out" && ok "it is said, too" || fail "it is said, too" "$(cat "$T/out")"
+exits "a draft to launch" 0 plan --parallel 2 --draft-max 4 -o p.json --draft llama-3.2-1b.gguf -c 16384 llama-3.1-8b.gguf
+valid "a draft to launch" plan "$T/p.json"
+is() {
+	if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "'$3', not '$2'"; fi
+}
+is "how it is carried out" "llama-3.2-1b.gguf 16 4 0 10 2" "$(python3 -c '
+import json, os, sys
+o = json.load(open(sys.argv[1]))
+d = o["draft"]
+b = o["devices"][d["device"]]["buffers"]
+assert all(0 < d["buffers"][k] < b[k] for k in ("weights_bytes", "kv_bytes", "compute_bytes"))
+assert d["flags"]["n_ctx"] == o["flags"]["n_ctx"] and d["flags"]["n_gpu_layers"] == d["n_layer"] + 1
+print(os.path.basename(d["path"]), d["n_layer"], d["n_max"], d["device"], o["flags"]["n_outputs_max"], d["flags"]["n_seq_max"])' "$T/p.json")"
 exits "fits alone" 0 plan -c 32768 exaone-4-32b.gguf
 exits "not beside a draft" 1 plan -c 32768 --draft llama-3.1-8b.gguf exaone-4-32b.gguf
 exits "all at once" 0 plan --mmproj mm.gguf --draft llama-3.2-1b.gguf --lora lora.gguf llama-3.1-8b.gguf
@@ -106,5 +119,6 @@ python3 tests/fake/clip_header.py internvl "$T/bad.gguf" size=16384 patch=1 embd
 bad "absurdly many patches" 4 "patches" --mmproj bad.gguf
 python3 tests/fake/clip_header.py gemma3 "$T/bad.gguf" size=28 patch=14 embd=64 ff=64 layers=1 heads=2 out=8
 exits "a tiny one" 4 plan --mmproj bad.gguf llama-3.1-8b.gguf
-exits "into a plan to launch" 2 plan -o p.json --draft llama-3.2-1b.gguf llama-3.1-8b.gguf
+exits "into a plan to launch" 2 plan -o p.json --mmproj mm.gguf llama-3.1-8b.gguf
+exits "guesses of nobody" 2 plan --draft-max 4 llama-3.1-8b.gguf
 finish

@@ -102,6 +102,74 @@ static void tensors_are_checked(void **state)
 	}
 }
 
+static struct plan with_draft(void)
+{
+	struct plan p = sample();
+
+	p.flags.n_outputs_max = 5;
+	p.draft = (struct plan_draft) { .path = "/models/small.gguf",
+					.size_bytes = 77,
+					.name = "small",
+					.n_layer = 2,
+					.n_max = 4,
+					.device = 1,
+					.flags = p.flags,
+					.buffers = { 5, 6, 7, 0 },
+					.host_bytes = 8 };
+	return p;
+}
+
+static void draft_round_trip(void **state)
+{
+	struct plan p = with_draft(), q;
+	struct err e = { 0 };
+	json_t *a = plan_to_json(&p), *b;
+	char with[65], without[65];
+
+	(void)state;
+	assert_int_equal(plan_from_json(&q, a, &e), 0);
+	b = plan_to_json(&q);
+	assert_true(json_equal(a, b));
+	assert_string_equal(q.draft.path, "/models/small.gguf");
+	assert_int_equal(q.draft.device, 1);
+	assert_int_equal(q.draft.buffers.kv_bytes, 6);
+	assert_int_equal(q.draft.host_bytes, 8);
+	plan_id(&p, with);
+	p.draft.n_max = 0;
+	plan_id(&p, without);
+	assert_string_not_equal(with, without);
+	json_object_del(a, "draft");
+	assert_int_equal(plan_from_json(&q, a, &e), 0);
+	assert_int_equal(q.draft.n_max, 0);
+	json_decref(a);
+	json_decref(b);
+}
+
+/* Guesses that the model has no outputs for would end its process. */
+static void drafts_are_checked(void **state)
+{
+	static const struct {
+		const char *key, *value;
+	} wrong[] = {
+		{ "n_max", "0" },       { "n_max", "5" },      { "n_max", "65" },
+		{ "n_max", "-1" },      { "n_layer", "5000" }, { "device", "2" },
+		{ "device", "\"x\"" },  { "flags", "null" },   { "buffers", "{}" },
+		{ "size_bytes", "-1" }, { "path", "3" },
+	};
+	struct plan p = with_draft(), q;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(wrong); i++) {
+		struct err e = { 0 };
+		json_t *o = plan_to_json(&p);
+
+		json_object_set_new(json_object_get(o, "draft"), wrong[i].key,
+				    json_loads(wrong[i].value, JSON_DECODE_ANY, NULL));
+		assert_int_equal(plan_from_json(&q, o, &e), -EBADMSG);
+		json_decref(o);
+	}
+}
+
 static void file_round_trip(void **state)
 {
 	struct plan p = sample(), q;
@@ -271,6 +339,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(round_trip),
+		cmocka_unit_test(draft_round_trip),
+		cmocka_unit_test(drafts_are_checked),
 		cmocka_unit_test(tensors_are_checked),
 		cmocka_unit_test(file_round_trip),
 		cmocka_unit_test(writes_into_a_device),
