@@ -31,7 +31,7 @@ void call_fini(struct call *c)
 	query_fini(&c->query);
 	request_pieces_free(c->pieces);
 	bytes_fini(&c->out);
-	free(c->ended);
+	free(c->ends);
 	pthread_mutex_destroy(&c->lock);
 }
 
@@ -96,14 +96,17 @@ static void refuse(struct call *c, int status, const char *sentence)
 
 /*
  * As many as the queue takes. A call of many texts goes on when one of its own has ended; a call that
- * has none there is refused. 0 or -1 with the refusal.
+ * has none there is refused. 0 or -1 with the refusal. Answers to one prompt wait until the first of
+ * them has begun: what it computed of the prompt need not be computed again.
  */
 static int submit(struct call *c)
 {
-	while (c->n_in < c->query.n) {
+	while (c->n_in < c->query.n && !c->why.status) {
 		struct request *r = c->query.requests[c->n_in];
 		int rc;
 
+		if (c->query.alike && c->n_in == 1 && !c->begun)
+			return 0;
 		r->wake = wake;
 		r->wake_arg = c;
 		rc = batch_submit(c->batch, r);
@@ -131,8 +134,8 @@ void call_begin(struct call *c, const char *name, uint64_t id)
 	c->reply = (struct reply) { .q = &c->query, .model = name, .started_ns = now_ns() };
 	snprintf(c->reply.id, sizeof(c->reply.id), "%s-%016llx", kind, (unsigned long long)id);
 	clock_gettime(CLOCK_REALTIME, &c->reply.wall);
-	c->ended = calloc(c->query.n + 1, sizeof(*c->ended));
-	if (!c->ended)
+	c->reply.ends = c->ends = calloc(c->query.n + 1, sizeof(*c->ends));
+	if (!c->ends)
 		refuse(c, 503, "there is no memory for this request");
 	else
 		submit(c);
@@ -158,23 +161,31 @@ static bool take(struct call *c)
 		struct request_piece *pieces;
 		enum request_end end;
 
-		if (c->ended[i])
+		if (c->ends[i])
 			continue;
 		end = request_take(c->query.requests[i], &pieces);
 		came |= pieces || end;
-		*c->last_piece = pieces;
-		while (*c->last_piece)
-			c->last_piece = &(*c->last_piece)->next;
+		for (*c->last_piece = pieces; *c->last_piece;
+		     c->last_piece = &(*c->last_piece)->next)
+			(*c->last_piece)->of = i;
 		if (!end)
 			continue;
-		c->ended[i] = true;
+		c->ends[i] = end;
 		c->n_ended++;
-		/* One failure is the whole call's */
-		if ((end == REQUEST_FAILED || end == REQUEST_CANCELLED) && !c->why.status)
+		if ((end == REQUEST_FAILED || end == REQUEST_CANCELLED) && !c->why.status) {
+			/* One failure is the whole call's */
 			reply_refusal(c->query.requests[i], end, &c->why);
-		c->end = end;
+			call_cancel(c);
+		}
 	}
+	c->begun |= came;
 	return came;
+}
+
+/* Nothing more will come. */
+static bool is_over(const struct call *c)
+{
+	return c->n_ended == (c->why.status ? c->n_in : c->query.n);
 }
 
 /* Turn the pieces into bytes of the stream, and the end when it is there. */
@@ -186,8 +197,8 @@ static void render(struct call *c)
 	request_pieces_free(c->pieces);
 	c->pieces = NULL;
 	c->last_piece = &c->pieces;
-	if (c->n_ended == c->query.n && !c->finished) {
-		reply_end(&c->out, &c->reply, c->end);
+	if (is_over(c) && !c->finished) {
+		reply_end(&c->out, &c->reply, &c->why);
 		c->finished = true;
 	}
 }
@@ -195,11 +206,12 @@ static void render(struct call *c)
 enum call_next call_next(struct call *c, void (*suspend)(void *arg))
 {
 	while (!c->why.status) {
-		bool came = take(c), all = c->n_ended == c->query.n;
+		bool came = take(c), all = is_over(c);
 
 		if (c->why.status && !c->pieces)
 			break;
 		if (c->query.stream && came) {
+			submit(c); /* what is refused then is the stream's last event */
 			render(c);
 			return CALL_STREAM;
 		}
@@ -207,7 +219,7 @@ enum call_next call_next(struct call *c, void (*suspend)(void *arg))
 			break;
 		if (all) {
 			tick(c);
-			reply_whole(&c->out, &c->reply, c->end, c->pieces);
+			reply_whole(&c->out, &c->reply, c->pieces);
 			c->finished = true;
 			return CALL_WHOLE;
 		}
@@ -238,9 +250,11 @@ long call_read(struct call *c, char *buf, size_t max, void (*suspend)(void *arg)
 		c->out.n = c->sent = 0;
 		if (c->finished)
 			return -1;
-		if (take(c))
+		if (take(c)) {
+			submit(c);
 			render(c);
-		else if (sleep_now(c, suspend))
+		} else if (sleep_now(c, suspend)) {
 			return 0;
+		}
 	}
 }

@@ -19,10 +19,10 @@ struct call {
 	struct bytes out;   /* what was rendered... */
 	size_t sent;        /* ...and of it, has been read */
 	struct request_piece *pieces, **last_piece;
-	bool *ended;          /* of each request */
-	size_t n_in, n_ended; /* requests submitted; ended */
-	enum request_end end; /* of the last one that ended */
-	bool finished;        /* everything is rendered */
+	enum request_end *ends; /* of each request */
+	size_t n_in, n_ended;   /* requests submitted; ended */
+	bool begun;             /* something came of it */
+	bool finished;          /* everything is rendered */
 
 	pthread_mutex_t lock;
 	bool woken;   /* something came since call_next looked */

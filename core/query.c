@@ -366,6 +366,17 @@ bool ask_inputs(const struct ask *a, const char *key, enum request_kind kind, bo
 	return true;
 }
 
+bool ask_dimensions(const struct ask *a)
+{
+	int64_t n = a->m->n_embd;
+
+	if (!ask_whole(a, "dimensions", 1, INT32_MAX, &n))
+		return false;
+	return n == a->m->n_embd ||
+	       ask_refuse(a, 400, "dimensions", "the vectors of this model have %u numbers",
+			  a->m->n_embd);
+}
+
 /* --- the whole --- */
 
 bool ask_json(const struct ask *a, const char *param, const json_t *schema, struct request *r)
@@ -430,10 +441,10 @@ int query_parse(struct query *q, enum query_kind kind, const struct query_model 
 {
 	struct err e = { 0 };
 	json_t *o = json_parse(body, n, "the body", &e);
-	struct ask a = { .o = o, .q = q, .m = m, .why = why };
+	struct ask a = { .o = o, .q = q, .m = m, .why = why, .size = n };
 	bool fine;
 
-	*q = (struct query) { .kind = kind };
+	*q = (struct query) { .kind = kind, .n_each = 1 };
 	*why = (struct refusal) { .status = 400 };
 	if (!o) {
 		ask_refuse(&a, 400, NULL, "%s", e.text);

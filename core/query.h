@@ -13,7 +13,8 @@
 
 #include "core/request.h"
 
-#define QUERY_INPUTS_MAX 2048 /* texts to embed in one call, as OpenAI's */
+#define QUERY_INPUTS_MAX  2048 /* texts to embed in one call, as OpenAI's */
+#define QUERY_CHOICES_MAX 64   /* answers in one call; each is a sequence, or waits for one */
 
 enum query_kind {
 	QUERY_CHAT,        /* /v1/chat/completions */
@@ -39,8 +40,10 @@ struct query {
 	bool usage;     /* OpenAI, streaming: a last event with the count of tokens */
 	bool base64;    /* vectors as the bytes of floats, not as numbers */
 	bool load_only; /* Ollama: nothing to generate, only to have the model there */
+	bool alike;     /* all requests have the same prompt */
 	struct request **requests;
 	size_t n;
+	size_t n_each; /* answers to each prompt, which stand together in `requests` */
 };
 
 /* Why not: the status, and what OpenAI's errors tell besides. */

@@ -58,14 +58,32 @@ static bool read_generation(const struct ask *a, struct request *r)
 	return read_options(a, r) && read_format(a, r);
 }
 
+/*
+ * Ollama's way to have a model loaded, or not: a request for nothing. Beside a text, keep_alive is passed
+ * over, as the run's own option says how long a model stays.
+ */
+static bool load_only(const struct ask *a)
+{
+	const json_t *keep = json_object_get(a->o, "keep_alive");
+	const char *text = json_string_value(keep);
+
+	a->q->load_only = true;
+	if ((json_is_number(keep) && json_number_value(keep) == 0) ||
+	    (text &&
+	     (strcmp(text, "0") == 0 || strcmp(text, "0s") == 0 || strcmp(text, "0m") == 0)))
+		return ask_refuse(
+			a, 400, "keep_alive",
+			"clients do not unload this run's model: its --sleep-idle does when "
+			"nobody asks, and `berth stop` ends the run");
+	return true;
+}
+
 static bool chat(const struct ask *a)
 {
 	struct request *r;
 
-	/* Ollama's way to have a model loaded, or (keep_alive 0) not */
-	a->q->load_only = !ask_has(a, "messages");
-	if (a->q->load_only)
-		return true;
+	if (!ask_has(a, "messages"))
+		return load_only(a);
 	r = ask_add(a, REQUEST_GENERATE);
 	return r && ask_messages(a, r) && read_generation(a, r);
 }
@@ -97,9 +115,8 @@ static bool generate(const struct ask *a)
 	if (!ask_text(a, "prompt", &prompt) || !ask_text(a, "system", &system) ||
 	    !ask_bool(a, "raw", &raw))
 		return false;
-	a->q->load_only = *prompt == 0;
-	if (a->q->load_only)
-		return true;
+	if (*prompt == 0)
+		return load_only(a);
 	r = ask_add(a, REQUEST_GENERATE);
 	if (!r || !read_generation(a, r))
 		return false;
@@ -125,7 +142,7 @@ bool ask_ollama(struct ask *a)
 		return generate(a);
 	case QUERY_OLLAMA_EMBED:
 		a->q->stream = false;
-		return ask_inputs(a, "input", REQUEST_EMBED, false);
+		return ask_dimensions(a) && ask_inputs(a, "input", REQUEST_EMBED, false);
 	case QUERY_OLLAMA_EMBEDDINGS:
 		a->q->stream = false;
 		return ask_inputs(a, "prompt", REQUEST_EMBED, false);

@@ -7,6 +7,8 @@
 #include "base/text.h"
 #include "core/query_priv.h"
 
+#define COPIES_MAX (16U << 20) /* bytes of a body, times its answers */
+
 /* What we know and cannot do; the sentence ends with what to do instead. */
 static const struct {
 	const char *key, *says;
@@ -21,13 +23,11 @@ static const struct {
 
 static bool refuse_cannot(const struct ask *a)
 {
-	int64_t n = 1, best = 1;
-
 	for (size_t i = 0; i < sizeof(cannot) / sizeof(cannot[0]); i++) {
 		if (ask_has(a, cannot[i].key))
 			return ask_refuse(a, 400, cannot[i].key, "this core %s", cannot[i].says);
 	}
-	return ask_whole(a, "n", 1, 1, &n) && ask_whole(a, "best_of", 1, 1, &best);
+	return true;
 }
 
 static bool read_limit(const struct ask *a, struct request *r)
@@ -138,36 +138,98 @@ static bool read_generation(const struct ask *a, struct request *r)
 	return read_format(a, r);
 }
 
+/* How many answers to each prompt; each has the whole text of what is asked for itself. */
+static bool read_choices(const struct ask *a)
+{
+	int64_t n = 1, best;
+
+	if (!ask_whole(a, "n", 1, QUERY_CHOICES_MAX, &n))
+		return false;
+	best = n;
+	if (!ask_whole(a, "best_of", 1, QUERY_CHOICES_MAX, &best))
+		return false;
+	if (best != n)
+		return ask_refuse(
+			a, 400, "best_of",
+			"this core gives all answers that it makes; \"best_of\" must be \"n\"");
+	if (n > 1 && (size_t)n * a->size > COPIES_MAX)
+		return ask_refuse(a, 400, "n", "\"n\" times this body is too much text");
+	a->q->n_each = (size_t)n;
+	return true;
+}
+
+/* The other answers differ by chance alone, also where the seed is given. */
+static void vary(struct request *r, size_t i)
+{
+	r->sampling.seed += (uint32_t)i;
+}
+
 static bool chat(const struct ask *a)
 {
-	struct request *r = ask_add(a, REQUEST_GENERATE);
+	if (!read_choices(a))
+		return false;
+	a->q->alike = true;
+	for (size_t i = 0; i < a->q->n_each; i++) {
+		struct request *r = ask_add(a, REQUEST_GENERATE);
 
-	return r && ask_messages(a, r) && read_generation(a, r);
+		if (!r || !ask_messages(a, r) || !read_generation(a, r))
+			return false;
+		vary(r, i);
+	}
+	return true;
+}
+
+/* Prompts came once for each answer: put all answers to a prompt together. */
+static bool put_together(const struct ask *a)
+{
+	struct query *q = a->q;
+	size_t prompts = q->n / q->n_each;
+	struct request **sorted = calloc(q->n, sizeof(*sorted));
+
+	if (!sorted)
+		return ask_refuse(a, 503, NULL, "there is no memory for this request");
+	for (size_t i = 0; i < q->n; i++)
+		sorted[i % prompts * q->n_each + i / prompts] = q->requests[i];
+	free(q->requests);
+	q->requests = sorted;
+	return true;
 }
 
 static bool completion(const struct ask *a)
 {
-	if (!ask_inputs(a, "prompt", REQUEST_GENERATE, true))
+	struct query *q = a->q;
+
+	if (!read_choices(a))
 		return false;
-	if (a->q->n > 1)
-		return ask_refuse(a, 400, "prompt", "this core takes one prompt a request");
-	return read_generation(a, a->q->requests[0]);
+	for (size_t i = 0; i < q->n_each; i++) {
+		if (!ask_inputs(a, "prompt", REQUEST_GENERATE, true))
+			return false;
+		if (q->n * q->n_each > QUERY_CHOICES_MAX * (i + 1))
+			return ask_refuse(
+				a, 400, "prompt",
+				"at most %d answers come in one call, to all prompts together",
+				QUERY_CHOICES_MAX);
+	}
+	q->alike = q->n == q->n_each;
+	if (!put_together(a))
+		return false;
+	for (size_t i = 0; i < q->n; i++) {
+		if (!read_generation(a, q->requests[i]))
+			return false;
+		vary(q->requests[i], i % q->n_each);
+	}
+	return true;
 }
 
 static bool embeddings(const struct ask *a)
 {
 	const char *format = "float";
-	int64_t dimensions = a->m->n_embd;
 
-	if (!ask_text(a, "encoding_format", &format) ||
-	    !ask_whole(a, "dimensions", 1, INT32_MAX, &dimensions))
+	if (!ask_text(a, "encoding_format", &format) || !ask_dimensions(a))
 		return false;
 	if (strcmp(format, "float") != 0 && strcmp(format, "base64") != 0)
 		return ask_refuse(a, 400, "encoding_format",
 				  "\"encoding_format\" must be float or base64");
-	if (dimensions != a->m->n_embd)
-		return ask_refuse(a, 400, "dimensions", "the vectors of this model have %u numbers",
-				  a->m->n_embd);
 	a->q->base64 = strcmp(format, "base64") == 0;
 	return ask_inputs(a, "input", REQUEST_EMBED, true);
 }

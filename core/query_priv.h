@@ -11,6 +11,7 @@ struct ask {
 	struct query *q;
 	const struct query_model *m;
 	struct refusal *why;
+	size_t size; /* of the body */
 };
 
 bool ask_refuse(const struct ask *a, int status, const char *param, const char *fmt, ...)
@@ -39,6 +40,9 @@ struct request *ask_add(const struct ask *a, enum request_kind kind);
 
 /* A text, a list of texts, or (`tokens`) a list of tokens or of such lists: a request of `kind` for each. */
 bool ask_inputs(const struct ask *a, const char *key, enum request_kind kind, bool tokens);
+
+/* How many numbers a vector shall have: those that it has. */
+bool ask_dimensions(const struct ask *a);
 
 bool ask_openai(struct ask *a);
 bool ask_ollama(struct ask *a);

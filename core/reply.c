@@ -64,13 +64,15 @@ json_t *reply_real(double v)
 	return json_real(isfinite(v) ? v : isnan(v) ? 0 : v < 0 ? -9999 : 9999);
 }
 
-json_t *reply_text(const struct request_piece *pieces)
+json_t *reply_text(const struct request_piece *pieces, size_t of)
 {
 	struct bytes b = { .p = NULL };
 	json_t *j;
 
-	for (const struct request_piece *p = pieces; p; p = p->next)
-		bytes_add(&b, p->text, p->n_text);
+	for (const struct request_piece *p = pieces; p; p = p->next) {
+		if (p->of == of)
+			bytes_add(&b, p->text, p->n_text);
+	}
 	j = reply_string(b.p ? b.p : "", b.n);
 	bytes_fini(&b);
 	return j;
@@ -113,7 +115,7 @@ uint64_t reply_prompt_tokens(const struct reply *p)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < p->q->n; i++)
+	for (size_t i = 0; i < p->q->n; i += p->q->n_each)
 		n += p->q->requests[i]->prompt_tokens;
 	return n;
 }
@@ -128,21 +130,20 @@ void reply_piece(struct bytes *b, struct reply *p, const struct request_piece *p
 		reply_openai_piece(b, p, piece);
 }
 
-void reply_end(struct bytes *b, struct reply *p, enum request_end end)
+void reply_end(struct bytes *b, struct reply *p, const struct refusal *why)
 {
 	if (query_is_ollama(p->q->kind))
-		reply_ollama_end(b, p, end);
+		reply_ollama_end(b, p, why);
 	else
-		reply_openai_end(b, p, end);
+		reply_openai_end(b, p, why);
 }
 
-void reply_whole(struct bytes *b, struct reply *p, enum request_end end,
-		 const struct request_piece *pieces)
+void reply_whole(struct bytes *b, struct reply *p, const struct request_piece *pieces)
 {
 	if (query_is_ollama(p->q->kind))
-		reply_ollama_whole(b, p, end, pieces);
+		reply_ollama_whole(b, p, pieces);
 	else
-		reply_openai_whole(b, p, end, pieces);
+		reply_openai_whole(b, p, pieces);
 }
 
 /* --- errors --- */

@@ -18,19 +18,19 @@ struct reply {
 	char id[48];
 	uint64_t started_ns, load_ns; /* for Ollama's durations, on one clock with now_ns */
 	uint64_t now_ns;
-	struct timespec wall; /* the time of day, now */
-	bool begun;           /* the first event is out */
+	struct timespec wall;         /* the time of day, now */
+	bool begun;                   /* the first event is out */
+	const enum request_end *ends; /* of each request, in the end */
 };
 
 /* One piece of a streamed answer: an event, or a line. */
 void reply_piece(struct bytes *b, struct reply *p, const struct request_piece *piece);
 
-/* The end of a streamed answer, however it ended. */
-void reply_end(struct bytes *b, struct reply *p, enum request_end end);
+/* The end of a streamed answer; `why` has a status when it failed. */
+void reply_end(struct bytes *b, struct reply *p, const struct refusal *why);
 
-/* The whole answer; `pieces` are those of the one request that generates. */
-void reply_whole(struct bytes *b, struct reply *p, enum request_end end,
-		 const struct request_piece *pieces);
+/* The whole answer; `pieces` are those of all requests that generate. */
+void reply_whole(struct bytes *b, struct reply *p, const struct request_piece *pieces);
 
 /* An error in the words of one API. */
 void reply_error(struct bytes *b, bool ollama, const struct refusal *why);

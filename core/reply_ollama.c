@@ -47,17 +47,14 @@ void reply_ollama_piece(struct bytes *b, struct reply *p, const struct request_p
 	bytes_text(b, "\n");
 }
 
-void reply_ollama_end(struct bytes *b, struct reply *p, enum request_end end)
+void reply_ollama_end(struct bytes *b, struct reply *p, const struct refusal *why)
 {
-	if (end == REQUEST_FAILED || end == REQUEST_CANCELLED) {
-		struct refusal why;
-
-		reply_refusal(p->q->requests[0], end, &why);
-		reply_error(b, true, &why);
+	if (why->status) {
+		reply_error(b, true, why);
 	} else {
 		json_t *o = line(p, json_string(""));
 
-		put_end(o, p, reply_reason(end));
+		put_end(o, p, p->q->load_only ? "load" : reply_reason(p->ends[0]));
 		reply_add(b, o);
 	}
 	bytes_text(b, "\n");
@@ -91,8 +88,7 @@ static json_t *embeddings(const struct reply *p)
 	return o;
 }
 
-void reply_ollama_whole(struct bytes *b, struct reply *p, enum request_end end,
-			const struct request_piece *pieces)
+void reply_ollama_whole(struct bytes *b, struct reply *p, const struct request_piece *pieces)
 {
 	json_t *o;
 
@@ -100,8 +96,8 @@ void reply_ollama_whole(struct bytes *b, struct reply *p, enum request_end end,
 		reply_add(b, embeddings(p));
 		return;
 	}
-	o = line(p, reply_text(pieces));
-	put_end(o, p, p->q->load_only ? "load" : reply_reason(end));
+	o = line(p, reply_text(pieces, 0));
+	put_end(o, p, p->q->load_only ? "load" : reply_reason(p->ends[0]));
 	reply_add(b, o);
 	bytes_text(b, "\n");
 }

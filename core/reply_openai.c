@@ -18,18 +18,22 @@ static json_t *answer(const struct reply *p, const char *object)
 
 static json_t *usage(const struct reply *p)
 {
-	const struct request *r = p->q->requests[0];
 	json_t *o = json_object(), *details;
+	uint64_t generated = 0, cached = 0;
 
 	json_put_int(o, "prompt_tokens", (int64_t)reply_prompt_tokens(p));
 	if (p->q->kind == QUERY_EMBEDDINGS) {
 		json_put_int(o, "total_tokens", (int64_t)reply_prompt_tokens(p));
 		return o;
 	}
-	json_put_int(o, "completion_tokens", r->generated_tokens);
-	json_put_int(o, "total_tokens", (int64_t)r->prompt_tokens + r->generated_tokens);
+	for (size_t i = 0; i < p->q->n; i++) {
+		generated += p->q->requests[i]->generated_tokens;
+		cached += i % p->q->n_each ? 0 : p->q->requests[i]->cached_tokens;
+	}
+	json_put_int(o, "completion_tokens", (int64_t)generated);
+	json_put_int(o, "total_tokens", (int64_t)(reply_prompt_tokens(p) + generated));
 	details = json_object();
-	json_put_int(details, "cached_tokens", r->cached_tokens);
+	json_put_int(details, "cached_tokens", (int64_t)cached);
 	reply_put(o, "prompt_tokens_details", details);
 	return o;
 }
@@ -51,13 +55,24 @@ static void put_rate(json_t *o, const char *what, uint64_t n, uint64_t ns)
 	reply_put(o, key, reply_real((double)n * 1e9 / (double)ns));
 }
 
-static json_t *timings(const struct request *r)
+/* Of several answers the sums: a rate is then that of one of them. */
+static json_t *timings(const struct reply *p)
 {
+	uint64_t cached = 0, prompt = 0, prompt_ns = 0, generated = 0, generated_ns = 0;
 	json_t *o = json_object();
 
-	json_put_int(o, "cache_n", r->cached_tokens);
-	put_rate(o, "prompt", r->prompt_tokens - r->cached_tokens, r->prompt_ns);
-	put_rate(o, "predicted", r->generated_tokens, r->generated_ns);
+	for (size_t i = 0; i < p->q->n; i++) {
+		const struct request *r = p->q->requests[i];
+
+		cached += r->cached_tokens;
+		prompt += r->prompt_tokens - r->cached_tokens;
+		prompt_ns += r->prompt_ns;
+		generated += r->generated_tokens;
+		generated_ns += r->generated_ns;
+	}
+	json_put_int(o, "cache_n", (int64_t)cached);
+	put_rate(o, "prompt", prompt, prompt_ns);
+	put_rate(o, "predicted", generated, generated_ns);
 	return o;
 }
 
@@ -112,8 +127,9 @@ static void text_logprobs(json_t *o, const struct request_piece *piece)
 	}
 }
 
-/* Null when none were asked for; of one piece (all false), or of it and those after it. */
-static json_t *logprobs(const struct reply *p, const struct request_piece *piece, bool all)
+/* Null when none were asked for; of one piece (all false), or of it and those of `of` after it. */
+static json_t *logprobs(const struct reply *p, const struct request_piece *piece, bool all,
+			size_t of)
 {
 	bool chat = p->q->kind == QUERY_CHAT;
 	json_t *o, *list;
@@ -130,6 +146,8 @@ static json_t *logprobs(const struct reply *p, const struct request_piece *piece
 		reply_put(o, "top_logprobs", json_array());
 	}
 	for (; piece; piece = all ? piece->next : NULL) {
+		if (piece->of != of)
+			continue;
 		if (chat)
 			chat_logprobs(list, piece);
 		else
@@ -148,13 +166,14 @@ static void event(struct bytes *b, json_t *o)
 }
 
 /* One choice with what is new in it; `delta` is taken. */
-static json_t *chunk(const struct reply *p, json_t *delta, json_t *probs, const char *reason)
+static json_t *chunk(const struct reply *p, size_t of, json_t *delta, json_t *probs,
+		     const char *reason)
 {
 	bool chat = p->q->kind == QUERY_CHAT;
 	json_t *o = answer(p, chat ? "chat.completion.chunk" : "text_completion");
 	json_t *choice = json_object(), *choices = json_array();
 
-	json_put_int(choice, "index", 0);
+	json_put_int(choice, "index", (int64_t)of);
 	reply_put(choice, chat ? "delta" : "text", delta);
 	reply_put(choice, "logprobs", probs);
 	json_put_text_or_null(choice, "finish_reason", reason);
@@ -166,15 +185,16 @@ static json_t *chunk(const struct reply *p, json_t *delta, json_t *probs, const 
 /* A chat begins with who speaks. */
 static void begin(struct bytes *b, struct reply *p)
 {
-	json_t *delta;
-
 	if (p->begun || p->q->kind != QUERY_CHAT)
 		return;
 	p->begun = true;
-	delta = json_object();
-	json_put_text(delta, "role", "assistant");
-	json_put_text(delta, "content", "");
-	event(b, chunk(p, delta, json_null(), ""));
+	for (size_t i = 0; i < p->q->n; i++) {
+		json_t *delta = json_object();
+
+		json_put_text(delta, "role", "assistant");
+		json_put_text(delta, "content", "");
+		event(b, chunk(p, i, delta, json_null(), ""));
+	}
 }
 
 void reply_openai_piece(struct bytes *b, struct reply *p, const struct request_piece *piece)
@@ -186,31 +206,29 @@ void reply_openai_piece(struct bytes *b, struct reply *p, const struct request_p
 		delta = json_object();
 		reply_put(delta, "content", text);
 	}
-	event(b, chunk(p, delta, logprobs(p, piece, false), ""));
+	event(b, chunk(p, piece->of, delta, logprobs(p, piece, false, piece->of), ""));
 }
 
-void reply_openai_end(struct bytes *b, struct reply *p, enum request_end end)
+void reply_openai_end(struct bytes *b, struct reply *p, const struct refusal *why)
 {
-	const struct request *r = p->q->requests[0];
-	json_t *o;
-
-	if (end == REQUEST_FAILED || end == REQUEST_CANCELLED) {
-		struct refusal why;
-
-		reply_refusal(r, end, &why);
+	if (why->status) {
 		bytes_text(b, "data: ");
-		reply_error(b, false, &why);
+		reply_error(b, false, why);
 		bytes_text(b, "\n\n");
 		return;
 	}
 	begin(b, p);
-	o = chunk(p, p->q->kind == QUERY_CHAT ? json_object() : json_string(""), json_null(),
-		  reply_reason(end));
-	reply_put(o, "timings", timings(r));
-	event(b, o);
+	for (size_t i = 0; i < p->q->n; i++) {
+		json_t *o = chunk(p, i, p->q->kind == QUERY_CHAT ? json_object() : json_string(""),
+				  json_null(), reply_reason(p->ends[i]));
+
+		if (i + 1 == p->q->n)
+			reply_put(o, "timings", timings(p));
+		event(b, o);
+	}
 	if (p->q->usage) {
-		o = answer(p,
-			   p->q->kind == QUERY_CHAT ? "chat.completion.chunk" : "text_completion");
+		json_t *o = answer(p, p->q->kind == QUERY_CHAT ? "chat.completion.chunk"
+							       : "text_completion");
 		reply_put(o, "choices", json_array());
 		reply_put(o, "usage", usage(p));
 		event(b, o);
@@ -269,21 +287,12 @@ static void embeddings(struct bytes *b, const struct reply *p)
 	reply_add(b, o);
 }
 
-void reply_openai_whole(struct bytes *b, struct reply *p, enum request_end end,
-			const struct request_piece *pieces)
+static json_t *whole_choice(const struct reply *p, size_t of, const struct request_piece *pieces)
 {
 	bool chat = p->q->kind == QUERY_CHAT;
-	json_t *o, *choice, *choices, *text;
+	json_t *choice = json_object(), *text = reply_text(pieces, of);
 
-	if (p->q->kind == QUERY_EMBEDDINGS) {
-		embeddings(b, p);
-		return;
-	}
-	o = answer(p, chat ? "chat.completion" : "text_completion");
-	choice = json_object();
-	choices = json_array();
-	text = reply_text(pieces);
-	json_put_int(choice, "index", 0);
+	json_put_int(choice, "index", (int64_t)of);
 	if (chat) {
 		json_t *message = json_object();
 
@@ -293,11 +302,25 @@ void reply_openai_whole(struct bytes *b, struct reply *p, enum request_end end,
 	} else {
 		reply_put(choice, "text", text);
 	}
-	reply_put(choice, "logprobs", logprobs(p, pieces, true));
-	json_put_text(choice, "finish_reason", reply_reason(end));
-	json_array_append_new(choices, choice);
+	reply_put(choice, "logprobs", logprobs(p, pieces, true, of));
+	json_put_text(choice, "finish_reason", reply_reason(p->ends[of]));
+	return choice;
+}
+
+void reply_openai_whole(struct bytes *b, struct reply *p, const struct request_piece *pieces)
+{
+	json_t *o, *choices;
+
+	if (p->q->kind == QUERY_EMBEDDINGS) {
+		embeddings(b, p);
+		return;
+	}
+	o = answer(p, p->q->kind == QUERY_CHAT ? "chat.completion" : "text_completion");
+	choices = json_array();
+	for (size_t i = 0; i < p->q->n; i++)
+		json_array_append_new(choices, whole_choice(p, i, pieces));
 	reply_put(o, "choices", choices);
 	reply_put(o, "usage", usage(p));
-	reply_put(o, "timings", timings(p->q->requests[0]));
+	reply_put(o, "timings", timings(p));
 	reply_add(b, o);
 }

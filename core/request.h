@@ -91,6 +91,7 @@ struct request_piece {
 	size_t n_text;
 	uint32_t n_tokens;            /* 0 without logprobs */
 	struct request_token *tokens; /* those that ended in this piece */
+	size_t of;                    /* the reader's: which of several requests it is of */
 };
 
 struct request {

@@ -65,6 +65,28 @@ await check("openai: the stream helper agrees with the whole", async () => {
 	const [a, b] = [whole, helped].map((x) => x.choices[0].message.content);
 	return a === b || [a, b];
 });
+await check("openai: three answers, streamed", async () => {
+	const stream = await client.chat.completions.create({
+		model, messages, n: 3, max_tokens: 8, seed: 5, stream: true, stream_options: { include_usage: true },
+	});
+	const texts = ["", "", ""], ends = [];
+	let usage = null;
+	for await (const chunk of stream) {
+		for (const c of chunk.choices) {
+			texts[c.index] += c.delta.content ?? "";
+			if (c.finish_reason) ends.push(c.index);
+		}
+		usage = chunk.usage ?? usage;
+	}
+	if (ends.sort().join() !== "0,1,2" || usage.completion_tokens < 3) return { texts, ends, usage };
+	return texts.map(right).find((x) => x !== true) ?? true;
+});
+await check("openai: two answers to two prompts", async () => {
+	const a = await client.completions.create({ model, prompt: [words, "five"], n: 2, max_tokens: 8, seed: 1 });
+	const indices = a.choices.map((c) => c.index).join();
+	if (indices !== "0,1,2,3" || (fake && a.choices[3].text !== "five")) return a;
+	return right(a.choices[1].text);
+});
 await check("openai: completion", async () => {
 	const a = await client.completions.create({ model, prompt: words, max_tokens: 16, temperature: 0, logprobs: 2 });
 	if (a.choices[0].logprobs.tokens.length !== a.usage.completion_tokens) return a;
@@ -81,6 +103,22 @@ await check("openai: a stream can be left", async () => {
 	for await (const _ of stream) break;
 	return true;
 });
+if (!fake) {
+	const properties = { ok: { type: "boolean" }, size: { enum: ["small", "large"] } };
+	const schema = { type: "object", properties, required: ["ok", "size"], additionalProperties: false };
+	const held = (text) => {
+		const o = JSON.parse(text);
+		return (typeof o.ok === "boolean" && properties.size.enum.includes(o.size)) || text;
+	};
+	await check("openai: a JSON schema", async () => {
+		const response_format = { type: "json_schema", json_schema: { name: "x", strict: true, schema } };
+		return held((await client.chat.completions.create({ model, messages, response_format })).choices[0].message.content);
+	});
+	await check("ollama: a JSON schema", async () => held((await ollama.chat({ model, messages, format: schema })).message.content));
+	await check("openai: a schema that cannot be held to", () => refused(400, () => client.chat.completions.create({
+		model, messages, response_format: { type: "json_schema", json_schema: { name: "x", schema: { not: {} } } },
+	})));
+}
 if (fake) {
 	await check("openai: embeddings", async () => {
 		const a = await client.embeddings.create({ model, input: ["a", "b"] });
@@ -132,6 +170,7 @@ await check("ollama: a request for the model alone", async () => {
 	const a = await ollama.generate({ model, prompt: "" });
 	return (a.done && a.done_reason === "load") || a;
 });
+await check("ollama: unloading is not a client's", () => refused(400, () => ollama.generate({ model, prompt: "", keep_alive: 0 })));
 await check("ollama: another model is not found", () => refused(404, () => ollama.generate({ model: "x", prompt: "y" })));
 await check("ollama: what we cannot do is told", () =>
 	refused(400, () => ollama.chat({ model, messages, tools: [{ type: "function", function: { name: "f" } }] })));

@@ -100,10 +100,14 @@ has "names this run" 'this run is .*fake' "$T/out"
 ask "another model" 404 '{"model":"x","prompt":"x"}'
 has "its code" '"code":"model_not_found"' "$T/out"
 ask "no prompt" 400 '{"model":"fake"}'
-ask "several prompts" 400 '{"model":"fake","prompt":["a","b"]}'
-ask "n" 400 '{"model":"fake","prompt":"x","n":2}'
+ask "several prompts" 200 '{"model":"fake","prompt":["a","b"],"n":2}'
+has "are told apart" '"index":2,"text":"b"' "$T/out"
+ask "too many answers" 400 '{"model":"fake","prompt":"x","n":65}'
 has "its parameter" '"param":"n"' "$T/out"
 ask "a temperature out of range" 400 '{"model":"fake","prompt":"x","temperature":-1}'
+ask "too many of all prompts" 400 '{"model":"fake","prompt":["x","y","z"],"n":22}'
+ask "one of them fails" 400 '{"model":"fake","prompt":["slow","fail","slow"]}'
+has "in its words" 'context_length_exceeded' "$T/out"
 ask "tools" 400 '{"model":"fake","messages":[{"role":"user","content":"x"}],"tools":[{}]}' chat/completions
 has "and who can" 'engine llama-server' "$T/out"
 ask "an image" 400 '{"model":"fake","messages":[{"role":"user","content":[{"type":"image_url"}]}]}' chat/completions

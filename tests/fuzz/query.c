@@ -34,7 +34,9 @@ static char *line(const uint8_t **at, size_t *size)
 
 static void answer(struct query *q)
 {
-	struct reply p = { .q = q, .model = "m", .now_ns = 1 };
+	enum request_end *ends = calloc(q->n + 1, sizeof(*ends));
+	struct reply p = { .q = q, .model = "m", .now_ns = 1, .ends = ends };
+	const struct refusal fine = { .status = 0 };
 	struct request *r = q->n ? q->requests[0] : NULL;
 	struct request_token token = { .logprob = -1.0f / 3, .text = "\xff", .n_text = 1 };
 	struct request_piece piece = { .text = r && r->text ? r->text : (char *)"\xc3(",
@@ -54,17 +56,18 @@ static void answer(struct query *q)
 		else
 			q->requests[i]->n_embedding = 0;
 	}
-	if (q->kind == QUERY_OLLAMA_SHOW)
-		return;
+	if (!ends)
+		abort();
 	if (q->stream && r) {
 		reply_piece(&b, &p, &piece);
-		reply_end(&b, &p, REQUEST_DONE);
+		reply_end(&b, &p, &fine);
 	} else {
-		reply_whole(&b, &p, REQUEST_LENGTH, &piece);
+		reply_whole(&b, &p, &piece);
 	}
 	if (b.lost || b.n == 0)
 		abort();
 	bytes_fini(&b);
+	free(ends);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -87,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 		route = route_find(words[0], words[1], true, &status, &allow);
 	if (route && route->what == ROUTE_QUERY) {
 		if (query_parse(&q, route->kind, &m, (const char *)bytes, size, &why) == 0) {
-			answer(&q);
+			if (q.kind != QUERY_OLLAMA_SHOW)
+				answer(&q);
 			query_fini(&q);
 		} else {
 			struct bytes b = { .p = NULL };
