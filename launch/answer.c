@@ -49,6 +49,19 @@ static void put_generated(json_t *o, const struct job *j)
 	free(copy);
 }
 
+static void put_memory(json_t *o, const struct memory_policy *p)
+{
+	json_t *memory = json_object();
+	char nodes[256];
+	struct text t;
+
+	text_init(&t, nodes, sizeof(nodes));
+	memory_nodes_text(&t, p);
+	json_put_text(memory, "policy", memory_kind_name(p->kind));
+	json_put_text_or_null(memory, "nodes", nodes);
+	json_object_set_new(o, "memory", memory);
+}
+
 static void put_start(json_t *o, const struct job *j)
 {
 	json_t *argv = json_array(), *env = json_object();
@@ -58,6 +71,7 @@ static void put_start(json_t *o, const struct job *j)
 	text_init(&t, cpus, sizeof(cpus));
 	cpus_text(&t, &j->cpus);
 	json_put_text(o, "cpus", cpus);
+	put_memory(o, &j->memory);
 	for (uint32_t i = 0; i < j->start.argc; i++) {
 		json_t *a = json_string(j->start.argv[i]);
 
@@ -129,6 +143,8 @@ void job_dry_run(struct text *t, const struct job *j)
 	plan_explain(t, &j->plan);
 	text_add(t, "cpus: ");
 	cpus_text(t, &j->cpus);
+	text_add(t, "\nmemory: ");
+	memory_text(t, &j->memory);
 	text_add(t, "\nenvironment:\n");
 	for (uint32_t i = 0; i < j->start.n_env; i++) {
 		const struct core_env *e = &j->start.env[i];

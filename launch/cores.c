@@ -155,6 +155,11 @@ void core_start_make(struct core_start *s, const struct core *c, const struct pl
 	memset(s, 0, sizeof(*s));
 	c->arguments(s, w);
 	common_environment(s);
+	/* engines that are built with OpenMP; in a barrier its threads spin for ever longer otherwise */
+	if (w->shared) {
+		set(s, "OMP_WAIT_POLICY", "passive");
+		set(s, "GOMP_SPINCOUNT", "0");
+	}
 	if (w->plain_cpu)
 		set(s, "BERTH_CPU", "plain");
 	if (w->sockets)

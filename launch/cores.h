@@ -25,6 +25,7 @@ struct core_wish {
 	int control_fd;
 	uint32_t verbose;
 	uint32_t threads;
+	bool shared;    /* others want the CPUs, too: wait without spinning */
 	bool plain_cpu; /* the engine's plainest code for this kind of processor */
 
 	const struct opt_list *loras, *vectors; /* FILE or FILE=SCALE; NULL: none */

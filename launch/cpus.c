@@ -72,3 +72,8 @@ uint32_t cpus_threads(uint32_t n, double load)
 		return 1;
 	return free_cpus >= n ? n : (uint32_t)(free_cpus + 0.5);
 }
+
+bool cpus_are_shared(double load)
+{
+	return load < 0 || load >= 0.5;
+}

@@ -29,4 +29,7 @@ void cpus_choose(const struct report *r, const struct plan *p, const cpu_set_t *
  */
 uint32_t cpus_threads(uint32_t n, double load);
 
+/* Whether threads should sleep while they wait, because others want the CPUs. Unknown load: they should. */
+bool cpus_are_shared(double load);
+
 #endif

@@ -12,6 +12,7 @@
 #include "launch/cores.h"
 #include "launch/devmap.h"
 #include "launch/ending.h"
+#include "launch/memory.h"
 #include "launch/options.h"
 #include "launch/profile.h"
 #include "launch/runtime.h"
@@ -23,9 +24,9 @@ struct serve; /* serve.h */
 
 struct job {
 	struct options o;
-	struct profile profile;    /* what options point into; its path is "" when there is none */
-	const char *model;         /* operand or the profile's; NULL: the plan's */
-	struct wish wish;          /* from the options */
+	struct profile profile; /* what options point into; its path is "" when there is none */
+	const char *model;      /* operand or the profile's; NULL: the plan's */
+	struct wish wish;       /* from the options */
 	struct log log;
 
 	/* prepare.c */
@@ -38,6 +39,7 @@ struct job {
 	char program[PATH_MAX];        /* our core: it knows the devices */
 	char engine_program[PATH_MAX]; /* what is started */
 	cpu_set_t cpus;
+	struct memory_policy memory; /* of the core's host memory */
 	struct runtime runtime;
 	struct core_start start;
 	const struct sockets *sockets; /* NULL: it does not serve */

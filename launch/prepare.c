@@ -304,6 +304,21 @@ int job_plan(struct job *j, struct err *e)
 	return 0;
 }
 
+/* Only where nobody said so before us: under numactl the user has decided. */
+static void choose_memory(struct job *j)
+{
+	struct memory_nodes nodes;
+	struct machine live;
+
+	if (machine_open(&live, NULL, NULL))
+		return;
+	memory_read(&nodes, &live);
+	machine_close(&live);
+	j->memory = memory_choose(&nodes, &j->plan, &j->cpus);
+	if (!memory_is_ours())
+		j->memory.kind = MEMORY_ANY;
+}
+
 int job_prepare(struct job *j, struct err *e)
 {
 	struct core_wish w = {
@@ -345,6 +360,8 @@ int job_prepare(struct job *j, struct err *e)
 	if (getloadavg(&load, 1) != 1)
 		load = -1;
 	w.threads = cpus_threads((uint32_t)CPU_COUNT(&j->cpus), load);
+	w.shared = cpus_are_shared(load) && !getenv("OMP_WAIT_POLICY");
+	choose_memory(j);
 	core_start_make(&j->start, &cores[j->o.engine], &j->plan, &w);
 	return 0;
 }

@@ -153,6 +153,27 @@ static void judge(struct watch *w)
 	ending_judge(&j->ending, &f);
 }
 
+/* A child inherits the policy; where a container forbids it, the run is only slower. */
+static int start_child(struct watch *w, struct err *e)
+{
+	struct job *j = w->j;
+	bool set = j->memory.kind != MEMORY_ANY;
+	int failed = set ? memory_use(&j->memory) : 0, rc;
+	char words[256];
+	struct text t;
+
+	if (failed) {
+		text_init(&t, words, sizeof(words));
+		memory_text(&t, &j->memory);
+		log_note(&j->log, "host memory is not %s, as it should be: %s", words,
+			 strerror(-failed));
+	}
+	rc = child_start(&w->child, &j->start, &j->cpus, true, j->o.json || j->serve, e);
+	if (set)
+		memory_use(&(struct memory_policy) { .kind = MEMORY_ANY });
+	return rc;
+}
+
 static int start_and_watch(struct watch *w, struct err *e)
 {
 	struct job *j = w->j;
@@ -163,7 +184,7 @@ static int start_and_watch(struct watch *w, struct err *e)
 	if (rc)
 		return rc;
 	w->oom_kills = runtime_oom_kills();
-	rc = child_start(&w->child, &j->start, &j->cpus, true, j->o.json || j->serve, e);
+	rc = start_child(w, e);
 	if (rc)
 		return rc;
 	if (j->serve)

@@ -99,6 +99,7 @@ launches "dry run" 0 "$T/m.gguf" --accept cpu --dry-run --prompt "it's"
 prints "the command" 'libexec/berth/core --plan .*--control-fd 3 .*--prompt '
 prints "quoted for a shell" "'it'.*''s'"
 prints "the environment" 'GGML_NO_BACKTRACE=1'
+prints "where memory comes from" "^memory: "
 prints "the CPUs" "^cpus: $cpu\$"
 empty_runtime "dry run starts nothing"
 launches "dry run, json" 0 "$T/m.gguf" --accept cpu --dry-run --json
