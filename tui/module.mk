@@ -5,6 +5,8 @@ tui.lib      := canvas.c events.c glyphs.c history.c judge.c layout.c prefs.c vi
 	sample.c
 # What is recorded, and shown again
 tui.lib += film.c flight.c frame_run.c frames.c player.c recorder.c replay.c
+# Without a screen
+tui.lib += line.c prom.c ssh.c
 tui.pkgs     := ncursesw
 tui.programs := top
 tui.top.src  := main.c watch.c draw.c
