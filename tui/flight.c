@@ -247,7 +247,7 @@ int flight_save(const char *dir, const char *path, struct err *e)
 	return err_set(e, rc, "%s cannot be written: %s", path, strerror(-rc));
 }
 
-int flight_new_name(char *path, size_t size, struct err *e)
+int flight_new_name(const char *prefix, char *path, size_t size, struct err *e)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	time_t now = time(NULL);
@@ -258,9 +258,9 @@ int flight_new_name(char *path, size_t size, struct err *e)
 	if (localtime_r(&now, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%dT%H-%M-%S", &tm);
 	if (state && *state == '/')
-		n = snprintf(path, size, "%s/berth/%s.berthrec", state, when);
+		n = snprintf(path, size, "%s/berth/%s%s.berthrec", state, prefix, when);
 	else if (home && *home == '/')
-		n = snprintf(path, size, "%s/.local/state/berth/%s.berthrec", home, when);
+		n = snprintf(path, size, "%s/.local/state/berth/%s%s.berthrec", home, prefix, when);
 	if (n < 0 || (size_t)n >= size)
 		return err_set(e, -ENOENT, "neither XDG_STATE_HOME nor HOME says where to save it");
 	io_make_parents(path);

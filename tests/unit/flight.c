@@ -12,6 +12,7 @@
 #include "tests/unit/harness.h"
 #include "tui/film.h"
 #include "tui/flight.h"
+#include "tui/tape.h"
 
 static char home[] = "/tmp/berth-flight.XXXXXX";
 
@@ -257,6 +258,115 @@ static void a_film_is_wound(void **state)
 	free(s);
 }
 
+/* A feed of one second after the other; the device is lost every 700 seconds, for one. */
+struct staged {
+	struct report *r;
+	uint64_t s;
+};
+
+static void staged_next(void *ctx, struct snapshot *snap)
+{
+	struct staged *st = ctx;
+
+	set(snap, st->r, 1, st->s);
+	snap->devices[0].lost = st->s % 700 == 699;
+	st->s++;
+}
+
+static int count_files(const char *dir, const char *prefix)
+{
+	own_dir DIR *d = opendir(dir);
+	int n = 0;
+
+	for (const struct dirent *de; d && (de = readdir(d));)
+		n += strncmp(de->d_name, prefix, strlen(prefix)) == 0;
+	return n;
+}
+
+static void what_came_before_an_alarm_is_saved(void **state)
+{
+	struct staged st = { .r = calloc(1, sizeof(*st.r)) };
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	struct tape *t = calloc(2, sizeof(*t));
+	char dir[512], path[512], file[512];
+	struct err e = { 0 };
+
+	(void)state;
+	setenv("BERTH_RUNTIME_DIR", home, 1);
+	setenv("XDG_STATE_HOME", home, 1);
+	in_home(dir, "berth");
+	in_home(file, "file.berthrec");
+	tape_begin(&t[0], (struct feed) { .next = staged_next, .ctx = &st }, true,
+		   &thresholds_default);
+	tape_begin(&t[1], (struct feed) { .next = staged_next, .ctx = &st }, true,
+		   &thresholds_default);
+	assert_int_equal(tape_file(&t[0], file, &e), 0);
+	assert_int_equal(tape_file(&t[1], file, &e), -EEXIST);
+	struct feed feed = tape_feed(&t[0]), other = tape_feed(&t[1]);
+
+	assert_null(feed.wind);
+	for (int i = 0; i < 699; i++)
+		feed.next(feed.ctx, snap);
+	assert_false(tape_saved(&t[0], path, sizeof(path)));
+	feed.next(feed.ctx, snap);
+	assert_true(tape_saved(&t[0], path, sizeof(path)));
+	assert_int_equal(count_files(dir, "alarm-"), 1);
+	seconds_of(path, 0, 699);
+
+	/* Who comes second keeps no flight recorder, and takes over when the first has ended. */
+	other.next(other.ctx, snap);
+	assert_null(t[1].flight);
+	assert_int_equal(tape_save(&t[1], path, sizeof(path), &e), 0);
+	unlink(path);
+	assert_int_equal(tape_end(&t[0], &e), 0);
+	for (int i = 0; i < TAPE_TRY_MS / 1000; i++)
+		other.next(other.ctx, snap);
+	assert_non_null(t[1].flight);
+	assert_int_equal(tape_end(&t[1], &e), 0);
+	free(st.r);
+	free(snap);
+	free(t);
+
+	struct film *f;
+
+	assert_int_equal(film_open(&f, file, &e), 0);
+	assert_int_equal(film_last_ms(f) - film_first_ms(f), 699000);
+	film_close(f);
+}
+
+/* However often it happens, the disk does not fill. */
+static void alarms_are_kept_to_a_number(void **state)
+{
+	char dir[512], path[600];
+
+	(void)state;
+	in_home(dir, "berth");
+	/* Its name is that of a second, which may be this one. */
+	snprintf(path, sizeof(path), "rm -f %s/alarm-2*", dir);
+	assert_int_equal(system(path), 0);
+	for (int i = 0; i < 20; i++) {
+		snprintf(path, sizeof(path), "%s/alarm-1999-01-%02d.berthrec", dir, i + 1);
+		put_file(path, "old");
+	}
+	int before = count_files(dir, "alarm-");
+	struct staged st = { .r = calloc(1, sizeof(*st.r)), .s = 600 };
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	struct tape *t = calloc(1, sizeof(*t));
+
+	tape_begin(t, (struct feed) { .next = staged_next, .ctx = &st }, true, &thresholds_default);
+	struct feed feed = tape_feed(t);
+
+	for (int i = 0; i < 100; i++)
+		feed.next(feed.ctx, snap);
+	tape_end(t, NULL);
+	assert_int_equal(count_files(dir, "alarm-"), before); /* one came, the oldest went */
+	in_home(path, "berth/alarm-1999-01-01.berthrec");
+	assert_int_equal(access(path, F_OK), -1);
+	free(st.r);
+	free(snap);
+	free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -265,6 +375,8 @@ int main(void)
 		cmocka_unit_test(one_writes),
 		cmocka_unit_test(what_is_no_recording_is_refused),
 		cmocka_unit_test(a_film_is_wound),
+		cmocka_unit_test(what_came_before_an_alarm_is_saved),
+		cmocka_unit_test(alarms_are_kept_to_a_number),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
