@@ -99,9 +99,7 @@ void ending_judge(struct ending *end, const struct ending_facts *f)
 	if (f->wire->is_done && WIFEXITED(f->status) && WEXITSTATUS(f->status) == 0)
 		return;
 	if (f->lost) {
-		snprintf(text, sizeof(text), "the device %s left while the engine used it",
-			 f->lost);
-		set(end, "device lost", EXIT_LOST, text, f->reason);
+		set(end, "device lost", EXIT_LOST, f->lost, f->we_killed ? NULL : f->reason);
 		return;
 	}
 	if (f->stuck_s) {

@@ -17,7 +17,7 @@ struct ending_facts {
 	uint32_t
 		stuck_s; /* so long it gave no sign of life, and was killed for it; 0: it was not */
 	const char *refused; /* the sentence of verify_placement; NULL: not refused */
-	const char *lost;    /* address of a device that left; NULL: none */
+	const char *lost;    /* the sentence of struct loss; NULL: no device was lost */
 	const char *reason;  /* tail_reason; may be "" */
 };
 

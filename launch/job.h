@@ -12,6 +12,7 @@
 #include "launch/cores.h"
 #include "launch/devmap.h"
 #include "launch/ending.h"
+#include "launch/loss.h"
 #include "launch/memory.h"
 #include "launch/options.h"
 #include "launch/profile.h"
@@ -46,6 +47,12 @@ struct job {
 	const char *key_path;          /* NULL: no key */
 	char name[64];                 /* of the run */
 	bool plain_cpu;
+	/* Devices that were lost: not to be planned with, until a restart finds them back */
+	struct avoided {
+		char pci[24];
+		bool away; /* it was seen to be away: when it can be used again, it is back */
+	} avoid[PLAN_DEVICES_MAX];
+	uint32_t n_avoid;
 
 	/* supervise.c */
 	int signal_fd;       /* -1: not open */
@@ -57,6 +64,8 @@ struct job {
 	struct proof proof;
 	char *text; /* what was generated, kept for --json only */
 	size_t n_text;
+	struct losses losses;
+	struct loss loss; /* of the core that runs, or ran last */
 	struct ending ending;
 };
 

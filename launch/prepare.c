@@ -13,6 +13,19 @@
 #define SEQUENCES_SERVED 4     /* at once, where nobody said how many */
 #define LIST_TIMEOUT_MS  60000 /* a GPU that wakes, and a driver that compiles, take seconds */
 
+/* What was lost may still be listed, or answer again: that is its owner's to judge. */
+static void leave_out(struct report *r, const struct avoided *avoid, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct gpu *g = report_gpu(r, avoid[i].pci);
+		uint32_t at = g ? (uint32_t)(g - r->gpus) : 0;
+
+		if (g)
+			memmove(&r->gpus[at], &r->gpus[at + 1],
+				(--r->n_gpus - at) * sizeof(r->gpus[0]));
+	}
+}
+
 static int probe(struct job *j, struct err *e)
 {
 	struct probe_opts how = { .topology = true, .no_procs = true };
@@ -25,6 +38,8 @@ static int probe(struct job *j, struct err *e)
 	j->report = NULL;
 	rc = probe_collect(&live, &how, &j->report, e);
 	machine_close(&live);
+	if (rc == 0)
+		leave_out(j->report, j->avoid, j->n_avoid);
 	return rc;
 }
 
@@ -372,12 +387,14 @@ void job_reset(struct job *j)
 	memset(&j->tail, 0, sizeof(j->tail));
 	memset(&j->proof, 0, sizeof(j->proof));
 	memset(&j->ending, 0, sizeof(j->ending));
+	memset(&j->loss, 0, sizeof(j->loss));
 	j->proven = false;
 }
 
 void job_free(struct job *j)
 {
 	own_close_fd(&j->signal_fd);
+	losses_close(&j->losses);
 	probe_free(j->report);
 	profile_free(&j->profile);
 	free(j->text);

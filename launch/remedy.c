@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Another plan for a run whose last one did not last. */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -20,8 +21,18 @@ static void leave_plan_file(struct job *j)
 	j->o.plan = NULL;
 }
 
+static bool is_avoided(const struct job *j, const char *pci)
+{
+	for (uint32_t i = 0; i < j->n_avoid; i++)
+		if (strcasecmp(j->avoid[i].pci, pci) == 0)
+			return true;
+	return false;
+}
+
 static bool is_left(const struct job *j, const struct plan_device *d)
 {
+	if (d->pci[0] && is_avoided(j, d->pci))
+		return false;
 	for (uint32_t i = 0; i < j->map.n; i++) {
 		const struct devmap_device *m = &j->map.devices[i];
 
@@ -32,28 +43,56 @@ static bool is_left(const struct job *j, const struct plan_device *d)
 	return false;
 }
 
-/* The plan's devices that the engine still sees, as a selector. */
-static int keep_survivors(struct job *j, struct err *e)
+/* The devices of a plan, or those that the engine still sees, as a selector. false: there is none. */
+static bool select_of(struct job *j, const struct plan *p, bool only_left)
 {
 	struct serve *s = j->serve;
 	struct text t;
+
+	text_init(&t, s->survivors, sizeof(s->survivors));
+	for (uint32_t d = 0; d < p->n_devices; d++) {
+		const struct plan_device *one = &p->devices[d];
+
+		if (!only_left || is_left(j, one))
+			text_add(&t, "%s%s", t.len ? "," : "",
+				 one->pci[0] ? one->pci : one->engine_name);
+	}
+	j->o.device = s->survivors;
+	return t.len > 0;
+}
+
+/* Those of the plan's devices that are left; the processor only where it was accepted beforehand. */
+static int keep_survivors(struct job *j, const struct plan *p, struct err *e)
+{
 	int rc = job_devices(j, e);
 
 	if (rc)
 		return rc;
-	text_init(&t, s->survivors, sizeof(s->survivors));
-	for (uint32_t d = 0; d < s->before.n_devices; d++) {
-		const struct plan_device *one = &s->before.devices[d];
-
-		if (is_left(j, one))
-			text_add(&t, "%s%s", t.len ? "," : "",
-				 one->pci[0] ? one->pci : one->engine_name);
-	}
-	if (t.len == 0)
-		return err_set(e, -ENXIO, "none of the plan's devices is left");
-	j->o.device = s->survivors;
-	j->wish.n_split = j->wish.n_shares = 0;
+	if (select_of(j, p, true))
+		return 0;
+	if (j->wish.accept != ACCEPT_CPU)
+		return err_set(e, -ENXIO,
+			       "none of the plan's devices is left, and the processor was not "
+			       "accepted (--accept cpu)");
+	j->o.device = "cpu";
 	return 0;
+}
+
+/* What the last plan used and cannot be used now. */
+static void note_missing(struct job *j)
+{
+	const struct plan *p = &j->serve->before;
+
+	for (uint32_t d = 0; d < p->n_devices && j->losses.open; d++) {
+		const char *pci = p->devices[d].pci;
+		bool usable = pci[0] && presence_usable(&j->losses.machine, pci);
+
+		if (!pci[0] || is_avoided(j, pci) || j->n_avoid == PLAN_DEVICES_MAX ||
+		    (usable && strcasecmp(j->loss.pci, pci) != 0))
+			continue;
+		text_copy(j->avoid[j->n_avoid].pci, sizeof(j->avoid[0].pci), pci);
+		j->avoid[j->n_avoid++].away = !usable;
+	}
 }
 
 /* Plan as the options now say. An errno also when the plan is not accepted. */
@@ -66,23 +105,48 @@ static int plan_again(struct job *j, struct err *e)
 	return rc;
 }
 
+/* Say what another plan came to, aloud and in the record: nothing moves to the processor in silence. */
+static void say_new_plan(struct job *j)
+{
+	const struct plan *p = &j->plan;
+	struct serve *s = j->serve;
+	struct text t;
+
+	text_init(&t, s->record.notice, sizeof(s->record.notice));
+	text_add(&t, "runs without ");
+	for (uint32_t i = 0; i < j->n_avoid; i++)
+		text_add(&t, "%s%s", i ? ", " : "", j->avoid[i].pci);
+	if (j->n_avoid == 0)
+		text_add(&t, "what was lost");
+	if (p->n_devices == 0)
+		text_add(&t, ", on the processor alone");
+	else if (p->host.layers)
+		text_add(&t, ", with %u of %u layers on the processor", p->host.layers, p->n_layer);
+	log_warn(&j->log, "planned again for the %u device%s that are left: it %s", p->n_devices,
+		 p->n_devices == 1 ? "" : "s", s->record.notice);
+}
+
+static int for_what_is_left(struct job *j, const struct plan *p, bool by_hand, struct err *e)
+{
+	int rc = by_hand ? keep_survivors(j, p, e) : 0;
+
+	j->wish.n_split = j->wish.n_shares = 0;
+	j->serve->returned = false;
+	if (rc == 0)
+		rc = plan_again(j, e);
+	if (rc == 0)
+		say_new_plan(j);
+	return rc;
+}
+
 static int replan(struct job *j, struct err *e)
 {
 	struct serve *s = j->serve;
 	bool by_hand = j->o.device || j->o.plan;
-	int rc;
 
 	leave_plan_file(j);
-	rc = by_hand ? keep_survivors(j, e) : 0;
-	j->wish.n_split = j->wish.n_shares = 0;
-	s->missing = true;
-	s->returned = false;
-	if (rc == 0)
-		rc = plan_again(j, e);
-	if (rc == 0)
-		log_warn(&j->log, "planned again for the %u device%s that are left",
-			 j->plan.n_devices, j->plan.n_devices == 1 ? "" : "s");
-	return rc;
+	note_missing(j);
+	return for_what_is_left(j, &s->before, by_hand, e);
 }
 
 static int shrink(struct job *j, struct err *e)
@@ -91,11 +155,14 @@ static int shrink(struct job *j, struct err *e)
 	char said[160];
 	int rc;
 
+	if (j->o.plan) /* on its devices, and no others */
+		select_of(j, &s->before, false);
 	leave_plan_file(j);
 	while (policy_shrink(&j->wish, &s->before, &s->tried, said, sizeof(said))) {
 		rc = plan_again(j, e);
 		if (rc == 0) {
 			log_warn(&j->log, "the next smaller plan: %s", said);
+			snprintf(s->record.notice, sizeof(s->record.notice), "runs with %s", said);
 			return 0;
 		}
 		log_note(&j->log, "%s: %s", said, e->text);
@@ -103,9 +170,21 @@ static int shrink(struct job *j, struct err *e)
 	return err_set(e, -EDQUOT, "no smaller plan is left to try");
 }
 
+/* What was lost and is back counts again. */
+static void take_back(struct job *j)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < j->n_avoid; i++)
+		if (!presence_usable(&j->losses.machine, j->avoid[i].pci))
+			j->avoid[n++] = j->avoid[i];
+	j->n_avoid = n;
+}
+
 int remedy_start_over(struct job *j, struct err *e)
 {
 	struct serve *s = j->serve;
+	int rc;
 
 	j->o = s->asked;
 	j->wish = s->wished;
@@ -113,8 +192,19 @@ int remedy_start_over(struct job *j, struct err *e)
 	j->plain_cpu = false;
 	memset(&s->policy, 0, sizeof(s->policy));
 	s->tried = 0;
-	s->missing = false;
-	return plan_again(j, e);
+	s->returned = false;
+	s->record.notice[0] = 0;
+	take_back(j);
+	if (j->n_avoid == 0)
+		return plan_again(j, e);
+	/* As if it were lost just now */
+	bool by_hand = j->o.device || j->o.plan;
+
+	rc = j->o.plan ? plan_read(&j->plan, j->o.plan, e) : 0;
+	if (rc)
+		return rc;
+	leave_plan_file(j);
+	return for_what_is_left(j, &s->first, by_hand, e);
 }
 
 static int plain(struct job *j, struct err *e)

@@ -87,6 +87,7 @@ json_t *run_to_json(const struct run_record *r)
 	json_put_text(o, "page", r->page);
 	json_put_text_or_null(o, "last_class", r->last_class);
 	json_put_text_or_null(o, "last_sentence", r->last_sentence);
+	json_put_text_or_null(o, "notice", r->notice);
 	return o;
 }
 
@@ -110,7 +111,7 @@ static bool get_state(const json_t *o, enum run_state *s)
 {
 	const char *name = json_string_value(json_object_get(o, "state"));
 
-	for (int i = 0; name && i < RUN_DEAD; i++)
+	for (int i = 0; name && i <= RUN_FAILED; i++) /* what is never written is never read */
 		if (strcmp(state_names[i], name) == 0) {
 			*s = (enum run_state)i;
 			return true;
@@ -148,6 +149,7 @@ int run_from_json(struct run_record *r, const json_t *o, struct err *e)
 	get_text(o, "page", r->page, sizeof(r->page));
 	get_text(o, "last_class", r->last_class, sizeof(r->last_class));
 	get_text(o, "last_sentence", r->last_sentence, sizeof(r->last_sentence));
+	get_text(o, "notice", r->notice, sizeof(r->notice));
 	return 0;
 }
 

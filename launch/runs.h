@@ -50,6 +50,7 @@ struct run_record {
 	char page[512];
 	char last_class[24];     /* how the last core ended; empty: none has */
 	char last_sentence[768]; /* why */
+	char notice[256];        /* how it differs from what was asked for; empty: not at all */
 };
 
 /* A name is also a file's: letters, digits, '.', '_' and '-', the first a letter or a digit. */

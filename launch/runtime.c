@@ -90,15 +90,3 @@ uint64_t runtime_oom_kills(void)
 			return n;
 	return 0;
 }
-
-const char *runtime_lost_device(const struct plan *p)
-{
-	for (uint32_t d = 0; d < p->n_devices; d++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s", p->devices[d].pci);
-		if (p->devices[d].pci[0] && access(path, F_OK) != 0)
-			return p->devices[d].pci;
-	}
-	return NULL;
-}

@@ -28,7 +28,4 @@ int runtime_program(const char *name, char *path, size_t size, struct err *e);
 /* How often the kernel's OOM killer has struck (/proc/vmstat, oom_kill); 0 when it does not say. */
 uint64_t runtime_oom_kills(void);
 
-/* A device of the plan that the kernel no longer lists, or NULL. */
-const char *runtime_lost_device(const struct plan *p);
-
 #endif

@@ -35,6 +35,8 @@ void serve_started(struct job *j, pid_t core);
 void serve_open(struct job *j);  /* the core may accept from now on, so we do not */
 void serve_ready(struct job *j); /* it was told to go */
 void serve_engine_says(struct job *j, const char *bytes, size_t n);
+void serve_stopping(struct job *j); /* it was asked to end, for good */
+void serve_killed(struct job *j);   /* no core answers from now on, so we do */
 void serve_tick(struct job *j);
 bool serve_is_stuck(struct job *j); /* it has not beaten for the watchdog's time */
 

@@ -36,11 +36,10 @@ struct serve {
 	const char *model;
 	/* What a plan file turned into, and the devices that are left */
 	char model_path[1024];
-	char survivors[PLAN_DEVICES_MAX * 32];
+	char survivors[PLAN_DEVICES_MAX * 40];
 	struct plan before; /* the last one that ran, while a new one is made */
-	bool missing;       /* runs without devices it was asked to use */
-	bool returned;      /* and they are back, which was said */
-	struct plan first;
+	struct plan first;  /* what was asked for, when all of it was there */
+	bool returned;      /* what was lost is back, which was said */
 };
 
 /* Say how the run does, to `berth ps` and to a service manager. */

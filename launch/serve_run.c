@@ -64,6 +64,25 @@ static void gave_up(struct job *j, const char *why)
 	serve_tell(j, RUN_FAILED);
 }
 
+/*
+ * An engine aborts within milliseconds of losing its device; the kernel may take longer to say so. What
+ * looked like a crash was none, then.
+ */
+static enum policy_step look_again(struct job *j, enum policy_step step)
+{
+	struct serve *s = j->serve;
+
+	if (step != POLICY_AGAIN || (!losses_hear(&j->losses, &s->before, &j->loss) &&
+				     !losses_look(&j->losses, &s->before, &j->loss)))
+		return step;
+	log_warn(&j->log, "%s", j->loss.sentence);
+	text_copy(j->ending.class, sizeof(j->ending.class), "device lost");
+	text_copy(j->ending.sentence, sizeof(j->ending.sentence), j->loss.sentence);
+	j->ending.exit = EXIT_LOST;
+	note_ending(j);
+	return POLICY_REPLAN;
+}
+
 /* Make ready for the next core as the policy says. false: there is none. */
 static bool go_on(struct job *j)
 {
@@ -86,7 +105,7 @@ static bool go_on(struct job *j)
 	wait_and_answer(j, d.delay_ms);
 	if (j->stop || j->again)
 		return !j->stop;
-	rc = remedy_take(j, d.step, &e);
+	rc = remedy_take(j, look_again(j, d.step), &e);
 	if (rc == 0)
 		return true;
 	gave_up(j, e.text);

@@ -104,16 +104,43 @@ void serve_engine_says(struct job *j, const char *bytes, size_t n)
 		dprintf(STDERR_FILENO, "%.*s", (int)n, bytes);
 }
 
-/* A device that was lost is there again: say so once, and leave the choice to its owner. */
+void serve_stopping(struct job *j)
+{
+	serve_tell(j, RUN_STOPPING);
+}
+
+void serve_killed(struct job *j)
+{
+	serve_answer(j->serve, "the engine has failed and is being started again", 1);
+}
+
+static bool is_back(const struct losses *l, struct avoided *a)
+{
+	bool usable = presence_usable(&l->machine, a->pci);
+
+	a->away = a->away || !usable;
+	return a->away && usable;
+}
+
+/* All that was lost is there again: say so once, and leave the choice to its owner. */
 static void look_for_lost(struct job *j)
 {
 	struct serve *s = j->serve;
+	uint32_t back = 0;
+	struct text t;
 
-	if (!s->missing || s->returned || runtime_lost_device(&s->first))
+	for (uint32_t i = 0; i < j->n_avoid && j->losses.open; i++)
+		back += is_back(&j->losses, &j->avoid[i]);
+	if (s->returned || back == 0 || back < j->n_avoid)
 		return;
 	s->returned = true;
-	log_note(&j->log, "the device that was lost is back; `berth restart %s` uses it again",
-		 j->name);
+	text_init(&t, s->record.notice, sizeof(s->record.notice));
+	for (uint32_t i = 0; i < back; i++)
+		text_add(&t, "%s%s", i ? ", " : "", j->avoid[i].pci);
+	text_add(&t, " %s back; `berth restart %s` uses %s again", back == 1 ? "is" : "are",
+		 j->name, back == 1 ? "it" : "them");
+	log_warn(&j->log, "%s", s->record.notice);
+	serve_tell(j, s->record.state);
 }
 
 void serve_tick(struct job *j)

@@ -19,11 +19,13 @@
 #define STOP_MS 5000 /* between asking, SIGTERM and SIGKILL */
 #define TICK_MS 1000
 
+#define FIXED_POLLS 5
+
 /* --- stopping: ask, then SIGTERM, then SIGKILL --- */
 
 void watch_stop(struct watch *w, int step)
 {
-	static const int64_t until_next[] = { 0, STOP_MS, STOP_MS, 0 };
+	static const int64_t until_next[] = { 0, STOP_MS, STOP_MS, STOP_MS };
 
 	if (w->reaped || step <= w->stops)
 		return;
@@ -36,6 +38,8 @@ void watch_stop(struct watch *w, int step)
 	else if (step == 3) {
 		kill(-w->child.pid, SIGKILL);
 		w->we_killed = true;
+		if (w->j->serve)
+			serve_killed(w->j);
 	}
 }
 
@@ -44,7 +48,7 @@ static int wait_ms(const struct watch *w)
 	int64_t left;
 
 	if (w->stops == 0 || w->stops == 3)
-		return w->j->serve ? TICK_MS : -1;
+		return TICK_MS;
 	left = w->stop_at_ms - clock_ms();
 	return left > 0 ? (int)left : 0;
 }
@@ -57,6 +61,8 @@ static void on_signal(struct watch *w)
 		/* The first asks, the second does not */
 		watch_stop(w, stopped && w->j->stop ? 3 : 1);
 		w->user_stop = true;
+		if (w->j->serve && w->j->stop)
+			serve_stopping(w->j);
 	}
 	if (!w->reaped && waitpid(w->child.pid, &w->status, WNOHANG) == w->child.pid) {
 		w->reaped = true;
@@ -64,17 +70,30 @@ static void on_signal(struct watch *w)
 	}
 }
 
-/* Once a second, when it serves: a device that left, and an engine that hangs. */
+/* A process that a driver holds dies when the driver lets it go, and not before: say so, once. */
+static void mourn(struct watch *w)
+{
+	if (w->stops != 3 || w->mourned || clock_ms() < w->stop_at_ms)
+		return;
+	w->mourned = true;
+	log_warn(&w->j->log,
+		 "the core (pid %d) was killed and does not end: a driver holds it; waiting",
+		 (int)w->child.pid);
+}
+
+/* Once a second: a device that is gone, and an engine that hangs. */
 static void tick(struct watch *w)
 {
 	struct job *j = w->j;
 
-	if (!j->serve || w->stops || w->reaped)
+	if (j->serve)
+		serve_tick(j);
+	mourn(w);
+	if (w->stops || w->reaped)
 		return;
-	serve_tick(j);
-	if (runtime_lost_device(&j->plan)) {
-		watch_stop(w, 3); /* before its driver hangs in it */
-	} else if (j->proven && serve_is_stuck(j)) {
+	if (losses_look(&j->losses, &j->plan, &j->loss)) {
+		watch_stop(w, 3); /* before a driver hangs in it */
+	} else if (j->serve && j->proven && serve_is_stuck(j)) {
 		w->stuck = true;
 		watch_stop(w, 3);
 	}
@@ -85,15 +104,16 @@ static void tick(struct watch *w)
 static void look(struct watch *w, int timeout_ms)
 {
 	struct child *c = &w->child;
-	struct pollfd p[4 + SERVE_POLLS_MAX] = {
+	struct pollfd p[FIXED_POLLS + SERVE_POLLS_MAX] = {
 		{ c->control_fd, POLLIN, 0 },
 		{ c->err_fd, POLLIN, 0 },
 		{ c->out_fd, POLLIN, 0 },
 		{ w->j->signal_fd, POLLIN, 0 },
+		{ losses_fd(&w->j->losses), POLLIN, 0 },
 	};
-	uint32_t n = w->j->serve ? serve_polls(w->j->serve, p + 4, &timeout_ms) : 0;
+	uint32_t n = w->j->serve ? serve_polls(w->j->serve, p + FIXED_POLLS, &timeout_ms) : 0;
 
-	if (poll(p, 4 + n, timeout_ms) < 0)
+	if (poll(p, FIXED_POLLS + n, timeout_ms) < 0)
 		return;
 	if (p[0].revents)
 		hear_control(w);
@@ -103,7 +123,9 @@ static void look(struct watch *w, int timeout_ms)
 		hear_text(w);
 	if (p[3].revents)
 		on_signal(w);
-	if (n && serve_step(w->j, p + 4, n)) {
+	if (p[4].revents && !w->reaped && losses_hear(&w->j->losses, &w->j->plan, &w->j->loss))
+		watch_stop(w, 3);
+	if (n && serve_step(w->j, p + FIXED_POLLS, n)) {
 		w->user_stop = true;
 		watch_stop(w, 1);
 	}
@@ -123,7 +145,7 @@ static void watch_to_the_end(struct watch *w)
 {
 	while (!w->reaped) {
 		look(w, wait_ms(w));
-		if (w->j->serve && clock_ms() >= w->tick_at_ms) {
+		if (clock_ms() >= w->tick_at_ms) {
 			w->tick_at_ms = clock_ms() + TICK_MS;
 			tick(w);
 		}
@@ -138,6 +160,10 @@ static void judge(struct watch *w)
 {
 	struct job *j = w->j;
 	char reason[400];
+
+	/* An engine that aborts may be faster than the news of why */
+	if (!j->loss.pci[0] && !losses_hear(&j->losses, &j->plan, &j->loss))
+		losses_look(&j->losses, &j->plan, &j->loss);
 	struct ending_facts f = {
 		.wire = &j->wire,
 		.status = w->status,
@@ -146,7 +172,7 @@ static void judge(struct watch *w)
 		.oom_kill = runtime_oom_kills() > w->oom_kills,
 		.stuck_s = w->stuck ? j->o.watchdog_s : 0,
 		.refused = w->refused ? w->sentence : NULL,
-		.lost = runtime_lost_device(&j->plan),
+		.lost = j->loss.pci[0] ? j->loss.sentence : NULL,
 		.reason = tail_reason(&j->tail, reason, sizeof(reason)),
 	};
 
@@ -183,6 +209,8 @@ static int start_and_watch(struct watch *w, struct err *e)
 		rc = job_signals(j, e);
 	if (rc)
 		return rc;
+	losses_open(&j->losses);
+	losses_forget(&j->losses);
 	w->oom_kills = runtime_oom_kills();
 	rc = start_child(w, e);
 	if (rc)

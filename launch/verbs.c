@@ -140,6 +140,8 @@ static void print_run(const struct run_record *r)
 	       r->starts, base ? base + 1 : r->model, r->n_addresses ? r->addresses[0] : "");
 	for (uint32_t i = 1; i < r->n_addresses; i++)
 		printf("%82s %s\n", "", r->addresses[i]);
+	if (r->notice[0])
+		printf("%20s %s\n", "", r->notice);
 	if (r->last_sentence[0])
 		printf("%20s last: %s\n", "", r->last_sentence);
 }

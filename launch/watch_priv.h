@@ -9,7 +9,7 @@ struct watch {
 	struct job *j;
 	struct child child;
 	int status;
-	bool reaped, user_stop, we_killed, refused, counter_shown, stuck;
+	bool reaped, user_stop, we_killed, refused, counter_shown, stuck, mourned;
 	int stops;          /* 0: running; 1: asked; 2: SIGTERM; 3: SIGKILL */
 	int64_t stop_at_ms; /* the next step of stopping */
 	int64_t tick_at_ms;

@@ -30,3 +30,20 @@ int addr_compare(const char *a, const char *b)
 		return da < db ? -1 : 1;
 	return strcmp(rest_a, rest_b); /* fixed width from here on */
 }
+
+void addr_of_path(char *pci, size_t size, const char *path)
+{
+	pci[0] = '\0';
+	while (*path) {
+		size_t n = strcspn(path, "/");
+		char part[24];
+
+		if (n < sizeof(part)) {
+			memcpy(part, path, n);
+			part[n] = '\0';
+			if (addr_ok(part))
+				text_copy(pci, size, part);
+		}
+		path += n + (path[n] == '/');
+	}
+}

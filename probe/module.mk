@@ -41,6 +41,7 @@ probe.lib := \
 	others.c \
 	parse.c \
 	place.c \
+	presence.c \
 	sections.c \
 	seen.c \
 	seen_file.c \

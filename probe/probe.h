@@ -25,6 +25,7 @@
 #include "probe/memory.h"
 #include "probe/nvidia.h"
 #include "probe/place.h"
+#include "probe/presence.h"
 #include "probe/procs.h"
 #include "probe/usb4.h"
 

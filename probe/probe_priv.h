@@ -18,6 +18,8 @@
 
 /* "0000:c1:00.0"; the domain has 4 to 8 digits. False for everything else. */
 bool addr_ok(const char *s);
+/* The PCI function that a device below it belongs to: the last address in its path; "" for none. */
+void addr_of_path(char *pci, size_t size, const char *path);
 
 /* Order by domain, bus, device and function, which is not the order of the bytes once domains differ. */
 int addr_compare(const char *a, const char *b);
@@ -211,6 +213,9 @@ int sysfs_scan(const struct source *s, struct report *r);
  * before what would wake it.
  */
 bool asleep_now(const struct machine *m, const char *pci);
+
+/* A device is as awake as the sleepiest bridge above it; dir is its real folder. */
+enum awake sysfs_awake(const struct source *s, const char *dir);
 
 /* The folder of a function, "sys/devices/pci0000:00/0000:00:02.0". */
 void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size);

@@ -51,7 +51,7 @@ void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size)
  * A device is as awake as the sleepiest bridge above it: asking it would resume them all. Its real
  * folder names the bridges: sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0.
  */
-static enum awake path_awake(const struct source *s, const char *dir)
+enum awake sysfs_awake(const struct source *s, const char *dir)
 {
 	enum awake all = AWAKE_YES;
 	char path[PATH_SIZE], status[64];
@@ -235,7 +235,7 @@ static void read_function(const struct source *s, struct gpu *g, const char *dir
 	g->subvendor = src_id(s, dir, "subsystem_vendor");
 	g->subdevice = src_id(s, dir, "subsystem_device");
 	g->revision = src_id(s, dir, "revision");
-	g->awake = path_awake(s, dir);
+	g->awake = sysfs_awake(s, dir);
 	int rc = join(path, dir, "boot_vga") ? src_read_u64(s, path, &vga) : -EFBIG;
 
 	/* Only VGA functions have the file. */

@@ -52,6 +52,9 @@ struct watch_event {
  */
 bool watch_decide(const struct uevent *u, const struct report *known, struct watch_event *w);
 
+/* Pure: does this tell of a device that cannot be used any more? */
+bool presence_decide(const struct uevent *u, struct device_loss *loss);
+
 const char *watch_kind_name(enum watch_kind k); /* "appear", "vanish", "bind", ... */
 
 /* "berth.probe.watch/1". time is RFC 3339. */

@@ -66,30 +66,12 @@ static bool decide_pci(const struct uevent *u, const struct report *known, struc
 	return true;
 }
 
-/* The PCI function that a device below it belongs to: the last address in its path. */
-static void pci_of_path(char *pci, size_t size, const char *path)
-{
-	pci[0] = '\0';
-	while (*path) {
-		size_t n = strcspn(path, "/");
-		char part[24];
-
-		if (n < sizeof(part)) {
-			memcpy(part, path, n);
-			part[n] = '\0';
-			if (addr_ok(part))
-				text_copy(pci, size, part);
-		}
-		path += n + (path[n] == '/');
-	}
-}
-
 /* Nodes come and go with their driver; what a driver says of its device is news. */
 static bool decide_drm(const struct uevent *u, const struct report *known, struct watch_event *w)
 {
 	if (w->kind != WATCH_CHANGE || !(*u->wedged || u->hotplug))
 		return false;
-	pci_of_path(w->pci, sizeof(w->pci), u->devpath);
+	addr_of_path(w->pci, sizeof(w->pci), u->devpath);
 	const struct gpu *g = report_gpu(known, w->pci);
 
 	if (!g)

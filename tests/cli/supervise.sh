@@ -3,102 +3,15 @@
 # Runs that stay, with a core that has no engine and fails as told (tests/fake/core.py): sockets, 503, every remedy,
 # orders, and what is left when something is killed.
 . tests/lib.sh
-[ -x "$BUILD/libexec/berth/launch" ] || skip "launch was not built"
-b=$T/b
-mkdir -p "$b/bin" "$b/libexec/berth" "$T/run" "$T/state"
-cp "$BUILD/bin/berth" "$b/bin/"
-for p in launch ps stop restart logs plan; do cp "$BUILD/libexec/berth/$p" "$b/libexec/berth/"; done
-cp tests/fake/core.py "$b/libexec/berth/core"
-chmod +x "$b/libexec/berth/core"
-BERTH=$b/bin/berth
-export BERTH_RUNTIME_DIR="$T/run" BERTH_STATE_DIR="$T/state" FAKE_CORE="$T/core" FAKE_DEVICES="$T/devices"
-chmod 700 "$T/run" "$T/state"
-unset NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
-"$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" || fail model "modelgen failed"
-sock=$T/s.sock
-
-# is NAME WANT GOT
-is() {
-	if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "'$3', not '$2'"; fi
-}
-# cores HOW...: how the next starts go
-cores() {
-	rm -f "$T"/core.*
-	printf '%s\n' "$@" >"$T/core"
-}
-# up STATUS ARGUMENTS...: a detached run called a
-up() {
-	want=$1
-	shift
-	run "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" "$@"
-	[ "$rc" -eq "$want" ] || fail "start" "exit $rc, not $want: $(cat "$T/err")"
-}
-# ask [PATH]: status line and body of an answer on the socket
-ask() {
-	python3 - "$sock" "${1:-/v1/models}" <<-'EOF'
-		import socket, sys
-		s = socket.socket(socket.AF_UNIX)
-		s.settimeout(10)
-		s.connect(sys.argv[1])
-		s.sendall(f"GET {sys.argv[2]} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
-		got = b""
-		while part := s.recv(4096):
-		    got += part
-		print(got.decode().replace("\r", ""), end="")
-	EOF
-}
-# record KEY: of the run a in `ps --json`
-record() {
-	"$BERTH" ps --json >"$T/ps"
-	python3 -c 'import json,sys; r=[x for x in json.load(open(sys.argv[1]))["runs"] if x["name"]=="a"]; print(r[0][sys.argv[2]] if r else "none")' "$T/ps" "$1"
-}
-# seen FILE KEY: of what the core noted at its start
-seen() {
-	python3 -c 'import json,sys; print(eval(sys.argv[2], {"o": json.load(open(sys.argv[1]))}))' "$T/core.$1" "$2"
-}
-# comes NAME WANT COMMAND...: its output becomes that within ten seconds
-comes() {
-	name=$1 want=$2 tries=0
-	shift 2
-	while got=$("$@" 2>/dev/null) && [ "$got" != "$want" ] && [ $tries -lt 100 ]; do
-		tries=$((tries + 1))
-		sleep 0.05
-	done
-	is "$name" "$want" "$got"
-}
-body() {
-	ask | tail -n 1
-}
-alive() {
-	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
-	[ -n "$state" ] && [ "$state" != Z ]
-}
-# gone NAME PID
-gone() {
-	tries=0
-	while alive "$2" && [ $tries -lt 100 ]; do
-		tries=$((tries + 1))
-		sleep 0.05
-	done
-	if alive "$2"; then fail "$1" "pid $2 still runs"; else ok "$1"; fi
-}
-left_behind() {
-	is "$1: nothing is left behind" "" "$(ls "$T/run")"
-	[ -e "$sock" ] && fail "$1: the socket is removed" "it is there" || ok "$1: the socket is removed"
-}
-stop() {
-	run "$BERTH" stop a
-	is "$1 stops" "0 " "$rc $(cat "$T/err")"
-	left_behind "$1"
-}
-
+. tests/lib_runs.sh
 # --- up, orders, down ---
 cores serve
 up 0
 says "comes back ready" "a serves openai unix:$sock"
 says "with the proof" "placement proven"
 is "the core serves on the socket" "start 1" "$(body)"
-is "listed as ready" ready "$(record state)"
+is "listed as ready" ready "$(listed)"
+"$BERTH" ps --json >"$T/ps"
 valid ps ps "$T/ps"
 run "$BERTH" ps
 grep -q "^a  *ready .* m.gguf  *openai unix:" "$T/out" && ok "listed for people" || fail "listed for people" "$(cat "$T/out")"
@@ -134,7 +47,8 @@ is "no runs, no lines" "" "$(cat "$T/out")"
 
 cores asleep
 up 0
-comes "a model that sleeps is not ready" asleep record state
+comes "a model that sleeps is not ready" asleep listed
+"$BERTH" ps --json >"$T/ps"
 valid "asleep" ps "$T/ps"
 stop "one that sleeps"
 
@@ -186,9 +100,9 @@ stop "a smaller plan"
 cores oom
 up 8
 says "no end of memory: gives up" "no smaller plan is left to try"
-is "a failed run can be read of" "failed oom" "$(record state) $(record last_class)"
+is "a failed run can be read of" "failed oom" "$(listed) $(record last_class)"
 run "$BERTH" stop a
-is "and is forgotten when stopped" "0 none" "$rc $(record state)"
+is "and is forgotten when stopped" "0 " "$rc $(listed)"
 cores ill serve
 up 0
 is "illegal instruction: plain code" plain "$(seen 2 'o["env"].get("BERTH_CPU")')"
@@ -229,7 +143,7 @@ up 0
 core=$(record core_pid)
 kill -9 "$(record supervisor_pid)"
 gone "the supervisor is killed: no orphan" "$core"
-comes "and it is known to be dead" dead record state
+is "and it is known to be dead" dead "$(listed)"
 cores serve
 up 0
 is "its name and its socket can be had again" "start 1" "$(body)"

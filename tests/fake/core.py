@@ -3,9 +3,8 @@
 """A core without an engine, for the tests of the supervisor: takes the command line and speaks the control line of
 the real one (docs/formats.md), and answers every HTTP request with the number of this start. How each start goes is a
 line of $FAKE_CORE, the last one for all that follow: "serve"; "oom"; "device" (is gone); "abort", "ill", "exit" (while
-loading); "elsewhere" (places a layer wrongly); "stuck" (never beats, after it went); "asleep" (serves,
-and its page says so). $FAKE_DEVICES holds the names
-of the engine's devices."""
+loading); "elsewhere" (places a layer wrongly); "stuck" (never beats, after it went); "asleep" (serves, and its page says
+so). $FAKE_DEVICES holds the names of the engine's devices, each with "@" and its PCI address where it has one."""
 import json
 import mmap
 import os
@@ -32,8 +31,8 @@ def device_names():
 
 
 def list_devices():
-    devices = [{"name": n, "description": "a fake", "backend": "vulkan", "device_id": None, "type": "gpu",
-                "total_bytes": 1 << 30, "free_bytes": 1 << 30} for n in device_names()]
+    devices = [{"name": n, "description": "a fake", "backend": "vulkan", "device_id": pci or None, "type": "gpu",
+                "total_bytes": 1 << 30, "free_bytes": 1 << 30} for n, _, pci in (d.partition("@") for d in device_names())]
     print(json.dumps({"schema": "berth.devices/1", "engine": "fake", "devices": devices}))
 
 
@@ -85,7 +84,7 @@ def placement(plan, how):
     names = ["CPU"] * (plan["host"]["layers"]) + names
     if how == "elsewhere":
         names[0] = "Nowhere0"
-    devices = [{"name": d["engine_name"], "pci": None, "backend": d["backend"], "layers": d["layers"],
+    devices = [{"name": d["engine_name"], "pci": d["pci"], "backend": d["backend"], "layers": d["layers"],
                 "buffers": d["buffers"]} for d in plan["devices"]]
     devices.append({"name": "CPU", "pci": None, "backend": "cpu", "layers": plan["host"]["layers"],
                     "buffers": plan["host"]["buffers"]})

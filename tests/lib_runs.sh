@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+# shellcheck shell=sh disable=SC2154 # BUILD, T, rc: lib.sh
+# After lib.sh: a berth whose core is tests/fake/core.py, and what to ask of runs that stay.
+[ -x "$BUILD/libexec/berth/launch" ] || skip "launch was not built"
+b=$T/b
+mkdir -p "$b/bin" "$b/libexec/berth" "$T/run" "$T/state"
+cp "$BUILD/bin/berth" "$b/bin/"
+for p in launch ps stop restart logs plan; do cp "$BUILD/libexec/berth/$p" "$b/libexec/berth/"; done
+cp tests/fake/core.py "$b/libexec/berth/core"
+chmod +x "$b/libexec/berth/core"
+BERTH=$b/bin/berth
+export BERTH_RUNTIME_DIR="$T/run" BERTH_STATE_DIR="$T/state" FAKE_CORE="$T/core" FAKE_DEVICES="$T/devices"
+chmod 700 "$T/run" "$T/state"
+unset NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
+"$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" || fail model "modelgen failed"
+sock=$T/s.sock
+
+# is NAME WANT GOT
+is() {
+	if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "'$3', not '$2'"; fi
+}
+# cores HOW...: how the next starts go
+cores() {
+	rm -f "$T"/core.*
+	printf '%s\n' "$@" >"$T/core"
+}
+# up STATUS ARGUMENTS...: a detached run called a
+up() {
+	want=$1
+	shift
+	run "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" "$@"
+	[ "$rc" -eq "$want" ] || fail "start" "exit $rc, not $want: $(cat "$T/err")"
+}
+# ask [PATH]: status line and body of an answer on the socket
+ask() {
+	python3 - "$sock" "${1:-/v1/models}" <<-'EOF'
+		import socket, sys
+		s = socket.socket(socket.AF_UNIX)
+		s.settimeout(10)
+		s.connect(sys.argv[1])
+		s.sendall(f"GET {sys.argv[2]} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+		got = b""
+		while part := s.recv(4096):
+		    got += part
+		print(got.decode().replace("\r", ""), end="")
+	EOF
+}
+# record KEY: of what the run a says of itself; "none": there is no such run
+record() {
+	if [ -e "$T/run/a.run.json" ]; then
+		sed -n "s/^ *\"$1\": \(.*[^,]\),*\$/\1/; t found
+			d
+			:found
+			s/^\"\(.*\)\"\$/\1/; s/^null\$/None/; p" "$T/run/a.run.json"
+	else
+		echo none
+	fi
+}
+# listed: the run's state as `berth ps` sees it
+listed() {
+	"$BERTH" ps | sed -n 's/^a  *\([a-z]*\) .*/\1/p'
+}
+# seen FILE KEY: of what the core noted at its start
+seen() {
+	python3 -c 'import json,sys; print(eval(sys.argv[2], {"o": json.load(open(sys.argv[1]))}))' "$T/core.$1" "$2"
+}
+# comes NAME WANT COMMAND...: its output becomes that within ten seconds
+comes() {
+	name=$1 want=$2 tries=0
+	shift 2
+	while got=$("$@" 2>/dev/null) && [ "$got" != "$want" ] && [ $tries -lt 100 ]; do
+		tries=$((tries + 1))
+		sleep 0.05
+	done
+	is "$name" "$want" "$got"
+}
+body() {
+	ask | tail -n 1
+}
+alive() {
+	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
+	[ -n "$state" ] && [ "$state" != Z ]
+}
+# gone NAME PID
+gone() {
+	tries=0
+	while alive "$2" && [ $tries -lt 100 ]; do
+		tries=$((tries + 1))
+		sleep 0.05
+	done
+	if alive "$2"; then fail "$1" "pid $2 still runs"; else ok "$1"; fi
+}
+left_behind() {
+	is "$1: nothing is left behind" "" "$(ls "$T/run")"
+	[ -e "$sock" ] && fail "$1: the socket is removed" "it is there" || ok "$1: the socket is removed"
+}
+stop() {
+	run "$BERTH" stop a
+	is "$1 stops" "0 " "$rc $(cat "$T/err")"
+	left_behind "$1"
+}
+
