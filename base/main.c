@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/cmd.h"
+#include "base/self.h"
 #include "base/cmd_priv.h"
 #include "base/own.h"
 
@@ -38,13 +39,15 @@ static const struct command commands[] = {
 	{ "probe", "", "show the GPUs of this machine and how they are attached", NULL },
 	{ "plan", "MODEL.gguf", "tell whether a model fits, and where it would go", NULL },
 	{ "pull", "URL", "fetch a model, going on where an earlier try ended", NULL },
-	{ "launch", "MODEL|PROFILE", "run a model exactly as planned, and prove the placement", NULL },
+	{ "launch", "MODEL|PROFILE", "run a model exactly as planned, and prove the placement",
+	  NULL },
 	{ "ps", "", "list the runs that serve, and how they do", NULL },
 	{ "stop", "NAME...", "end runs, and wait until they have ended", NULL },
 	{ "restart", "NAME", "plan and start a run again as it was first asked for", NULL },
 	{ "logs", "NAME", "show what a run and its engine said", NULL },
 	{ "unit", "PROFILE", "write the systemd unit of a profile", NULL },
-	{ "doctor", "[link|bar DEV]", "tell what is wrong with the GPUs here, and what helps", NULL },
+	{ "doctor", "[link|bar DEV]", "tell what is wrong with the GPUs here, and what helps",
+	  NULL },
 	{ "top", "", "watch devices and runs: memory, tokens per second, power", NULL },
 	{ "schema", "[NAME]", "print the JSON Schema of an answer", run_schema },
 	{ "completion", "bash|zsh|fish", "print shell completions", run_completion },
@@ -260,33 +263,15 @@ static int run_ours(const struct front *f, const struct command *c, int argc, ch
 	return EXIT_ENV;
 }
 
-/* /x/bin/berth -> /x */
-static int find_root(struct front *f)
-{
-	ssize_t n = readlink("/proc/self/exe", f->root, sizeof(f->root) - 1);
-
-	if (n <= 0) {
-		fprintf(stderr, "berth: cannot read /proc/self/exe: %s; mount /proc\n",
-			strerror(errno));
-		return EXIT_ENV;
-	}
-	f->root[n] = '\0';
-	for (int i = 0; i < 2; i++) {
-		char *slash = strrchr(f->root, '/');
-
-		if (slash)
-			*slash = '\0';
-	}
-	return 0;
-}
-
 int main(int argc, char **argv)
 {
 	struct front f;
-	int rc = find_root(&f);
+	struct err e = { 0 };
 
-	if (rc)
-		return rc;
+	if (self_path(f.root, sizeof(f.root), "", &e)) {
+		fprintf(stderr, "berth: %s\n", e.text);
+		return EXIT_ENV;
+	}
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

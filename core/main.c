@@ -10,20 +10,17 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/self.h"
 #include "base/text.h"
 #include "core/run.h"
 
-/* The engine's libraries are at ../../lib/berth from this program, in the build tree and installed. */
 static int find_lib_dir(char dir[PATH_MAX], struct err *e)
 {
-	char exe[PATH_MAX], path[PATH_MAX + 32];
-	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char path[PATH_MAX];
+	int rc = self_path(path, sizeof(path), "lib/berth", e);
 
-	if (n < 0)
-		return err_set(e, -errno, "/proc/self/exe cannot be read: %s", strerror(errno));
-	exe[n] = 0;
-	*strrchr(exe, '/') = 0;
-	snprintf(path, sizeof(path), "%s/../../lib/berth", exe);
+	if (rc)
+		return rc;
 	if (!realpath(path, dir))
 		return err_set(e, -errno, "the engine is not at %s; run `make deps`", path);
 	return 0;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/self.h"
 #include "base/telem.h"
 #include "launch/runtime.h"
 
@@ -61,15 +62,13 @@ void runtime_close(const struct runtime *r, bool keep_page)
 
 int runtime_program(const char *name, char *path, size_t size, struct err *e)
 {
-	char self[PATH_MAX];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char file[64];
+	int rc;
 
-	if (n < 0)
-		return err_set(e, -errno, "/proc/self/exe cannot be read: %s", strerror(errno));
-	self[n] = 0;
-	*strrchr(self, '/') = 0;
-	if (snprintf(path, size, "%s/%s", self, name) >= (int)size)
-		return err_set(e, -ENAMETOOLONG, "the path of %s is too long", name);
+	snprintf(file, sizeof(file), "libexec/berth/%s", name);
+	rc = self_path(path, size, file, e);
+	if (rc)
+		return rc;
 	if (access(path, X_OK) != 0)
 		return err_set(
 			e, -ENOEXEC,

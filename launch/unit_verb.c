@@ -13,6 +13,7 @@
 
 #include "base/io.h"
 #include "base/own.h"
+#include "base/self.h"
 #include "launch/cpus.h"
 #include "launch/options.h"
 #include "launch/profile.h"
@@ -148,18 +149,10 @@ static int check_paths(struct work *w, struct err *e)
 
 static int find_berth(char *path, size_t size, struct err *e)
 {
-	ssize_t n = readlink("/proc/self/exe", path, size - 16);
+	int rc = self_path(path, size, "bin/berth", e);
 
-	if (n <= 0)
-		return err_set(e, -ENOENT, "cannot read /proc/self/exe");
-	path[n] = '\0';
-	for (int i = 0; i < 3; i++) {
-		char *slash = strrchr(path, '/');
-
-		if (slash)
-			*slash = '\0';
-	}
-	strcat(path, "/bin/berth");
+	if (rc)
+		return rc;
 	return access(path, X_OK) == 0 ? 0 : err_set(e, -errno, "%s: %s", path, strerror(errno));
 }
 

@@ -17,6 +17,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "base/self.h"
 #include "base/text.h"
 
 #define ANSWER_MAX 65536
@@ -24,14 +25,10 @@
 
 static int find_core(char path[PATH_MAX], struct err *e)
 {
-	char self[PATH_MAX - 8];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int rc = self_path(path, PATH_MAX, "libexec/berth/core", e);
 
-	if (n < 0)
-		return err_set(e, -errno, "/proc/self/exe cannot be read: %s", strerror(errno));
-	self[n] = 0;
-	*strrchr(self, '/') = 0;
-	snprintf(path, PATH_MAX, "%s/core", self);
+	if (rc)
+		return rc;
 	if (access(path, X_OK) != 0)
 		return err_set(e, -ENOENT, "the engine is not part of this installation");
 	return 0;
