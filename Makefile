@@ -185,9 +185,11 @@ COMPLETE := $(addprefix $(BUILD)/share/,bash-completion/completions/berth zsh/si
 	fish/vendor_completions.d/berth.fish)
 
 .PHONY: docs
-docs: $(SCHEMAS) $(if $(ALL_PKGS),$(MAN) $(COMPLETE))
+docs: $(SCHEMAS) $(BUILD)/share/berth/demo.berthrec $(if $(ALL_PKGS),$(MAN) $(COMPLETE))
 
 $(BUILD)/share/berth/schema/%: docs/schema/%
+	$(Q)mkdir -p $(@D) && cp $< $@
+$(BUILD)/share/berth/demo.berthrec: tui/demo.berthrec
 	$(Q)mkdir -p $(@D) && cp $< $@
 $(BUILD)/share/man/man1/berth.1: $(FRONT)
 	$(call say,MAN,$@)mkdir -p $(@D) && $(FRONT) --help=man >$@

@@ -4,7 +4,7 @@ tui.uses     := probe base
 tui.lib      := canvas.c events.c glyphs.c history.c judge.c layout.c prefs.c view.c view_devices.c view_runs.c json.c \
 	sample.c
 # What is recorded, and shown again
-tui.lib += film.c flight.c frame_run.c frames.c player.c recorder.c replay.c tape.c
+tui.lib += demo.c film.c flight.c frame_run.c frames.c player.c recorder.c replay.c tape.c
 # Without a screen
 tui.lib += line.c prom.c ssh.c
 tui.pkgs     := ncursesw

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The monitor without GPUs: the moment of a captured machine in share/berth/demo.berthrec, set in motion. What
+ * moves is made up, the same in every run, and the screen says so.
+ */
+#ifndef BERTH_TUI_DEMO_H
+#define BERTH_TUI_DEMO_H
+
+#include "tui/film.h"
+
+struct demo {
+	struct film *film;
+	uint64_t began_ns; /* CLOCK_MONOTONIC; 0: not yet */
+};
+
+/* The film must stay. */
+void demo_begin(struct demo *d, struct film *f);
+struct feed demo_feed(struct demo *d);
+
+/* Pure: what the captured moment looks like so many milliseconds into the demo. */
+void demo_move(struct snapshot *s, struct report *r, uint64_t ms);
+
+#endif
