@@ -60,6 +60,9 @@ static const struct opt opts[] = {
 	  .help = "List the engine's devices with their PCI addresses, and stop." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
 	  .help = "With --list-devices: as JSON." },
+	{ .name = "backend", .kind = OPT_LIST, .arg = "NAME", .offset = ROW(backends),
+	  .help = "With --list-devices: ask this backend of the engine's alone, such as cuda; one that is not there has no "
+		  "devices." },
 	{ .name = "measure", .kind = OPT_FLAG, .offset = ROW(measure),
 	  .help = "Do not run the plan: print, as JSON, what the engine would allocate for it. Whether the "
 		  "plan fits does not matter, and the model's file needs its header only." },

@@ -14,7 +14,7 @@ struct options {
 	const char *temperature_text;
 	double temperature; /* the same, checked */
 	const char *chat_template;
-	struct opt_list loras, vectors;
+	struct opt_list loras, vectors, backends;
 	uint32_t max_tokens, seed, control_fd, threads, max_queue, sleep_idle;
 	bool list_devices, json, measure, calibrate, serve;
 	struct serve_options http;

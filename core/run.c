@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "core/backends.h"
 #include "core/batch.h"
 #include "core/generate.h"
 #include "core/run.h"
@@ -35,10 +36,26 @@ bool run_is_for_cpu(const struct plan *p)
 	return true;
 }
 
+/* Of the backends that were asked for, those that are installed. */
+static uint32_t backends_given(const struct run *r, const char *names[PLAN_DEVICES_MAX])
+{
+	const char *installed[BACKEND_FILES_MAX];
+	size_t have = backend_list(r->lib_dir, installed);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < r->o.backends.n && n < PLAN_DEVICES_MAX; i++)
+		for (size_t k = 0; k < have; k++)
+			if (strcmp(installed[k], r->o.backends.v[i]) == 0)
+				names[n++] = installed[k];
+	return n ? n : ENGINE_NO_BACKENDS;
+}
+
 enum failure run_open_engine(struct run *r, struct err *e)
 {
 	const char *names[PLAN_DEVICES_MAX] = { NULL };
-	uint32_t n = r->o.plan ? backends_of(&r->plan, names) : 0;
+	uint32_t n = r->o.plan         ? backends_of(&r->plan, names)
+		     : r->o.backends.n ? backends_given(r, names)
+				       : 0;
 	enum failure f;
 
 	/* A plan for the CPU loads no GPU driver: nothing is woken, nothing can be lost */

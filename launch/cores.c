@@ -7,6 +7,8 @@
 #include "launch/backends.h"
 #include "launch/cores.h"
 
+#define VULKAN_DRIVERS "VK_LOADER_DRIVERS_SELECT"
+
 static void add(struct core_start *s, const char *argument)
 {
 	if (s->argc < CORE_ARGV_MAX)
@@ -155,6 +157,8 @@ void core_start_make(struct core_start *s, const struct core *c, const struct pl
 	memset(s, 0, sizeof(*s));
 	c->arguments(s, w);
 	common_environment(s);
+	if (w->vulkan_drivers)
+		set(s, VULKAN_DRIVERS, w->vulkan_drivers);
 	/* engines that are built with OpenMP; in a barrier its threads spin for ever longer otherwise */
 	if (w->shared) {
 		set(s, "OMP_WAIT_POLICY", "passive");
@@ -168,11 +172,25 @@ void core_start_make(struct core_start *s, const struct core *c, const struct pl
 		backend_environment(s, b, p);
 }
 
-void core_start_list(struct core_start *s, const char *program)
+void core_start_list(struct core_start *s, const char *program, const struct narrow *n)
 {
 	memset(s, 0, sizeof(*s));
 	add(s, program);
 	add(s, "--list-devices");
 	add(s, "--json");
 	common_environment(s);
+	if (!n)
+		return;
+	for (uint32_t i = 0; i < n->n_backends; i++)
+		add_text(s, "--backend", n->backends[i]);
+	for (const struct launch_backend *b = launch_backends; b->name; b++) {
+		const char *list = strcmp(b->name, "cuda") == 0   ? n->cuda
+				   : strcmp(b->name, "rocm") == 0 ? n->rocm
+								  : "";
+
+		if (b->visible && list[0])
+			set(s, b->visible, list);
+	}
+	if (n->vulkan[0])
+		set(s, VULKAN_DRIVERS, n->vulkan);
 }

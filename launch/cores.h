@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/planfile.h"
 #include "base/sockets.h"
+#include "launch/narrow.h"
 
 #define CORE_ARGV_MAX  256
 #define CORE_HOSTS_MAX 32
@@ -25,8 +26,9 @@ struct core_wish {
 	int control_fd;
 	uint32_t verbose;
 	uint32_t threads;
-	bool shared;    /* others want the CPUs, too: wait without spinning */
-	bool plain_cpu; /* the engine's plainest code for this kind of processor */
+	const char *vulkan_drivers; /* of the Vulkan loader's, those to be seen; NULL: all */
+	bool shared;                /* others want the CPUs, too: wait without spinning */
+	bool plain_cpu;             /* the engine's plainest code for this kind of processor */
 
 	const struct opt_list *loras, *vectors; /* FILE or FILE=SCALE; NULL: none */
 
@@ -73,7 +75,10 @@ extern const char *const core_names[]; /* the same names in their order, NULL-te
 void core_start_make(struct core_start *s, const struct core *c, const struct plan *p,
 		     const struct core_wish *w);
 
-/* For `core --list-devices`: all that the user's own variables leave visible, in the order of addresses. */
-void core_start_list(struct core_start *s, const char *program);
+/*
+ * For `core --list-devices`, in the order of addresses: what the user's own variables leave visible, and of
+ * that what n leaves (NULL: all of it).
+ */
+void core_start_list(struct core_start *s, const char *program, const struct narrow *n);
 
 #endif

@@ -21,7 +21,8 @@
 #include "launch/verify.h"
 #include "launch/wire.h"
 
-struct serve; /* serve.h */
+struct serve;  /* serve.h */
+struct narrow; /* narrow.h */
 
 struct job {
 	struct options o;
@@ -34,6 +35,7 @@ struct job {
 	struct report *report;
 	struct devmap map;
 	struct devmap_choice choice;
+	bool narrowed;
 	bool planned; /* plan is filled */
 	struct plan plan;
 	char id[65];
@@ -76,8 +78,19 @@ struct job {
 int job_plan(struct job *j, struct err *e);
 int job_prepare(struct job *j, struct err *e);
 
-/* Ask the engine for its devices anew, into j->map. */
+/* Ask the probe, or the engine for all of its devices, anew: into j->report, j->map. */
+int job_probe(struct job *j, struct err *e);
 int job_devices(struct job *j, struct err *e);
+
+/*
+ * Fill j->choice with the places to plan m with. Of sleeping GPUs those alone are woken that --device
+ * names, or that a plan by what is known of them would use: then j->narrowed, and a no may be asked again
+ * with `wide`, which wakes all.
+ */
+int job_places(struct job *j, const struct model *m, bool wide, struct err *e);
+
+/* Of the Vulkan loader's drivers those that the plan's devices need, in *n; NULL: all may be seen. */
+const char *job_vulkan_drivers(const struct job *j, struct narrow *n);
 
 /* Forget how the last core did, before the next one. */
 void job_reset(struct job *j);

@@ -9,90 +9,9 @@
 #include "base/own.h"
 #include "launch/cpus.h"
 #include "launch/job.h"
+#include "launch/narrow.h"
 
-#define SEQUENCES_SERVED 4     /* at once, where nobody said how many */
-#define LIST_TIMEOUT_MS  60000 /* a GPU that wakes, and a driver that compiles, take seconds */
-
-/* What was lost may still be listed, or answer again: that is its owner's to judge. */
-static void leave_out(struct report *r, const struct avoided *avoid, uint32_t n)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		const struct gpu *g = report_gpu(r, avoid[i].pci);
-		uint32_t at = g ? (uint32_t)(g - r->gpus) : 0;
-
-		if (g)
-			memmove(&r->gpus[at], &r->gpus[at + 1],
-				(--r->n_gpus - at) * sizeof(r->gpus[0]));
-	}
-}
-
-static int probe(struct job *j, struct err *e)
-{
-	struct probe_opts how = { .topology = true, .no_procs = true };
-	struct machine live;
-	int rc = machine_open(&live, NULL, e);
-
-	if (rc)
-		return rc;
-	probe_free(j->report);
-	j->report = NULL;
-	rc = probe_collect(&live, &how, &j->report, e);
-	machine_close(&live);
-	if (rc == 0)
-		leave_out(j->report, j->avoid, j->n_avoid);
-	return rc;
-}
-
-int job_devices(struct job *j, struct err *e)
-{
-	own_free struct core_start *start = malloc(sizeof(*start));
-	own_free char *answer = NULL;
-	json_t *o;
-	size_t n;
-	int rc;
-
-	if (!start)
-		return err_set(e, -ENOMEM, "out of memory");
-	core_start_list(start, j->program);
-	rc = child_output(start, LIST_TIMEOUT_MS, &answer, &n, e);
-	if (rc)
-		return err_at(e, -ENOTRECOVERABLE, "asking the engine for its devices");
-	o = json_parse(answer, n, "the core's list of devices", e);
-	if (!o)
-		return -ENOTRECOVERABLE;
-	rc = devmap_from_json(&j->map, o, e);
-	json_decref(o);
-	return rc ? -ENOTRECOVERABLE : 0;
-}
-
-static bool any_gpu(const struct report *r, bool asleep_only)
-{
-	for (uint32_t i = 0; i < r->n_gpus; i++)
-		if (gpu_can_compute(&r->gpus[i]) && (!asleep_only || r->gpus[i].awake == AWAKE_NO))
-			return true;
-	return false;
-}
-
-/* The devices to plan with. Where there is no GPU to ask about, the engine is not asked. */
-static int find_places(struct job *j, struct err *e)
-{
-	bool cpu_only = j->o.device && strcasecmp(j->o.device, "cpu") == 0;
-	int rc;
-
-	if (!cpu_only && (j->o.device || any_gpu(j->report, false))) {
-		rc = job_devices(j, e);
-		if (rc)
-			return rc;
-		/* Listing woke them: now their memory can be read */
-		rc = any_gpu(j->report, true) ? probe(j, e) : 0;
-		if (rc)
-			return rc;
-	}
-	rc = devmap_choose(&j->choice, &j->map, j->report, j->o.device, e);
-	for (uint32_t i = 0; rc == 0 && i < j->choice.n_notes; i++)
-		log_note(&j->log, "not used: %s", j->choice.notes[i]);
-	return rc;
-}
+#define SEQUENCES_SERVED 4 /* at once, where nobody said how many */
 
 /* All of the weights must be there: a header alone can be planned, not launched. */
 static int check_data(const struct model *m, struct err *e)
@@ -210,10 +129,18 @@ static int plan_anew(struct job *j, struct err *e)
 		return rc;
 	rc = check_data(m, e);
 	if (rc == 0)
-		rc = find_places(j, e);
+		rc = job_places(j, m, false, e);
 	if (rc == 0)
 		rc = plan_for(j, m, e);
+	/* GPUs that were left asleep may be what is missing */
+	if (rc == 0 && j->narrowed && plan_exit(&j->plan) != EXIT_YES) {
+		rc = job_places(j, m, true, e);
+		if (rc == 0)
+			rc = plan_for(j, m, e);
+	}
 	model_close(m);
+	for (uint32_t i = 0; rc == 0 && i < j->choice.n_notes; i++)
+		log_note(&j->log, "not used: %s", j->choice.notes[i]);
 	return rc;
 }
 
@@ -307,7 +234,7 @@ int job_plan(struct job *j, struct err *e)
 	int rc = runtime_program(cores[0].program, j->program, sizeof(j->program), e);
 
 	if (rc == 0)
-		rc = probe(j, e);
+		rc = job_probe(j, e);
 	if (rc == 0)
 		rc = j->o.plan ? plan_from_file(j, e) : plan_anew(j, e);
 	if (rc == 0 && !j->o.plan)
@@ -359,6 +286,7 @@ int job_prepare(struct job *j, struct err *e)
 		.vectors = &j->o.vectors,
 		.verbose = (uint32_t)j->o.verbose,
 	};
+	struct narrow narrow;
 	cpu_set_t allowed;
 	double load;
 	int rc = runtime_program(cores[j->o.engine].program, j->engine_program,
@@ -376,6 +304,7 @@ int job_prepare(struct job *j, struct err *e)
 		load = -1;
 	w.threads = cpus_threads((uint32_t)CPU_COUNT(&j->cpus), load);
 	w.shared = cpus_are_shared(load) && !getenv("OMP_WAIT_POLICY");
+	w.vulkan_drivers = job_vulkan_drivers(j, &narrow);
 	choose_memory(j);
 	core_start_make(&j->start, &cores[j->o.engine], &j->plan, &w);
 	return 0;

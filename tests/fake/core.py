@@ -4,7 +4,9 @@
 the real one (docs/formats.md), and answers every HTTP request with the number of this start. How each start goes is a
 line of $FAKE_CORE, the last one for all that follow: "serve"; "oom"; "device" (is gone); "abort", "ill", "exit" (while
 loading); "elsewhere" (places a layer wrongly); "stuck" (never beats, after it went); "asleep" (serves, and its page says
-so). $FAKE_DEVICES holds the names of the engine's devices, each with "@" and its PCI address where it has one."""
+so). $FAKE_DEVICES holds the engine's devices, NAME, NAME@PCI or NAME@PCI@BACKEND@VENDOR. Of the last form it lists what
+--backend and the Vulkan loader's choice of drivers leave, and wakes those as drivers do; $FAKE_CORE.lists says how it was
+asked."""
 import json
 import mmap
 import os
@@ -30,9 +32,34 @@ def device_names():
         return []
 
 
+def is_visible(backend, vendor):
+    wanted = [args[i + 1] for i, a in enumerate(args) if a == "--backend"]
+    drivers = os.environ.get("VK_LOADER_DRIVERS_SELECT", "")
+    return (not wanted or backend in wanted) and (backend != "vulkan" or not drivers or vendor in drivers)
+
+
+def wake(pci):
+    """Every bridge above it, too."""
+    path = os.path.realpath(f"/sys/bus/pci/devices/{pci}")
+    while "/pci" in path:
+        if os.path.exists(f"{path}/power/runtime_status"):
+            open(f"{path}/power/runtime_status", "w").write("active\n")
+        path = os.path.dirname(path)
+
+
 def list_devices():
-    devices = [{"name": n, "description": "a fake", "backend": "vulkan", "device_id": pci or None, "type": "gpu",
-                "total_bytes": 1 << 30, "free_bytes": 1 << 30} for n, _, pci in (d.partition("@") for d in device_names())]
+    devices = []
+    for word in device_names():
+        name, pci, backend, vendor = (word.split("@") + [None] * 3)[:4]
+        if backend and not is_visible(backend, vendor):
+            continue
+        if backend:
+            wake(pci)
+        size = 8 << 30 if backend else 1 << 30
+        devices.append({"name": name, "description": "a fake", "backend": backend or "vulkan", "device_id": pci, "type": "gpu",
+                        "total_bytes": size, "free_bytes": size})
+    with open(state + ".lists", "a") as f:
+        f.write(json.dumps({"argv": args, "env": dict(os.environ)}) + "\n")
     print(json.dumps({"schema": "berth.devices/1", "engine": "fake", "devices": devices}))
 
 

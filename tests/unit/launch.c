@@ -424,6 +424,53 @@ static void devices_nonsense(void **state)
 	free(m);
 }
 
+static uint32_t asked_for(const struct core_start *s, const char *backend)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i + 1 < s->argc; i++)
+		n += strcmp(s->argv[i], "--backend") == 0 && strcmp(s->argv[i + 1], backend) == 0;
+	return n;
+}
+
+static void narrow_listing(void **state)
+{
+	static const char *const driver[] = { "nvidia", "nvidia", "amdgpu", "xe", "strange" };
+	struct report *r = calloc(1, sizeof(*r));
+	struct core_start *s = calloc(1, sizeof(*s));
+	struct narrow n;
+
+	(void)state;
+	assert_non_null(r);
+	assert_non_null(s);
+	r->n_gpus = COUNT(driver);
+	for (uint32_t i = 0; i < r->n_gpus; i++)
+		r->gpus[i].driver = fact_text_of(driver[i], SRC_SYSFS);
+	r->gpus[0].uuid = fact_text_of("GPU-aaaa", SRC_NVML);
+	assert_false(narrow_make(&n, r, NULL, 0));
+	/* one that is not known: everything stays visible */
+	assert_false(narrow_make(&n, r, (uint32_t[]) { 0, 4 }, 2));
+	assert_int_equal(n.n_backends, 0);
+	assert_true(narrow_make(&n, r, (uint32_t[]) { 0 }, 1));
+	core_start_list(s, "/core", &n);
+	assert_string_equal(env(s, "CUDA_VISIBLE_DEVICES"), "GPU-aaaa");
+	assert_string_equal(env(s, "VK_LOADER_DRIVERS_SELECT"), "*nvidia*");
+	assert_int_equal(asked_for(s, "cuda"), 1);
+	assert_int_equal(asked_for(s, "rocm"), 0);
+	/* the second has not told its UUID: no list can have both */
+	assert_true(narrow_make(&n, r, (uint32_t[]) { 0, 1, 2, 3 }, 4));
+	core_start_list(s, "/core", &n);
+	assert_null(env(s, "CUDA_VISIBLE_DEVICES"));
+	assert_string_equal(env(s, "VK_LOADER_DRIVERS_SELECT"), "*nvidia*,*radeon*,*amd*,*intel*");
+	assert_int_equal(asked_for(s, "vulkan"), 1);
+	assert_int_equal(asked_for(s, "sycl"), 1);
+	core_start_list(s, "/core", NULL);
+	assert_null(env(s, "VK_LOADER_DRIVERS_SELECT"));
+	assert_int_equal(s->argc, 3);
+	free(s);
+	free(r);
+}
+
 static void threads_leave_room(void **state)
 {
 	(void)state;
@@ -439,17 +486,12 @@ static void threads_leave_room(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(threads_leave_room),
-		cmocka_unit_test(signals),
-		cmocka_unit_test(endings),
-		cmocka_unit_test(last_words),
-		cmocka_unit_test(cpu_lists),
-		cmocka_unit_test(cpu_choice),
-		cmocka_unit_test(command_line),
-		cmocka_unit_test(visible_devices),
-		cmocka_unit_test(devices_by_default),
-		cmocka_unit_test(devices_by_choice),
-		cmocka_unit_test(integrated_gpu),
+		cmocka_unit_test(narrow_listing),    cmocka_unit_test(threads_leave_room),
+		cmocka_unit_test(signals),           cmocka_unit_test(endings),
+		cmocka_unit_test(last_words),        cmocka_unit_test(cpu_lists),
+		cmocka_unit_test(cpu_choice),        cmocka_unit_test(command_line),
+		cmocka_unit_test(visible_devices),   cmocka_unit_test(devices_by_default),
+		cmocka_unit_test(devices_by_choice), cmocka_unit_test(integrated_gpu),
 		cmocka_unit_test(devices_nonsense),
 	};
 
