@@ -9,14 +9,20 @@
 #include <sys/socket.h>
 
 #include "base/clock.h"
+#include "core/peer.h"
 
 #define WATCH_MS   200
 #define PRESSED_MS 2000 /* for who has not asked, when connections run out */
+#define LEFT_MS    500  /* for what a client sent before it closed its side */
+#define SHARE      4    /* a stranger has at most this part of all connections... */
+#define TOLD       8    /* ...and so many more, to be told so */
 
 struct conn {
 	struct conn *next, **slot;
 	struct conns *all;
 	int fd;
+	struct peer peer;
+	bool crowds;        /* one of too many of its peer's */
 	int64_t since_ms;   /* it owes us a request since then; -1: it owes none */
 	struct call *waits; /* with the engine, or its answer on the way */
 };
@@ -39,6 +45,12 @@ static bool has_left(int fd)
 	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
+/* How long it may owe. Who has closed his side says no more: what he said has been read by then. */
+static int64_t time_of(const struct conn *c, int64_t limit)
+{
+	return has_left(c->fd) && limit > LEFT_MS ? LEFT_MS : limit;
+}
+
 static void watch_once(struct conns *s, int64_t now)
 {
 	int64_t limit = (int64_t)s->client_s * 1000;
@@ -50,7 +62,7 @@ static void watch_once(struct conns *s, int64_t now)
 		if (c->waits && has_left(c->fd))
 			call_cancel(c->waits);
 		/* The library sees its end and frees it */
-		if (!c->waits && c->since_ms >= 0 && now - c->since_ms > limit)
+		if (!c->waits && c->since_ms >= 0 && now - c->since_ms > time_of(c, limit))
 			shutdown(c->fd, SHUT_RDWR);
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -100,14 +112,31 @@ void conns_close(struct conns *s)
 	free(s);
 }
 
+/* How many connections the peer of a new one has already. The owner's are not counted. */
+static uint32_t count_peers(const struct conns *s, const struct peer *p)
+{
+	uint32_t n = 0;
+
+	if (peer_is_owner(p))
+		return 0;
+	for (const struct conn *c = s->first; c; c = c->next)
+		n += peer_is_same(&c->peer, p);
+	return n;
+}
+
 struct conn *conn_add(struct conns *s, int fd)
 {
 	struct conn *c = calloc(1, sizeof(*c));
+	uint32_t share = s->max / SHARE ? s->max / SHARE : 1, has;
 
 	if (!c)
 		return NULL;
-	*c = (struct conn) { .all = s, .fd = fd, .since_ms = clock_ms() };
+	*c = (struct conn) { .all = s, .fd = fd, .since_ms = clock_ms(), .peer = peer_of(fd) };
 	pthread_mutex_lock(&s->lock);
+	has = count_peers(s, &c->peer);
+	c->crowds = has >= share;
+	if (has >= share + TOLD)
+		shutdown(fd, SHUT_RDWR);
 	c->next = s->first;
 	c->slot = &s->first;
 	if (c->next)
@@ -157,6 +186,11 @@ void conn_served(struct conn *c)
 void conn_waits(struct conn *c, struct call *call)
 {
 	set(c, -1, call);
+}
+
+bool conn_crowds(const struct conn *c)
+{
+	return c && c->crowds;
 }
 
 bool conns_full(struct conns *s)

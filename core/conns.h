@@ -33,6 +33,12 @@ void conn_served(struct conn *c);
 /* Its call is with the engine; conns_end_calls counts it until conn_owes. */
 void conn_waits(struct conn *c, struct call *call);
 
+/*
+ * Its peer has more than its share, a quarter of all: a user of this machine who does not own this run, or
+ * an address of another machine.
+ */
+bool conn_crowds(const struct conn *c);
+
 /* There are more than are served. */
 bool conns_full(struct conns *s);
 

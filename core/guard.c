@@ -11,7 +11,10 @@
 #include "base/own.h"
 #include "base/text.h"
 
-/* The name in front of an optional port, without brackets; false: this is no host. */
+/*
+ * The name in front of an optional port, without brackets and the dot of the root; false: this is no
+ * host.
+ */
 static bool host_name(const char *host, char *name, size_t size)
 {
 	size_t n = strcspn(host, ":"), skip = 0;
@@ -31,7 +34,9 @@ static bool host_name(const char *host, char *name, size_t size)
 	if (*port && (*port != ':' || port[1 + strspn(port + 1, "0123456789")]))
 		return false;
 	memcpy(name, host + skip, n - skip);
-	name[n - skip] = 0;
+	n -= skip;
+	n -= !skip && n > 1 && name[n - 1] == '.';
+	name[n] = 0;
 	return true;
 }
 

@@ -280,6 +280,9 @@ static enum MHD_Result headers(struct visit *v, const char *method, const char *
 		admit_refuse(&v->in, 503, NULL, "the run is stopping");
 	if (conns_full(s->conns))
 		admit_refuse(&v->in, 503, NULL, "there are too many connections");
+	if (conn_crowds(v->conn))
+		admit_refuse(&v->in, 503, NULL,
+			     "this client has a quarter of all connections already");
 	if (v->in.why.status && header(v, "Expect"))
 		return answer_refusal(v, &v->in.why);
 	return MHD_YES;

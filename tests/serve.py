@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Clients of the core's HTTP that no good library is: serve.py ADDRESS:PORT KEY CASE [N]; prints "ok NAME" or "FAIL NAME: why"."""
+import concurrent.futures
 import json
 import os
+import re
 import socket
 import sys
 import threading
@@ -129,7 +131,7 @@ def slowloris(n):
     for i in range(n):
         try:
             s = connect()
-            s.sendall(b"POST /v1/completions HTTP/1.1\r\nHost: loc" if i % 2 else completion("x")[:-4])
+            s.sendall((b"POST /v1/completions HTTP/1.1\r\nHost: loc", completion("x")[:-4], b"")[i % 3])
             slow.append(s)
         except OSError:
             break
@@ -219,17 +221,132 @@ def keep(n):
                 if status != 200:
                     return status
         return 200
-    bad = [x for x in (some(100) for _ in range(5)) if x != 200]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        bad = [x for x in pool.map(some, [100] * 16) if x != 200]
     until(5, lambda: metric("slots_busy") == 0)
     before = usage()
-    bad += [x for x in (some(100) for _ in range(n // 100)) if x != 200]
-    time.sleep(0.3)
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        bad += [x for x in pool.map(some, [100] * (n // 100)) if x != 200]
+    until(5, lambda: len(os.listdir(f"/proc/{pid}/fd")) <= before[1])
     after = usage()
     check(f"{n} requests", not bad, bad[:3])
     # A sanitizer keeps what was freed for a while; it looks for leaks by itself, at the end.
     if not os.environ.get("SAN"):
         check("no memory is lost", after[0] - before[0] < 2048, f"{before[0]} then {after[0]} KiB")
     check("no descriptor is lost", after[1] <= before[1] + 2, f"{before[1]} then {after[1]}")
+
+
+def plain():
+    """What HTTP/1.1 has and clients use."""
+    with connect() as s:
+        s.sendall(request("/v1/models") + completion("first") + completion("second") + request("/nothing"))
+        answers = []
+        data = b""
+        while len(answers) < 4:
+            head, mark, rest = data.partition(b"\r\n\r\n")
+            length = next((int(x.split(b":")[1]) for x in head.split(b"\r\n") if x.lower().startswith(b"content-length")), 0)
+            if mark and len(rest) >= length:
+                answers.append((int(head.split()[1]), rest[:length]))
+                data = rest[length:]
+                continue
+            chunk = s.recv(65536)
+            if not chunk:
+                break
+            data += chunk
+    check("requests sent together are answered in turn", [a[0] for a in answers] == [200, 200, 200, 404]
+          and b"first" in answers[1][1] and b"second" in answers[2][1], answers)
+    whole = completion("after a while", stream=False)
+    head, body = whole.split(b"\r\n\r\n", 1)
+    with connect() as s:
+        s.sendall(head + b"\r\nExpect: 100-continue\r\n\r\n")
+        first = s.recv(65536)
+        s.sendall(body)
+        status, answer = read_answer(s)
+    check("a body that waits to be asked for is", first.startswith(b"HTTP/1.1 100") and status == 200, f"{first} {status} {answer[:80]}")
+    with connect() as s:
+        s.sendall(head.replace(KEY.encode(), b"wrong") + b"\r\nExpect: 100-continue\r\n\r\n")
+        status, _ = read_answer(s)
+    check("and is not when the key is wrong", status == 401, status)
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(body[i:i + 7]), body[i:i + 7]) for i in range(0, len(body), 7)) + b"0\r\n\r\n"
+    lines = [x for x in head.split(b"\r\n") if not x.startswith(b"Content-Length")]
+    with connect() as s:
+        s.sendall(b"\r\n".join(lines) + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks)
+        status, answer = read_answer(s)
+    check("a body in chunks", status == 200 and b"after a while" in answer, f"{status} {answer[:80]}")
+    with connect() as s:
+        s.sendall(b"GET /health HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        data = read_all(s)
+    check("HTTP/1.0 ends with its answer", b" 200 " in data.split(b"\r\n")[0] and b"ok" in data, data[:100])
+    with connect() as s:
+        s.sendall(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        data = read_all(s)
+    check("HEAD has no body", data.endswith(b"\r\n\r\n") and b" 200 " in data, data[-100:])
+
+
+def metrics():
+    """What Prometheus' own checker asks of its text: help and type before the samples, names and units, no series twice."""
+    _, body = once(request("/metrics"))
+    types, helps, seen, wrong = {}, set(), set(), []
+    sample = re.compile(r'([a-z_][a-z0-9_]*)\{((?:[a-z_]+="(?:[^"\\\n]|\\[\\"n])*",?)*)\} (\S+)')
+    for line in body.decode().split("\n")[:-1]:
+        words = line.split(" ", 3)
+        if words[:2] == ["#", "HELP"]:
+            helps.add(words[2])
+            wrong += [line] if not words[3].endswith(".") else []
+        elif words[:2] == ["#", "TYPE"]:
+            wrong += [line] if words[2] in types or words[2] not in helps else []
+            types[words[2]] = words[3]
+        else:
+            m = sample.fullmatch(line)
+            if not m or m.group(1) not in types or (m.group(1), m.group(2)) in seen or float(m.group(3)) < 0:
+                wrong.append(line)
+            else:
+                seen.add((m.group(1), m.group(2)))
+    for name, kind in types.items():
+        if not name.startswith("berth_") or kind not in ("counter", "gauge") or (kind == "counter") != name.endswith("_total") \
+                or re.search(r"_(ms|ns|kib|mib|milliseconds)(_|$)", name) or name not in {x for x, _ in seen}:
+            wrong.append(name)
+    check("metrics are what Prometheus expects", not wrong and len(types) > 20 and body.endswith(b"\n"), wrong[:3])
+
+
+def strangers(limit):
+    """Another user of this machine gets no more than a part of the connections."""
+    if os.geteuid() != 0:
+        print("only root can be somebody else: left out", flush=True)
+        return
+    "localhost".encode("idna")  # what connect() loads may not be readable for others
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(r)
+        os.setgid(65534)
+        os.setuid(65534)
+        held, told, gone = [], 0, 0
+        for _ in range(limit):
+            try:
+                s = connect()
+                s.sendall(request("/health"))
+                status, body = read_answer(s)
+            except OSError:
+                status, body = 0, b""
+            held.append(s)
+            told += status == 503 and b"a quarter" in body
+            gone += status == 0
+        os.write(w, json.dumps([limit - told - gone, told, gone]).encode())
+        os.close(w)
+        time.sleep(60)
+        os._exit(0)
+    os.close(w)
+    served, told, gone = json.loads(os.read(r, 4096))
+    check("another user has a quarter of the connections", served == limit // 4 and told == 8, [served, told, gone])
+    mine = [connect() for _ in range(limit // 4 * 3 - 8)]
+    good = 0
+    for s in mine:
+        s.sendall(request("/health"))
+        good += read_answer(s)[0] == 200
+    check("the rest is the owner's", good == len(mine), f"{good} of {len(mine)}")
+    os.kill(pid, 9)
+    os.waitpid(pid, 0)
 
 
 def malformed():
@@ -269,5 +386,5 @@ def malformed():
     check("a deep body is 400", once(head + deep)[0] == 400)
 
 
-CASES = {f.__name__: f for f in (vanish, streams, slowloris, trickle, deaf, queue, keep, malformed)}
+CASES = {f.__name__: f for f in (vanish, streams, slowloris, trickle, deaf, queue, keep, malformed, metrics, plain, strangers)}
 CASES[sys.argv[3]](*(int(x) for x in sys.argv[4:]))

@@ -46,7 +46,7 @@ has() {
 	if grep -qi -e "$2" "$3"; then ok "$1"; else fail "$1" "'$2' is not in: $(head -c 400 "$3")"; fi
 }
 raw() {
-	SERVER_PID=$pid python3 tests/serve.py "$A" "$K" "$@"
+	SERVER_PID=$pid python3 tests/serve.py "$A" "$K" "$@" || fail "$1" "the client ended with $?"
 }
 clients() {
 	[ -n "$npm" ] || CLIENTS_DIR=$PWD/$BUILD/tests/npm node tests/clients.mjs "$@"
@@ -72,6 +72,9 @@ answers "another method" 405 -X DELETE -H "$auth" "$A/v1/models"
 has "and which" '^Allow: GET, HEAD, OPTIONS' "$T/headers"
 answers "HEAD" 200 -I "$A/health"
 answers "a foreign Host" 403 -H "Host: evil.example" "$A/health"
+answers "a Host in upper case, with port and the root's dot" 200 -H "Host: LocalHost.:8470" "$A/health"
+answers "an IPv6 Host" 200 -H "Host: [::1]:8470" "$A/health"
+answers "no Host" 403 -H "Host:" "$A/health"
 answers "a foreign Host that looks near" 403 -H "Host: localhost.evil.example" "$A/health"
 answers "a foreign Origin" 403 -H "Origin: https://evil.example" "$O/api/tags"
 answers "the Origin null" 403 -H "Origin: null" "$O/api/tags"
@@ -119,6 +122,8 @@ answers "a body of Ollama's" 400 -d '{"model":"fake","prompt":"x","options":{"to
 
 # --- how they behave ---
 raw malformed
+raw plain
+raw metrics
 raw vanish
 raw streams 200
 raw deaf
@@ -136,6 +141,7 @@ stop "stops with a request at work"
 wait "$hung"
 has "which is told" '"the request was cancelled".*503' "$T/hang"
 serve --key-file "$T/key" --seconds 4 --connections 40
+raw strangers 40
 raw slowloris 60
 raw trickle
 stop "stops with slow clients"

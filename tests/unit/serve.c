@@ -12,7 +12,7 @@ static void hosts(void **state)
 	static const char *const allowed[] = { "gpu.lan" };
 	static const char *const good[] = { "localhost",   "LOCALHOST:8470", "127.0.0.1",
 					    "127.8.9.1:1", "[::1]:8470",     "gpu.lan:80",
-					    "GPU.lan" };
+					    "GPU.lan",     "localhost.:80",  "gpu.lan." };
 	static const char *const bad[] = { "",
 					   "evil.example",
 					   "localhost.evil.example",
@@ -22,7 +22,11 @@ static void hosts(void **state)
 					   "localhost:8a",
 					   "0x7f.0.0.1",
 					   "128.0.0.1",
-					   "gpu.lan.",
+					   "gpu.lan..",
+					   ".",
+					   "[::1.]",
+					   "127.0.0.1%00",
+					   "localhost@evil.example",
 					   "[localhost",
 					   "localhost:80:80" };
 
@@ -36,6 +40,10 @@ static void hosts(void **state)
 	assert_false(guard_origin("https://gpu.lan", NULL, 0));
 	assert_false(guard_origin("file://localhost", allowed, 1));
 	assert_false(guard_origin("null", allowed, 1));
+	assert_false(guard_origin("", allowed, 1));
+	assert_false(guard_origin("http://", allowed, 1));
+	assert_true(guard_origin("HTTP://LOCALHOST.:3000", allowed, 1));
+	assert_false(guard_origin("http://localhost:3000/path", allowed, 1));
 }
 
 static void keys(void **state)
@@ -105,12 +113,29 @@ static void queries(void **state)
 	assert_string_equal(why.param, "top_k");
 }
 
+/* A label's value has a backslash before a backslash, a quote and, as \n, the end of a line. */
+static void labels(void **state)
+{
+	static const struct batch_stats stats = { .counts.requests = 3,
+						  .counts.first_token_ns = 1500000000 };
+	struct bytes b = { .p = NULL };
+
+	(void)state;
+	reply_metrics(&b, "a\"b\\c\nd", &stats);
+	bytes_add(&b, "", 1);
+	assert_non_null(strstr(b.p, "\nberth_requests_total{run=\"a\\\"b\\\\c\\nd\"} 3\n"));
+	assert_non_null(
+		strstr(b.p, "\nberth_first_token_seconds_total{run=\"a\\\"b\\\\c\\nd\"} 1.5"));
+	bytes_fini(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hosts),
 		cmocka_unit_test(keys),
 		cmocka_unit_test(queries),
+		cmocka_unit_test(labels),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
