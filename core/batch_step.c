@@ -10,10 +10,10 @@ static uint32_t wants(const struct slot *s)
 }
 
 /* A text for a vector goes in whole, or waits. */
-static void divide_whole(const uint32_t *want, uint32_t n, uint32_t budget, uint32_t *got)
+static void divide_whole(const struct slot_need *need, uint32_t n, uint32_t budget, uint32_t *got)
 {
 	for (uint32_t i = 0; i < n; i++) {
-		got[i] = want[i] <= budget ? want[i] : 0;
+		got[i] = need[i].n <= budget ? need[i].n : 0;
 		budget -= got[i];
 	}
 }
@@ -26,28 +26,31 @@ static void divide_whole(const uint32_t *want, uint32_t n, uint32_t budget, uint
 static uint32_t budget_of(const struct batch *b)
 {
 	const struct engine_facts *f = &b->facts;
-	uint32_t generating = 0;
+	uint32_t generating = 0, room;
 
 	if (f->embeds)
 		return f->n_ubatch < f->n_outputs ? f->n_ubatch : f->n_outputs;
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		generating += wants(&b->slots[i]) == 1;
 	if (!generating)
-		return slots_patience(b->token_ns, SLOT_STOP_NS, f->n_batch);
-	generating += slots_patience(b->token_ns, SLOT_WAIT_NS, f->n_ubatch);
+		return slots_patience(b->token_ns, SLOT_STOP_NS, f->n_ubatch, f->n_batch);
+	/* With those who generate in one pass, not a second one for the few that are too many */
+	room = f->n_ubatch > generating ? f->n_ubatch - generating : f->n_ubatch;
+	generating += slots_patience(b->token_ns, SLOT_WAIT_NS, f->n_ubatch, room);
 	return generating < f->n_batch ? generating : f->n_batch;
 }
 
 static void divide(struct batch *b)
 {
-	uint32_t want[BATCH_SLOTS_MAX], got[BATCH_SLOTS_MAX];
+	struct slot_need need[BATCH_SLOTS_MAX];
+	uint32_t got[BATCH_SLOTS_MAX];
 
 	for (uint32_t i = 0; i < b->n_slots; i++)
-		want[i] = wants(&b->slots[i]);
+		need[i] = (struct slot_need) { wants(&b->slots[i]), b->slots[i].begun_ns };
 	if (b->facts.embeds)
-		divide_whole(want, b->n_slots, budget_of(b), got);
+		divide_whole(need, b->n_slots, budget_of(b), got);
 	else
-		slots_divide(want, b->n_slots, budget_of(b), got);
+		slots_divide(need, b->n_slots, budget_of(b), got);
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		b->slots[i].part = got[i];
 }

@@ -48,36 +48,60 @@ bool slots_choose(const struct slot_view *v, uint32_t n_slots, const int32_t *pr
 	return true;
 }
 
-void slots_divide(const uint32_t *want, uint32_t n, uint32_t budget, uint32_t *got)
+static uint32_t give(const struct slot_need *need, uint32_t i, uint32_t most, uint32_t *got)
 {
-	uint32_t hungry = 0;
+	uint32_t more = need[i].n - got[i];
 
-	for (uint32_t i = 0; i < n; i++) {
-		got[i] = want[i] == 1 && budget ? 1 : 0;
-		budget -= got[i];
-		hungry += want[i] > got[i];
-	}
-	while (budget && hungry) {
-		uint32_t each = budget / hungry ? budget / hungry : 1;
-
-		hungry = 0;
-		for (uint32_t i = 0; i < n && budget; i++) {
-			uint32_t more = want[i] - got[i];
-
-			more = more > each ? each : more;
-			more = more > budget ? budget : more;
-			got[i] += more;
-			budget -= more;
-			hungry += want[i] > got[i];
-		}
-	}
+	more = more < most ? more : most;
+	got[i] += more;
+	return more;
 }
 
-uint32_t slots_patience(uint64_t token_ns, uint64_t wait_ns, uint32_t most)
+/* Of those who need more: the one who came first, or else who needs least. n: nobody. */
+static uint32_t next(const struct slot_need *need, uint32_t n, const uint32_t *got, bool oldest)
+{
+	uint32_t best = n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t left = need[i].n - got[i];
+
+		if (!left)
+			continue;
+		if (best == n) {
+			best = i;
+			continue;
+		}
+		uint32_t least = need[best].n - got[best];
+		bool older = need[i].since_ns < need[best].since_ns;
+
+		if (oldest || left == least ? older : left < least)
+			best = i;
+	}
+	return best;
+}
+
+void slots_divide(const struct slot_need *need, uint32_t n, uint32_t budget, uint32_t *got)
+{
+	uint32_t i;
+
+	for (i = 0; i < n; i++) {
+		got[i] = need[i].n == 1 && budget ? 1 : 0;
+		budget -= got[i];
+	}
+	i = next(need, n, got, true);
+	if (i < n)
+		budget -= give(need, i, (budget + 3) / 4, got);
+	while (budget && (i = next(need, n, got, false)) < n)
+		budget -= give(need, i, budget, got);
+}
+
+uint32_t slots_patience(uint64_t token_ns, uint64_t wait_ns, uint32_t whole, uint32_t most)
 {
 	const uint32_t few = 32;
 	uint64_t n = token_ns ? wait_ns / token_ns : most;
 
-	n = n < few ? few : n;
+	n = n < few ? few : n < most ? n : most;
+	if (n > whole)
+		n -= n % whole;
 	return n < most ? (uint32_t)n : most;
 }

@@ -30,11 +30,17 @@ struct slot_choice {
 bool slots_choose(const struct slot_view *v, uint32_t n_slots, const int32_t *prompt, uint32_t n,
 		  struct slot_choice *c);
 
+struct slot_need {
+	uint32_t n;        /* tokens still to compute; 0: none */
+	uint64_t since_ns; /* when its request began */
+};
+
 /*
- * Divide a batch of `budget` tokens among those who want want[i] of them: who wants one gets it, the
- * rest is divided evenly, and what one does not need goes to the others.
+ * Divide a batch of `budget` tokens. Who needs one, generates, and gets it. The rest is for prompts, the
+ * shortest first, for that makes the fewest wait; but the oldest has a quarter of it, so that it comes
+ * to an end however many short ones come.
  */
-void slots_divide(const uint32_t *want, uint32_t n, uint32_t budget, uint32_t *got);
+void slots_divide(const struct slot_need *need, uint32_t n, uint32_t budget, uint32_t *got);
 
 /* How long those who generate may wait for a part of somebody's prompt; how long anybody may. */
 #define SLOT_WAIT_NS UINT64_C(250000000)
@@ -43,8 +49,9 @@ void slots_divide(const uint32_t *want, uint32_t n, uint32_t budget, uint32_t *g
 /*
  * How many tokens of prompts to compute in one pass of about wait_ns, at `token_ns` each (0: nobody
  * knows yet), at most `most`. Not less than a few: each pass reads all weights, and a prompt wants to
- * end as well.
+ * end as well. And `whole` at once where it is more than those: the engine computes so many at a time,
+ * and what is left over would read the weights once more.
  */
-uint32_t slots_patience(uint64_t token_ns, uint64_t wait_ns, uint32_t most);
+uint32_t slots_patience(uint64_t token_ns, uint64_t wait_ns, uint32_t whole, uint32_t most);
 
 #endif

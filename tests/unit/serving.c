@@ -58,50 +58,72 @@ static void choose(void **state)
 	assert_int_equal(c.n, 19);
 }
 
-/* Whatever is wanted: nobody gets more, the batch is used up, and who wants one token has it. */
+/* Whatever is needed: nobody gets more, the batch is used up, and who needs one token has it. */
 static void divided(void **state)
 {
 	(void)state;
 	srand(1);
 	for (int round = 0; round < 20000; round++) {
-		uint32_t want[9], got[9], n = 1 + (uint32_t)rand() % 9, sum = 0, all = 0, ones = 0;
+		uint32_t got[9], n = 1 + (uint32_t)rand() % 9, sum = 0, all = 0, ones = 0;
 		uint32_t budget = 1 + (uint32_t)rand() % 600;
+		struct slot_need need[9];
 
 		for (uint32_t i = 0; i < n; i++) {
-			want[i] = rand() % 3 ? (uint32_t)rand() % 3 : (uint32_t)rand() % 1000;
-			all += want[i];
-			ones += want[i] == 1;
+			need[i].n = rand() % 3 ? (uint32_t)rand() % 3 : (uint32_t)rand() % 1000;
+			need[i].since_ns = (uint64_t)rand() % 10;
+			all += need[i].n;
+			ones += need[i].n == 1;
 		}
-		slots_divide(want, n, budget, got);
+		slots_divide(need, n, budget, got);
 		for (uint32_t i = 0; i < n; i++) {
-			assert_true(got[i] <= want[i]);
-			if (want[i] == 1 && ones <= budget)
+			assert_true(got[i] <= need[i].n);
+			if (need[i].n == 1 && ones <= budget)
 				assert_int_equal(got[i], 1);
 			sum += got[i];
 		}
 		assert_int_equal(sum, all < budget ? all : budget);
 	}
-	/* evenly, and what one does not need goes to the others */
-	uint32_t want[] = { 1, 500, 20, 500 }, got[4];
+}
 
-	slots_divide(want, 4, 301, got);
+static void in_order(void **state)
+{
+	/* generating; the oldest and longest; two alike, of which the second came first */
+	struct slot_need need[] = { { 1, 5 }, { 900, 1 }, { 200, 4 }, { 200, 3 } };
+	uint32_t got[4];
+
+	(void)state;
+	slots_divide(need, 4, 401, got);
 	assert_int_equal(got[0], 1);
-	assert_int_equal(got[2], 20);
-	assert_int_equal(got[1], 140);
-	assert_int_equal(got[3], 140);
+	assert_int_equal(got[1], 100);
+	assert_int_equal(got[3], 200);
+	assert_int_equal(got[2], 100);
+	/* who has a part of it behind it is the next to end */
+	need[2].n = 100;
+	slots_divide(need, 4, 101, got);
+	assert_int_equal(got[1], 25);
+	assert_int_equal(got[2], 75);
+	assert_int_equal(got[3], 0);
+	/* nobody generates, and one is alone */
+	need[0].n = need[2].n = need[3].n = 0;
+	slots_divide(need, 4, 512, got);
+	assert_int_equal(got[1], 512);
 }
 
 static void patience(void **state)
 {
 	(void)state;
-	assert_int_equal(slots_patience(0, SLOT_WAIT_NS, 512), 512); /* nobody knows yet */
-	assert_int_equal(slots_patience(100000, SLOT_WAIT_NS, 512),
+	assert_int_equal(slots_patience(0, SLOT_WAIT_NS, 512, 512), 512); /* nobody knows yet */
+	assert_int_equal(slots_patience(100000, SLOT_WAIT_NS, 512, 512),
 			 512); /* 10,000 tokens a second */
-	assert_int_equal(slots_patience(2500000, SLOT_WAIT_NS, 512), 100); /* 400 */
-	assert_int_equal(slots_patience(50000000, SLOT_WAIT_NS, 512),
+	assert_int_equal(slots_patience(2500000, SLOT_WAIT_NS, 512, 512), 100); /* 400 */
+	assert_int_equal(slots_patience(50000000, SLOT_WAIT_NS, 512, 512),
 			 32); /* 20: but the prompt must end */
-	assert_int_equal(slots_patience(50000000, SLOT_WAIT_NS, 16), 16);
-	assert_int_equal(slots_patience(UINT64_MAX, SLOT_WAIT_NS, 512), 32);
+	assert_int_equal(slots_patience(50000000, SLOT_WAIT_NS, 512, 16), 16);
+	assert_int_equal(slots_patience(UINT64_MAX, SLOT_WAIT_NS, 512, 512), 32);
+	/* whole passes of the engine where there is more than one */
+	assert_int_equal(slots_patience(3000000, SLOT_STOP_NS, 512, 2048), 512);  /* of 666 */
+	assert_int_equal(slots_patience(1000000, SLOT_STOP_NS, 512, 2048), 1536); /* of 2000 */
+	assert_int_equal(slots_patience(0, SLOT_STOP_NS, 512, 2000), 1536);
 }
 
 /* Feed text in pieces of `step` bytes; out gets what came. */
@@ -185,8 +207,8 @@ static void odds(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(choose), cmocka_unit_test(divided), cmocka_unit_test(patience),
-		cmocka_unit_test(stops),  cmocka_unit_test(odds),
+		cmocka_unit_test(choose),   cmocka_unit_test(divided), cmocka_unit_test(in_order),
+		cmocka_unit_test(patience), cmocka_unit_test(stops),   cmocka_unit_test(odds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
