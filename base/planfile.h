@@ -137,6 +137,12 @@ struct plan {
 	char assumed[PLAN_ASSUMED_MAX][160];
 	uint32_t n_overrides; /* options that overruled the planner, as typed */
 	char overrides[PLAN_ASSUMED_MAX][64];
+
+	/*
+	 * In no file: compute of each device, the host's last, as the engine tells it without allocating,
+	 * which differs a little from what it then allocates. 0: the same.
+	 */
+	uint64_t dry_bytes[PLAN_DEVICES_MAX + 1];
 };
 
 const char *verdict_name(enum verdict v); /* "fits" */

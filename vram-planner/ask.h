@@ -41,6 +41,7 @@ struct ask {
 	bool op_offload;    /* large batches of host layers are computed on a device */
 	bool mmap;          /* the host's weights stay in the mapped file: not in pinned memory */
 	bool extra_buffers; /* the CPU may keep weights repacked or in AMX tiles */
+	bool measuring;     /* as the engine tells it without allocating: see pins() in compute.c */
 
 	/* The placement. */
 	uint32_t n_gpu_layers;         /* repeating layers and the output; ASK_ALL_LAYERS */

@@ -13,6 +13,7 @@ struct backend {
 	const char *name;        /* as in the plan file */
 	uint32_t alignment;      /* of every tensor in a buffer, bytes */
 	uint32_t host_alignment; /* of its pinned host buffer; 0: it has none */
+	uint32_t host_padding;   /* of that buffer: bytes behind each */
 	uint64_t row_types;      /* bit of each type whose rows it can gather (1 << ggml type id) */
 	enum ops ops;
 	uint64_t lacks;  /* bits of enum gop: fused operations it has no kernel for */

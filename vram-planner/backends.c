@@ -35,7 +35,7 @@ static const struct backend backends[] = {
 	  .ops = OPS_CUDA, .pads_rows = true, .stages_kv = true, .copies_inputs = true, .offloads_ops = true,
 	  .overhead_bytes = 512 * MIB,
 	  .source = "the CUDA backend compiled by HIP; overhead not measured, as CUDA" },
-	{ .name = "vulkan", .alignment = 16, .host_alignment = 64,
+	{ .name = "vulkan", .alignment = 16, .host_alignment = 64, .host_padding = 32,
 	  .row_types = ROWS_PLAIN | ROWS_SMALL | ROWS_K | ROWS_IQ | ROWS_NEW, .scans_wide = true,
 	  .lacks = UINT64_C(1) << OP_HC_COMB, .ops = OPS_VULKAN, .reorders = true,
 	  .max_chunk_bytes = 1024 * MIB,

@@ -128,17 +128,26 @@ static void add_caches(struct bill *out, const struct biller *b, const struct as
 		part_of(out, BILL_CPU, 0)->kv_bytes = c.host;
 }
 
-static void add_compute(struct bill *out, const struct biller *b, const struct compute_bytes *c)
+/* Behind a device's pinned buffer; the engine does not tell of it when it only measures. */
+static uint64_t host_padding(const struct placement *p, const struct ask *a, int device)
+{
+	return a->measuring ? 0 : p->devices[device].backend->host_padding;
+}
+
+static void add_compute(struct bill *out, const struct biller *b, const struct ask *a,
+			const struct compute_bytes *c)
 {
 	const struct placement *p = &b->placement;
 	int last = p->unit[b->shape.n_layer];
 
 	for (uint32_t i = 0; i < p->n_devices; i++)
 		part_of(out, BILL_DEVICE, i)->compute_bytes = c->device[i];
-	part_of(out, c->pinned ? BILL_PINNED : BILL_CPU, 0)->compute_bytes = c->host;
+	part_of(out, c->pinned ? BILL_PINNED : BILL_CPU, 0)->compute_bytes =
+		c->host + (c->pinned ? host_padding(p, a, 0) : 0);
 	/* What the caller reads is in memory that the output's device reaches. */
 	if (last >= 0 && p->devices[last].backend->host_alignment)
-		part_of(out, BILL_PINNED, (uint32_t)last)->output_bytes = c->output;
+		part_of(out, BILL_PINNED, (uint32_t)last)->output_bytes = c->output +
+									  host_padding(p, a, last);
 	else
 		part_of(out, BILL_CPU, 0)->output_bytes = c->output;
 }
@@ -237,7 +246,7 @@ int biller_bill(struct biller *b, struct ask *a, const struct target *targets, u
 		part_of(out, BILL_DEVICE, i);
 	add_weights(out, b);
 	add_caches(out, b, a);
-	add_compute(out, b, &c);
+	add_compute(out, b, a, &c);
 	return 0;
 }
 

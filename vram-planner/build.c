@@ -200,9 +200,19 @@ int b_mm_bias(struct build *b, int layer, enum slot slot, int x)
 	return bias ? g_add(b->g, x, bias) : x;
 }
 
-static int norm_with(struct build *b, int x, int weight, int bias, enum norm kind)
+void b_pin(struct build *b, int layer, int x)
+{
+	int home = layer < 0 ? HOME_NONE : b->p->unit[layer];
+
+	if (b->pins && home != HOME_NONE)
+		b->g->nodes[x].pin = (int8_t)(home == HOME_HOST ? -1 : home + 1);
+}
+
+static int norm_with(struct build *b, int layer, int x, int weight, int bias, enum norm kind)
 {
 	x = kind == NORM_RMS ? g_rms_norm(b->g, x) : g_norm(b->g, x);
+	if (weight || bias)
+		b_pin(b, layer, x);
 	if (weight)
 		x = g_mul(b->g, x, weight);
 	return bias ? g_add(b->g, x, bias) : x;
@@ -210,12 +220,16 @@ static int norm_with(struct build *b, int x, int weight, int bias, enum norm kin
 
 int b_norm(struct build *b, int layer, enum slot slot, int x, enum norm kind)
 {
-	return norm_with(b, x, b_weight(b, layer, slot), b_bias(b, layer, slot), kind);
+	return norm_with(b, layer, x, b_weight(b, layer, slot), b_bias(b, layer, slot), kind);
 }
 
 int b_norm_global(struct build *b, enum global global, int x, enum norm kind)
 {
-	return norm_with(b, x, b_global(b, global), b_global_part(b, global, PART_BIAS), kind);
+	/* The norm of the embedding is the first layer's, where the whole model has one. */
+	int layer = global == GLOBAL_TOKEN_EMBD_NORM && kind == NORM_LAYER ? 0 : -1;
+
+	return norm_with(b, layer, x, b_global(b, global), b_global_part(b, global, PART_BIAS),
+			 kind);
 }
 
 int b_cut(struct build *b, int x, int64_t n)

@@ -44,6 +44,7 @@ struct build {
 	int64_t n_outputs; /* rows of the result that are kept */
 	int64_t n_streams; /* planes of the cache: n_seqs, or 1 when unified */
 	bool flash_attn;   /* the ask's, unless the family has none */
+	bool pins;         /* norms are computed where their layer is */
 
 	/* Inputs, made on first use: ask the b_ functions. */
 	int tokens, positions, out_ids, attn_temp;
@@ -114,6 +115,12 @@ int b_mm(struct build *b, int layer, enum slot slot,
 	 int x); /* weight x, scaled when there is one */
 int b_mm_bias(struct build *b, int layer, enum slot slot,
 	      int x); /* and its bias added when there is one */
+
+/*
+ * What the engine's builder assigns to its layer's device before it schedules: norms with a weight, and the
+ * end of a layer that is called so. Elsewhere a norm would stay with the layer before, and its result be copied.
+ */
+void b_pin(struct build *b, int layer, int x);
 
 /* Norm with the slot's weight and bias, as far as they are there. */
 int b_norm(struct build *b, int layer, enum slot slot, int x, enum norm kind);

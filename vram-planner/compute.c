@@ -103,6 +103,17 @@ static void batch(struct build *b, const struct ask *a)
 	b->flash_attn = a->flash_attn && !b->s->no_flash_attn;
 }
 
+/*
+ * When the engine pins (llama-context.cpp, graph_get_cb): with all layers on devices, or for a short batch.
+ * Measuring without allocating, it resets its scheduler after the graph was built, and forgets it.
+ */
+#define PIN_ROWS 32
+
+static bool pins(const struct shape *s, const struct ask *a, int64_t n_tokens)
+{
+	return !a->measuring && (a->n_gpu_layers > s->n_layer || n_tokens < PIN_ROWS);
+}
+
 static void build(struct compute *c, const struct ask *a, const struct placement *p,
 		  const struct engine *engine)
 {
@@ -120,6 +131,7 @@ static void build(struct compute *c, const struct ask *a, const struct placement
 	memset(c->caches, 0, b.s->n_layer * CACHE_KINDS * sizeof(c->caches[0]));
 	b.unfused = lacking(b.s, a, b.p);
 	batch(&b, a);
+	b.pins = pins(c->shape, a, b.n_tokens);
 	graph_reset(&c->graph);
 	c->row->build(&b);
 	c->n_marks = b.n_marks;

@@ -201,6 +201,7 @@ int g_make(struct graph *g, enum gop op, uint32_t type, const int64_t ne[G_DIMS]
 	t->flags = 0;
 	t->n_src = 0;
 	t->home = HOME_NONE;
+	t->pin = 0;
 	return g->n_nodes++;
 }
 

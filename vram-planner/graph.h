@@ -128,6 +128,7 @@ struct gnode {
 	uint8_t type;     /* ggml type number */
 	uint8_t flags, n_src;
 	int8_t home; /* enum home */
+	int8_t pin;  /* the builder wants it on this device, by index + 1, or the host: -1; 0: anywhere */
 	int64_t ne[G_DIMS];
 	uint64_t nb[G_DIMS]; /* bytes */
 };

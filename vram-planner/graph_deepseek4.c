@@ -170,8 +170,10 @@ void build_deepseek4(struct build *b)
 	g_expand(g, d.mask);
 	x = g_reshape_3d(g, x, n_embd, 1, b->n_tokens);
 	x = g_repeat_4d(g, x, n_embd, hc, b->n_tokens, 1);
-	for (uint32_t il = 0; il < b->s->n_run; il++)
+	for (uint32_t il = 0; il < b->s->n_run; il++) {
 		x = layer(&d, x, (int)il);
+		b_pin(b, (int)il, x);
+	}
 	if (!b->engine->keeps_late) /* a next-token head could ask for it */
 		g_set_output(g, x);
 	x = g_get_rows(g, g_reshape_2d(g, x, n_embd * hc, b->n_tokens), b_out_ids(b));

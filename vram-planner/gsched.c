@@ -77,8 +77,10 @@ static int side_of_weight(const struct sched *s, const struct graph *g, int32_t 
 static int side_at_first(struct sched *s, const struct graph *g, int32_t n)
 {
 	const struct gnode *t = &g->nodes[n];
-	int home = s->home[n];
+	int home = s->home[n], pin = t->pin < 0 ? processor(s) : t->pin - 1;
 
+	if (t->pin && supports(s, pin, g, n))
+		return pin;
 	if (home != HOME_NONE) {
 		if (!supports(s, side_of_home(s, home), g, n))
 			s->fault = "a tensor is in a buffer whose device cannot work on it";

@@ -82,6 +82,8 @@ static int answer(struct run *r, struct job *j, const char *line, size_t n, json
 		rc = find(r, j, &b, e);
 	for (uint32_t i = 0; i < j->n_gpus; i++)
 		targets[i] = j->gpus[i].target;
+	/* a list is held against what the engine measures */
+	j->ask.measuring = true;
 	if (!rc)
 		rc = biller_bill(b, &j->ask, targets, j->n_gpus, &bill, e);
 	if (!rc) {

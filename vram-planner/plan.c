@@ -165,6 +165,28 @@ static void fill_host(struct plan *p, const struct task *q)
 		p->host.left_bytes = p->host.free_bytes.v - (int64_t)plan_buffers_sum(to);
 }
 
+/* What the engine would say of it: `plan --verify` compares that. */
+static void fill_dry(struct plan *p, const struct task *q)
+{
+	const struct placing *g = &q->placing;
+	struct target targets[PLAN_DEVICES_MAX];
+	struct ask a = g->ask;
+	struct bill dry;
+
+	a.measuring = true;
+	for (uint32_t i = 0; i < g->n; i++)
+		targets[i] = q->search.seats[g->seat[i]].target;
+	if (g->n == 0 || biller_bill(q->search.biller, &a, targets, g->n, &dry, NULL) ||
+	    dry.refused)
+		return;
+	for (uint32_t i = 0; i < dry.n; i++) {
+		const struct bill_part *part = &dry.parts[i];
+		uint32_t at = part->kind == BILL_DEVICE ? part->device : g->n;
+
+		p->dry_bytes[at] += part->compute_bytes + part->output_bytes;
+	}
+}
+
 static void fill_placement(struct plan *p, const struct task *q)
 {
 	const struct placing *g = &q->placing;
@@ -177,6 +199,7 @@ static void fill_placement(struct plan *p, const struct task *q)
 		p->flags.n_gpu_layers += p->devices[i].layers;
 	}
 	fill_host(p, q);
+	fill_dry(p, q);
 }
 
 /* --- putting it together --- */

@@ -43,6 +43,7 @@ static void compute_row(size_t i, const struct shape *s, struct compute_bytes *c
 	struct ask a;
 
 	ask_default(&a);
+	a.measuring = true;
 	a.n_ctx = 8192;
 	a.n_ubatch = rows[i].n_ubatch;
 	a.n_outputs = 1;

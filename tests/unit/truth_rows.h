@@ -61,6 +61,7 @@ static inline void read_ask(struct ask *a, const json_t *job, const struct shape
 	struct err e;
 
 	ask_default(a);
+	a->measuring = true;
 	a->n_ctx = (uint32_t)job_int(job, "c", 0);
 	a->n_batch = (uint32_t)job_int(job, "b", 2048);
 	a->n_ubatch = (uint32_t)job_int(job, "ub", 512);
