@@ -86,6 +86,17 @@ enum cmd_go cmd_parse(const struct cmd *c, int argc, char **argv, void *into, in
  */
 int cmd_assign(const struct cmd *c, const char *name, const char *value, void *into, struct err *e);
 
+/* Whether an option of the table was given: it differs from what `defaults` has. */
+bool cmd_given(const struct opt *o, const void *options, const void *defaults);
+
+/*
+ * The options that were given as words for another command line, quoted for a shell, with a blank before each;
+ * those named in `but` (ends with NULL) are left out.
+ */
+struct text;
+void cmd_words(struct text *t, const struct cmd *c, const void *options, const void *defaults,
+	       const char *const *but);
+
 /* The exit code when there is nothing to run. */
 enum exit_code cmd_exit(enum cmd_go go);
 

@@ -62,6 +62,7 @@ static const struct {
 	{ -ENOSYS, EXIT_ENV },
 	{ -ENOMEM, EXIT_ENV },
 	{ -ENOTRECOVERABLE, EXIT_ENGINE }, /* the engine failed us, whatever the errno it came as */
+	{ -EXDEV, EXIT_PLACEMENT },        /* it is, or would be, on another device than planned */
 	{ -EIO, EXIT_LOST },               /* what a vanished PCI function answers */
 	{ -ENXIO, EXIT_LOST },
 };

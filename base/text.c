@@ -31,6 +31,25 @@ void text_add(struct text *t, const char *fmt, ...)
 	t->len += (size_t)n;
 }
 
+void text_add_word(struct text *t, const char *word)
+{
+	static const char plain[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
+
+	if (*word && word[strspn(word, plain)] == 0) {
+		text_add(t, "%s", word);
+		return;
+	}
+	text_add(t, "'");
+	for (const char *s = word; *s;) {
+		size_t n = strcspn(s, "'");
+
+		text_add(t, "%.*s%s", (int)n, s, s[n] ? "'\\''" : "");
+		s += n + (s[n] != '\0');
+	}
+	text_add(t, "'");
+}
+
 static const struct {
 	const char *name;
 	uint64_t bytes;

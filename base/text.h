@@ -20,6 +20,9 @@ struct text {
 void text_init(struct text *t, char *buf, size_t size);
 void text_add(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Add one word as a POSIX shell reads it, in quotes where it needs them. */
+void text_add_word(struct text *t, const char *word);
+
 #define TEXT_SIZE_MAX 24
 
 /* "12.3 GiB", "512 MiB", "17 B". `buf` has TEXT_SIZE_MAX bytes; returns buf. */

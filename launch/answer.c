@@ -118,26 +118,6 @@ json_t *job_to_json(const struct job *j, enum exit_code code)
 	return o;
 }
 
-/* A word as a shell reads it. */
-static void add_quoted(struct text *t, const char *s)
-{
-	static const char plain[] =
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789%+,-./:=@_";
-
-	if (*s && s[strspn(s, plain)] == 0) {
-		text_add(t, "%s", s);
-		return;
-	}
-	text_add(t, "'");
-	for (; *s; s++) {
-		if (*s == '\'')
-			text_add(t, "'\\''");
-		else
-			text_add(t, "%c", *s);
-	}
-	text_add(t, "'");
-}
-
 void job_dry_run(struct text *t, const struct job *j)
 {
 	plan_explain(t, &j->plan);
@@ -157,7 +137,7 @@ void job_dry_run(struct text *t, const struct job *j)
 	text_add(t, "would start:\n ");
 	for (uint32_t i = 0; i < j->start.argc; i++) {
 		text_add(t, " ");
-		add_quoted(t, j->start.argv[i]);
+		text_add_word(t, j->start.argv[i]);
 	}
 	text_add(t, "\n");
 }

@@ -7,6 +7,7 @@
 #include "launch/cores.h"
 #include "launch/options.h"
 #include "launch/runs.h"
+#include "launch/slurm.h"
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 
@@ -27,31 +28,14 @@ static const char *first_given(const struct given *rows, size_t n)
 /* With a plan given, nothing is left to plan. */
 static const char *superfluous(const struct options *o)
 {
-	const struct given rows[] = {
-		{ o->device, "--device" },
-		{ o->split, "--split" },
-		{ o->shares, "--tensor-split" },
-		{ o->gpu_layers, "--gpu-layers" },
-		{ o->n_cpu_moe, "--n-cpu-moe" },
-		{ o->cpu_moe, "--cpu-moe" },
-		{ o->tensors.n, "--override-tensor" },
-		{ o->n_ctx != CTX_DEFAULT, "-c" },
-		{ o->n_batch, "--batch" },
-		{ o->n_ubatch, "--ubatch" },
-		{ o->parallel, "--parallel" },
-		{ o->embeddings, "--embeddings" },
-		{ o->flash_attn >= 0, "--flash-attn" },
-		{ o->unified, "--kv-unified" },
-		{ o->not_unified, "--no-kv-unified" },
-		{ o->cache_on_host, "--no-kv-offload" },
-		{ o->swa_full, "--swa-full" },
-		{ o->want >= 0, "--want" },
-		{ o->margin != MARGIN_DEFAULT, "--margin" },
-		{ o->type_k >= 0, "--cache-type-k" },
-		{ o->type_v >= 0, "--cache-type-v" },
-	};
+	const struct cmd *c = &launch_command;
 
-	return first_given(rows, N_OF(rows));
+	for (const char *const *name = launch_planned; *name; name++)
+		for (size_t i = 0; i < c->n_opts; i++)
+			if (strcmp(c->opts[i].name, *name) == 0 &&
+			    cmd_given(&c->opts[i], o, &launch_defaults))
+				return *name;
+	return NULL;
 }
 
 /* What only a run that serves can heed. */
@@ -103,9 +87,27 @@ static const char *contradiction(const struct options *o)
 	if (o->want >= 0 && (o->split || o->shares || o->gpu_layers))
 		return "--want chooses the placement; --split, --tensor-split and --gpu-layers "
 		       "give it";
+	if (o->slurm && o->granted)
+		return "--granted is for the job that --slurm makes, not for making it";
+	if (o->slurm && o->detach)
+		return "--detach has no place beside --slurm: a job is in the background by itself";
+	if (o->slurm && o->json)
+		return "--json has no place beside --slurm, which prints the number of the job";
+	if (o->sbatch.n && !o->slurm)
+		return "--sbatch is for the job that --slurm makes";
 	if (o->key_file && o->no_key)
 		return "--key-file and --no-key contradict each other";
 	return NULL;
+}
+
+static int check_sbatch(const struct options *o)
+{
+	struct err e = { 0 };
+
+	for (uint32_t i = 0; i < o->sbatch.n; i++)
+		if (slurm_option_check(o->sbatch.v[i], &e))
+			return cmd_usage_error(&launch_command, "--sbatch: %s", e.text);
+	return 0;
 }
 
 static bool temperature_is_good(const char *s)
@@ -151,7 +153,7 @@ int launch_options_check(struct options *o)
 	vain = o->plan ? superfluous(o) : NULL;
 	if (vain)
 		return cmd_usage_error(&launch_command,
-				       "%s has no place beside --plan: the plan has decided it",
+				       "--%s has no place beside --plan: the plan has decided it",
 				       vain);
 	if (!temperature_is_good(o->temperature))
 		return cmd_usage_error(&launch_command, "--temp %s is not a number from 0 to 100",
@@ -160,6 +162,8 @@ int launch_options_check(struct options *o)
 	if (vain)
 		return cmd_usage_error(&launch_command, "%s is not for --engine %s", vain,
 				       core_names[o->engine]);
+	if (check_sbatch(o))
+		return EXIT_USAGE;
 	o->serve = o->serve || o->detach || o->name || o->listen.n || o->ollama;
 	if (o->serve)
 		return check_service(o);

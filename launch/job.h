@@ -12,6 +12,7 @@
 #include "launch/cores.h"
 #include "launch/devmap.h"
 #include "launch/ending.h"
+#include "launch/gres.h"
 #include "launch/loss.h"
 #include "launch/memory.h"
 #include "launch/options.h"
@@ -36,7 +37,10 @@ struct job {
 	struct devmap map;
 	struct devmap_choice choice;
 	bool narrowed;
-	bool planned; /* plan is filled */
+	/* with --granted: what Slurm granted, and the same as a selector; found once, before anything is lost */
+	struct grant grant;
+	char granted[PROBE_GPUS_MAX * 24]; /* empty: not found yet */
+	bool planned;                      /* plan is filled */
 	struct plan plan;
 	char id[65];
 	char program[PATH_MAX];        /* our core: it knows the devices */

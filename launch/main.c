@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "launch/job.h"
 #include "launch/serve.h"
+#include "launch/submit.h"
 #include "launch/verbs.h"
 #include "vram-planner/plan.h"
 
@@ -75,8 +76,10 @@ static void say_speed(const struct job *j)
 static int carry_out(struct job *j, struct err *e)
 {
 	bool stays = j->serve && !j->o.dry_run;
-	int rc = stays ? 0 : job_prepare(j, e);
+	int rc = j->o.slurm ? job_submit(j, e) : stays ? 0 : job_prepare(j, e);
 
+	if (j->o.slurm)
+		return rc < 0 ? (int)err_report("launch", rc, e) : rc;
 	if (rc)
 		return err_report("launch", rc, e);
 	if (j->o.dry_run)
@@ -121,7 +124,7 @@ static int plan_and_run(struct job *j, struct err *e)
 static int launch(struct job *j, struct err *e)
 {
 	bool waited = false;
-	int rc = j->o.serve ? serve_begin(j, &waited, e) : 0;
+	int rc = j->o.serve && !j->o.slurm ? serve_begin(j, &waited, e) : 0;
 
 	if (rc && !waited)
 		rc = (int)err_report("launch", rc, e);

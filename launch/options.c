@@ -105,6 +105,14 @@ static const struct opt opts[] = {
 	  .help = "Refuse a request larger than this (8 MiB)." },
 	{ .name = "watchdog", .kind = OPT_U32, .arg = "SECONDS", .offset = ROW(watchdog_s), .max = 86400,
 	  .help = "Replace a core that gives no sign of life for so long (60); 0: never." },
+	{ .name = "slurm", .kind = OPT_FLAG, .offset = ROW(slurm),
+	  .help = "Run it as a job of Slurm's, which gets just the planned devices: write the job's script, submit it, and "
+		  "print its number; with --dry-run print the script." },
+	{ .name = "sbatch", .kind = OPT_LIST, .arg = "OPTION[=VALUE]", .offset = ROW(sbatch),
+	  .help = "With --slurm: one more option for sbatch(1), such as partition=gpu, time=2:00:00 or wait." },
+	{ .name = "granted", .kind = OPT_FLAG, .offset = ROW(granted),
+	  .help = "In a job of Slurm's: use only devices that were granted to it, and start nothing when the plan has others. "
+		  "The script of --slurm says it." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
 	  .help = "Answer with one berth.launch/1 object on stdout, at the end, the text in it." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
@@ -142,6 +150,7 @@ static const struct example examples[] = {
 	{ "berth plan model.gguf --json >p.json; berth launch --plan p.json", "carry out a plan made before" },
 	{ "berth launch model.gguf --accept cpu --prompt Hello -n 32", "the processor will do" },
 	{ "berth launch model.gguf -d --name chat", "serve it on 127.0.0.1:8470 and keep it running; berth stop chat" },
+	{ "berth launch model.gguf --serve --slurm --sbatch time=8:00:00", "serve it from a job that has just those GPUs" },
 	{ "berth launch chat", "what ~/.config/berth/profiles.d/chat.conf says" },
 	{ NULL, NULL },
 };
@@ -163,6 +172,10 @@ const struct cmd launch_command = {
 		"With --serve, or what implies it, it stays: a core that fails is started again after 1, 2, 4 ... 60 s, at most "
 		"5 times in 10 minutes; when a device left, planned again on those that remain; when memory was "
 		"refused, with the next smaller plan, at most 3 times. Meanwhile clients get 503 and a Retry-After.\n\n"
+		"With --slurm the plan is made here, and the job's script, which has it inside, asks Slurm for as many GPUs of "
+		"each type as are planned, in the words of `berth probe --format slurm`, for the host memory of the plan and "
+		"for this node. In the job the granted devices are compared with the planned ones before anything is loaded; "
+		"others are exit code 7.\n\n"
 		"Ctrl-C stops after the current token and exits 0 (1 if the model was not ready yet); pressed "
 		"again, it kills the core at once. A core that crashes never leaves a process behind: the exit code is 8 and the class of "
 		"the crash is in the JSON. The core dies with berth launch, however that dies.",
@@ -172,7 +185,7 @@ const struct cmd launch_command = {
 	.exits = "0  done, or stopped as asked\n1  it does not fit, or a named device is absent\n"
 		 "2  wrong usage\n3  facts are missing to plan with\n4  the model or plan is not sound\n"
 		 "5  the environment refuses\n6  a device of the plan was lost or changed\n"
-		 "7  the engine put a layer elsewhere than planned\n8  the engine failed",
+		 "7  the engine put a layer, or Slurm the job, elsewhere than planned\n8  the engine failed",
 	.examples = examples,
 	.see_also = "berth-plan(1), berth-probe(1), berth-top(1)",
 };
@@ -189,6 +202,33 @@ const struct options launch_defaults = {
 	.flash_attn = -1,
 	.want = -1,
 	.watchdog_s = 60,
+};
+
+const char *const launch_planned[] = {
+	"device",
+	"split",
+	"tensor-split",
+	"gpu-layers",
+	"n-cpu-moe",
+	"cpu-moe",
+	"override-tensor",
+	"ctx",
+	"batch",
+	"ubatch",
+	"parallel",
+	"embeddings",
+	"flash-attn",
+	"kv-unified",
+	"no-kv-unified",
+	"no-kv-offload",
+	"swa-full",
+	"want",
+	"min-context",
+	"min-speed",
+	"margin",
+	"cache-type-k",
+	"cache-type-v",
+	NULL,
 };
 
 const char *const launch_never_in_profiles[] = { "dry-run", "json", NULL };

@@ -43,10 +43,16 @@ struct options {
 	uint32_t watchdog_s; /* 0: none */
 	uint32_t sleep_idle_s, max_queue, max_connections;
 	uint64_t max_body; /* 0: not given */
+	/* by way of Slurm */
+	bool slurm, granted;
+	struct opt_list sbatch;
 };
 
 extern const struct cmd launch_command;
 extern const struct options launch_defaults;
+
+/* Names of options that a plan has decided; ends with NULL. */
+extern const char *const launch_planned[];
 
 /* Names of options that only a person at a terminal, or a script, can want; ends with NULL. */
 extern const char *const launch_never_in_profiles[];

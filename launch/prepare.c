@@ -4,14 +4,45 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "base/json.h"
 #include "base/own.h"
 #include "launch/cpus.h"
+#include "launch/grant.h"
 #include "launch/job.h"
 #include "launch/narrow.h"
 
 #define SEQUENCES_SERVED 4 /* at once, where nobody said how many */
+
+/* What Slurm granted, with --granted: what is not told which devices to use, uses these. */
+static int find_grant(struct job *j, struct err *e)
+{
+	bool assumed = false;
+	struct text t;
+	int rc = j->granted[0] ? 0 : grant_read(&j->grant, j->report, &assumed, e);
+
+	if (rc)
+		return rc;
+	if (assumed)
+		log_note(&j->log,
+			 "Slurm's files do not tell in which order it numbers the GPUs; taken "
+			 "for that of gres.conf, or else of the addresses");
+	grant_clear_env(&j->grant);
+	text_init(&t, j->granted, sizeof(j->granted));
+	for (uint32_t i = 0; i < j->grant.n; i++)
+		text_add(&t, "%s%s", i ? "," : "", j->grant.pci[i]);
+	if (!j->grant.n)
+		text_add(&t, "cpu");
+	if (!j->o.plan && !j->o.device)
+		j->o.device = j->granted;
+	return 0;
+}
+
+static int check_grant(const struct job *j, struct err *e)
+{
+	return j->o.granted ? grant_check(&j->grant, &j->plan, j->report, e) : 0;
+}
 
 /* All of the weights must be there: a header alone can be planned, not launched. */
 static int check_data(const struct model *m, struct err *e)
@@ -193,22 +224,38 @@ static int check_devices(const struct job *j, struct err *e)
 	return 0;
 }
 
+/* The file must be the plan's model; a job of Slurm's looks for itself where this machine has none. */
+static int find_model(struct job *j, struct err *e)
+{
+	const char *model = j->model ? j->model : j->plan.model_path;
+	char path[PATH_MAX];
+
+	if (j->o.slurm && model[0] == '/' && access(model, F_OK) != 0) {
+		log_note(&j->log, "%s is not here; the job will look for it", model);
+		return text_copy(j->plan.model_path, sizeof(j->plan.model_path), model)
+			       ? 0
+			       : err_set(e, -ENAMETOOLONG, "the path of the model is too long");
+	}
+	if (!realpath(model, path))
+		return err_set(e, -errno, "the plan's model %s: %s", model, strerror(errno));
+	if (!text_copy(j->plan.model_path, sizeof(j->plan.model_path), path))
+		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", path);
+	return check_model(j, path, e);
+}
+
 static int plan_from_file(struct job *j, struct err *e)
 {
-	char path[PATH_MAX];
 	int rc = plan_read(&j->plan, j->o.plan, e);
 
 	if (rc)
 		return rc;
-	if (!realpath(j->model ? j->model : j->plan.model_path, path))
-		return err_set(e, -errno, "the plan's model %s: %s",
-			       j->model ? j->model : j->plan.model_path, strerror(errno));
-	if (!text_copy(j->plan.model_path, sizeof(j->plan.model_path), path))
-		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", path);
 	if (j->o.accept >= 0)
 		j->plan.accept = (enum accept)j->o.accept;
-	rc = check_model(j, path, e);
-	return rc ? rc : check_devices(j, e);
+	rc = check_grant(j, e);
+	if (rc == 0)
+		rc = find_model(j, e);
+	/* the machine that runs the job need not be this one */
+	return rc || j->o.slurm ? rc : check_devices(j, e);
 }
 
 /* The core starts elsewhere: its paths must not depend on where we are. */
@@ -235,8 +282,12 @@ int job_plan(struct job *j, struct err *e)
 
 	if (rc == 0)
 		rc = job_probe(j, e);
+	if (rc == 0 && j->o.granted)
+		rc = find_grant(j, e);
 	if (rc == 0)
 		rc = j->o.plan ? plan_from_file(j, e) : plan_anew(j, e);
+	if (rc == 0 && !j->o.plan)
+		rc = check_grant(j, e);
 	if (rc == 0 && !j->o.plan)
 		rc = absolute_model(&j->plan, e);
 	if (rc)

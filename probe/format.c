@@ -214,25 +214,29 @@ void format_env(FILE *to, const struct report *r)
 
 /* --- slurm --- */
 
-/* "nvidia_geforce_rtx_4090", as Slurm's own detection would call it; from the ids without a name. */
-static void type_of(const struct gpu *g, char *buf, size_t size)
+bool gres_type(const char *name, char *buf, size_t size)
 {
 	struct text t;
 	bool gap = false;
 
 	text_init(&t, buf, size);
-	for (const char *s = fact_text_known(&g->name) ? g->name.v : ""; *s; s++) {
+	for (const char *s = name; *s; s++) {
 		unsigned char c = (unsigned char)*s;
 
 		if (isalnum(c) && c < 0x80)
 			text_add(&t, "%s%c", gap && t.len ? "_" : "", tolower(c));
 		gap = !isalnum(c) || c >= 0x80;
 	}
-	if (!t.len)
-		text_add(&t, "gpu_%04x_%04x", g->vendor, g->device);
+	return t.len > 0;
 }
 
-static bool file_of(const struct gpu *g, char *buf, size_t size)
+void gpu_gres_type(const struct gpu *g, char *buf, size_t size)
+{
+	if (!gres_type(fact_text_known(&g->name) ? g->name.v : "", buf, size))
+		snprintf(buf, size, "gpu_%04x_%04x", g->vendor, g->device);
+}
+
+bool gpu_gres_file(const struct gpu *g, char *buf, size_t size)
 {
 	buf[0] = '\0';
 	if (gpu_has_driver(g, "nvidia") && fact_known(&g->index.nvml))
@@ -266,14 +270,14 @@ static void slurm_line(FILE *to, const struct gpu *g, const unsigned *order, uin
 
 	text_init(&t, title, sizeof(title));
 	gpu_title(&t, g);
-	if (!gpu_can_compute(g) || !file_of(g, file, sizeof(file))) {
+	if (!gpu_can_compute(g) || !gpu_gres_file(g, file, sizeof(file))) {
 		fprintf(to, "# left out: %s: %s\n", title,
 			!gpu_can_compute(g)           ? "no driver that can compute"
 			: gpu_has_driver(g, "nvidia") ? why_name(g->index.nvml.why)
 						      : "no render node");
 		return;
 	}
-	type_of(g, type, sizeof(type));
+	gpu_gres_type(g, type, sizeof(type));
 	fprintf(to, "Name=gpu Type=%s File=%s", type, file);
 	if (cores_of(g, order, n, cores, sizeof(cores)))
 		fprintf(to, " Cores=%s", cores);

@@ -207,6 +207,15 @@ const struct gpu *report_gpu(const struct report *r, const char *pci);
  */
 bool gpu_can_compute(const struct gpu *g);
 
+/*
+ * What Slurm knows a GPU by, as `probe --format slurm` writes it for gres.conf(5): its type,
+ * "nvidia_geforce_rtx_4090", from the name, or from the ids without one; its file, "/dev/nvidia0". gres_type
+ * is false when the name has no letter or digit, gpu_gres_file when no file is known.
+ */
+bool gres_type(const char *name, char *buf, size_t size);
+void gpu_gres_type(const struct gpu *g, char *buf, size_t size);
+bool gpu_gres_file(const struct gpu *g, char *buf, size_t size);
+
 const char *gpu_kind_name(enum gpu_kind k); /* "integrated", "discrete", "external", "bmc", ... */
 
 /*

@@ -158,7 +158,8 @@ def main():
         for i in range(int(os.environ["LISTEN_FDS"])):
             listener = socket.socket(fileno=3 + i)
             threading.Thread(target=answer, args=[listener, b"start %d\n" % n], daemon=True).start()
-    order.readline()
+    if "--serve" in args:
+        order.readline()
     say("done", prompt_tokens=0, prompt_ns=0, generated_tokens=0, generated_ns=0, stop="stopped")
     return 0
 

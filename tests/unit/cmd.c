@@ -7,6 +7,7 @@
 #include "base/cmd.h"
 #include "base/cmd_priv.h"
 #include "base/own.h"
+#include "base/text.h"
 #include "tests/unit/harness.h"
 
 struct opts {
@@ -218,6 +219,63 @@ static void every_page_names_every_option(void **state)
 	}
 }
 
+/* Given back to the parser the words make the same options. */
+static void given_options_become_words_again(void **state)
+{
+	static const struct opts none = { .accept = -1, .ctx = 512 };
+	static const char *const but[] = { "lora", NULL };
+	struct opts o = none, again = none;
+	char words[200], said[512];
+	struct text t;
+	char **argv;
+	int first;
+
+	(void)state;
+	text_init(&t, words, sizeof(words));
+	cmd_words(&t, &test_cmd, &o, &none, NULL);
+	assert_string_equal(words, "");
+	o = (struct opts) { .json = true,
+			    .verbose = 2,
+			    .device = "-x",
+			    .ctx = 1,
+			    .margin = 1 << 20,
+			    .accept = 2,
+			    .lora = { .n = 2, .v = { "a b", "it's" } } };
+	cmd_words(&t, &test_cmd, &o, &none, NULL);
+	assert_string_equal(words, " --json --verbose --verbose --device -x --ctx 1 --margin "
+				   "1048576 --accept cpu --lora 'a b' --lora 'it'\\''s'");
+	text_init(&t, words, sizeof(words));
+	cmd_words(&t, &test_cmd, &o, &none, but);
+	assert_int_equal(parse(&again, &first, &argv, said, words + 1), CMD_RUN);
+	assert_true(again.json && again.verbose == 2 && again.ctx == 1 && again.accept == 2);
+	assert_string_equal(again.device, "-x");
+	assert_int_equal(again.margin, 1 << 20);
+}
+
+static void words_are_safe_in_a_shell(void **state)
+{
+	static const struct {
+		const char *word, *quoted;
+	} cases[] = {
+		{ "plain-1.gguf", "plain-1.gguf" },
+		{ "", "''" },
+		{ "$(x)", "'$(x)'" },
+		{ "a\nb", "'a\nb'" },
+		{ "'", "''\\'''" },
+		{ "~", "'~'" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		char buf[64];
+		struct text t;
+
+		text_init(&t, buf, sizeof(buf));
+		text_add_word(&t, cases[i].word);
+		assert_string_equal(buf, cases[i].quoted);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +285,8 @@ int main(void)
 		cmocka_unit_test(usage_errors_are_one_sentence),
 		cmocka_unit_test(help_and_version_are_done),
 		cmocka_unit_test(every_page_names_every_option),
+		cmocka_unit_test(given_options_become_words_again),
+		cmocka_unit_test(words_are_safe_in_a_shell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
