@@ -94,6 +94,25 @@ static const char *placement(const struct job *j)
 	return strcmp(j->ending.class, "placement") == 0 ? "refused" : "not compared";
 }
 
+/* What a server would be, for a dry run. */
+static void put_service(json_t *o, const struct job *j)
+{
+	json_t *serve = json_object(), *listen = json_array();
+
+	for (uint32_t i = 0; i < j->sockets->n; i++) {
+		const struct listening *l = &j->sockets->list[i];
+		char words[160];
+
+		snprintf(words, sizeof(words), "%s %s", socket_speaks(l), l->where);
+		json_array_append_new(listen, json_string(words));
+	}
+	json_put_text(serve, "name", j->name);
+	json_object_set_new(serve, "listen", listen);
+	json_put_text_or_null(serve, "key_file", j->key_path ? j->key_path : "");
+	json_put_int(serve, "watchdog_s", j->o.watchdog_s);
+	json_object_set_new(o, "serve", serve);
+}
+
 json_t *job_to_json(const struct job *j, enum exit_code code)
 {
 	json_t *o = json_answer("berth.launch/1");
@@ -107,6 +126,8 @@ json_t *job_to_json(const struct job *j, enum exit_code code)
 	json_object_set_new(o, "plan", plan_to_json(&j->plan));
 	if (j->start.argc)
 		put_start(o, j);
+	if (j->sockets)
+		put_service(o, j);
 	json_put_text(o, "placement", placement(j));
 	json_object_set_new(o, "proof", proof_to_json(&j->proof));
 	if (j->wire.is_ready) {
@@ -125,6 +146,9 @@ void job_dry_run(struct text *t, const struct job *j)
 	cpus_text(t, &j->cpus);
 	text_add(t, "\nmemory: ");
 	memory_text(t, &j->memory);
+	for (uint32_t i = 0; j->sockets && i < j->sockets->n; i++)
+		text_add(t, "\nserves: %s %s", socket_speaks(&j->sockets->list[i]),
+			 j->sockets->list[i].where);
 	text_add(t, "\nenvironment:\n");
 	for (uint32_t i = 0; i < j->start.n_env; i++) {
 		const struct core_env *e = &j->start.env[i];

@@ -12,23 +12,30 @@
 #include "launch/serve.h"
 #include "launch/watch_priv.h"
 
-#define TEXT_MAX (16 << 20) /* of generated text kept for --json */
+#define BAR_WIDTH 40
+#define TEXT_MAX  (16 << 20) /* of generated text kept for --json */
 
 static void show_progress(struct watch *w)
 {
+	static const char bar[] = "########################################";
 	const struct log *l = &w->j->log;
+	int done;
+
+	_Static_assert(sizeof(bar) - 1 == BAR_WIDTH, "as many as the bar is wide");
 
 	if (!isatty(STDERR_FILENO) || l->level < LOG_NORMAL)
 		return;
+	done = w->j->wire.percent * (BAR_WIDTH) / 100;
 	/* Past stderr's stream, which may lead into a log */
-	dprintf(STDERR_FILENO, "\rloading %3d %%", w->j->wire.percent);
+	dprintf(STDERR_FILENO, "\rloading [%.*s%*s] %3d %%", done, bar, BAR_WIDTH - done, "",
+		w->j->wire.percent);
 	w->counter_shown = true;
 }
 
 void hear_clear_progress(struct watch *w)
 {
 	if (w->counter_shown)
-		dprintf(STDERR_FILENO, "\r             \r");
+		dprintf(STDERR_FILENO, "\r%*s\r", BAR_WIDTH + 16, "");
 	w->counter_shown = false;
 }
 

@@ -44,6 +44,10 @@ static int declined(struct job *j, enum exit_code code)
 	text_init(&t, words, sizeof(words));
 	plan_explain(&t, &j->plan);
 	fprintf(stderr, "%s", words);
+	log_note(&j->log, "not started%s",
+		 j->plan.verdict != VERDICT_SPILLS ? ""
+		 : j->plan.flags.n_gpu_layers      ? "; --accept spill would start it so"
+						   : "; --accept cpu would start it so");
 	return code;
 }
 

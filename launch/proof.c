@@ -12,22 +12,32 @@ static void cell(struct text *t, const struct proof_row *r, enum proof_kind k)
 	text_add(t, " %9s %-10s", text_size(size, r->measured[k]), difference);
 }
 
+/*
+ * What is gone from a device's free memory besides the engine's account, and what the plan set aside for
+ * that, with the margin in it. Nobody can tell for the host, and for software.
+ */
+static void other_cell(struct text *t, const struct proof_row *r)
+{
+	char other[TEXT_SIZE_MAX], of[TEXT_SIZE_MAX];
+
+	if (r->other_measured == TELEM_UNKNOWN)
+		text_add(t, " %9s", "unknown");
+	else
+		text_add(t, " %9s of %s", text_size(other, r->other_measured),
+			 text_size(of, r->overhead_planned));
+}
+
 void proof_text(struct text *t, const struct proof *p)
 {
-	text_add(t, "%-13s %6s %9s %-10s %9s %-10s %9s %s\n", "", "layers", "weights", "(plan)",
-		 "KV", "(plan)", "compute", "(plan)");
+	text_add(t, "%-13s %6s %9s %-10s %9s %-10s %9s %-10s %9s\n", "", "layers", "weights",
+		 "(plan)", "KV", "(plan)", "compute", "(plan)", "other");
 	for (uint32_t i = 0; i < p->n; i++) {
 		const struct proof_row *r = &p->rows[i];
-		char other[TEXT_SIZE_MAX];
 
 		text_add(t, "%-13s %6u", r->pci[0] ? r->pci : r->name, r->layers_found);
 		for (int k = 0; k < PROOF_KINDS; k++)
 			cell(t, r, (enum proof_kind)k);
-		while (t->len > 0 && t->buf[t->len - 1] == ' ')
-			t->buf[--t->len] = 0;
-		if (r->other_measured != TELEM_UNKNOWN)
-			text_add(t, "  and %s outside the engine's account",
-				 text_size(other, r->other_measured));
+		other_cell(t, r);
 		text_add(t, "\n");
 	}
 }

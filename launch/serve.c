@@ -40,15 +40,25 @@ static void pretend(struct job *j)
 	struct serve *s = j->serve;
 	struct sockets *to = &s->sockets;
 	uint32_t n = j->o.listen.n ? j->o.listen.n : 1;
+	char dir[PATH_MAX - 80];
 
 	for (uint32_t i = 0; i < n + j->o.ollama && to->n < SOCKETS_MAX; i++) {
-		to->list[to->n++] = (struct listening) { .fd = -1, .ollama = i >= n };
+		struct listening *l = &to->list[to->n++];
+
+		*l = (struct listening) { .fd = -1, .ollama = i >= n };
+		text_copy(l->where, sizeof(l->where),
+			  i >= n          ? SOCKETS_OLLAMA
+			  : j->o.listen.n ? j->o.listen.v[i]
+					  : SOCKETS_DEFAULT);
 	}
 	if (j->o.name)
 		text_copy(j->name, sizeof(j->name), j->o.name);
 	else
 		run_name_from(j->name, sizeof(j->name), j->model ? j->model : "");
-	text_copy(s->key_path, sizeof(s->key_path), j->o.key_file ? j->o.key_file : "api-key");
+	if (j->o.key_file)
+		text_copy(s->key_path, sizeof(s->key_path), j->o.key_file);
+	else if (!state_place(dir, sizeof(dir), NULL))
+		snprintf(s->key_path, sizeof(s->key_path), "%s/api-key", dir);
 	j->key_path = j->o.no_key ? NULL : s->key_path;
 	j->sockets = to;
 }

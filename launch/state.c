@@ -36,10 +36,8 @@ static int make_folders(char *path)
 	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int state_dir(char *dir, size_t size, struct err *e)
+int state_place(char *dir, size_t size, struct err *e)
 {
-	int rc;
-
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		const char *value = getenv(places[i].variable);
 
@@ -48,15 +46,24 @@ int state_dir(char *dir, size_t size, struct err *e)
 			continue;
 		if (snprintf(dir, size, "%s%s", value, places[i].below) >= (int)size)
 			return err_set(e, -EACCES, "$%s is too long", places[i].variable);
-		rc = make_folders(dir);
-		if (rc)
-			return err_set(e, -EACCES,
-				       "cannot make the folder %s: %s; set BERTH_STATE_DIR to one "
-				       "you can write",
-				       dir, strerror(-rc));
 		return 0;
 	}
 	return err_set(e, -EACCES, "neither HOME nor BERTH_STATE_DIR is set");
+}
+
+int state_dir(char *dir, size_t size, struct err *e)
+{
+	int rc = state_place(dir, size, e);
+
+	if (rc)
+		return rc;
+	rc = make_folders(dir);
+	if (rc)
+		return err_set(e, -EACCES,
+			       "cannot make the folder %s: %s; set BERTH_STATE_DIR to one you can "
+			       "write",
+			       dir, strerror(-rc));
+	return 0;
 }
 
 static int check_key(const char *path, struct err *e)

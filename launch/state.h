@@ -13,6 +13,9 @@
  */
 int state_dir(char *dir, size_t size, struct err *e);
 
+/* The same without making it: where it would be. */
+int state_place(char *dir, size_t size, struct err *e);
+
 /*
  * The file with the API key: made with a random one when absent. -EACCES when it is there and others
  * may read it.

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/cmd.h"
 #include "base/io.h"
+#include "base/log.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "launch/runs.h"
@@ -22,6 +23,7 @@
 struct verb_options {
 	bool json, follow;
 	uint32_t lines, timeout_s;
+	int quiet;
 };
 
 #define ROW(member) offsetof(struct verb_options, member)
@@ -45,6 +47,7 @@ static const struct cmd ps = {
 static const struct opt stop_opts[] = {
 	{ .name = "timeout", .letter = 't', .kind = OPT_U32, .arg = "SECONDS", .offset = ROW(timeout_s), .max = 86400,
 	  .help = "Wait so long for it (30); 0 does not wait." },
+	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
 };
 
 static const struct cmd stop = {
@@ -226,16 +229,20 @@ static int stop_one(const char *name, uint32_t timeout_s, struct err *e)
 int verb_stop(int argc, char **argv)
 {
 	struct verb_options o = { .timeout_s = 30 };
+	struct log log;
 	int first, rc;
 
 	if (!parse(&stop, argc, argv, &o, 64, &first, &rc))
 		return rc;
+	log_init(&log, "berth stop", o.quiet, 0);
 	for (int i = first; i < argc; i++) {
 		struct err e = { 0 };
 		int one = stop_one(argv[i], o.timeout_s, &e);
 
 		if (one)
 			rc = (int)err_report("stop", one, &e);
+		else
+			log_note(&log, o.timeout_s ? "%s has ended" : "%s is told to end", argv[i]);
 	}
 	return rc;
 }
@@ -269,10 +276,12 @@ int verb_restart(int argc, char **argv)
 	struct verb_options o = { .timeout_s = 30 };
 	struct run_record r;
 	struct err e = { 0 };
+	struct log log;
 	int first, rc;
 
 	if (!parse(&restart, argc, argv, &o, 1, &first, &rc))
 		return rc;
+	log_init(&log, "berth restart", o.quiet, 0);
 	rc = runs_find(&r, argv[first], &e);
 	if (rc == 0)
 		rc = order(&r, SIGUSR1, &e);
@@ -280,7 +289,10 @@ int verb_restart(int argc, char **argv)
 		rc = -ENOENT;
 	if (rc == 0 && o.timeout_s)
 		rc = wait_ready(&r, o.timeout_s, &e);
-	return rc ? (int)err_report("restart", rc, &e) : EXIT_YES;
+	if (rc)
+		return (int)err_report("restart", rc, &e);
+	log_note(&log, o.timeout_s ? "%s serves again" : "%s is told to start again", argv[first]);
+	return EXIT_YES;
 }
 
 /* --- logs --- */

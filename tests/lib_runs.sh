@@ -96,7 +96,7 @@ left_behind() {
 }
 stop() {
 	run "$BERTH" stop a
-	is "$1 stops" "0 " "$rc $(cat "$T/err")"
+	is "$1 stops" "0 berth stop: a has ended" "$rc $(cat "$T/err")"
 	left_behind "$1"
 }
 

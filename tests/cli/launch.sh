@@ -66,6 +66,10 @@ is "one CPU, one thread" "$cpu 1" "$(json 'o["cpus"]+" "+str(o["threads"])')"
 is "the whole context is prompt, then text" "context" \
 	"$(launch "$T/m.gguf" --accept cpu -c 256 --prompt Hello -n 0 --json; json 'o["stop"]')"
 
+python3 -c 'import pty, sys; pty.spawn(sys.argv[1:])' taskset -c "$cpu" "$BERTH" launch "$T/m.gguf" --accept cpu >"$T/tty" </dev/null
+grep -q 'loading \[##*  *\]  *[0-9][0-9]* %' "$T/tty" && ok "a bar while it loads, on a terminal" ||
+	fail "a bar while it loads" "$(tr '\r' '\n' <"$T/tty" | head -n 5)"
+
 # --- plans ---
 run "$BERTH" plan "$T/m.gguf" --accept cpu --json
 cp "$T/out" "$T/plan.json"
@@ -86,12 +90,16 @@ launches "a server" 0 "$T/m.gguf" --accept cpu --serve --no-key --sleep-idle 60 
 is "a server answers several at once" 4 "$(json 'o["plan"]["flags"]["n_seq_max"]')"
 is "and its core is told the rest" "60 9 20 1048576 chatml box $T/m.gguf=0.5" \
 	"$(json '" ".join(o["argv"][o["argv"].index("--" + k) + 1] for k in "sleep-idle max-queue max-connections max-body chat-template allow-host control-vector".split())')"
+is "where it would listen, and its key" "m openai 127.0.0.1:8470 None" \
+	"$(json '" ".join([o["serve"]["name"]] + o["serve"]["listen"] + [str(o["serve"]["key_file"])])')"
+valid "dry run of a server" launch "$T/out"
 launches "a server for one" 0 "$T/m.gguf" --accept cpu --serve --parallel 1 --dry-run --json
 is "is one" 1 "$(json 'o["plan"]["flags"]["n_seq_max"]')"
 launches "not accepted" 1 --plan "$T/plan.json" --accept gpu
 is "starts nothing" "" "$(cat "$T/out")"
 launches "no GPU by default" 1 "$T/m.gguf"
 says "the nearest yes" "accept cpu"
+says "nothing was started" "^berth launch: not started"
 launches "not accepted, json" 1 "$T/m.gguf" --json --device cpu
 valid "not accepted" launch "$T/out"
 is "class plan" "plan" "$(json 'o["exit_class"]')"

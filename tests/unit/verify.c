@@ -82,11 +82,12 @@ static void as_planned(void **state)
 	proof_text(&t, &proof);
 	assert_string_equal(
 		table,
-		"              layers   weights (plan)            KV (plan)       compute (plan)\n"
-		"0000:c1:00.0       4  40.0 MiB =            4.0 MiB +15.4 KiB   10.0 MiB =\n"
-		"0000:01:00.0       3  30.0 MiB =            3.0 MiB =           12.0 MiB +2.0 MiB"
-		"  and 3.0 MiB outside the engine's account\n"
-		"CPU                2  20.0 MiB =            2.0 MiB =           10.0 MiB =\n");
+		/* clang-format off */
+		"              layers   weights (plan)            KV (plan)       compute (plan)         other\n"
+		"0000:c1:00.0       4  40.0 MiB =            4.0 MiB +15.4 KiB   10.0 MiB =            unknown\n"
+		"0000:01:00.0       3  30.0 MiB =            3.0 MiB =           12.0 MiB +2.0 MiB     3.0 MiB of 100.0 MiB\n"
+		"CPU                2  20.0 MiB =            2.0 MiB =           10.0 MiB =            unknown\n");
+		/* clang-format on */
 	free(r);
 }
 
