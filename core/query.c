@@ -242,7 +242,7 @@ static bool parts_text(const struct ask *a, const json_t *parts, char **out)
 			return ask_refuse(
 				a, 400, "messages",
 				"a part of a message is \"%.40s\", and this core reads text "
-				"only; try --engine llama-server",
+				"only; `berth launch --engine llama-server` reads more",
 				type ? type : "of no type");
 		if (!json_is_string(text))
 			return ask_refuse(a, 400, "messages",
@@ -276,7 +276,7 @@ static bool one_message(const struct ask *a, const json_t *j, struct request_mes
 		return ask_refuse(
 			a, 400, "messages",
 			"a message has tool calls or images, which this core cannot read; "
-			"try --engine llama-server");
+			"`berth launch --engine llama-server` can");
 	/* OpenAI's newer name for the same */
 	if (!ask_set_text(a, &m->role, strcmp(role, "developer") == 0 ? "system" : role))
 		return false;

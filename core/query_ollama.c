@@ -8,8 +8,8 @@
 static const struct {
 	const char *key, *says;
 } cannot[] = {
-	{ "tools", "calls no tools; try --engine llama-server" },
-	{ "images", "reads no images; try --engine llama-server" },
+	{ "tools", "calls no tools; `berth launch --engine llama-server` does" },
+	{ "images", "reads no images; `berth launch --engine llama-server` does" },
 	{ "suffix", "does not support insert: it fills no gaps" },
 	{ "think", "does not support thinking: it cannot tell thoughts from answers" },
 	{ "context", "takes no \"context\"; send the text, its beginning is computed once" },

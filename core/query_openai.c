@@ -13,8 +13,8 @@
 static const struct {
 	const char *key, *says;
 } cannot[] = {
-	{ "tools", "calls no tools; try --engine llama-server" },
-	{ "functions", "calls no functions; try --engine llama-server" },
+	{ "tools", "calls no tools; `berth launch --engine llama-server` does" },
+	{ "functions", "calls no functions; `berth launch --engine llama-server` does" },
 	{ "audio", "makes no audio" },
 	{ "suffix", "fills no gaps; leave \"suffix\" out" },
 	{ "echo", "does not repeat the prompt; leave \"echo\" out" },
