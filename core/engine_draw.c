@@ -8,6 +8,8 @@
 
 struct engine_draw {
 	struct llama_sampler *chain, *grammar;
+	uint32_t
+		best; /* so many of the likeliest tokens are all that the chain can draw from; 0: any */
 };
 
 /* The engine asserts on some of these, and a NaN compares as nothing. */
@@ -55,9 +57,27 @@ static void add_bias(struct llama_sampler *chain, const struct request *r, int32
 					llama_sampler_init_logit_bias(n_vocab, (int32_t)n, bias));
 }
 
-/* Neutral steps are left out: each costs a pass over the vocabulary. */
-static void fill_chain(struct llama_sampler *chain, const struct engine *g, const struct request *r)
+/*
+ * How many of the likeliest tokens, before any penalty, hold all that are left by the first step that
+ * takes the k likeliest. Each token that a penalty makes less likely may let in one from further down.
+ */
+static uint32_t enough(const struct request *r, uint32_t n_penalised)
 {
+	const struct request_sampling *s = &r->sampling;
+	int64_t k = s->temperature <= 0 ? 1 : s->top_k;
+	bool lowers = s->repeat_penalty >= 1 && s->frequency_penalty >= 0 &&
+		      s->presence_penalty >= 0;
+
+	if (k <= 0 || r->n_bias || (n_penalised && !lowers))
+		return 0;
+	k += n_penalised;
+	return k <= PROBS_BEST_MAX ? (uint32_t)k : 0;
+}
+
+/* Neutral steps are left out: each costs a pass over the vocabulary. */
+static void fill_chain(struct engine_draw *d, const struct engine *g, const struct request *r)
+{
+	struct llama_sampler *chain = d->chain;
 	const struct request_sampling *s = &r->sampling;
 	int32_t last = s->repeat_last_n < 0 || s->repeat_last_n > (int32_t)engine_n_ctx(g)
 			       ? (int32_t)engine_n_ctx(g)
@@ -65,6 +85,7 @@ static void fill_chain(struct llama_sampler *chain, const struct engine *g, cons
 	bool penalties = s->repeat_penalty != 1 || s->frequency_penalty != 0 ||
 			 s->presence_penalty != 0;
 
+	d->best = enough(r, penalties ? (uint32_t)last : 0);
 	add_bias(chain, r, engine_n_vocab(g));
 	if (penalties && last)
 		llama_sampler_chain_add(chain, llama_sampler_init_penalties(
@@ -101,7 +122,7 @@ int engine_draw_new(struct engine_draw **out, const struct engine *g, const stru
 	if (!d)
 		return err_set(e, -ENOMEM, "out of memory");
 	d->chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
-	fill_chain(d->chain, g, r);
+	fill_chain(d, g, r);
 	if (r->grammar && r->grammar[0]) {
 		d->grammar = llama_sampler_init_grammar(vocab, r->grammar, "root");
 		if (!d->grammar) {
@@ -139,6 +160,22 @@ static llama_token_data_array candidates(struct engine *g, const float *logits)
 	return (llama_token_data_array) { g->candidates, n, -1, false };
 }
 
+/* What the chain looks at; sorted, it need not look for the likeliest again. */
+static llama_token_data_array likeliest(const struct engine_draw *d, struct engine *g,
+					const float *logits)
+{
+	struct probs_one best[2 * PROBS_BEST_MAX];
+	uint32_t n = 0;
+
+	if (d->best)
+		n = probs_best(logits, (uint32_t)engine_n_vocab(g), d->best, best);
+	if (n == 0)
+		return candidates(g, logits);
+	for (uint32_t i = 0; i < n; i++)
+		g->candidates[i] = (llama_token_data) { best[i].id, best[i].logit, 0 };
+	return (llama_token_data_array) { g->candidates, n, -1, true };
+}
+
 static bool grammar_takes(struct llama_sampler *grammar, int32_t token)
 {
 	llama_token_data one = { token, 1, 0 };
@@ -151,7 +188,7 @@ static bool grammar_takes(struct llama_sampler *grammar, int32_t token)
 /* Asking a grammar about one token is cheap, about the whole vocabulary it is not: draw, then ask. */
 static int32_t draw_token(struct engine_draw *d, struct engine *g, const float *logits)
 {
-	llama_token_data_array array = candidates(g, logits);
+	llama_token_data_array array = likeliest(d, g, logits);
 	int32_t token;
 
 	llama_sampler_apply(d->chain, &array);

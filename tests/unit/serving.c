@@ -204,11 +204,43 @@ static void odds(void **state)
 	assert_true(zero[0] == 0);
 }
 
+/* Against looking at all of them, for logits with many that are equal and some that are none. */
+static void likeliest(void **state)
+{
+	static const float few[] = { -1, 0, 0.5f, 2, NAN, -INFINITY };
+	static float logits[3000];
+	static struct probs_one best[2 * PROBS_BEST_MAX];
+
+	(void)state;
+	srand(2);
+	for (int round = 0; round < 400; round++) {
+		uint32_t n = 1 + (uint32_t)rand() % 3000, k = 1 + (uint32_t)rand() % PROBS_BEST_MAX;
+		uint32_t got, can = 0;
+
+		for (uint32_t i = 0; i < n; i++) {
+			logits[i] = round % 2 ? few[rand() % 6] : (float)rand() / 1000;
+			can += logits[i] > -INFINITY;
+		}
+		got = probs_best(logits, n, k, best);
+		assert_int_equal(got, can < k ? can : k);
+		for (uint32_t j = 0; j < got; j++) {
+			uint32_t before = 0;
+
+			for (uint32_t i = 0; i < n; i++)
+				before += logits[i] > best[j].logit ||
+					  (logits[i] == best[j].logit && (int32_t)i < best[j].id);
+			assert_int_equal(before, j);
+			assert_true(logits[best[j].id] == best[j].logit);
+		}
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(choose),   cmocka_unit_test(divided), cmocka_unit_test(in_order),
-		cmocka_unit_test(patience), cmocka_unit_test(stops),   cmocka_unit_test(odds),
+		cmocka_unit_test(choose),    cmocka_unit_test(divided), cmocka_unit_test(in_order),
+		cmocka_unit_test(patience),  cmocka_unit_test(stops),   cmocka_unit_test(odds),
+		cmocka_unit_test(likeliest),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

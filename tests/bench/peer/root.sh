@@ -89,11 +89,12 @@ EOT
 		mv "$dir/engine/engine.mk.new" "$dir/engine/engine.mk"
 }
 
-# What the host links against is older than what the root's libraries ask for, and these come first
+# What the host links against is older than what the root's libraries ask for, and these come first. The build
+# folder as we were given it: ccache writes relative names of what depends on what, which make would not know.
 make_core() {
-	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory BUILD="$dir/core" ENGINE_BUILD="$dir" \
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make --no-print-directory BUILD="$1/core" ENGINE_BUILD="$dir" \
 		LDFLAGS="-Wl,--allow-shlib-undefined -Wl,--dynamic-linker=$loader -Wl,--disable-new-dtags,-rpath,$root/$libs" \
-		"$dir/core/libexec/berth/core" >"$dir/log" 2>&1 ||
+		"$1/core/libexec/berth/core" >"$dir/log" 2>&1 ||
 		skip "the core does not build for engine $version: $(grep -m 1 -e error -e Error "$dir/log")"
 }
 
@@ -113,5 +114,5 @@ version=$(sed -n 's/^Version: *//p' "$root/$libs/pkgconfig/llama.pc") && [ -n "$
 	skip "$root names no version of the engine"
 [ -x "$dir/llama-server" ] || make_server || skip "patchelf cannot mend Debian's llama-server"
 write_mk
-make_core
+make_core "${1%/}"
 echo "$version" >"$dir/version"
