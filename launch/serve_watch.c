@@ -10,15 +10,30 @@
 #include "launch/detach.h"
 #include "launch/serve_priv.h"
 
+/* A line for `systemctl status`: the state, and what a person would ask next. */
+static void tell_manager(const struct serve *s)
+{
+	const struct run_record *r = &s->record;
+	const char *more = "";
+	char status[1024];
+	struct text t;
+
+	if (r->state == RUN_READY && r->n_addresses)
+		more = r->addresses[0];
+	else if (r->state == RUN_WAITING || r->state == RUN_FAILED)
+		more = r->last_sentence;
+	text_init(&t, status, sizeof(status));
+	text_add(&t, "STATUS=%s%s%s", run_state_name(r->state), *more ? ": " : "", more);
+	notify_send(&s->notify, status);
+}
+
 void serve_tell(struct job *j, enum run_state state)
 {
 	struct serve *s = j->serve;
-	char status[128];
 
 	s->record.state = state;
 	run_tell(&s->claim, &s->record);
-	snprintf(status, sizeof(status), "STATUS=%s", run_state_name(state));
-	notify_send(&s->notify, status);
+	tell_manager(s);
 }
 
 uint32_t serve_polls(struct serve *s, struct pollfd *p, int *timeout_ms)
@@ -107,6 +122,7 @@ void serve_engine_says(struct job *j, const char *bytes, size_t n)
 void serve_stopping(struct job *j)
 {
 	serve_tell(j, RUN_STOPPING);
+	notify_send(&j->serve->notify, "STOPPING=1");
 }
 
 void serve_killed(struct job *j)

@@ -36,9 +36,8 @@ static void add_table(struct text *t, const struct plan *p)
 	for (uint32_t i = 0; i < p->n_devices; i++) {
 		const struct plan_device *d = &p->devices[i];
 
-		const char *id = d->pci[0] ? d->pci : d->engine_name;
-
-		snprintf(name, sizeof(name), "%s%s%s", id, id[0] && d->name[0] ? " " : "", d->name);
+		snprintf(name, sizeof(name), "%s%s%s", d->pci, d->pci[0] ? " " : "",
+			 d->name[0] ? d->name : d->engine_name);
 		add_row(t, name, d->layers, &d->buffers, &d->free_bytes, d->left_bytes);
 	}
 	add_row(t, "host", p->host.layers, &p->host.buffers, &p->host.free_bytes,
