@@ -57,6 +57,12 @@ static void add_buffer(struct account *a, const struct engine_buffer *b)
 	a->devices[i].rounding_bytes += ENGINELOG_ROUNDING;
 }
 
+void account_add(struct account *a, const struct enginelog *l)
+{
+	for (uint32_t i = 0; i < l->n_buffers; i++)
+		add_buffer(a, &l->buffers[i]);
+}
+
 void account_make(struct account *a, const struct enginelog *l, const struct engine_device *devices,
 		  const uint32_t *index, uint32_t n)
 {
@@ -83,8 +89,7 @@ void account_make(struct account *a, const struct enginelog *l, const struct eng
 		if (d < a->n_devices)
 			a->devices[d].layers++;
 	}
-	for (uint32_t i = 0; i < l->n_buffers; i++)
-		add_buffer(a, &l->buffers[i]);
+	account_add(a, l);
 }
 
 uint64_t account_other(const struct telem_bytes *b, uint64_t free_before, uint64_t free_after)

@@ -36,6 +36,9 @@ struct account {
 void account_make(struct account *a, const struct enginelog *l, const struct engine_device *devices,
 		  const uint32_t *index, uint32_t n);
 
+/* Add the buffers of another model's log, which has no layers of its own in the account. */
+void account_add(struct account *a, const struct enginelog *l);
+
 /*
  * What else is gone from a device: the drop of its free memory less the account. TELEM_UNKNOWN when
  * free memory did not drop by at least the account (another process freed some meanwhile).

@@ -158,8 +158,10 @@ static bool is_queued(struct batch *b)
 static void go_to_sleep(struct batch *b)
 {
 	engine_unload(b->o.engine);
+	if (b->o.draft)
+		engine_unload(b->o.draft);
 	for (uint32_t i = 0; i < b->n_slots; i++)
-		b->slots[i].n_cached = b->slots[i].n_tokens = 0;
+		b->slots[i].n_cached = b->slots[i].n_tokens = b->slots[i].n_drafted = 0;
 	b->loaded = false;
 	pthread_mutex_lock(&b->lock);
 	b->stats.ctx_used_max = 0;
@@ -350,6 +352,8 @@ static int fill(struct batch *b, struct err *e)
 	const char *template = b->o.chat_template;
 
 	engine_facts(b->o.engine, &b->facts);
+	if (b->o.draft)
+		engine_facts(b->o.draft, &b->draft_facts);
 	template = template ? template : b->facts.template;
 	b->template = template ? strdup(template) : NULL;
 	b->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

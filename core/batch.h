@@ -82,7 +82,9 @@ const struct batch_model *batch_model(const struct batch *b);
 /* --- the engine's thread --- */
 
 struct batch_options {
-	struct engine *engine; /* loaded */
+	struct engine *engine;         /* loaded */
+	struct engine *draft;          /* loaded, too: guesses what comes next; NULL: nobody does */
+	uint32_t draft_max, draft_min; /* tokens at once; min: even where that does not pay */
 	const struct plan *plan;
 	const struct account *account; /* read again after each load */
 	struct control *control;

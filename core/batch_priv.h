@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Inside of the batch: batch.c has the queue and the loop, batch_slot.c one request's life,
- * batch_step.c one batch of the engine. */
+ * batch_step.c one batch of the engine, batch_draft.c what a draft model guesses before it. */
 #ifndef BERTH_CORE_BATCH_PRIV_H
 #define BERTH_CORE_BATCH_PRIV_H
 
@@ -8,6 +8,7 @@
 
 #include "core/batch.h"
 #include "core/engine.h"
+#include "core/spec.h"
 #include "core/textout.h"
 
 #define BATCH_SLOTS_MAX 256 /* the engine's own limit of sequences */
@@ -26,11 +27,19 @@ struct slot {
 	struct textout text;
 	struct request_token *told; /* of tokens whose text is still held back */
 	uint32_t n_told;
+	/* with a draft model */
+	uint32_t n_drafted;            /* of tokens, and then of guesses: in the draft's cache */
+	int32_t guess[PLAN_DRAFT_MAX]; /* what may follow the tokens */
+	uint32_t n_guess, n_right;     /* to be checked by the next pass; found right so far */
+	uint32_t n_wanted;
+	struct spec spec;
 };
 
 struct batch {
 	struct batch_options o;
-	struct engine_facts facts;
+	struct engine_facts facts, draft_facts;
+	struct spec_costs costs;
+	uint32_t draft_rest; /* steps until there are guesses again */
 	struct batch_model model;
 	char *template;
 	struct slot *slots;
@@ -59,6 +68,20 @@ void slot_fail(struct batch *b, struct slot *s, enum request_error error, const 
 
 /* The batch at hand has the slot's output: the next token, or the vector. */
 void slot_output(struct batch *b, struct slot *s);
+
+/* --- the draft; nothing happens where there is none --- */
+
+/* Guesses for all slots that generate, into their guess[]. */
+enum failure draft_guess(struct batch *b, struct err *e);
+
+/* Forget the guesses that were not checked. */
+void draft_drop(struct batch *b);
+
+/* The draft's cache has at most the first n tokens of the slot from now on. */
+void draft_keep(struct batch *b, struct slot *s, uint32_t n);
+
+/* `to` has its first n_cached tokens from `from` (may be itself): so has the draft, of what it knew. */
+void draft_follow(struct batch *b, const struct slot *from, struct slot *to);
 
 /* One batch for all slots. FAILURE_NONE, or the engine failed: all requests have ended then. */
 enum failure batch_step(struct batch *b, struct err *e);

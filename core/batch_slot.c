@@ -66,6 +66,7 @@ static void release(struct batch *b, struct slot *s)
 	s->parked = false;
 	s->output = -1;
 	s->n_tokens = s->n_cached;
+	draft_keep(b, s, s->n_tokens);
 	s->used_ns = batch_now_ns();
 	request_unref(r);
 	for (uint32_t i = 0; i < b->n_slots; i++)
@@ -251,6 +252,7 @@ static struct slot *take_slot(struct batch *b, const struct request *r, const st
 		s->n_cached = engine_cut(b->o.engine, c.slot, c.n);
 	else
 		s->n_cached = engine_share(b->o.engine, c.from, c.slot, c.n);
+	draft_follow(b, &b->slots[c.from], s);
 	return s;
 }
 
@@ -288,6 +290,7 @@ void slot_begin(struct batch *b, struct request *r)
 	s->n_tokens = p.n;
 	s->draw = draw;
 	s->output = -1;
+	spec_begin(&s->spec);
 	s->begun_ns = batch_now_ns();
 	s->first_ns = s->last_ns = 0;
 	textout_init(&s->text, r->stop, r->n_stop);
@@ -376,8 +379,11 @@ static void output_token(struct batch *b, struct slot *s)
 	struct request *r = s->request;
 	struct request_token *told = r->logprobs ? more_told(s) : NULL;
 	int32_t token = engine_draw_next(s->draw, b->o.engine, s->output, told, r->n_top);
+	bool guessed = s->n_right < s->n_guess && token == s->guess[s->n_right];
 	bool ends = token < 0 || (engine_is_end(b->o.engine, token) && !r->ignore_end);
 
+	s->n_right += guessed;
+	r->accepted_tokens += guessed;
 	s->last_ns = batch_now_ns();
 	if (!s->first_ns)
 		first_token(b, s);

@@ -62,9 +62,30 @@ static void learn(struct batch *b, uint32_t n, uint64_t ns)
 		b->token_ns = b->token_ns ? (3 * b->token_ns + ns / n) / 4 : ns / n;
 }
 
+/* Guesses go in after the token that they follow, as far as there is room. */
+static uint32_t compose_guesses(struct batch *b, struct slot *s, uint32_t n, uint32_t *room)
+{
+	if (s->output < 0 && s->n_guess) {
+		s->n_guess = 0;
+		draft_keep(b, s, s->n_tokens);
+	}
+	if (s->n_guess > *room)
+		s->n_guess = *room;
+	*room -= s->n_guess;
+	for (uint32_t k = 0; k < s->n_guess; k++)
+		b->inputs[n++] = (struct engine_input) { .token = s->guess[k],
+							 .pos = s->n_tokens + k,
+							 .seq = (uint32_t)(s - b->slots),
+							 .output = true };
+	return n;
+}
+
 static uint32_t compose(struct batch *b)
 {
-	uint32_t n = 0;
+	uint32_t n = 0, room = b->facts.n_batch;
+
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		room -= b->slots[i].part;
 
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		struct slot *s = &b->slots[i];
@@ -81,6 +102,7 @@ static uint32_t compose(struct batch *b)
 				s->output = (int32_t)n;
 			n++;
 		}
+		n = compose_guesses(b, s, n, &room);
 	}
 	return n;
 }
@@ -99,6 +121,7 @@ static bool drop_idle(struct batch *b)
 		return false;
 	oldest->n_cached = oldest->n_tokens = engine_cut(b->o.engine, (uint32_t)(oldest - b->slots),
 							 0);
+	draft_keep(b, oldest, 0);
 	return true;
 }
 
@@ -179,8 +202,42 @@ static void fail_all(struct batch *b, const char *sentence)
 	for (uint32_t i = 0; i < b->n_slots; i++) {
 		if (b->slots[i].request)
 			slot_fail(b, &b->slots[i], REQUEST_ENGINE, sentence);
-		b->slots[i].n_cached = b->slots[i].n_tokens = 0;
+		b->slots[i].n_cached = b->slots[i].n_tokens = b->slots[i].n_drafted = 0;
 	}
+}
+
+/*
+ * The token that the model says next; and as long as it says what was guessed, the one after that, whose
+ * logits are there, too. This is what it would have said without guesses: every token is drawn from its
+ * own logits, after those before it.
+ */
+static void output_slot(struct batch *b, struct slot *s)
+{
+	uint32_t n_tokens = s->n_tokens, n_computed = s->n_cached + s->n_guess, right;
+
+	s->request->drafted_tokens += s->n_guess;
+	do {
+		right = s->n_right;
+		slot_output(b, s);
+		if (s->request && s->n_right > right) {
+			s->n_cached++;
+			s->output++;
+		}
+	} while (s->request && s->n_right > right);
+	if (!s->n_guess)
+		return;
+	spec_learn(&s->spec, s->n_guess, s->n_right);
+	pthread_mutex_lock(&b->lock);
+	b->stats.counts.drafted_tokens += s->n_guess;
+	b->stats.counts.accepted_tokens += s->n_right;
+	pthread_mutex_unlock(&b->lock);
+	if (s->n_cached < n_computed)
+		s->n_cached = engine_cut(b->o.engine, (uint32_t)(s - b->slots), s->n_cached);
+	if (s->request)
+		draft_keep(b, s, n_tokens + s->n_right);
+	else
+		s->n_tokens = s->n_cached;
+	s->n_guess = s->n_right = 0;
 }
 
 /* Every slot whose last token was in the batch has an output. */
@@ -191,34 +248,62 @@ static void outputs(struct batch *b)
 
 		s->n_cached += s->part;
 		if (s->request && s->output >= 0)
-			slot_output(b, s);
+			output_slot(b, s);
 	}
+}
+
+/* The inputs of texts that are being generated, their guesses among them. */
+static uint32_t count_generated(const struct batch *b)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < b->n_slots; i++)
+		if (b->slots[i].part && b->slots[i].first_ns)
+			n += b->slots[i].part + b->slots[i].n_guess;
+	return n;
+}
+
+/* A pass; when there is no room for it, one without guesses. */
+static enum failure compute(struct batch *b, uint32_t *n, bool *full, struct err *e)
+{
+	enum failure f;
+	uint32_t with = *n = compose(b);
+
+	*full = false;
+	f = *n ? engine_compute(b->o.engine, b->inputs, *n, full, e) : FAILURE_NONE;
+	if (f || !*full || !b->o.draft)
+		return f;
+	draft_drop(b);
+	*n = compose(b);
+	return *n == with ? f : engine_compute(b->o.engine, b->inputs, *n, full, e);
 }
 
 enum failure batch_step(struct batch *b, struct err *e)
 {
-	uint64_t start = batch_now_ns();
-	uint32_t n, generated = 0;
-	enum failure f;
+	uint64_t start = batch_now_ns(), pass;
+	uint32_t n = 0, generated;
+	enum failure f = b->o.draft ? draft_guess(b, e) : FAILURE_NONE;
 	bool full;
 
+	pass = batch_now_ns();
 	divide(b);
-	n = compose(b);
-	if (n == 0)
-		return FAILURE_NONE;
-	for (uint32_t i = 0; i < b->n_slots; i++)
-		generated += b->slots[i].part && b->slots[i].first_ns;
-	f = engine_compute(b->o.engine, b->inputs, n, &full, e);
+	if (f == FAILURE_NONE)
+		f = compute(b, &n, &full, e);
 	if (f) {
 		fail_all(b, e->text);
 		return f;
 	}
+	if (n == 0)
+		return FAILURE_NONE;
+	generated = count_generated(b);
 	if (full)
 		make_room(b);
 	else
 		outputs(b);
 	if (!full)
-		learn(b, n, batch_now_ns() - start);
+		learn(b, n, batch_now_ns() - pass);
+	if (!full && n == generated)
+		spec_pass(&b->costs, n, batch_now_ns() - pass);
 	count(b, full ? 0 : n, full ? 0 : generated, batch_now_ns() - start);
 	return FAILURE_NONE;
 }

@@ -132,3 +132,26 @@ json_t *devices_to_json(const char *engine, const struct engine_device *devices,
 	json_object_set_new(o, "devices", list);
 	return o;
 }
+
+void plan_of_draft(struct plan *draft, const struct plan *p)
+{
+	const struct plan_draft *d = &p->draft;
+
+	*draft = (struct plan) { .verdict = VERDICT_SPILLS,
+				 .accept = ACCEPT_CPU,
+				 .n_layer = d->n_layer,
+				 .flags = d->flags,
+				 .host = { .layers = d->n_layer + 1 } };
+	text_copy(draft->model_path, sizeof(draft->model_path), d->path);
+	text_copy(draft->model_name, sizeof(draft->model_name), d->name);
+	/* What it says next is all that it is asked */
+	draft->flags.n_outputs_max = draft->flags.n_seq_max = p->flags.n_seq_max;
+	draft->flags.n_gpu_layers = 0;
+	if (d->device < 0)
+		return;
+	draft->n_devices = 1;
+	draft->devices[0] = p->devices[d->device];
+	draft->devices[0].layers = d->n_layer + 1;
+	draft->flags.n_gpu_layers = d->n_layer + 1;
+	draft->host.layers = 0;
+}

@@ -38,6 +38,9 @@ void device_pci(char pci[24], const char *id);
 int device_match(const struct plan *p, const struct engine_device *devices, uint32_t n,
 		 uint32_t index[PLAN_DEVICES_MAX], struct err *e);
 
+/* The plan of a plan's draft by itself: its one device, or none, is of the plan's devices that `device` says. */
+void plan_of_draft(struct plan *draft, const struct plan *p);
+
 /*
  * Whether a plan can be carried out at all: its verdict says it runs, its sizes are not zero, and its
  * layers add up. 0, or -EBADMSG with *e.

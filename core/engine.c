@@ -17,25 +17,33 @@
 
 static void on_log(enum ggml_log_level level, const char *text, void *arg)
 {
-	struct engine *g = arg;
+	struct engine *first = arg, *g;
 
-	pthread_mutex_lock(&g->lock);
+	pthread_mutex_lock(&first->lock);
+	g = first->heard;
 	/* CONT goes on with the level before it */
 	if (level != GGML_LOG_LEVEL_CONT) {
 		g->log_was_error = level == GGML_LOG_LEVEL_ERROR;
 		g->log_was_debug = level == GGML_LOG_LEVEL_DEBUG;
 	}
 	enginelog_feed(&g->log, g->log_was_error, text);
-	if (g->echo > g->log_was_debug)
+	if (first->echo > g->log_was_debug)
 		fputs(text, stderr);
-	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_unlock(&first->lock);
 }
 
 void engine_calm(struct engine *g)
 {
-	pthread_mutex_lock(&g->lock);
+	pthread_mutex_lock(&g->first->lock);
 	enginelog_calm(&g->log);
-	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_unlock(&g->first->lock);
+}
+
+void engine_hear(struct engine *g)
+{
+	pthread_mutex_lock(&g->first->lock);
+	g->first->heard = g;
+	pthread_mutex_unlock(&g->first->lock);
 }
 
 const char *engine_version(void)
@@ -105,6 +113,7 @@ enum failure engine_open(struct engine **out, const char *lib_dir, const char *c
 	}
 	pthread_mutex_init(&g->lock, NULL);
 	enginelog_init(&g->log);
+	g->first = g->heard = g;
 	g->echo = echo;
 	llama_log_set(on_log, g);
 	llama_backend_init();
@@ -114,6 +123,18 @@ enum failure engine_open(struct engine **out, const char *lib_dir, const char *c
 		return f;
 	}
 	*out = g;
+	return FAILURE_NONE;
+}
+
+enum failure engine_beside(struct engine **out, struct engine *g, struct err *e)
+{
+	*out = calloc(1, sizeof(**out));
+	if (!*out) {
+		err_set(e, -ENOMEM, "out of memory");
+		return FAILURE_OOM;
+	}
+	(*out)->first = g->first;
+	enginelog_init(&(*out)->log);
 	return FAILURE_NONE;
 }
 
@@ -135,9 +156,9 @@ void engine_unload(struct engine *g)
 	if (g->model) /* its adapters go with it */
 		llama_model_free(g->model);
 	g->model = NULL;
-	pthread_mutex_lock(&g->lock);
+	pthread_mutex_lock(&g->first->lock);
 	enginelog_init(&g->log);
-	pthread_mutex_unlock(&g->lock);
+	pthread_mutex_unlock(&g->first->lock);
 }
 
 void engine_close(struct engine *g)
@@ -145,6 +166,11 @@ void engine_close(struct engine *g)
 	if (!g)
 		return;
 	engine_unload(g);
+	engine_hear(g->first);
+	if (g->first != g) {
+		free(g);
+		return;
+	}
 	llama_backend_free();
 	llama_log_set(NULL, NULL);
 	pthread_mutex_destroy(&g->lock);

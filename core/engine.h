@@ -32,6 +32,12 @@ enum failure engine_open(struct engine **out, const char *lib_dir, const char *c
 			 uint32_t n, int echo, struct err *e);
 void engine_close(struct engine *g);
 
+/*
+ * Another model in the same process, opened without backends of its own; close it before g. While one
+ * of the two is loaded or computes, what the engine logs is that one's.
+ */
+enum failure engine_beside(struct engine **out, struct engine *g, struct err *e);
+
 const char *engine_version(void); /* of the library that runs: "v0.5.0" */
 
 /* Fill at most CORE_DEVICES_MAX; the CPU is among them. Returns the count. */
@@ -159,6 +165,12 @@ void engine_draw_seen(struct engine_draw *d, const int32_t *tokens, size_t n);
  */
 int32_t engine_draw_next(struct engine_draw *d, struct engine *g, int32_t index,
 			 struct request_token *told, uint32_t n_top);
+
+/* The likeliest token of those logits, and how likely it is. */
+int32_t engine_likeliest(struct engine *g, int32_t index, float *chance);
+
+/* Whether both models mean the same by each token. 0, or -EINVAL with *e: what `draft` means otherwise. */
+int engine_same_tokens(const struct engine *g, const struct engine *draft, struct err *e);
 
 /* --- one sequence, without any of this: for `core --prompt` --- */
 

@@ -21,6 +21,7 @@ enum failure engine_compute(struct engine *g, const struct engine_input *in, uin
 	struct llama_batch *b = &g->batch;
 	int32_t rc;
 
+	engine_hear(g);
 	b->n_tokens = (int32_t)n;
 	for (uint32_t i = 0; i < n; i++) {
 		b->token[i] = in[i].token;

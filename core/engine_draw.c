@@ -176,6 +176,21 @@ static llama_token_data_array likeliest(const struct engine_draw *d, struct engi
 	return (llama_token_data_array) { g->candidates, n, -1, true };
 }
 
+int32_t engine_likeliest(struct engine *g, int32_t index, float *chance)
+{
+	const float *logits = llama_get_logits_ith(g->context, index);
+	int32_t n = engine_n_vocab(g), best = 0;
+	float sum = 0;
+
+	for (int32_t i = 1; i < n; i++)
+		if (logits[i] > logits[best])
+			best = i;
+	for (int32_t i = 0; i < n; i++)
+		sum += expf(logits[i] - logits[best]);
+	*chance = 1 / sum;
+	return best;
+}
+
 static bool grammar_takes(struct llama_sampler *grammar, int32_t token)
 {
 	llama_token_data one = { token, 1, 0 };

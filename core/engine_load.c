@@ -194,6 +194,7 @@ enum failure engine_load(struct engine *g, const struct engine_load *how, bool *
 {
 	enum failure f;
 
+	engine_hear(g);
 	engine_calm(g);
 	f = load_model(g, how, stopped, e);
 	if (f || *stopped)

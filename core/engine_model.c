@@ -62,6 +62,31 @@ size_t engine_piece(const struct engine *g, int32_t token, char *buf, size_t siz
 	return n > 0 ? (size_t)n : 0;
 }
 
+int engine_same_tokens(const struct engine *g, const struct engine *draft, struct err *e)
+{
+	const struct llama_vocab *a = llama_model_get_vocab(g->model),
+				 *b = llama_model_get_vocab(draft->model);
+	int32_t n = llama_vocab_n_tokens(a), m = llama_vocab_n_tokens(b);
+
+	if (llama_vocab_type(a) != llama_vocab_type(b))
+		return err_set(e, -EINVAL,
+			       "the draft cuts text into tokens in another way than the model");
+	for (int32_t i = 0; i < n && i < m; i++) {
+		const char *x = llama_vocab_get_text(a, i), *y = llama_vocab_get_text(b, i);
+		char mean[2][48];
+
+		if (strcmp(x, y) == 0)
+			continue;
+		text_copy(mean[0], sizeof(mean[0]), x);
+		text_copy(mean[1], sizeof(mean[1]), y);
+		return err_set(e, -EINVAL,
+			       "the draft has another vocabulary than the model: its token %d is "
+			       "\"%s\", the model's is \"%s\"",
+			       i, text_clean(mean[1]), text_clean(mean[0]));
+	}
+	return 0;
+}
+
 static void meta(const struct engine *g, const char *key, char *buf, size_t size)
 {
 	buf[0] = 0;

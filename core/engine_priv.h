@@ -13,6 +13,8 @@
 #include "core/engine.h"
 
 struct engine {
+	struct engine *first; /* itself, or the one that this is beside */
+	struct engine *heard; /* of the first: whose log it is now */
 	pthread_mutex_t lock; /* of log: the engine logs from its worker threads too */
 	struct enginelog log;
 	int echo; /* 1: all but debug lines go to stderr; 2: those too */
@@ -27,6 +29,9 @@ struct engine {
 	struct ggml_threadpool *pool;
 	void (*pool_free)(struct ggml_threadpool *);
 };
+
+/* What is logged from now on is this one's. */
+void engine_hear(struct engine *g);
 
 /* The next step begins: errors so far were survived. */
 void engine_calm(struct engine *g);

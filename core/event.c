@@ -69,17 +69,29 @@ static json_t *device_object(const struct account_device *d)
 	return o;
 }
 
+static json_t *layers_of(const struct enginelog *l)
+{
+	json_t *layers = json_array();
+
+	for (uint32_t i = 0; i < l->n_layers; i++)
+		json_array_append_new(layers, json_string(l->layers[i]));
+	return layers;
+}
+
+void event_add_draft(json_t *ready, const struct enginelog *draft)
+{
+	json_object_set_new(ready, "draft_layers", layers_of(draft));
+}
+
 json_t *event_ready(const struct account *a, const struct enginelog *l, uint32_t n_ctx,
 		    uint32_t threads)
 {
-	json_t *o = event("ready"), *layers = json_array(), *devices = json_array();
+	json_t *o = event("ready"), *devices = json_array();
 	json_t *buffers = json_array();
 
 	json_put_int(o, "n_ctx", n_ctx);
 	json_put_int(o, "threads", threads);
-	for (uint32_t i = 0; i < l->n_layers; i++)
-		json_array_append_new(layers, json_string(l->layers[i]));
-	json_object_set_new(o, "layers", layers);
+	json_object_set_new(o, "layers", layers_of(l));
 	for (uint32_t i = 0; i < a->n_devices; i++)
 		json_array_append_new(devices, device_object(&a->devices[i]));
 	json_object_set_new(o, "devices", devices);

@@ -39,6 +39,8 @@ json_t *event_loading(const char *engine);
 json_t *event_progress(uint32_t percent);
 json_t *event_ready(const struct account *a, const struct enginelog *l, uint32_t n_ctx,
 		    uint32_t threads);
+/* Of a `ready`: where the layers of the draft are, too. */
+void event_add_draft(json_t *ready, const struct enginelog *draft);
 json_t *event_done(const struct outcome *o);
 json_t *event_failed(enum failure f, const char *sentence);
 

@@ -39,9 +39,19 @@ static FILE *claim_stdout(void)
 	return fdopen(fd, "w");
 }
 
+static int make_absolute(char *path, size_t size, const char *what, struct err *e)
+{
+	char all[PATH_MAX];
+
+	if (!realpath(path, all))
+		return err_set(e, -errno, "the plan's %s %s: %s", what, path, strerror(errno));
+	if (!text_copy(path, size, all))
+		return err_set(e, -ENAMETOOLONG, "the path of the %s is too long: %s", what, all);
+	return 0;
+}
+
 static int read_plan(struct run *r, struct err *e)
 {
-	char model[PATH_MAX];
 	int rc = plan_read(&r->plan, r->o.plan, e);
 
 	if (rc || r->o.calibrate) /* which loads no model but its own */
@@ -53,12 +63,13 @@ static int read_plan(struct run *r, struct err *e)
 		return err_set(
 			e, -EBADMSG,
 			"the plan is for embeddings: it can be served, but generates no text");
-	if (!realpath(r->plan.model_path, model))
-		return err_set(e, -errno, "the plan's model %s: %s", r->plan.model_path,
-			       strerror(errno));
-	if (!text_copy(r->plan.model_path, sizeof(r->plan.model_path), model))
-		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", model);
-	return 0;
+	if (r->o.prompt && r->plan.draft.n_max)
+		return err_set(e, -EBADMSG,
+			       "the plan has a draft model, which guesses for a server: --serve");
+	rc = make_absolute(r->plan.model_path, sizeof(r->plan.model_path), "model", e);
+	if (!rc && r->plan.draft.n_max)
+		rc = make_absolute(r->plan.draft.path, sizeof(r->plan.draft.path), "draft", e);
+	return rc;
 }
 
 /* Everything with a relative path happens before chdir: libraries search the current directory. */
@@ -156,6 +167,7 @@ int main(int argc, char **argv)
 	log_init(&r->log, "berth core", r->o.quiet, r->o.verbose);
 	rc = run(r, &e);
 	serve_close(&r->http);
+	engine_close(r->draft);
 	engine_close(r->engine);
 	page_close(&r->page);
 	control_fini(&r->control);

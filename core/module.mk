@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The inference core: one process per plan, over libllama. The only folder that sees the engine.
 core.uses     := base
-core.lib      := adapters.c enginelog.c device.c account.c energy.c page.c utf8.c event.c measure.c probs.c request.c slots.c textout.c
+core.lib      := adapters.c enginelog.c device.c account.c energy.c page.c utf8.c event.c measure.c probs.c request.c slots.c spec.c textout.c
 # HTTP: only server.c sees the library.
 core.lib += admit.c bytes.c call.c conns.c guard.c metrics.c peer.c query.c query_ollama.c query_openai.c reply.c reply_model.c reply_ollama.c \
 	reply_openai.c routes.c schema.c schema_keys.c schema_kinds.c schema_number.c schema_pattern.c \
@@ -13,5 +13,5 @@ core.programs := core-llama-server core
 core.core-llama-server.src := llama_server.c control.c
 core.core.src := main.c options.c run.c ask.c generate.c control.c timing.c tiny.c \
 	engine.c engine_compute.c engine_draw.c engine_load.c engine_model.c backends.c steer.c \
-	batch.c batch_slot.c batch_step.c
+	batch.c batch_draft.c batch_slot.c batch_step.c
 core.core.engine := 1

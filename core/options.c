@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 
+#include "base/planfile.h"
 #include "core/options.h"
 
 #define THREADS_MAX 512 /* the engine's own limit (GGML_MAX_N_THREADS) */
@@ -29,6 +30,8 @@ static const struct opt opts[] = {
 	  .help = "With --serve: let N requests wait, and refuse more (512)." },
 	{ .name = "sleep-idle", .kind = OPT_U32, .arg = "SECONDS", .offset = ROW(sleep_idle), .min = 1, .max = 31536000,
 	  .help = "With --serve: unload the model after so long without a request; the next one loads it again." },
+	{ .name = "draft-min", .kind = OPT_U32, .arg = "N", .offset = ROW(draft_min), .max = PLAN_DRAFT_MAX,
+	  .help = "With --serve, of a plan with a draft model: guess at least N tokens at once, even where that does not pay." },
 	{ .name = "chat-template", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(chat_template),
 	  .help = "With --serve: write conversations by this template of the engine's, such as chatml, in place of the model's." },
 	{ .name = "lora", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(loras),

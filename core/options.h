@@ -15,7 +15,7 @@ struct options {
 	double temperature; /* the same, checked */
 	const char *chat_template;
 	struct opt_list loras, vectors, backends;
-	uint32_t max_tokens, seed, control_fd, threads, max_queue, sleep_idle;
+	uint32_t max_tokens, seed, control_fd, threads, max_queue, sleep_idle, draft_min;
 	bool list_devices, json, measure, calibrate, serve;
 	struct serve_options http;
 	int quiet, verbose;

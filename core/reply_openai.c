@@ -59,6 +59,7 @@ static void put_rate(json_t *o, const char *what, uint64_t n, uint64_t ns)
 static json_t *timings(const struct reply *p)
 {
 	uint64_t cached = 0, prompt = 0, prompt_ns = 0, generated = 0, generated_ns = 0;
+	uint64_t drafted = 0, accepted = 0;
 	json_t *o = json_object();
 
 	for (size_t i = 0; i < p->q->n; i++) {
@@ -69,10 +70,16 @@ static json_t *timings(const struct reply *p)
 		prompt_ns += r->prompt_ns;
 		generated += r->generated_tokens;
 		generated_ns += r->generated_ns;
+		drafted += r->drafted_tokens;
+		accepted += r->accepted_tokens;
 	}
 	json_put_int(o, "cache_n", (int64_t)cached);
 	put_rate(o, "prompt", prompt, prompt_ns);
 	put_rate(o, "predicted", generated, generated_ns);
+	if (drafted) {
+		json_put_int(o, "draft_n", (int64_t)drafted);
+		json_put_int(o, "draft_n_accepted", (int64_t)accepted);
+	}
 	return o;
 }
 

@@ -131,6 +131,8 @@ struct request {
 	uint32_t prompt_tokens; /* of them... */
 	uint32_t cached_tokens; /* ...so many were there already */
 	uint32_t generated_tokens;
+	uint32_t drafted_tokens;                     /* guessed by a draft model, and checked... */
+	uint32_t accepted_tokens;                    /* ...and so many were right */
 	uint64_t queued_ns, prompt_ns, generated_ns; /* waited; computed; generated */
 	float *embedding;                            /* REQUEST_EMBED */
 	uint32_t n_embedding;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/own.h"
 #include "core/backends.h"
 #include "core/batch.h"
 #include "core/generate.h"
@@ -66,7 +68,9 @@ enum failure run_open_engine(struct run *r, struct err *e)
 	if (f)
 		return f;
 	r->n_devices = engine_devices(r->engine, r->devices);
-	return FAILURE_NONE;
+	if (r->plan.draft.n_max && !r->o.measure && !r->o.calibrate)
+		f = engine_beside(&r->draft, r->engine, e);
+	return f;
 }
 
 static bool on_progress(void *arg, float part)
@@ -82,6 +86,73 @@ static bool on_progress(void *arg, float part)
 	page_beat(&r->page);
 	control_poll(&r->control, 0);
 	return !r->control.stop;
+}
+
+/* The model's weights were the most of it: the bar stays full. */
+static bool on_draft_progress(void *arg, float part)
+{
+	struct run *r = arg;
+
+	(void)part;
+	page_beat(&r->page);
+	control_poll(&r->control, 0);
+	return !r->control.stop;
+}
+
+/* It must be where the plan has it: what a supervisor proves once holds after each sleep, too. */
+static enum failure check_draft(const struct run *r, struct err *e)
+{
+	const struct enginelog *l = engine_log(r->draft);
+	int32_t device = r->plan.draft.device;
+	const char *want = device < 0 ? "CPU" : r->devices[r->index[device]].name;
+
+	for (uint32_t i = 0; i < l->n_layers; i++) {
+		if (strcmp(l->layers[i], want) == 0)
+			continue;
+		err_set(e, -EIO, "layer %u of the draft was planned for %s, but is on %s", i, want,
+			l->layers[i][0] ? l->layers[i] : "a device that the engine did not name");
+		return FAILURE_LOAD;
+	}
+	return FAILURE_NONE;
+}
+
+static enum failure load_draft(struct run *r, bool *stopped, struct err *e)
+{
+	own_free struct plan *plan = calloc(1, sizeof(*plan));
+	uint32_t index[PLAN_DEVICES_MAX] = { 0 };
+	struct engine_load how = { .plan = plan,
+				   .index = index,
+				   .threads = r->o.threads,
+				   .progress = on_draft_progress,
+				   .arg = r };
+	struct engine_facts facts, draft;
+	enum failure f;
+
+	if (!plan) {
+		err_set(e, -ENOMEM, "out of memory");
+		return FAILURE_OOM;
+	}
+	plan_of_draft(plan, &r->plan);
+	if (plan->n_devices)
+		index[0] = r->index[r->plan.draft.device];
+	f = engine_load(r->draft, &how, stopped, e);
+	if (f || *stopped) {
+		if (f)
+			err_at(e, e->rc, "the draft %s", plan->model_path);
+		return f;
+	}
+	engine_facts(r->engine, &facts);
+	engine_facts(r->draft, &draft);
+	if (!facts.rewinds || !draft.rewinds) {
+		err_set(e, -ENOTSUP,
+			"the %s keeps a state that cannot be taken back, so no guess can be: run "
+			"it without --draft",
+			facts.rewinds ? "draft" : "model");
+		return FAILURE_PLAN;
+	}
+	if (engine_same_tokens(r->engine, r->draft, e))
+		return FAILURE_PLAN;
+	return r->loaded ? check_draft(r, e) : FAILURE_NONE;
 }
 
 static enum failure load(struct run *r, struct err *e)
@@ -102,9 +173,13 @@ static enum failure load(struct run *r, struct err *e)
 	if (f || stopped)
 		return f;
 	f = engine_adapt(r->engine, &r->loras, &r->vectors, e);
-	if (f)
+	if (f == FAILURE_NONE && r->draft)
+		f = load_draft(r, &stopped, e);
+	if (f || stopped)
 		return f;
 	account_make(&r->account, engine_log(r->engine), r->devices, r->index, r->plan.n_devices);
+	if (r->draft)
+		account_add(&r->account, engine_log(r->draft));
 	for (uint32_t i = 0; i < r->plan.n_devices; i++) {
 		struct account_device *d = &r->account.devices[i];
 
@@ -113,7 +188,18 @@ static enum failure load(struct run *r, struct err *e)
 			d->bytes.other = account_other(&d->bytes, r->free_before[i],
 						       engine_free_bytes(r->engine, r->index[i]));
 	}
+	r->loaded = true;
 	return FAILURE_NONE;
+}
+
+static void tell_ready(struct run *r)
+{
+	json_t *o = event_ready(&r->account, engine_log(r->engine), engine_n_ctx(r->engine),
+				r->o.threads);
+
+	if (r->draft)
+		event_add_draft(o, engine_log(r->draft));
+	control_send(&r->control, o);
 }
 
 /* Wait until the supervisor has compared the placement with the plan. */
@@ -135,6 +221,9 @@ static enum failure serve(struct run *r, struct err *e)
 {
 	struct batch_options o = {
 		.engine = r->engine,
+		.draft = r->draft,
+		.draft_max = r->plan.draft.n_max,
+		.draft_min = r->o.draft_min,
 		.plan = &r->plan,
 		.account = &r->account,
 		.control = &r->control,
@@ -188,8 +277,7 @@ enum failure run_carry_out(struct run *r, struct err *e)
 	if (r->control.stop)
 		return FAILURE_NONE;
 	page_account(&r->page, &r->account, engine_n_ctx(r->engine));
-	control_send(&r->control, event_ready(&r->account, engine_log(r->engine),
-					      engine_n_ctx(r->engine), r->o.threads));
+	tell_ready(r);
 	wait_for_go(r);
 	if (r->control.stop)
 		return FAILURE_NONE;

@@ -22,11 +22,13 @@ struct run {
 	struct control control;
 	struct page page;
 	struct engine *engine;
+	struct engine *draft; /* NULL: the plan has none */
 	struct engine_device devices[CORE_DEVICES_MAX];
 	uint32_t n_devices;
 	uint32_t index[PLAN_DEVICES_MAX];
 	uint64_t free_before[PLAN_DEVICES_MAX];
 	struct account account;
+	bool loaded;      /* once; later loads must be the same */
 	uint32_t percent; /* of the model, loaded */
 	struct outcome outcome;
 	struct serve http;

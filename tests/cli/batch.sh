@@ -28,6 +28,10 @@ batch() {
 batch llama --arch llama -- -c 512 --parallel 4
 batch qwen3 --arch qwen3 --type f32 --seed 1 -- -c 2048 --parallel 4 --no-kv-unified
 batch gemma3 --arch gemma3 --window 64 --seed 3 -- -c 512 --parallel 4 --ubatch 128
+# A draft that is often right, and one that is the model itself.
+"$modelgen" -o "$T/small.gguf" --layers 2 --type f32 || fail small "modelgen failed"
+batch draft --arch llama --type f32 --deciding 2 -- -c 512 --parallel 4 --draft "$T/small.gguf" --draft-max 5
+batch itself --arch llama -- -c 1024 --parallel 4 --no-kv-unified --draft "$T/itself.gguf" --draft-max 3
 batch vectors --arch llama -- -c 512 --parallel 4 --embeddings
 
 # The same through the whole core: embeddings over its own socket, several at once; and no text from them.

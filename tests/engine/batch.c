@@ -14,6 +14,7 @@
 
 #include "core/account.h"
 #include "core/batch.h"
+#include "core/device.h"
 #include "core/engine.h"
 #include "tests/unit/harness.h"
 
@@ -21,7 +22,8 @@
 
 static struct {
 	struct plan plan;
-	struct engine *engine;
+	struct engine *engine, *draft; /* draft NULL: the plan has none */
+	bool alone;                    /* without the draft */
 	struct control control;
 	struct page page;
 	struct account account;
@@ -49,6 +51,15 @@ static enum failure load(void *arg, struct err *e)
 	enum failure f = engine_load(t.engine, &how, &stopped, e);
 
 	(void)arg;
+	if (f == FAILURE_NONE && t.draft) {
+		struct plan draft;
+		struct engine_load whole = { .plan = &draft, .threads = 1 };
+
+		plan_of_draft(&draft, &t.plan);
+		f = engine_load(t.draft, &whole, &stopped, e);
+		if (f == FAILURE_NONE && engine_same_tokens(t.engine, t.draft, e))
+			f = FAILURE_PLAN;
+	}
 	if (f == FAILURE_NONE)
 		account_make(&t.account, engine_log(t.engine), NULL, NULL, 0);
 	return f;
@@ -64,6 +75,9 @@ static void *run(void *arg)
 static int start(const char *template, uint32_t queue, uint32_t sleep_s)
 {
 	struct batch_options o = { .engine = t.engine,
+				   .draft = t.alone ? NULL : t.draft,
+				   .draft_max = t.plan.draft.n_max,
+				   .draft_min = t.plan.draft.n_max,
 				   .plan = &t.plan,
 				   .account = &t.account,
 				   .control = &t.control,
@@ -153,6 +167,16 @@ static void fails(struct request *r, enum request_error error)
 
 /* --- text --- */
 
+/* The end of a request is told before it is counted. */
+static void settled(struct batch_stats *s)
+{
+	batch_stats(t.batch, s);
+	for (int i = 0; i < 1000 && s->busy + s->queued; i++) {
+		usleep(10000);
+		batch_stats(t.batch, s);
+	}
+}
+
 static void together(void **state)
 {
 	struct request *r[N];
@@ -185,11 +209,7 @@ static void together(void **state)
 	assert_int_equal(after.counts.generated_tokens - before.counts.generated_tokens, N * 24);
 	/* They shared batches: one by one it would be that many steps */
 	assert_true(after.steps - before.steps < N * 24 / 2);
-	/* The end of a request is told before it is counted */
-	for (int i = 0; i < 100 && after.busy + after.queued; i++) {
-		usleep(10000);
-		batch_stats(t.batch, &after);
-	}
+	settled(&after);
 	assert_int_equal(after.busy + after.queued, 0);
 }
 
@@ -574,6 +594,91 @@ static void sleeps(void **state)
 	free(after);
 }
 
+/* --- guesses of a draft --- */
+
+/* What is asked of the run with guesses, and of the one without. */
+static struct request *draft_case(int i)
+{
+	static const char *const stop = "sea";
+	struct request *r = ask(prompts[i % N], 40);
+
+	r->sampling.temperature = i < N ? 0 : 0.3F;
+	r->sampling.seed = (uint32_t)i;
+	r->sampling.seeded = true;
+	if (i % 3 == 1)
+		r->grammar = strdup("root ::= [a-z ,.]+");
+	if (i % 3 == 2)
+		r->stop[r->n_stop++] = strdup(stop);
+	r->logprobs = i % 4 == 0;
+	return r;
+}
+
+static void ask_all(char *texts[2 * N], uint32_t *drafted, uint32_t *accepted)
+{
+	struct request *r[2 * N];
+	enum request_end end;
+
+	*drafted = *accepted = 0;
+	for (int i = 0; i < 2 * N; i++)
+		submit(r[i] = draft_case(i));
+	for (int i = 0; i < 2 * N; i++) {
+		texts[i] = text_of(r[i], &end);
+		assert_true(end == REQUEST_LENGTH || end == REQUEST_STOP || end == REQUEST_DONE);
+		*drafted += r[i]->drafted_tokens;
+		*accepted += r[i]->accepted_tokens;
+		request_unref(r[i]);
+	}
+}
+
+/* A guess never changes what is said: likeliest tokens and drawn ones, grammars, stop strings. */
+static void guesses(void **state)
+{
+	uint32_t drafted, accepted, none;
+	char *with[2 * N], *without[2 * N];
+	struct batch_stats before, after;
+
+	(void)state;
+	batch_stats(t.batch, &before);
+	ask_all(with, &drafted, &accepted);
+	settled(&after);
+	assert_true(drafted > N * 40);
+	assert_true(accepted > drafted / 4);
+	assert_int_equal(after.counts.drafted_tokens - before.counts.drafted_tokens, drafted);
+	assert_int_equal(after.counts.accepted_tokens - before.counts.accepted_tokens, accepted);
+	stop();
+	t.alone = true;
+	assert_int_equal(start(NULL, 64, 0), 0);
+	ask_all(without, &none, &none);
+	assert_int_equal(none, 0);
+	stop();
+	t.alone = false;
+	assert_int_equal(start(NULL, 64, 0), 0);
+	for (int i = 0; i < 2 * N; i++) {
+		assert_string_equal(with[i], without[i]);
+		free(with[i]);
+		free(without[i]);
+	}
+}
+
+/* A model is never wrong about itself, where the likeliest token is taken. */
+static void guesses_itself(void **state)
+{
+	(void)state;
+	if (strcmp(t.plan.draft.path, t.plan.model_path) != 0)
+		skip();
+	for (int i = 0; i < N; i++) {
+		struct request *r = ask(prompts[i], 30);
+		uint32_t drafted, most = t.plan.draft.n_max;
+
+		free(answer(r, REQUEST_LENGTH));
+		drafted = r->drafted_tokens;
+		/* The first token is of the prompt; each pass then has the guesses and one more */
+		assert_true(drafted >= 29 * most / (most + 1));
+		assert_int_equal(r->accepted_tokens, drafted);
+		request_unref(r);
+	}
+}
+
 /* --- vectors --- */
 
 static float *vector_of(const char *text, uint32_t *n)
@@ -637,19 +742,29 @@ int main(int argc, char **argv)
 		cmocka_unit_test(sampling), cmocka_unit_test(bias),       cmocka_unit_test(refused),
 		cmocka_unit_test(chats),    cmocka_unit_test(full_queue), cmocka_unit_test(sleeps),
 	};
+	const struct CMUnitTest drafts[] = {
+		cmocka_unit_test(guesses),   cmocka_unit_test(guesses_itself),
+		cmocka_unit_test(together),  cmocka_unit_test(prefix),
+		cmocka_unit_test(crowded),   cmocka_unit_test(ends),
+		cmocka_unit_test(cancelled), cmocka_unit_test(sampling),
+		cmocka_unit_test(sleeps),
+	};
 	const struct CMUnitTest embeds[] = { cmocka_unit_test(vectors) };
 	struct err e = { 0 };
 	int rc;
 
 	if (argc != 3 || plan_read(&t.plan, argv[2], &e) ||
 	    engine_open(&t.engine, argv[1], NULL, ENGINE_NO_BACKENDS, getenv("ECHO") != NULL, &e) ||
-	    load(NULL, &e) || start(NULL, 64, 0)) {
+	    (t.plan.draft.n_max && engine_beside(&t.draft, t.engine, &e)) || load(NULL, &e) ||
+	    start(NULL, 64, 0)) {
 		fprintf(stderr, "%s\n", e.text);
 		return 1;
 	}
 	rc = t.plan.flags.embeddings ? cmocka_run_group_tests(embeds, NULL, NULL)
+	     : t.draft               ? cmocka_run_group_tests(drafts, NULL, NULL)
 				     : cmocka_run_group_tests(texts, NULL, NULL);
 	stop();
+	engine_close(t.draft);
 	engine_close(t.engine);
 	return rc;
 }
