@@ -323,6 +323,7 @@ static void describe(struct batch *b)
 	m->n_embd = f->n_embd;
 	m->n_layer = f->n_layer;
 	m->embeds = f->embeds;
+	m->fills = f->fills;
 	m->modified_s = stat(m->path, &st) == 0 ? (uint64_t)st.st_mtime : 0;
 	m->template = b->template;
 	m->chats = b->template && !m->embeds && engine_chat(b->template, &hello, 1, &text) == 0;

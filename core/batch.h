@@ -74,6 +74,7 @@ struct batch_model {
 	char digest[65];     /* hex SHA-256 of the file's header: not of the whole file */
 	bool embeds; /* the run is for vectors: REQUEST_EMBED works, REQUEST_GENERATE does not */
 	bool chats;  /* messages work */
+	bool fills;  /* a suffix works */
 	const char *template; /* the model's own chat template; NULL: it has none */
 };
 

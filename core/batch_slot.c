@@ -185,6 +185,8 @@ static void make_prompt(struct batch *b, const struct request *r, struct prompt 
 
 	if (r->messages)
 		n = chat_tokens(b, r, p);
+	else if (r->suffix)
+		n = engine_gap(b->o.engine, r->text, r->suffix, &p->tokens, &p->e);
 	else if (r->text)
 		n = engine_tokens(b->o.engine, r->text, strlen(r->text), !r->raw, &p->tokens,
 				  &p->e);
@@ -212,6 +214,8 @@ static const char *cannot(const struct batch *b, const struct request *r)
 {
 	if (b->facts.embeds && r->kind == REQUEST_GENERATE)
 		return "this run is for embeddings; it generates no text";
+	if (r->suffix && !b->facts.fills)
+		return "this model was not trained to fill a gap before a \"suffix\"";
 	if (b->facts.ranks)
 		return "this model ranks texts; it gives no vectors";
 	if (!b->facts.embeds && r->kind == REQUEST_EMBED)

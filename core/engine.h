@@ -81,6 +81,13 @@ long engine_tokenize(const struct engine *g, const char *text, int32_t **tokens,
 long engine_tokens(const struct engine *g, const char *text, size_t n, bool special,
 		   int32_t **tokens, struct err *e);
 
+/*
+ * What asks a model to fill the gap between two texts, in the order prefix, suffix, middle. -ENOSYS: it was
+ * not trained to (facts.fills).
+ */
+long engine_gap(const struct engine *g, const char *prefix, const char *suffix, int32_t **tokens,
+		struct err *e);
+
 /* Give the model's memory back; engine_load may follow. The log begins anew. */
 void engine_unload(struct engine *g);
 
@@ -97,6 +104,7 @@ struct engine_facts {
 	bool embeds;        /* the run is for vectors */
 	bool pools; /* ... of a whole text, by the model's own rule; otherwise one a token */
 	bool ranks; /* ... a text for a question: a number, no vector */
+	bool fills; /* gaps in a text */
 	const char *template; /* NULL: none; lives as long as the model is loaded */
 };
 

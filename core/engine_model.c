@@ -44,6 +44,46 @@ long engine_tokens(const struct engine *g, const char *text, size_t length, bool
 	return llama_tokenize(vocab, text, (int32_t)length, *tokens, n, special, special);
 }
 
+/* The tokens by which a model was taught gaps: before the prefix, the suffix, and what it says itself. */
+static bool gap_tokens(const struct llama_vocab *vocab, int32_t marks[3])
+{
+	marks[0] = llama_vocab_fim_pre(vocab);
+	marks[1] = llama_vocab_fim_suf(vocab);
+	marks[2] = llama_vocab_fim_mid(vocab);
+	return marks[0] >= 0 && marks[1] >= 0 && marks[2] >= 0;
+}
+
+long engine_gap(const struct engine *g, const char *prefix, const char *suffix, int32_t **tokens,
+		struct err *e)
+{
+	const struct llama_vocab *vocab = llama_model_get_vocab(g->model);
+	own_free int32_t *before = NULL, *after = NULL;
+	int32_t marks[3], *all;
+	long k, m, n = 0;
+
+	*tokens = NULL;
+	if (!gap_tokens(vocab, marks))
+		return err_set(e, -ENOSYS, "this model has no tokens for gaps");
+	k = engine_tokens(g, prefix, strlen(prefix), false, &before, e);
+	m = k < 0 ? k : engine_tokens(g, suffix, strlen(suffix), false, &after, e);
+	if (m < 0)
+		return m;
+	all = calloc((size_t)(k + m) + 4, sizeof(*all));
+	if (!all)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (llama_vocab_get_add_bos(vocab))
+		all[n++] = llama_vocab_bos(vocab);
+	all[n++] = marks[0];
+	for (long i = 0; i < k; i++)
+		all[n++] = before[i];
+	all[n++] = marks[1];
+	for (long i = 0; i < m; i++)
+		all[n++] = after[i];
+	all[n++] = marks[2];
+	*tokens = all;
+	return n;
+}
+
 long engine_tokenize(const struct engine *g, const char *text, int32_t **tokens, struct err *e)
 {
 	return engine_tokens(g, text, strlen(text), true, tokens, e);
@@ -118,6 +158,7 @@ void engine_facts(const struct engine *g, struct engine_facts *f)
 	f->unified = g->unified;
 	f->embeds = g->embeds;
 	f->pools = llama_pooling_type(g->context) != LLAMA_POOLING_TYPE_NONE;
+	f->fills = gap_tokens(llama_model_get_vocab(m), (int32_t[3]) { 0 });
 	f->ranks = llama_pooling_type(g->context) == LLAMA_POOLING_TYPE_RANK;
 	f->template = llama_model_chat_template(m, NULL);
 }

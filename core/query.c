@@ -366,6 +366,18 @@ bool ask_inputs(const struct ask *a, const char *key, enum request_kind kind, bo
 	return true;
 }
 
+bool ask_suffix(const struct ask *a, struct request *r)
+{
+	const char *suffix = "";
+
+	if (!ask_text(a, "suffix", &suffix))
+		return false;
+	if (*suffix && !r->text)
+		return ask_refuse(a, 400, "suffix",
+				  "\"suffix\" needs a text before it, not tokens");
+	return !*suffix || ask_set_text(a, &r->suffix, suffix);
+}
+
 bool ask_dimensions(const struct ask *a)
 {
 	int64_t n = a->m->n_embd;

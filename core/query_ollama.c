@@ -10,7 +10,6 @@ static const struct {
 } cannot[] = {
 	{ "tools", "calls no tools; `berth launch --engine llama-server` does" },
 	{ "images", "reads no images; `berth launch --engine llama-server` does" },
-	{ "suffix", "does not support insert: it fills no gaps" },
 	{ "think", "does not support thinking: it cannot tell thoughts from answers" },
 	{ "context", "takes no \"context\"; send the text, its beginning is computed once" },
 	{ "template", "uses the model's own template; try \"raw\"" },
@@ -115,19 +114,19 @@ static bool generate(const struct ask *a)
 	if (!ask_text(a, "prompt", &prompt) || !ask_text(a, "system", &system) ||
 	    !ask_bool(a, "raw", &raw))
 		return false;
-	if (*prompt == 0)
+	if (*prompt == 0 && !ask_has(a, "suffix"))
 		return load_only(a);
 	r = ask_add(a, REQUEST_GENERATE);
 	if (!r || !read_generation(a, r))
 		return false;
 	/* A model without a template goes on from the text as it is */
-	if (!raw && a->m->chats)
+	if (!raw && a->m->chats && !ask_has(a, "suffix"))
 		return as_chat(a, r, system, prompt);
 	if (*system)
 		return ask_refuse(a, 400, "system",
-				  "this model has no chat template, so there is no "
-				  "place for \"system\"");
-	return ask_set_text(a, &r->text, prompt);
+				  "there is no place for \"system\" without a chat template, or "
+				  "beside \"suffix\" or \"raw\"");
+	return ask_set_text(a, &r->text, prompt) && ask_suffix(a, r);
 }
 
 bool ask_ollama(struct ask *a)

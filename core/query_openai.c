@@ -16,7 +16,6 @@ static const struct {
 	{ "tools", "calls no tools; `berth launch --engine llama-server` does" },
 	{ "functions", "calls no functions; `berth launch --engine llama-server` does" },
 	{ "audio", "makes no audio" },
-	{ "suffix", "fills no gaps; leave \"suffix\" out" },
 	{ "echo", "does not repeat the prompt; leave \"echo\" out" },
 	{ "web_search_options", "searches no web" },
 };
@@ -214,7 +213,7 @@ static bool completion(const struct ask *a)
 	if (!put_together(a))
 		return false;
 	for (size_t i = 0; i < q->n; i++) {
-		if (!read_generation(a, q->requests[i]))
+		if (!ask_suffix(a, q->requests[i]) || !read_generation(a, q->requests[i]))
 			return false;
 		vary(q->requests[i], i % q->n_each);
 	}

@@ -41,6 +41,9 @@ struct request *ask_add(const struct ask *a, enum request_kind kind);
 /* A text, a list of texts, or (`tokens`) a list of tokens or of such lists: a request of `kind` for each. */
 bool ask_inputs(const struct ask *a, const char *key, enum request_kind kind, bool tokens);
 
+/* What comes after the gap to fill, beside a text. */
+bool ask_suffix(const struct ask *a, struct request *r);
+
 /* How many numbers a vector shall have: those that it has. */
 bool ask_dimensions(const struct ask *a);
 

@@ -197,6 +197,8 @@ void reply_show(struct bytes *b, const struct batch_model *m)
 	put_info(info, m, "block_count", m->n_layer);
 	reply_put(o, "model_info", info);
 	json_array_append_new(can, json_string(m->embeds ? "embedding" : "completion"));
+	if (m->fills)
+		json_array_append_new(can, json_string("insert"));
 	reply_put(o, "capabilities", can);
 	put_modified(o, m);
 	reply_add(b, o);

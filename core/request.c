@@ -59,6 +59,7 @@ static void free_all(struct request *r)
 		free(r->stop[i]);
 	free(r->messages);
 	free(r->text);
+	free(r->suffix);
 	free(r->tokens);
 	free(r->grammar);
 	free(r->bias);

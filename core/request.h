@@ -99,7 +99,8 @@ struct request {
 	 * with the request. --- */
 	enum request_kind kind;
 	/* one of these three */
-	char *text; /* tokenized with the model's special tokens */
+	char *text;   /* tokenized with the model's special tokens */
+	char *suffix; /* beside text: what comes after the gap that text ends at; NULL: no gap */
 	struct request_message *messages;
 	size_t n_messages;
 	int32_t *tokens; /* as they are */

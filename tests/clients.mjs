@@ -115,6 +115,11 @@ if (!fake) {
 		return held((await client.chat.completions.create({ model, messages, response_format })).choices[0].message.content);
 	});
 	await check("ollama: a JSON schema", async () => held((await ollama.chat({ model, messages, format: schema })).message.content));
+	await check("ollama: a gap is filled", async () => {
+		const { capabilities } = await ollama.show({ model });
+		const a = await ollama.generate({ model, prompt: "one", suffix: "three", options: { num_predict: 4 } });
+		return (capabilities.includes("insert") && a.eval_count > 0) || [capabilities, a];
+	});
 	await check("openai: a schema that cannot be held to", () => refused(400, () => client.chat.completions.create({
 		model, messages, response_format: { type: "json_schema", json_schema: { name: "x", schema: { not: {} } } },
 	})));

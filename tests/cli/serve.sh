@@ -183,7 +183,7 @@ if [ ! -e "$BUILD/lib/berth/libggml-base.so" ]; then
 	finish
 fi
 cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
-"$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" && "$BERTH" plan "$T/m.gguf" --accept cpu --json >"$T/plan.json" ||
+"$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" --gaps 1 && "$BERTH" plan "$T/m.gguf" --accept cpu --json >"$T/plan.json" ||
 	fail "plan" "no model or no plan"
 serving="--plan $T/plan.json --serve --threads 1 --chat-template chatml"
 exits "core: a key or none" 2 "$core" $serving
@@ -213,6 +213,11 @@ core_ask '{"model":"m","prompt":"Hello","max_tokens":60,"grammar":"root ::= \"ye
 has "core: a grammar is obeyed" '"text":"\(yes\|no\)"' "$T/out"
 core_ask '{"model":"m","prompt":"Hello","grammar":"root ::= ("}' >"$T/out"
 has "core: one that does not parse is refused" 'invalid_request_error' "$T/out"
+core_ask '{"model":"m","prompt":"Hello","suffix":"you","max_tokens":4}' >"$T/gap"
+core_ask '{"model":"m","prompt":"Hello","max_tokens":4}' >"$T/none"
+# The model that fills gaps has three tokens more to say so, and then the suffix
+python3 -c 'import json, sys; a, b = (json.load(open(f))["usage"]["prompt_tokens"] for f in sys.argv[1:]); sys.exit(a < b + 4)' "$T/gap" "$T/none" &&
+	ok "core: a gap before a suffix is filled" || fail "core: a gap before a suffix" "$(cat "$T/gap")"
 core_ask "{\"model\":\"m\",\"prompt\":\"$(printf 'word %.0s' $(seq 5000))\"}" >"$T/out"
 has "core: too long a prompt" 'context_length_exceeded' "$T/out"
 curl -s --unix-socket "$T/core.sock" -H "$auth" http://localhost/metrics >"$T/out"

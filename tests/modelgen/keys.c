@@ -131,6 +131,11 @@ static void write_tokenizer(struct keys *k, const struct shape *s)
 	gguf_kv_u32(g, plain(k, "tokenizer.ggml.unknown_token_id"), 0);
 	gguf_kv_u32(g, plain(k, "tokenizer.ggml.bos_token_id"), 1);
 	gguf_kv_u32(g, plain(k, "tokenizer.ggml.eos_token_id"), 2);
+	if (s->o.gaps) {
+		gguf_kv_u32(g, plain(k, "tokenizer.ggml.fim_pre_token_id"), (uint32_t)n - 3);
+		gguf_kv_u32(g, plain(k, "tokenizer.ggml.fim_suf_token_id"), (uint32_t)n - 2);
+		gguf_kv_u32(g, plain(k, "tokenizer.ggml.fim_mid_token_id"), (uint32_t)n - 1);
+	}
 	gguf_kv_bool(g, plain(k, "tokenizer.ggml.add_bos_token"), true);
 	gguf_kv_bool(g, plain(k, "tokenizer.ggml.add_eos_token"), false);
 	gguf_kv_bool(g, plain(k, "tokenizer.ggml.add_space_prefix"), !encodes);

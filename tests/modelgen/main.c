@@ -49,6 +49,7 @@ static const struct {
 	{ "--window", offsetof(struct options, window), 32, 1 << 20, "sliding window of gemma3 (512)" },
 	{ "--experts", offsetof(struct options, experts), 2, 256, "experts of qwen3moe (8)" },
 	{ "--experts-used", offsetof(struct options, experts_used), 1, 256, "of them a token; each is --ff wide divided by that (2)" },
+	{ "--gaps", offsetof(struct options, gaps), 0, 1, "1: its last three tokens ask it to fill a gap (0)" },
 	{ "--deciding", offsetof(struct options, deciding), 1, LAYERS_MAX, "layers that matter (all); a model of --layers so many is its draft" },
 	{ "--seed", offsetof(struct options, seed), 0, UINT32_MAX, "of the weights (42)" },
 };

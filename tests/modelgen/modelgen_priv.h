@@ -135,7 +135,7 @@ const struct arch *arch_find(const char *name);
 
 struct options {
 	const char *out, *arch_name, *type_name, *size_name;
-	uint64_t layers, embd, ff, heads, kv_heads, vocab, ctx, window, experts, experts_used,
+	uint64_t layers, embd, ff, heads, kv_heads, vocab, ctx, window, experts, experts_used, gaps,
 		deciding, seed;
 	bool header_only;
 };

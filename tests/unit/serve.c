@@ -97,6 +97,26 @@ static void queries(void **state)
 	assert_true(q.requests[0]->empty);
 	assert_int_equal(q.requests[0]->n_messages, 2);
 	query_fini(&q);
+	assert_int_equal(parse(&q, QUERY_OLLAMA_GENERATE,
+			       "{\"model\":\"m\",\"prompt\":\"\",\"suffix\":\"s\"}", &why),
+			 0);
+	assert_string_equal(q.requests[0]->suffix, "s");
+	assert_string_equal(q.requests[0]->text, "");
+	query_fini(&q);
+	assert_int_equal(parse(&q, QUERY_COMPLETION,
+			       "{\"model\":\"m\",\"prompt\":[1],\"suffix\":\"s\"}", &why),
+			 -1);
+	assert_string_equal(why.param, "suffix");
+	assert_int_equal(parse(&q, QUERY_COMPLETION,
+			       "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":9}",
+			       &why),
+			 0);
+	assert_int_equal(q.n, 4);
+	assert_string_equal(q.requests[1]->text, "a");
+	assert_string_equal(q.requests[2]->text, "b");
+	assert_int_equal(q.requests[3]->sampling.seed, 10);
+	assert_false(q.alike);
+	query_fini(&q);
 	assert_int_equal(parse(&q, QUERY_OLLAMA_CHAT, "{\"model\":\"m\"}", &why), 0);
 	assert_true(q.load_only);
 	query_fini(&q);
