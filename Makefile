@@ -241,6 +241,7 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 FAKES := $(patsubst tests/fake/prog_%.c,$(BUILD)/tests/fake/prog_%,$(wildcard tests/fake/prog_*.c)) \
 	$(patsubst tests/fake/lib_%.c,$(BUILD)/tests/fake/lib_%.so,$(wildcard tests/fake/lib_*.c))
+SCREENS := $(patsubst tests/screen/%.c,$(BUILD)/tests/screen/%,$(wildcard tests/screen/*.c))
 BENCH_PROGS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 TEST_LIBS = $(foreach m,$(BUILT),$(if $($(m).lib),$(call lib,$(m))))
 TEST_LDLIBS = $(foreach p,$(HAVE_PKGS),$(LIBS.$(p)))
@@ -255,6 +256,9 @@ $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link) -fsanitize=fuzzer
 $(BUILD)/tests/fake/prog_%: $(BUILD)/obj/tests/fake/prog_%.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link)
+# A terminal for tests, and the monitor with a clock of its own.
+$(BUILD)/tests/screen/%: $(BUILD)/obj/tests/screen/%.o $(TEST_LIBS) $(FLAGS_FILE)
+	$(test_link) -lvterm -lpthread
 # A fake library is loaded by programs built with or without a sanitizer: it carries none itself.
 $(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
@@ -287,7 +291,7 @@ $(BUILD)/tests/doctor/.unfolded: tests/machines/unfold.py $(DOCTOR_TREES) $(wild
 
 .PHONY: check check-run test-programs fuzz fuzz-run lab lab-run bench ci nightly
 .SECONDARY:
-test-programs: $(UNIT) $(ENGINE_TESTS) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(BUILD)/tests/modelgen/modelgen \
+test-programs: $(UNIT) $(ENGINE_TESTS) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(SCREENS) $(BUILD)/tests/modelgen/modelgen \
 	$(BUILD)/tests/models/.unpacked $(BUILD)/tests/machines/.unfolded \
 	$(BUILD)/tests/doctor/.unfolded
 

@@ -68,7 +68,7 @@ one() {
 	rc=$?
 	case $name in
 	unit/*) n=$(sed -n 's/^\[  PASSED  \] \([0-9]*\) test.*/\1/p' "$out/log" | tail -n 1) ;;
-	cli/*) n=$(grep -c '^ok ' "$out/log") ;;
+	cli/* | screen/*) n=$(grep -c '^ok ' "$out/log") ;;
 	*) n=1 ;;
 	esac
 	# A test program that passed nothing has tested nothing.
@@ -93,6 +93,9 @@ for t in tests/fuzz/*.c; do
 done
 for t in tests/cli/*.sh; do
 	one "cli/$(basename "$t" .sh)" $((240 * slow)) sh "$t"
+done
+for t in tests/screen/*.sh; do
+	one "screen/$(basename "$t" .sh)" $((240 * slow)) sh "$t"
 done
 [ -n "$only" ] && [ $((passed + failed + skipped)) -eq 0 ] && echo "no test is named $only" && exit 2
 echo "$passed passed, $failed failed, $skipped skipped"
