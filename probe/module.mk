@@ -42,6 +42,7 @@ probe.lib := \
 	parse.c \
 	place.c \
 	presence.c \
+	refresh.c \
 	sections.c \
 	seen.c \
 	seen_file.c \

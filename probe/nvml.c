@@ -236,8 +236,7 @@ bool nvml_record(struct nvml_view *v, bool first, const char *bytes, size_t n)
 	return took;
 }
 
-/* 1: a record; 0: the child ended, or sent none; -ETIMEDOUT: nothing came in time. */
-static int receive(const struct child *c, int timeout_ms, bool first, struct nvml_view *v)
+int nvml_receive(const struct child *c, int timeout_ms, bool first, struct nvml_view *v)
 {
 	own_free char *bytes = NULL;
 	uint32_t n;
@@ -253,7 +252,7 @@ static int receive(const struct child *c, int timeout_ms, bool first, struct nvm
 
 static void collect(const struct child *c, uint32_t n, int timeout_ms, struct nvml_view *v)
 {
-	int rc = receive(c, timeout_ms, true, v);
+	int rc = nvml_receive(c, timeout_ms, true, v);
 
 	if (rc == 1 && v->why)
 		return;
@@ -262,7 +261,7 @@ static void collect(const struct child *c, uint32_t n, int timeout_ms, struct nv
 	 * an idle card when it is first asked, which takes seconds on large ones and is no hang.
 	 */
 	while (rc == 1 && v->n < n)
-		rc = receive(c, DEVICE_TIMES * timeout_ms, false, v);
+		rc = nvml_receive(c, DEVICE_TIMES * timeout_ms, false, v);
 	/* For the devices without a record: silence is a hang, an early end is a crash. */
 	v->why = rc == 1 ? WHY_NONE : rc == -ETIMEDOUT ? WHY_TIMEOUT : WHY_GARBLED;
 	if (rc != 1 && !v->n && !fact_text_known(&v->driver_version))

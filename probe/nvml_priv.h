@@ -55,6 +55,8 @@ void nvidia_unknown(struct nvidia *nv, enum why why);
 struct nvml_question {
 	const char (*pci)[24];
 	uint32_t n;
+	/* A pipe: each byte that comes asks for one more round of devices. 0: one round and the end. */
+	int again;
 };
 
 /* The child's work: ask the library, send records to fd. $BERTH_NVML names another library. */
@@ -68,6 +70,10 @@ bool nvml_record(struct nvml_view *v, bool first, const char *bytes, size_t n);
  * not answer within timeout_ms, or a device within three times that.
  */
 void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_view *v);
+
+/* One record from the child. 1; 0: it ended, or sent none; -ETIMEDOUT. `first`: the library's. */
+struct child;
+int nvml_receive(const struct child *c, int timeout_ms, bool first, struct nvml_view *v);
 
 /* Into one GPU of the merged report; those of other drivers are left alone. */
 void nvml_merge(struct gpu *g, const struct nvml_view *v);

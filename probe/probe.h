@@ -27,6 +27,7 @@
 #include "probe/place.h"
 #include "probe/presence.h"
 #include "probe/procs.h"
+#include "probe/refresh.h"
 #include "probe/usb4.h"
 
 #define PROBE_GPUS_MAX   64

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "probe/child.h"
@@ -605,18 +606,12 @@ static json_t *about_library(void *lib, enum why why)
 	return o;
 }
 
-/* No nvmlShutdown afterwards: the end of the process closes the driver's files. */
-void nvml_work(int to, void *question)
+static void ask_round(int to, const struct nvml_question *q, void *lib)
 {
-	const struct nvml_question *q = question;
-	void *lib = open_library();
-	nvml_return (*by_pci)(const char *,
-			      handle *) = lib ? dlsym(lib, "nvmlDeviceGetHandleByPciBusId_v2")
-					      : NULL;
-	enum why why = by_pci ? start(lib) : WHY_NO_LIBRARY;
+	nvml_return (*by_pci)(const char *, handle *) = dlsym(lib,
+							      "nvmlDeviceGetHandleByPciBusId_v2");
 
-	send(to, about_library(lib, why));
-	for (uint32_t i = 0; !why && i < q->n; i++) {
+	for (uint32_t i = 0; i < q->n; i++) {
 		struct nvml_fn fn = { 0 };
 		handle h = NULL;
 		nvml_return rc = by_pci(q->pci[i], &h);
@@ -629,4 +624,22 @@ void nvml_work(int to, void *question)
 		json_put_text(o, "pci", q->pci[i]);
 		send(to, o);
 	}
+}
+
+/* No nvmlShutdown afterwards: the end of the process closes the driver's files. */
+void nvml_work(int to, void *question)
+{
+	const struct nvml_question *q = question;
+	void *lib = open_library();
+	bool able = lib && dlsym(lib, "nvmlDeviceGetHandleByPciBusId_v2");
+	enum why why = able ? start(lib) : WHY_NO_LIBRARY;
+	char asked;
+
+	send(to, about_library(lib, why));
+	if (why)
+		return;
+	if (!q->again)
+		ask_round(to, q, lib);
+	while (q->again && read(q->again, &asked, 1) == 1)
+		ask_round(to, q, lib);
 }

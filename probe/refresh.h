@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Looking again, often: what changes from second to second of devices that probe_collect() has found. Each
+ * call may hang with its driver, so a monitor makes it in a thread of its own; none wakes a device.
+ */
+#ifndef BERTH_PROBE_REFRESH_H
+#define BERTH_PROBE_REFRESH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/machine.h"
+
+struct gpu;
+struct report;
+
+/*
+ * Power state, memory, power, temperatures, clocks and what holds them down, by the kernel's files and the
+ * driver's ioctl, into *g. What only NVIDIA's library tells is left as it is. 0, or -ENODEV: it left the bus.
+ */
+int probe_refresh(const struct machine *m, struct gpu *g);
+
+/* Whether NVIDIA's library tells of it: then probe_refresh() has only its power state. */
+bool probe_has_nvml(const struct gpu *g);
+
+/* Whether the kernel may put it to sleep when nobody uses it: then being looked at keeps it awake. */
+bool probe_may_sleep(const struct machine *m, const struct gpu *g);
+
+/*
+ * The display functions on the bus as one number: another one means that a device came or went, or that a
+ * driver was bound.
+ */
+uint64_t probe_bus_mark(const struct machine *m);
+
+/* Who holds the devices of r now, into gpus[].holders. */
+int probe_refresh_holders(const struct machine *m, struct report *r, struct err *e);
+
+/*
+ * NVIDIA's library, kept open in a child of ours, for the GPUs of r that it tells of. While it is open they
+ * cannot sleep. probe_nvml_ask() gets round to every one of them, and calls `took` for each as it answers;
+ * -ETIMEDOUT: the next one has not answered within the time, and may be waited for again by the same call
+ * with `go_on`; -EPIPE: the child is gone, so close.
+ */
+struct probe_nvml;
+
+int probe_nvml_open(struct probe_nvml **n, const struct machine *m, const struct report *r,
+		    struct err *e);
+int probe_nvml_ask(struct probe_nvml *n, bool go_on, int timeout_ms,
+		   void (*took)(void *ctx, const char *pci), void *ctx);
+void probe_nvml_close(struct probe_nvml *n);
+
+/* What was last told of a GPU, into it, its processes among the holders. */
+void probe_nvml_take(const struct probe_nvml *n, const struct machine *m, struct gpu *g);
+
+#endif
