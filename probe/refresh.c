@@ -57,12 +57,12 @@ static void ask_memory(const struct machine *m, struct gpu *g)
 int probe_refresh(const struct machine *m, struct gpu *g)
 {
 	const struct source s = { .m = m };
-	char dir[PATH_SIZE], path[PATH_SIZE];
+	enum presence p = presence_of(m, g->pci);
+	char dir[PATH_SIZE];
 
-	sysfs_dir(&s, g->pci, dir, sizeof(dir));
-	if ((size_t)snprintf(path, sizeof(path), BUS "/%s/class", g->pci) >= sizeof(path) ||
-	    !machine_exists(m, path))
+	if (p == PRESENCE_GONE || p == PRESENCE_DEAD)
 		return -ENODEV;
+	sysfs_dir(&s, g->pci, dir, sizeof(dir));
 	g->awake = sysfs_awake(&s, dir);
 	read_driver(&s, dir, g);
 	if (gpu_has_nvml(g))

@@ -9,71 +9,95 @@
 
 struct screen {
 	SCREEN *term;
+	bool colour;
 	attr_t attrs[ATTR_COUNT];
-};
-
-/* clang-format off */
-static const struct key_help helps[] = {
-	{ "q",          "quit",   "Leave." },
-	{ "?",          "help",   "Show or hide this page." },
-	{ "p",          "pause",  "Freeze the picture, or go on." },
-	{ "+ -",        "faster slower", "Halve or double the interval (0.1 s to 60 s)." },
-	{ "Up Down",    NULL,     "Scroll by a row." },
-	{ "PgUp PgDn",  NULL,     "Scroll by a screen." },
-	{ "Home End",   NULL,     "To the first or the last row." },
-	{ "Ctrl-L",     NULL,     "Draw everything again." },
 };
 
 /* KEY_RESIZE is no key of ours: resizeterm() itself puts it into the queue. */
 static const struct {
 	int code;
-	enum act act;
+	enum key key;
 } keys[] = {
-	{ 'q', ACT_QUIT },       { 'Q', ACT_QUIT },            { 27, ACT_NONE },
-	{ '?', ACT_HELP },       { 'h', ACT_HELP },            { KEY_F(1), ACT_HELP },
-	{ 'p', ACT_PAUSE },      { ' ', ACT_PAUSE },
-	{ '+', ACT_FASTER },     { '=', ACT_FASTER },          { '-', ACT_SLOWER },
-	{ KEY_UP, ACT_UP },      { 'k', ACT_UP },
-	{ KEY_DOWN, ACT_DOWN },  { 'j', ACT_DOWN },
-	{ KEY_PPAGE, ACT_PAGE_UP }, { KEY_NPAGE, ACT_PAGE_DOWN },
-	{ KEY_HOME, ACT_TOP },   { KEY_END, ACT_END },
-	{ 'L' & 0x1f, ACT_REDRAW },
+	{ KEY_UP, K_UP },
+	{ KEY_DOWN, K_DOWN },
+	{ KEY_LEFT, K_LEFT },
+	{ KEY_RIGHT, K_RIGHT },
+	{ KEY_PPAGE, K_PAGE_UP },
+	{ KEY_NPAGE, K_PAGE_DOWN },
+	{ KEY_HOME, K_HOME },
+	{ KEY_END, K_END },
+	{ KEY_ENTER, K_ENTER },
+	{ KEY_BTAB, K_BACK_TAB },
+	{ KEY_BACKSPACE, K_BACKSPACE },
+	{ KEY_F(1), K_F1 },
 };
 
-/* Colours on the terminal's own background. Every letter and word carries its meaning without them. */
 static const struct {
-	attr_t plain; /* with or without colour */
-	short colour; /* -1: none */
-} looks[ATTR_COUNT] = {
-	[ATTR_PLAIN]   = { A_NORMAL, -1 },
-	[ATTR_TITLE]   = { A_BOLD,   -1 },
-	[ATTR_HEAD]    = { A_UNDERLINE, -1 },
-	[ATTR_DIM]     = { A_DIM,    -1 },
-	[ATTR_OK]      = { A_NORMAL, COLOR_GREEN },
-	[ATTR_WARN]    = { A_BOLD,   COLOR_YELLOW },
-	[ATTR_BAD]     = { A_BOLD,   COLOR_RED },
-	[ATTR_WEIGHTS] = { A_NORMAL, COLOR_CYAN },
-	[ATTR_KV]      = { A_NORMAL, COLOR_MAGENTA },
-	[ATTR_COMPUTE] = { A_NORMAL, COLOR_YELLOW },
-	[ATTR_OTHER]   = { A_NORMAL, COLOR_BLUE },
+	wint_t ch;
+	enum key key;
+} controls[] = {
+	{ '\r', K_ENTER },    { '\n', K_ENTER },     { '\t', K_TAB },          { 27, K_ESCAPE },
+	{ 127, K_BACKSPACE }, { '\b', K_BACKSPACE }, { 'L' & 0x1f, K_REDRAW },
 };
-/* clang-format on */
 
-static void choose_looks(struct screen *s, bool colour)
+/* What carries meaning without colour too. */
+static const attr_t plain[ATTR_COUNT] = {
+	[ATTR_TITLE] = A_BOLD, [ATTR_HEAD] = A_UNDERLINE, [ATTR_DIM] = A_DIM,
+	[ATTR_WARN] = A_BOLD,  [ATTR_BAD] = A_BOLD,
+};
+
+/*
+ * Colours on the terminal's own background: of 256 where there are so many, else of the first eight; -1:
+ * none. `safe` takes the hues of Okabe and Ito's palette, which most eyes tell apart; it and `dark` are for
+ * dark backgrounds, `light` for light ones.
+ */
+static const struct {
+	short many, few;
+} colours[THEMES][ATTR_COUNT] = {
+	[THEME_SAFE] = { [ATTR_OK] = { 36, COLOR_CYAN },
+			 [ATTR_WARN] = { 214, COLOR_YELLOW },
+			 [ATTR_BAD] = { 202, COLOR_RED },
+			 [ATTR_WEIGHTS] = { 75, COLOR_CYAN },
+			 [ATTR_KV] = { 214, COLOR_YELLOW },
+			 [ATTR_COMPUTE] = { 175, COLOR_MAGENTA },
+			 [ATTR_OTHER] = { 36, COLOR_BLUE } },
+	[THEME_DARK] = { [ATTR_OK] = { 2, COLOR_GREEN },
+			 [ATTR_WARN] = { 3, COLOR_YELLOW },
+			 [ATTR_BAD] = { 1, COLOR_RED },
+			 [ATTR_WEIGHTS] = { 6, COLOR_CYAN },
+			 [ATTR_KV] = { 5, COLOR_MAGENTA },
+			 [ATTR_COMPUTE] = { 3, COLOR_YELLOW },
+			 [ATTR_OTHER] = { 4, COLOR_BLUE } },
+	[THEME_LIGHT] = { [ATTR_OK] = { 22, COLOR_GREEN },
+			  [ATTR_WARN] = { 130, COLOR_MAGENTA },
+			  [ATTR_BAD] = { 124, COLOR_RED },
+			  [ATTR_WEIGHTS] = { 25, COLOR_BLUE },
+			  [ATTR_KV] = { 130, COLOR_MAGENTA },
+			  [ATTR_COMPUTE] = { 90, COLOR_RED },
+			  [ATTR_OTHER] = { 23, COLOR_GREEN } },
+};
+
+void screen_theme(struct screen *s, enum theme theme)
 {
-	/* start_color() alone makes ncurses send colour codes: not called without colour. */
-	bool on = colour && has_colors() && start_color() == OK && use_default_colors() == OK;
-
 	for (int i = 0; i < ATTR_COUNT; i++) {
-		s->attrs[i] = looks[i].plain;
-		if (!on || looks[i].colour < 0)
+		short c = COLORS >= 256 ? colours[theme][i].many : colours[theme][i].few;
+
+		s->attrs[i] = plain[i];
+		if (!s->colour || theme == THEME_MONO || !c)
 			continue;
-		init_pair((short)(i + 1), looks[i].colour, -1);
+		init_pair((short)(i + 1), c, -1);
 		s->attrs[i] |= COLOR_PAIR(i + 1);
 	}
 }
 
-struct screen *screen_open(bool colour)
+/* A click is a press and a release in one report: waiting for a second one would cost a sixth of a second. */
+static void take_mouse(void)
+{
+	mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+	mouseinterval(0);
+}
+
+struct screen *screen_open(bool colour, enum theme theme)
 {
 	struct screen *s = calloc(1, sizeof(*s));
 
@@ -85,7 +109,9 @@ struct screen *screen_open(bool colour)
 		return NULL;
 	}
 	set_term(s->term);
-	choose_looks(s, colour);
+	/* start_color() alone makes ncurses send colour codes: not called without colour. */
+	s->colour = colour && has_colors() && start_color() == OK && use_default_colors() == OK;
+	screen_theme(s, theme);
 	cbreak();
 	noecho();
 	nonl();
@@ -94,6 +120,7 @@ struct screen *screen_open(bool colour)
 	nodelay(stdscr, TRUE);
 	set_escdelay(25);
 	curs_set(0);
+	take_mouse();
 	return s;
 }
 
@@ -134,48 +161,70 @@ static void paint_cell(const struct screen *s, const struct cell *c)
 	wchar_t text[2] = { (wchar_t)c->ch, 0 };
 	attr_t a = s->attrs[c->attr];
 
+	if (c->reversed)
+		a = (a & ~(attr_t)A_DIM) | A_REVERSE;
 	setcchar(&out, text, a & ~A_COLOR, (short)PAIR_NUMBER(a), NULL);
 	add_wch(&out);
 }
 
-static void paint_row(const struct screen *s, int y, const struct view *v, uint32_t row)
-{
-	const struct cell *cells = view_row(v, row);
-
-	move(y, 0);
-	for (uint32_t i = 0; i < v->cols && (int)i < COLS; i++)
-		if (cells[i].ch)
-			paint_cell(s, &cells[i]);
-}
-
-void screen_paint(struct screen *s, const struct view *body, uint32_t scroll,
-		  const struct view *footer)
+void screen_paint(struct screen *s, const struct view *v)
 {
 	erase();
-	paint_row(s, 0, body, 0);
-	for (int y = 1; y < LINES - 1 && scroll + (uint32_t)y < body->n_rows; y++)
-		paint_row(s, y, body, scroll + (uint32_t)y);
-	if (LINES > 1)
-		paint_row(s, LINES - 1, footer, 0);
-	/* Where the cursor cannot be hidden it rests in the corner, not behind the last cell. */
-	move(LINES - 1, 0);
+	for (uint32_t y = 0; y < v->n_rows && (int)y < LINES; y++) {
+		const struct cell *cells = view_row(v, y);
+
+		move((int)y, 0);
+		for (uint32_t x = 0; x < v->cols && (int)x < COLS; x++)
+			if (cells[x].ch)
+				paint_cell(s, &cells[x]);
+	}
+	/* Who reads a screen by its cursor finds it on the line that counts. */
+	move((int)v->cursor_row < LINES ? (int)v->cursor_row : LINES - 1,
+	     (int)v->cursor_col < COLS ? (int)v->cursor_col : COLS - 1);
 	refresh();
 }
 
-enum act screen_key(struct screen *s, bool *pressed)
+static uint32_t mouse_key(struct stroke *k)
 {
-	int code = getch();
+	MEVENT e;
 
-	(void)s;
-	*pressed = code != ERR;
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (code == keys[i].code)
-			return keys[i].act;
-	return ACT_NONE;
+	if (getmouse(&e) != OK)
+		return KEY_NONE_;
+	k->row = (uint32_t)e.y;
+	k->col = (uint32_t)e.x;
+	if (e.bstate & BUTTON4_PRESSED)
+		return K_WHEEL_UP;
+	if (e.bstate & BUTTON5_PRESSED)
+		return K_WHEEL_DOWN;
+	return e.bstate & (BUTTON1_PRESSED | BUTTON1_CLICKED) ? K_CLICK : KEY_NONE_;
 }
 
-const struct key_help *screen_keys(uint32_t *n)
+static uint32_t code_key(int code, struct stroke *k)
 {
-	*n = sizeof(helps) / sizeof(helps[0]);
-	return helps;
+	if (code == KEY_MOUSE)
+		return mouse_key(k);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (keys[i].code == code)
+			return keys[i].key;
+	return KEY_NONE_;
+}
+
+bool screen_stroke(struct screen *s, struct stroke *k)
+{
+	wint_t ch;
+	int rc = get_wch(&ch);
+
+	(void)s;
+	*k = (struct stroke) { .key = KEY_NONE_ };
+	if (rc == ERR)
+		return false;
+	if (rc == KEY_CODE_YES) {
+		k->key = code_key((int)ch, k);
+		return true;
+	}
+	k->key = ch;
+	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
+		if (controls[i].ch == ch)
+			k->key = controls[i].key;
+	return true;
 }

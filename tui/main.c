@@ -14,11 +14,14 @@
 #include "base/cmd.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "tui/frame.h"
+#include "tui/lookout.h"
 #include "tui/watch.h"
 
 struct options {
 	bool once, json;
 	const char *interval, *machine;
+	const char *theme, *glyphs;
 	int quiet, verbose;
 };
 
@@ -28,9 +31,13 @@ static const struct opt opts[] = {
 	  .help = "Print one frame as text and leave." },
 	{ .name = "interval", .letter = 'i', .kind = OPT_TEXT, .arg = "SECONDS",
 	  .offset = offsetof(struct options, interval),
-	  .help = "Look every SECONDS, from 0.1 to 60 (default 1); devices at most every 2 s." },
+	  .help = "Look every SECONDS, from 0.1 to 60 (default 1); at idle devices less often." },
 	{ .name = "machine", .kind = OPT_TEXT, .arg = "DIR", .offset = offsetof(struct options, machine),
 	  .help = "Show the devices of a captured machine." },
+	{ .name = "theme", .kind = OPT_TEXT, .arg = "NAME", .offset = offsetof(struct options, theme),
+	  .help = "Colours: safe (default), dark, light, mono." },
+	{ .name = "glyphs", .kind = OPT_TEXT, .arg = "SET", .offset = offsetof(struct options, glyphs),
+	  .help = "What charts are made of: auto (default, by locale and TERM), ascii, blocks, braille." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = offsetof(struct options, json),
 	  .help = "Print JSON (berth.top/1): one object with --once, else one a line each interval." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = offsetof(struct options, quiet),
@@ -77,45 +84,15 @@ struct top {
 	struct options o;
 	struct log log;
 	struct machine machine;
-	struct source src;
+	const char *run_dir;  /* as runs_read() */
+	struct lookout *live; /* NULL: one look was taken, and is kept in `hold` */
+	struct report *hold;
+	struct feed feed;
+	struct snapshot *snap;
+	struct prefs prefs;
+	int signals;
 	bool utf8;
 };
-
-/* "0.5" to 500. Digits with at most one point, so that no locale and no exponent interferes. */
-static int parse_interval(const char *s, uint32_t *ms)
-{
-	uint64_t v = 0, scale = 1000;
-	bool point = false, digit = false;
-
-	for (; *s; s++) {
-		if (*s == '.' && !point) {
-			point = true;
-			continue;
-		}
-		if (*s < '0' || *s > '9')
-			return -EINVAL;
-		digit = true;
-		if (point && scale == 1)
-			continue; /* beyond milliseconds */
-		if (point)
-			scale /= 10;
-		v = v * 10 + (uint64_t)(*s - '0');
-		if (v > INTERVAL_MAX_MS)
-			return -ERANGE;
-	}
-	v *= scale;
-	if (!digit || v < INTERVAL_MIN_MS || v > INTERVAL_MAX_MS)
-		return -ERANGE;
-	*ms = (uint32_t)v;
-	return 0;
-}
-
-static int collect(void *ctx, struct report **r, struct err *e)
-{
-	const struct probe_opts o = { .no_procs = true };
-
-	return probe_collect(ctx, &o, r, e);
-}
 
 static bool is_set(const char *name)
 {
@@ -139,11 +116,12 @@ static uint32_t text_columns(void)
 
 static int print_text(const struct top *t)
 {
+	const struct frame f = { .snap = t->snap, .prefs = &t->prefs };
 	char buf[4 * VIEW_COLS_MAX + 1];
 	struct view v;
 
 	view_init(&v, text_columns(), t->utf8);
-	view_make(&v, t->src.snap);
+	view_make(&v, &f);
 	for (uint32_t i = 0; i < v.n_rows; i++)
 		puts(view_text(&v, i, buf));
 	view_fini(&v);
@@ -157,7 +135,7 @@ static int print_frame(const struct top *t)
 
 	if (!t->o.json)
 		return print_text(t);
-	o = snapshot_to_json(t->src.snap);
+	o = snapshot_to_json(t->snap);
 	rc = t->o.once ? json_print(o, stdout) : json_print_line(o, stdout);
 	json_decref(o);
 	return rc;
@@ -169,13 +147,29 @@ static int cannot_write(struct err *e)
 	return err_set(e, -EPIPE, "cannot write to standard output: %s", strerror(errno));
 }
 
-/* One reading of the devices in place: for a single frame, and for a folder that never changes. */
+/* One look at all devices: for a single frame, and for a folder that never changes. */
 static int collect_now(struct top *t, struct err *e)
 {
-	int rc = collect(&t->machine, &t->src.hold, e);
+	const struct probe_opts o = { .no_procs = t->o.once && !t->machine.live };
+	int rc = probe_collect(&t->machine, &o, &t->hold, e);
 
-	t->src.snap->report = t->src.hold;
+	t->snap->report = t->hold;
 	return rc;
+}
+
+/* The feed of one look: only the runs are new. */
+static void next_runs(void *ctx, struct snapshot *s)
+{
+	const struct top *t = ctx;
+
+	s->origin = t->machine.live ? ORIGIN_LIVE : ORIGIN_CAPTURED;
+	s->report = t->hold;
+	runs_read(s, t->run_dir);
+}
+
+static void source_next(struct top *t)
+{
+	t->feed.next(t->feed.ctx, t->snap);
 }
 
 static int once(struct top *t, struct err *e)
@@ -184,8 +178,8 @@ static int once(struct top *t, struct err *e)
 
 	if (rc)
 		return rc;
-	t->src.snap->interval_ms = 0;
-	source_next(&t->src);
+	t->snap->interval_ms = 0;
+	source_next(t);
 	rc = print_frame(t);
 	return rc ? cannot_write(e) : 0;
 }
@@ -196,7 +190,7 @@ static int once(struct top *t, struct err *e)
 /* Whether a signal that ends came within ms. */
 static bool ended(const struct top *t, uint32_t ms)
 {
-	struct pollfd fd = { .fd = t->src.signals, .events = POLLIN };
+	struct pollfd fd = { .fd = t->signals, .events = POLLIN };
 	struct signalfd_siginfo info;
 
 	return poll(&fd, 1, (int)ms) > 0 && read(fd.fd, &info, sizeof(info)) > 0 &&
@@ -206,10 +200,10 @@ static bool ended(const struct top *t, uint32_t ms)
 /* What is printed cannot be drawn over: the first frame waits for the first report. */
 static bool first_frame(struct top *t)
 {
-	const struct snapshot *s = t->src.snap;
+	const struct snapshot *s = t->snap;
 
 	for (uint32_t ms = 0; ms < FIRST_REPORT_MS; ms += 20) {
-		source_next(&t->src);
+		source_next(t);
 		if (s->report || s->device_error[0])
 			break;
 		if (ended(t, 20))
@@ -228,10 +222,10 @@ static int lines(struct top *t, struct err *e)
 
 		if (rc)
 			return cannot_write(e);
-		go = !ended(t, t->src.snap->interval_ms);
+		go = !ended(t, t->snap->interval_ms);
 		if (go && !t->o.json)
 			putchar('\n');
-		source_next(&t->src);
+		source_next(t);
 	}
 	return 0;
 }
@@ -239,17 +233,23 @@ static int lines(struct top *t, struct err *e)
 static int on_screen(struct top *t, struct err *e)
 {
 	const char *term = getenv("TERM");
+	const struct watching how = { .feed = &t->feed,
+				      .prefs = &t->prefs,
+				      .signals = t->signals,
+				      .utf8 = t->utf8,
+				      .term = term };
 	struct screen *screen = NULL;
+	int rc;
 
 	if (!t->o.json && term && *term && strcmp(term, "dumb") && isatty(STDIN_FILENO))
-		screen = screen_open(!is_set("NO_COLOR"));
+		screen = screen_open(!is_set("NO_COLOR"), (enum theme)t->prefs.theme);
 	if (!screen) {
 		log_detail(&t->log, "this terminal cannot be drawn on: printing frames");
 		return lines(t, e);
 	}
-	watch(screen, &t->src, t->utf8);
+	rc = watch(screen, &how, e);
 	screen_close(screen);
-	return 0;
+	return rc;
 }
 
 /* Signals come as data, so that the terminal is always given back in order. */
@@ -270,25 +270,48 @@ static int open_signals(struct err *e)
 
 static int live(struct top *t, struct err *e)
 {
+	const struct senses senses = senses_of(&t->machine);
 	bool left = false;
 	int rc = open_signals(e);
 
 	if (rc < 0)
 		return rc;
-	t->src.signals = rc;
+	t->signals = rc;
 	if (t->machine.live)
-		rc = sampler_start(&t->src.sampler, collect, &t->machine, SAMPLE_DEVICES_MS, e);
+		rc = lookout_start(&t->live, &senses, t->run_dir, t->prefs.interval_ms, e);
 	else
 		rc = collect_now(t, e);
+	if (t->live)
+		t->feed = lookout_feed(t->live);
 	if (!rc)
 		rc = on_screen(t, e);
-	if (t->src.sampler)
-		left = !sampler_stop(t->src.sampler);
-	close(t->src.signals);
+	if (t->live)
+		left = !lookout_stop(t->live);
+	close(t->signals);
 	if (left)
 		_exit(rc ? err_report(command.name, rc, e)
 			 : EXIT_YES); /* a driver holds the thread */
 	return rc;
+}
+
+/* The command line goes before the file; a file that makes no sense is told, and the rest of it taken. */
+static int settle(struct top *t, struct err *e)
+{
+	const struct {
+		const char *name, *value;
+	} given[] = { { "interval", t->o.interval },
+		      { "theme", t->o.theme },
+		      { "glyphs", t->o.glyphs } };
+	struct err bad = { 0 };
+
+	prefs_default(&t->prefs);
+	if (prefs_load(&t->prefs, &bad))
+		log_note(&t->log, "%s", bad.text);
+	for (size_t i = 0; i < sizeof(given) / sizeof(given[0]); i++)
+		if (given[i].value && prefs_set(&t->prefs, given[i].name, given[i].value, e))
+			return -EINVAL;
+	t->snap->interval_ms = t->prefs.interval_ms;
+	return 0;
 }
 
 static int run(struct top *t, struct err *e)
@@ -297,21 +320,22 @@ static int run(struct top *t, struct err *e)
 
 	if (rc)
 		return rc;
-	t->src.snap->origin = t->machine.live ? ORIGIN_LIVE : ORIGIN_CAPTURED;
+	t->feed = (struct feed) { .next = next_runs, .ctx = t };
+	t->snap->origin = t->machine.live ? ORIGIN_LIVE : ORIGIN_CAPTURED;
 	if (t->o.machine)
-		t->src.run_dir = is_set("BERTH_RUNTIME_DIR") ? getenv("BERTH_RUNTIME_DIR") : "";
+		t->run_dir = is_set("BERTH_RUNTIME_DIR") ? getenv("BERTH_RUNTIME_DIR") : "";
 	if (t->o.once || (!t->o.json && !isatty(STDOUT_FILENO)))
 		rc = once(t, e);
 	else
 		rc = live(t, e);
-	probe_free(t->src.hold);
+	probe_free(t->hold);
 	machine_close(&t->machine);
 	return rc;
 }
 
 int main(int argc, char **argv)
 {
-	struct top t = { .o.interval = "1" };
+	struct top t = { 0 };
 	struct err e = { 0 };
 	enum cmd_go go;
 	int first, rc;
@@ -326,11 +350,10 @@ int main(int argc, char **argv)
 
 	if (!snap)
 		return err_report(command.name, err_set(&e, -ENOMEM, "out of memory"), &e);
-	t.src.snap = snap;
-	if (parse_interval(t.o.interval, &snap->interval_ms))
-		return cmd_usage_error(&command, "--interval wants 0.1 to 60 seconds, not '%s'",
-				       t.o.interval);
+	t.snap = snap;
 	log_init(&t.log, "berth top", t.o.quiet, t.o.verbose);
+	if (settle(&t, &e))
+		return cmd_usage_error(&command, "--%s", e.text);
 	t.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	rc = run(&t, &e);
 	return rc ? (int)err_report(command.name, rc, &e) : EXIT_YES;

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: MIT
-# The monitor. Everything but what touches a terminal is in the library, for tests.
+# The monitor. Everything but main.c is in the library, for tests; draw.c alone touches the terminal.
 tui.uses     := probe base
-tui.lib      := canvas.c events.c glyphs.c history.c judge.c layout.c prefs.c view.c view_devices.c view_runs.c json.c \
-	sample.c
+# What is known of a moment, and what follows from it
+tui.lib      := events.c history.c judge.c json.c kill.c lookout.c prefs.c reader.c runs.c
+# From that to a screen
+tui.lib += canvas.c columns.c draw.c glyphs.c layout.c listing.c pens.c picture.c ui.c view.c view_details.c \
+	view_devices.c view_lists.c view_runs.c watch.c
 # What is recorded, and shown again
 tui.lib += demo.c film.c flight.c frame_run.c frames.c player.c recorder.c replay.c tape.c
 # Without a screen
 tui.lib += line.c prom.c ssh.c
 tui.pkgs     := ncursesw
 tui.programs := top
-tui.top.src  := main.c watch.c draw.c
+tui.top.src  := main.c

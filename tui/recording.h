@@ -41,7 +41,7 @@ void recorder_restart(struct recorder *r);
 struct player;
 
 /* What a line was. */
-enum frame {
+enum frame_kind {
 	FRAME_HEADER,
 	FRAME_INDEX, /* from here on everything is told anew */
 	FRAME_STATE, /* of the machine, a device or a run */
@@ -53,7 +53,7 @@ struct player *player_new(void); /* NULL: no memory */
 void player_free(struct player *p);
 
 /*
- * Take in a line without its newline. Its kind (enum frame), or -EBADMSG with *e: not a recording, of
+ * Take in a line without its newline. Its kind (enum frame_kind), or -EBADMSG with *e: not a recording, of
  * another version, or garbled. What was taken in before stays.
  */
 int player_line(struct player *p, const char *line, size_t size, struct err *e);

@@ -46,20 +46,21 @@ enum wish_kind {
 	DO_PAUSE,
 	DO_INTERVAL, /* prefs.interval_ms changed */
 	DO_REDRAW,
-	DO_LOOKS,    /* theme or glyphs changed */
-	DO_SAVE,     /* the configuration */
-	DO_ASK_KILL, /* hold the process `pid`, so that nobody else is killed in its place */
-	DO_KILL,     /* what was held */
-	DO_LET_GO,   /* of it */
-	DO_WIND,     /* by `seconds` */
-	DO_RECORD,   /* save the flight recorder */
-	DO_FITS,     /* ask the planner what fits now */
+	DO_LOOKS, /* theme or glyphs changed */
+	DO_SAVE,  /* the settings */
+	DO_HOLD,  /* the process `pid`, so that nobody else is ended in its place while we ask */
+	DO_END,   /* what is held */
+	DO_STOP,  /* the run `name`, through its supervisor */
+	DO_LET_GO,
+	DO_WIND,   /* by `seconds` */
+	DO_RECORD, /* save the flight recorder */
 };
 
 struct action {
 	enum wish_kind kind;
 	int32_t pid;
 	int64_t seconds;
+	char name[64];
 };
 
 struct ui {
@@ -70,11 +71,23 @@ struct ui {
 	uint32_t page_scroll;   /* of help, events and details */
 	char subject[96];       /* of a details page */
 	char filter[40];
-	bool typing; /* keys go to the filter */
-	bool asking; /* "end process N? y/n" */
-	int32_t ask_pid;
+	bool typing;         /* keys go to the filter */
+	bool asking;         /* ask_text, and 'y' does it */
+	struct action asked; /* what 'y' does */
 	char ask_text[160];
 	char notice[160]; /* one sentence in the last line, until the next key */
 };
+
+struct frame;
+struct picture;
+
+void ui_init(struct ui *ui);
+
+/*
+ * One key, answered by what is on the screen: `shown` is the last picture of `f`, whose ui this is. The
+ * settings may change. Returns what is left to do.
+ */
+struct action ui_key(struct ui *ui, struct prefs *prefs, const struct frame *f,
+		     const struct picture *shown, struct stroke k);
 
 #endif

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* The frame around devices and runs: header, help, last line. */
-#include <inttypes.h>
-#include <stdio.h>
-#include <string.h>
-
+/* The first line, and a frame as text. */
 #include "tui/view_priv.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 static const char *plural(uint32_t n)
 {
@@ -16,6 +16,27 @@ const char *short_address(const char *pci)
 	return strncmp(pci, "0000:", 5) ? pci : pci + 5;
 }
 
+void rows_mark(struct rows *r, uint32_t item)
+{
+	if (r->view.n_rows > r->room) {
+		uint32_t room = r->view.n_rows * 2;
+		uint32_t *items = realloc(r->items, room * sizeof(*items));
+
+		if (!items)
+			abort(); /* as view_line() */
+		r->items = items;
+		r->room = room;
+	}
+	while (r->marked < r->view.n_rows)
+		r->items[r->marked++] = item;
+}
+
+void rows_fini(struct rows *r)
+{
+	view_fini(&r->view);
+	free(r->items);
+}
+
 static uint32_t living_runs(const struct snapshot *s)
 {
 	uint32_t n = 0;
@@ -25,25 +46,73 @@ static uint32_t living_runs(const struct snapshot *s)
 	return n;
 }
 
-/* The first line answers "is it fine?", the most important first: a narrow screen cuts the end. */
-static void header(struct view *v, const struct snapshot *s)
+/* What all devices whose power is known take together; -1: none is. */
+static double watts(const struct frame *f)
 {
+	const struct report *r = f->snap->report;
+	double sum = -1;
+
+	for (uint32_t i = 0; r && i < r->n_gpus; i++) {
+		const struct device_history *d = f->history ? history_device(f->history,
+									     r->gpus[i].pci)
+							    : NULL;
+
+		if (d && d->watts >= 0)
+			sum = (sum < 0 ? 0 : sum) + d->watts;
+	}
+	return sum;
+}
+
+static void write_origin(struct pen *p, const struct snapshot *s)
+{
+	static const char *const names[] = {
+		[ORIGIN_CAPTURED] = "(captured)",
+		[ORIGIN_REPLAY] = "REPLAY",
+		[ORIGIN_REMOTE] = "REMOTE",
+		[ORIGIN_DEMO] = "DEMO, not this machine",
+	};
+
+	if (s->origin == ORIGIN_LIVE)
+		return;
+	pen_printf(p, ATTR_WARN, "%s%s", s->origin == ORIGIN_CAPTURED ? " " : "  ",
+		   names[s->origin]);
+	if (s->origin_name[0])
+		pen_printf(p, ATTR_PLAIN, " %s", s->origin_name);
+}
+
+static void write_alarms(struct pen *p, const struct frame *f)
+{
+	uint32_t bad = f->events ? events_standing(f->events, SEVERITY_BAD) : 0;
+	uint32_t all = f->events ? events_standing(f->events, SEVERITY_WARN) : 0;
+
+	if (all)
+		pen_printf(p, bad ? ATTR_BAD : ATTR_WARN, "  %" PRIu32 " alarm%s", all,
+			   plural(all));
+}
+
+/* The first line answers "is it fine?", the most important first: a narrow screen cuts the end. */
+void view_header(struct view *v, const struct frame *f)
+{
+	const struct snapshot *s = f->snap;
 	struct pen p = view_line(v);
 	uint32_t runs = living_runs(s);
+	double w = watts(f);
 
-	pen_text(&p, ATTR_TITLE, "berth top");
+	pen_text(&p, ATTR_TITLE, v->cols < 40 ? "berth" : "berth top");
 	if (s->report && fact_text_known(&s->report->host))
 		pen_printf(&p, ATTR_PLAIN, "  %s", s->report->host.v);
-	if (s->origin == ORIGIN_CAPTURED)
-		pen_text(&p, ATTR_WARN, " (captured)");
+	write_origin(&p, s);
 	if (s->clock[0])
 		pen_printf(&p, ATTR_PLAIN, "  %s", s->clock);
 	if (s->paused)
 		pen_text(&p, ATTR_WARN, "  PAUSED");
+	write_alarms(&p, f);
 	if (s->report)
 		pen_printf(&p, ATTR_PLAIN, "  %" PRIu32 " GPU%s", s->report->n_gpus,
 			   plural(s->report->n_gpus));
 	pen_printf(&p, ATTR_PLAIN, "  %" PRIu32 " run%s", runs, plural(runs));
+	if (w >= 0)
+		pen_printf(&p, ATTR_PLAIN, "  %.0f W", w);
 	if (s->interval_ms)
 		pen_printf(&p, ATTR_DIM, "  every %" PRIu32 ".%" PRIu32 " s", s->interval_ms / 1000,
 			   s->interval_ms % 1000 / 100);
@@ -52,55 +121,43 @@ static void header(struct view *v, const struct snapshot *s)
 			   s->device_age_ms / 1000);
 }
 
-void view_make(struct view *v, const struct snapshot *s)
+static void append(struct view *v, const struct view *from)
 {
-	view_clear(v);
-	header(v, s);
-	view_devices(v, s);
-	view_line(v);
-	view_runs(v, s);
-}
+	for (uint32_t i = 0; i < from->n_rows; i++) {
+		struct pen p = view_line(v);
 
-static const char *const legend[] = {
-	"",
-	"Memory bars: W weights, K kv cache, C compute, O all other use, . free, ? unknown.",
-	"W, K and C are what runs measured, not what was planned.",
-	"A sleeping GPU is shown as ASLEEP and is not woken to be read.",
-	"'-' means unknown. NOW is the last two seconds; AVG the whole run.",
-};
-
-void view_make_help(struct view *v, const struct key_help *keys, uint32_t n)
-{
-	struct pen p;
-
-	view_clear(v);
-	p = view_line(v);
-	pen_text(&p, ATTR_TITLE, "berth top: keys");
-	for (uint32_t i = 0; i < n; i++) {
-		p = view_line(v);
-		pen_printf(&p, ATTR_HEAD, "  %-10s", keys[i].label);
-		pen_printf(&p, ATTR_PLAIN, " %s", keys[i].help);
-	}
-	for (size_t i = 0; i < sizeof(legend) / sizeof(legend[0]); i++) {
-		p = view_line(v);
-		pen_text(&p, ATTR_PLAIN, legend[i]);
+		memcpy(&v->cells[(size_t)p.row * v->cols], view_row(from, i),
+		       v->cols * sizeof(*v->cells));
 	}
 }
 
-void view_make_footer(struct view *v, const struct key_help *keys, uint32_t n, uint32_t above,
-		      uint32_t below)
+static void append_pane(struct view *v, const struct frame *f, enum pane pane)
 {
-	struct pen p;
+	struct listing *l = malloc(sizeof(*l));
+	struct rows r = { 0 };
 
+	if (!l)
+		abort(); /* as view_line() */
+	listing_make(l, f, pane);
+	view_init(&r.view, v->cols, v->utf8);
+	if (pane == PANE_DEVICES)
+		rows_devices(&r, f, l, FORM_ROW);
+	else if (pane == PANE_RUNS)
+		rows_runs(&r, f, l, FORM_CARD);
+	else
+		rows_processes(&r, f, l);
+	if (r.view.n_rows && pane != PANE_DEVICES)
+		view_line(v);
+	append(v, &r.view);
+	rows_fini(&r);
+	free(l);
+}
+
+void view_make(struct view *v, const struct frame *f)
+{
 	view_clear(v);
-	p = view_line(v);
-	if (above || below)
-		pen_printf(&p, ATTR_WARN, "%" PRIu32 " rows above, %" PRIu32 " below  ", above,
-			   below);
-	for (uint32_t i = 0; i < n; i++) {
-		if (!keys[i].name)
-			continue;
-		pen_text(&p, ATTR_TITLE, keys[i].label);
-		pen_printf(&p, ATTR_DIM, " %s  ", keys[i].name);
-	}
+	view_header(v, f);
+	append_pane(v, f, PANE_DEVICES);
+	append_pane(v, f, PANE_RUNS);
+	append_pane(v, f, PANE_PROCESSES);
 }

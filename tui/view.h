@@ -32,8 +32,9 @@ enum attr {
 };
 
 struct cell {
-	uint32_t ch;  /* code point; 0: the right half of a wide character */
-	uint8_t attr; /* enum attr */
+	uint32_t ch;      /* code point; 0: the right half of a wide character */
+	uint8_t attr;     /* enum attr */
+	uint8_t reversed; /* the cursor stands here */
 };
 
 #define VIEW_COLS_MAX 400
@@ -43,6 +44,7 @@ struct view {
 	uint32_t cols;
 	bool utf8; /* other characters than ASCII may be shown */
 	uint32_t n_rows, room;
+	uint32_t cursor_row, cursor_col; /* where the terminal's own cursor rests */
 	struct cell *cells;
 };
 
@@ -51,21 +53,10 @@ void view_init(struct view *v, uint32_t cols, bool utf8);
 void view_fini(struct view *v);
 const struct cell *view_row(const struct view *v, uint32_t row);
 
-/* Empty the view and fill it from a snapshot. Row 0 is the header, which does not scroll. */
-void view_make(struct view *v, const struct snapshot *s);
+struct frame; /* frame.h */
 
-/* A key of the monitor, for the help and the last line. */
-struct key_help {
-	const char *label; /* "q" */
-	const char *name;  /* "quit": the last line; NULL: only in the help */
-	const char *help;  /* "Leave the monitor." */
-};
-
-void view_make_help(struct view *v, const struct key_help *keys, uint32_t n);
-
-/* One row: the keys, and how many rows are above and below the screen. */
-void view_make_footer(struct view *v, const struct key_help *keys, uint32_t n, uint32_t above,
-		      uint32_t below);
+/* A frame as text, as long as it takes: for --once and where no screen can be drawn on. */
+void view_make(struct view *v, const struct frame *f);
 
 /* A row as text: UTF-8 (or ASCII), without trailing spaces. buf has 4 * VIEW_COLS_MAX + 1 bytes. */
 const char *view_text(const struct view *v, uint32_t row, char *buf);

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* One row a device: what it is, what holds its memory, its power and state. */
+/* Devices: a row each - what it is, what holds its memory, its power and state - and, in a card, the rest. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tui/view_priv.h"
 
 /* A device, ready to print. The host's memory is one of them. */
 struct device_row {
+	const struct frame *f;
 	const struct gpu *gpu; /* NULL: the CPU */
+	const struct device_seen *seen;
+	const struct device_history *past; /* NULL: none */
 	enum device_state state;
 	const char *place; /* "c1:00.0", "CPU" */
 	const struct fact_text *name;
 	struct fact total, used;
 	struct held held;
-	const struct fact *power, *cap, *temp; /* NULL: no such thing here */
 };
 
 /* Makers whose name the model's name does without, where the column is narrow. */
@@ -30,11 +33,16 @@ static const char *short_name(const struct pen *p, const char *name)
 	return name;
 }
 
+static void write_place(struct pen *p, const void *row)
+{
+	pen_text(p, ATTR_PLAIN, ((const struct device_row *)row)->place);
+}
+
 static void write_device(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
 
-	pen_text(p, ATTR_PLAIN, d->place);
+	write_place(p, row);
 	pen_text(p, ATTR_PLAIN, " ");
 	if (fact_text_known(d->name))
 		pen_text(p, ATTR_PLAIN, short_name(p, d->name->v));
@@ -43,235 +51,373 @@ static void write_device(struct pen *p, const void *row)
 			   d->gpu->device);
 }
 
-#define PARTS 4
-
-static const struct {
-	enum attr attr;
-	char letter;
-} parts[PARTS] = {
-	{ ATTR_WEIGHTS, 'W' },
-	{ ATTR_KV, 'K' },
-	{ ATTR_COMPUTE, 'C' },
-	{ ATTR_OTHER, 'O' },
-};
-
-static uint32_t rounded(double bytes, double total, uint32_t n)
-{
-	double cells = bytes / total * n + 0.5;
-
-	return cells < n ? (uint32_t)cells : n;
-}
-
-static uint32_t largest(const uint32_t cells[PARTS])
-{
-	uint32_t best = 0;
-
-	for (uint32_t i = 1; i < PARTS; i++)
-		if (cells[i] > cells[best])
-			best = i;
-	return best;
-}
-
-/*
- * Share n cells: the filled ones together are as long as what is used, and a part that is there shows
- * at least once, at the cost of the largest.
- */
-static void share(const uint64_t bytes[PARTS], double total, uint32_t n, uint32_t cells[PARTS])
-{
-	uint32_t sum = 0, there = 0, filled;
-	double all = 0;
-
-	for (uint32_t i = 0; i < PARTS; i++) {
-		cells[i] = rounded((double)bytes[i], total, n);
-		cells[i] += bytes[i] && !cells[i];
-		there += bytes[i] > 0;
-		sum += cells[i];
-		all += (double)bytes[i];
-	}
-	filled = rounded(all, total, n);
-	filled = filled < there ? there : filled;
-	filled = filled < n ? filled : n;
-	for (; sum > filled; sum--)
-		cells[largest(cells)]--;
-	for (; sum < filled; sum++)
-		cells[largest(cells)]++;
-}
-
 static void write_bar(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
-	const uint64_t bytes[PARTS] = {
-		d->held.weights,
-		d->held.kv,
-		d->held.compute,
-		fact_known(&d->held.other) ? (uint64_t)d->held.other.v : 0,
-	};
-	uint32_t n = p->end - p->col;
-	uint32_t cells[PARTS];
+	uint64_t s = d->seen ? d->seen->waiting_ms / 1000 : 0;
 
-	if (!fact_known(&d->total) || d->total.v <= 0) {
-		pen_text(p, ATTR_DIM, fact_known(&d->total) ? "-" : why_name(d->total.why));
-		return;
-	}
-	if (n < 3)
-		return;
-	n -= 2;
-	share(bytes, (double)d->total.v, n, cells);
-	pen_text(p, ATTR_PLAIN, "[");
-	for (uint32_t i = 0; i < PARTS; i++) {
-		pen_fill(p, parts[i].attr, parts[i].letter, cells[i]);
-		n -= cells[i];
-	}
-	pen_fill(p, ATTR_DIM, fact_known(&d->used) ? '.' : '?', n);
-	pen_text(p, ATTR_PLAIN, "]");
+	if (d->state == DEVICE_SILENT)
+		pen_printf(p, ATTR_BAD,
+			   p->end - p->col < 20 ? "silent %" PRIu64 " s"
+						: "not answering %" PRIu64 " s",
+			   s);
+	else if (d->state == DEVICE_LOST)
+		pen_text(p, ATTR_BAD, "left the bus");
+	else
+		pen_memory(p, &d->held, &d->total, &d->used);
 }
 
 /* "29.1/31.8 GiB", "96/128 GiB": both in the unit of the total. */
 static void write_memory(struct pen *p, const void *row)
 {
-	static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB" };
 	const struct device_row *d = row;
-	double unit = 1;
-	size_t u = 0;
-	int digits;
+	char size[TEXT_SIZE_MAX];
+	struct scale s;
 
 	if (!fact_known(&d->total) || d->total.v < 0) {
-		char size[TEXT_SIZE_MAX];
-
 		if (fact_known(&d->used) && d->used.v >= 0)
-			pen_printf(p, ATTR_PLAIN, "%s/-", text_size(size, (uint64_t)d->used.v));
+			pen_printf(p, ATTR_PLAIN, "%s/-",
+				   frame_size(d->f, size, (uint64_t)d->used.v));
 		else
 			pen_text(p, ATTR_DIM, "-");
 		return;
 	}
-	while ((double)d->total.v / unit >= 1000 && u < 6) {
-		unit *= 1024;
-		u++;
-	}
-	digits = (double)d->total.v / unit < 99.95 && u;
+	s = scale_of(d->f, (uint64_t)d->total.v);
 	if (fact_known(&d->used) && d->used.v >= 0)
-		pen_printf(p, ATTR_PLAIN, "%.*f", digits, (double)d->used.v / unit);
+		pen_printf(p, ATTR_PLAIN, "%.*f", s.digits, (double)d->used.v / s.bytes);
 	else
 		pen_text(p, ATTR_DIM, "-");
-	pen_printf(p, ATTR_PLAIN, "/%.*f %s", digits, (double)d->total.v / unit, units[u]);
+	/* Narrow columns do with the unit's first letter. */
+	pen_printf(p, ATTR_PLAIN, "/%.*f%s%.*s", s.digits, (double)d->total.v / s.bytes,
+		   p->end - p->col < 9 ? "" : " ", p->end - p->col < 9 ? 1 : 3, s.unit);
 }
 
-static bool told(const struct fact *f)
+static double watts_of(const struct device_row *d)
 {
-	return f && fact_known(f);
+	if (d->past && d->past->watts >= 0)
+		return d->past->watts;
+	return d->gpu && fact_known(&d->gpu->power_mw) ? (double)d->gpu->power_mw.v / 1000 : -1;
 }
 
 static void write_power(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
+	double watts = watts_of(d);
 
-	if (!told(d->power)) {
+	if (watts < 0) {
 		pen_text(p, ATTR_DIM, "-");
 		return;
 	}
-	pen_printf(p, ATTR_PLAIN, "%.0f", (double)d->power->v / 1000);
-	if (told(d->cap))
-		pen_printf(p, ATTR_PLAIN, "/%.0f", (double)d->cap->v / 1000);
-	pen_text(p, ATTR_PLAIN, " W");
+	pen_printf(p, ATTR_PLAIN, "%.0f", watts);
+	if (fact_known(&d->gpu->power_cap_mw) && p->end - p->col > 5)
+		pen_printf(p, ATTR_PLAIN, "/%.0f", (double)d->gpu->power_cap_mw.v / 1000);
+	pen_text(p, ATTR_PLAIN, p->end - p->col > 1 ? " W" : "W");
 }
 
 static void write_temp(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
 
-	if (told(d->temp))
-		pen_printf(p, ATTR_PLAIN, "%.0f C", (double)d->temp->v / 1000);
+	if (d->gpu)
+		pen_degrees(p, d->f, ATTR_PLAIN, &d->gpu->temp_mc);
 	else
 		pen_text(p, ATTR_DIM, "-");
 }
 
+static void write_busy(struct pen *p, const void *row)
+{
+	const struct device_row *d = row;
+
+	if (d->gpu && fact_known(&d->gpu->busy_percent))
+		pen_printf(p, ATTR_PLAIN, "%" PRId64 " %%", d->gpu->busy_percent.v);
+	else
+		pen_text(p, ATTR_DIM, "-");
+}
+
+static void write_clock(struct pen *p, const void *row)
+{
+	const struct device_row *d = row;
+
+	if (d->gpu && fact_known(&d->gpu->live.core_mhz))
+		pen_printf(p, ATTR_PLAIN, "%" PRId64 " MHz", d->gpu->live.core_mhz.v);
+	else
+		pen_text(p, ATTR_DIM, "-");
+}
+
+/* The generation of PCIe by its rate; 0: none. */
+static uint32_t generation(int64_t mts)
+{
+	static const int64_t rates[] = { 2500, 5000, 8000, 16000, 32000, 64000 };
+
+	for (uint32_t i = 0; i < sizeof(rates) / sizeof(rates[0]); i++)
+		if (rates[i] == mts)
+			return i + 1;
+	return 0;
+}
+
+/* The narrowest hop, as it will be under load: an idle link slows down by itself. */
+static void write_link(struct pen *p, const void *row)
+{
+	const struct device_row *d = row;
+	const struct link *l = d->gpu ? &d->gpu->link : NULL;
+	enum attr a = l && l->cause == LINK_CAUSE_DOWN ? ATTR_WARN : ATTR_PLAIN;
+	const struct hop *h;
+	bool best;
+
+	if (d->gpu && d->gpu->tunnel.tunnelled) {
+		pen_text(p, a, "tunnel");
+		return;
+	}
+	if (!l || l->bottleneck < 0 || (uint32_t)l->bottleneck >= l->n_hops) {
+		pen_text(p, ATTR_DIM, "-");
+		return;
+	}
+	h = &l->hops[l->bottleneck];
+	best = l->cause == LINK_CAUSE_IDLE && fact_known(&h->max_speed_mts);
+	const struct fact *speed = best ? &h->max_speed_mts : &h->speed_mts;
+	uint32_t gen = fact_known(speed) ? generation(speed->v) : 0;
+
+	if (gen && fact_known(&h->width))
+		pen_printf(p, a, "gen%" PRIu32 " x%" PRId64, gen, h->width.v);
+	else
+		pen_text(p, ATTR_DIM, "-");
+}
+
+static void write_spark(struct pen *p, const void *row)
+{
+	const struct device_row *d = row;
+	double cap = d->gpu && fact_known(&d->gpu->power_cap_mw)
+			     ? (double)d->gpu->power_cap_mw.v / 1000
+			     : 0;
+
+	if (d->past)
+		pen_spark(p, d->f, ATTR_DIM, &d->past->s[SERIES_POWER_W], cap);
+}
+
+static void write_held_back(struct pen *p, const void *row)
+{
+	const struct device_row *d = row;
+	const struct fact_text *t = d->gpu ? &d->gpu->live.throttle : NULL;
+
+	if (!t || !fact_text_known(t))
+		pen_text(p, ATTR_DIM, "-");
+	else
+		pen_text(p, strstr(t->v, "thermal") ? ATTR_WARN : ATTR_PLAIN, t->v);
+}
+
+/* Of a device that works, its worst alarm. */
 static void write_state(struct pen *p, const void *row)
 {
-	static const enum attr attrs[] = {
+	static const enum attr attrs[DEVICE_STATE_COUNT] = {
 		[DEVICE_OK] = ATTR_OK,          [DEVICE_ASLEEP] = ATTR_DIM,
 		[DEVICE_NO_DRIVER] = ATTR_WARN, [DEVICE_UNKNOWN] = ATTR_WARN,
 		[DEVICE_LOST] = ATTR_BAD,       [DEVICE_SILENT] = ATTR_BAD,
 	};
 	const struct device_row *d = row;
-	enum device_state s = d->state;
+	enum severity worst;
 
-	pen_text(p, attrs[s], device_state_name(s));
+	if (d->state == DEVICE_OK && d->gpu && d->f->events &&
+	    events_worst(d->f->events, d->gpu->pci, &worst) && worst > SEVERITY_INFO)
+		pen_text(p, ATTR_WARN, "WARN");
+	else
+		pen_text(p, attrs[d->state], device_state_name(d->state));
+}
+
+/* Where a word for "all is well" costs room that the name needs. */
+static void write_trouble(struct pen *p, const void *row)
+{
+	const struct device_row *d = row;
+	enum severity worst = SEVERITY_INFO;
+	bool any = d->gpu && d->f->events && events_worst(d->f->events, d->gpu->pci, &worst);
+
+	if (d->state != DEVICE_OK || (any && worst > SEVERITY_INFO))
+		write_state(p, row);
 }
 
 /* clang-format off */
 static const struct column columns[] = {
-	{ "DEVICE",     12, 26, 44, 9, false, write_device },
-	{ "MEMORY",     14, 16, 64, 5, false, write_bar },
-	{ "USED/TOTAL", 13, 13, 13, 8, true,  write_memory },
-	{ "POWER",       9,  9,  9, 6, true,  write_power },
-	{ "TEMP",        5,  5,  5, 4, true,  write_temp },
-	{ "STATE",       9,  9,  9, 7, false, write_state },
+	{ "DEVICE",     12, 26, 44, 20, false, write_device, false, 0 },
+	{ "MEMORY",     14, 16, 64, 17, false, write_bar, false, 0 },
+	{ "USED/TOTAL", 13, 13, 13, 19, true,  write_memory, false, 0 },
+	{ "POWER",       9,  9,  9, 16, true,  write_power, false, 0 },
+	{ "TEMP",        5,  5,  5, 15, true,  write_temp, false, 0 },
+	{ "BUSY",        5,  5,  5, 14, true,  write_busy, false, 86 },
+	{ "STATE",       9,  9,  9, 18, false, write_state, false, 0 },
+	{ "LINK",        8,  8,  8, 13, false, write_link, false, 96 },
+	{ "CLOCK",       8,  8,  8, 12, true,  write_clock, false, 110 },
+	{ "POWER 60 s", 12, 30, 60, 11, false, write_spark, true, 116 },
+	{ "HELD BACK",  14, 18, 30, 10, false, write_held_back, false, 150 },
+};
+
+static const struct column short_columns[] = {
+	{ "", 7,  7,  7, 9, false, write_place, false, 0 },
+	{ "", 10, 10, 10, 8, true, write_memory, false, 0 },
+	{ "", 6,  9,  9, 7, false, write_trouble, false, 0 },
+	{ "", 8, 12, 30, 5, false, write_bar, false, 0 },
+	{ "", 5,  5,  5, 6, true, write_power, false, 0 },
+	{ "", 4,  4,  5, 4, true, write_temp, false, 0 },
 };
 /* clang-format on */
 
-#define N_COLUMNS (uint32_t)(sizeof(columns) / sizeof(columns[0]))
+#define COUNT(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
 
-static void gpu_row(struct view *v, const struct snapshot *s, uint32_t i, const uint32_t *widths)
+/* --- cards --- */
+
+static void pen_part(struct pen *p, enum attr a, const char *letter, const struct device_row *d,
+		     uint64_t bytes)
 {
-	const struct gpu *g = &s->report->gpus[i];
-	struct device_row d = {
-		.gpu = g,
-		.state = judge_device(s, i),
-		.place = short_address(g->pci),
-		.name = &g->name,
-		.total = g->vram_total,
-		.used = g->vram_used,
-		.power = &g->power_mw,
-		.cap = &g->power_cap_mw,
-		.temp = &g->temp_mc,
-	};
+	char size[TEXT_SIZE_MAX];
 
-	d.held = judge_held(s, g->pci, &d.used);
-	columns_row(v, columns, N_COLUMNS, widths, &d);
+	pen_printf(p, a, "%s ", letter);
+	pen_printf(p, ATTR_PLAIN, "%s  ", frame_size(d->f, size, bytes));
 }
 
-static void cpu_row(struct view *v, const struct snapshot *s, const uint32_t *widths)
-{
-	struct device_row d = {
-		.place = "CPU",
-		.name = &s->report->cpu.name,
-		.total = s->report->cpu.ram_total,
-		.used = judge_ram_used(&s->report->cpu),
-	};
+#define INDENT 8
 
-	d.held = judge_held(s, NULL, &d.used);
-	columns_row(v, columns, N_COLUMNS, widths, &d);
+/* A line that says nothing is none. */
+static void drop_if_empty(struct view *v, const struct pen *p)
+{
+	if (p->col <= INDENT)
+		v->n_rows--;
 }
 
-static void say(struct view *v, enum attr a, const char *text)
+static void card_memory(struct view *v, const struct device_row *d)
 {
 	struct pen p = view_line(v);
 
-	pen_text(&p, a, text);
+	p.col = INDENT;
+	if (d->held.weights || d->held.kv || d->held.compute) {
+		pen_part(&p, ATTR_WEIGHTS, "W", d, d->held.weights);
+		pen_part(&p, ATTR_KV, "K", d, d->held.kv);
+		pen_part(&p, ATTR_COMPUTE, "C", d, d->held.compute);
+	}
+	if (fact_known(&d->held.other))
+		pen_part(&p, ATTR_OTHER, "O", d, (uint64_t)d->held.other.v);
+	if (fact_known(&d->total) && fact_known(&d->used) && d->total.v >= d->used.v)
+		pen_part(&p, ATTR_DIM, "free", d, (uint64_t)(d->total.v - d->used.v));
+	drop_if_empty(v, &p);
 }
 
-void view_devices(struct view *v, const struct snapshot *s)
+static void pen_number(struct pen *p, const char *what, const struct fact *f, const char *unit)
 {
+	if (fact_known(f))
+		pen_printf(p, ATTR_PLAIN, "%s %" PRId64 "%s  ", what, f->v, unit);
+}
+
+static void pen_flow(struct pen *p, const struct device_row *d, const char *what,
+		     const struct fact *f)
+{
+	char size[TEXT_SIZE_MAX];
+
+	if (fact_known(f) && f->v >= 0)
+		pen_printf(p, ATTR_PLAIN, "%s %s/s  ", what,
+			   frame_size(d->f, size, (uint64_t)f->v));
+}
+
+static void card_works(struct view *v, const struct device_row *d)
+{
+	const struct live *l = &d->gpu->live;
+	struct pen p = view_line(v);
+
+	p.col = INDENT;
+	pen_number(&p, "clock", &l->core_mhz, " MHz");
+	pen_number(&p, "memory", &l->mem_mhz, " MHz");
+	pen_number(&p, "fan", &l->fan_percent, " %");
+	if (fact_known(&l->temp_hotspot_mc)) {
+		pen_text(&p, ATTR_PLAIN, "hot spot ");
+		pen_degrees(&p, d->f, ATTR_PLAIN, &l->temp_hotspot_mc);
+		pen_text(&p, ATTR_PLAIN, "  ");
+	}
+	if (d->gpu->link.n_hops || d->gpu->tunnel.tunnelled) {
+		pen_text(&p, ATTR_PLAIN, "link ");
+		write_link(&p, d);
+		pen_text(&p, ATTR_PLAIN, "  ");
+	}
+	pen_flow(&p, d, "of", &d->gpu->link.bytes_per_s);
+	pen_flow(&p, d, "in", &l->pcie_rx_bytes_per_s);
+	pen_flow(&p, d, "out", &l->pcie_tx_bytes_per_s);
+	if (fact_text_known(&l->throttle) && strcmp(l->throttle.v, "none") != 0) {
+		pen_text(&p, ATTR_PLAIN, "held back by ");
+		write_held_back(&p, d);
+	}
+	drop_if_empty(v, &p);
+}
+
+/* --- rows --- */
+
+static struct device_row row_of(const struct frame *f, const struct item *item)
+{
+	const struct report *r = f->snap->report;
+	const struct gpu *g = item->index < r->n_gpus ? &r->gpus[item->index] : NULL;
+	struct device_row d = { .f = f, .gpu = g, .place = "CPU", .name = &r->cpu.name };
+
+	if (!g) {
+		d.total = r->cpu.ram_total;
+		d.used = judge_ram_used(&r->cpu);
+	} else {
+		d.place = short_address(g->pci);
+		d.name = &g->name;
+		d.seen = &f->snap->devices[item->index];
+		d.past = f->history ? history_device(f->history, g->pci) : NULL;
+		d.state = judge_device(f->snap, item->index);
+		d.total = g->vram_total;
+		d.used = g->vram_used;
+	}
+	d.held = judge_held(f->snap, g ? g->pci : NULL, &d.used);
+	return d;
+}
+
+static void say(struct rows *r, enum attr a, const char *text)
+{
+	struct pen p = view_line(&r->view);
+
+	pen_text(&p, a, text);
+	rows_mark(r, 0);
+}
+
+static void notes(struct rows *r, const struct frame *f)
+{
+	const struct report *report = f->snap->report;
+	struct pen p;
+
+	if (!report->n_gpus)
+		say(r, ATTR_DIM, "No GPU found; the CPU is the device.");
+	if (report->n_left_out) {
+		p = view_line(&r->view);
+		pen_printf(&p, ATTR_WARN, "%" PRIu32 " more display functions are not shown.",
+			   report->n_left_out);
+	}
+	if (f->snap->device_error[0]) {
+		p = view_line(&r->view);
+		pen_text(&p, ATTR_BAD, f->snap->device_error);
+	}
+	rows_mark(r, 0);
+}
+
+void rows_devices(struct rows *r, const struct frame *f, const struct listing *l, enum form form)
+{
+	const struct column *c = form == FORM_SHORT ? short_columns : columns;
+	uint32_t n = form == FORM_SHORT ? COUNT(short_columns) : COUNT(columns);
 	uint32_t widths[COLUMNS_MAX];
 
-	if (!s->report) {
-		say(v, s->device_error[0] ? ATTR_BAD : ATTR_DIM,
-		    s->device_error[0] ? s->device_error : "reading the devices ...");
+	if (!f->snap->report) {
+		say(r, f->snap->device_error[0] ? ATTR_BAD : ATTR_DIM,
+		    f->snap->device_error[0] ? f->snap->device_error : "reading the devices ...");
 		return;
 	}
-	columns_fit(columns, N_COLUMNS, v->cols, widths);
-	columns_titles(v, columns, N_COLUMNS, widths);
-	for (uint32_t i = 0; i < s->report->n_gpus; i++)
-		gpu_row(v, s, i, widths);
-	cpu_row(v, s, widths);
-	if (!s->report->n_gpus)
-		say(v, ATTR_DIM, "No GPU found; the CPU is the device.");
-	if (s->report->n_left_out) {
-		struct pen p = view_line(v);
+	columns_fit(c, n, r->view.cols, f->history != NULL, widths);
+	if (form != FORM_SHORT)
+		columns_titles(&r->view, c, n, widths);
+	rows_mark(r, 0);
+	for (uint32_t i = 0; i < l->n; i++) {
+		struct device_row d = row_of(f, &l->items[i]);
 
-		pen_printf(&p, ATTR_WARN, "%" PRIu32 " more display functions are not shown.",
-			   s->report->n_left_out);
+		columns_row(&r->view, c, n, widths, &d);
+		if (form == FORM_CARD && d.gpu) {
+			card_memory(&r->view, &d);
+			card_works(&r->view, &d);
+		}
+		rows_mark(r, i + 1);
 	}
-	if (s->device_error[0])
-		say(v, ATTR_BAD, s->device_error);
+	notes(r, f);
 }

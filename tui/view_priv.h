@@ -3,7 +3,7 @@
 #ifndef BERTH_TUI_VIEW_PRIV_H
 #define BERTH_TUI_VIEW_PRIV_H
 
-#include "tui/view.h"
+#include "tui/frame.h"
 
 /* A place to write: a range of columns in one row. Writing past `end` is cut. */
 struct pen {
@@ -17,6 +17,7 @@ void view_clear(struct view *v);
 void pen_text(struct pen *p, enum attr a, const char *text);
 void pen_printf(struct pen *p, enum attr a, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+void pen_char(struct pen *p, enum attr a, uint32_t ch, uint32_t width);
 void pen_fill(struct pen *p, enum attr a, char c, uint32_t n);
 
 /* Cells that the text takes. */
@@ -32,12 +33,15 @@ struct column {
 	uint32_t matters; /* the least is dropped first; no two are equal */
 	bool right;       /* numbers stand right */
 	void (*write)(struct pen *p, const void *row);
+	bool past;     /* needs a history: left out where there is none */
+	uint32_t from; /* columns of a screen that has room for more than what matters */
 };
 
-#define COLUMNS_MAX 12
+#define COLUMNS_MAX 16
 
 /* Width of each column, 0 when dropped. At least one column stays, cut to `cols`. */
-void columns_fit(const struct column *columns, uint32_t n, uint32_t cols, uint32_t *widths);
+void columns_fit(const struct column *columns, uint32_t n, uint32_t cols, bool past,
+		 uint32_t *widths);
 
 void columns_titles(struct view *v, const struct column *columns, uint32_t n,
 		    const uint32_t *widths);
@@ -47,7 +51,48 @@ void columns_row(struct view *v, const struct column *columns, uint32_t n, const
 /* Without the domain 0000, which almost every machine has alone. */
 const char *short_address(const char *pci);
 
-void view_devices(struct view *v, const struct snapshot *s);
-void view_runs(struct view *v, const struct snapshot *s);
+/* "29.1 GiB", or in powers of ten, as the person wants; at least TEXT_SIZE_MAX bytes. */
+const char *frame_size(const struct frame *f, char *buf, uint64_t bytes);
+/* Of thousandths of a degree Celsius, in the person's degrees: "71 C". */
+void pen_degrees(struct pen *p, const struct frame *f, enum attr a, const struct fact *mc);
+/* A series of the last minute, over the rest of the pen's columns; `top` 0: by its own largest point. */
+void pen_spark(struct pen *p, const struct frame *f, enum attr a, const struct series *s,
+	       double top);
+/* Tokens per second, "-" when below 0. */
+void pen_rate(struct pen *p, double rate);
+
+/* What used and total are counted in, so that both are in one unit: "GiB" and its bytes. */
+struct scale {
+	const char *unit;
+	double bytes;
+	int digits;
+};
+struct scale scale_of(const struct frame *f, uint64_t bytes);
+
+/* A bar of the memory of a device, by purpose, over the rest of the pen's columns. */
+void pen_memory(struct pen *p, const struct held *h, const struct fact *total,
+		const struct fact *used);
+uint32_t largest_of(const uint32_t *cells, uint32_t n);
+
+/* Each adds the rows of one pane; items[row] is the index in the listing + 1, 0: none. */
+struct rows {
+	struct view view;
+	uint32_t *items;
+	uint32_t room, marked;
+};
+void rows_mark(struct rows *r, uint32_t item); /* what was added since the last mark */
+void rows_fini(struct rows *r);
+
+#define VIEW_NARROW 60 /* columns below which a device or run says as little as it can */
+
+void view_header(struct view *v, const struct frame *f);
+
+void rows_devices(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
+void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
+void rows_processes(struct rows *r, const struct frame *f, const struct listing *l);
+void rows_events(struct rows *r, const struct frame *f, const struct listing *l);
+
+void page_device(struct view *v, const struct frame *f, uint32_t rows);
+void page_run(struct view *v, const struct frame *f, uint32_t rows);
 
 #endif

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* Two rows a run: what it does now, and where it really is. */
+/* Runs: what each does now and, in a card, where it really is and what is wrong with it. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/text.h"
 #include "tui/view_priv.h"
 
 #define WIDE 76 /* columns that hold a placement and its drift in one row */
 
 struct run_row {
+	const struct frame *f;
 	const struct run_seen *seen;
-	uint64_t now_ns;
+	const struct run_history *past; /* NULL: none */
+	enum run_state state;
 };
 
 static const struct telem_run *run_of(const void *row)
@@ -18,33 +21,60 @@ static const struct telem_run *run_of(const void *row)
 	return &((const struct run_row *)row)->seen->page.run;
 }
 
+/* Without a page there is nothing but what its supervisor says. */
+static bool has_page(const void *row)
+{
+	return !((const struct run_row *)row)->seen->rc;
+}
+
 static void write_model(struct pen *p, const void *row)
 {
-	const struct telem_run *run = run_of(row);
+	const struct run_seen *r = ((const struct run_row *)row)->seen;
+	const char *model = r->rc ? "" : r->page.run.model;
 
-	pen_text(p, ATTR_TITLE, run->model[0] ? run->model : "-");
+	if (r->name[0])
+		pen_printf(p, ATTR_TITLE, "%s ", r->name);
+	/* A run is mostly called as its model is. */
+	if (strncmp(model, r->name, strlen(r->name)) != 0 || !r->name[0])
+		pen_text(p, r->name[0] ? ATTR_PLAIN : ATTR_TITLE, model[0] ? model : "-");
+	else if (strlen(model) > strlen(r->name))
+		pen_text(p, ATTR_PLAIN, model + strlen(r->name));
 }
 
 static void write_state(struct pen *p, const void *row)
 {
-	static const enum attr attrs[] = {
+	static const enum attr attrs[RUN_STATE_COUNT] = {
 		[RUN_STARTING] = ATTR_WARN, [RUN_READY] = ATTR_OK,     [RUN_GENERATING] = ATTR_OK,
 		[RUN_STOPPED] = ATTR_DIM,   [RUN_ASLEEP] = ATTR_DIM,   [RUN_STOPPING] = ATTR_DIM,
 		[RUN_FAILED] = ATTR_BAD,    [RUN_STALLED] = ATTR_WARN, [RUN_LOST] = ATTR_BAD,
 		[RUN_WAITING] = ATTR_WARN,  [RUN_NO_PAGE] = ATTR_WARN,
 	};
-	enum run_state s = judge_run(((const struct run_row *)row)->seen);
+	enum run_state s = ((const struct run_row *)row)->state;
 
 	pen_text(p, attrs[s], run_state_name(s));
+}
+
+/* Where the numbers say that all is well. */
+static void write_trouble(struct pen *p, const void *row)
+{
+	enum run_state s = ((const struct run_row *)row)->state;
+
+	if (s != RUN_READY && s != RUN_GENERATING)
+		write_state(p, row);
+	else if (!judge_verified(run_of(row)))
+		pen_text(p, ATTR_BAD, "NOT VERIFIED");
 }
 
 static void write_verified(struct pen *p, const void *row)
 {
 	const struct telem_run *run = run_of(row);
+	enum run_state s = ((const struct run_row *)row)->state;
 
-	if (judge_verified(run))
+	if (!has_page(row))
+		pen_text(p, ATTR_DIM, "-");
+	else if (judge_verified(run))
 		pen_text(p, ATTR_OK, "verified");
-	else if (judge_run(((const struct run_row *)row)->seen) == RUN_STARTING)
+	else if (s == RUN_STARTING || s == RUN_WAITING)
 		pen_text(p, ATTR_DIM, "not yet");
 	else
 		pen_text(p, ATTR_BAD, "NOT VERIFIED");
@@ -53,62 +83,149 @@ static void write_verified(struct pen *p, const void *row)
 static void write_context(struct pen *p, const void *row)
 {
 	const struct telem_run *run = run_of(row);
+	uint64_t percent;
 	char buf[64];
 	int n;
 
-	if (!run->ctx_tokens || run->ctx_used_tokens == TELEM_UNKNOWN32) {
+	if (!has_page(row) || !run->ctx_tokens || run->ctx_used_tokens == TELEM_UNKNOWN32) {
 		pen_text(p, ATTR_DIM, "-");
+		return;
+	}
+	percent = (uint64_t)run->ctx_used_tokens * 100 / run->ctx_tokens;
+	if (p->end - p->col < 9) {
+		pen_printf(p, ATTR_PLAIN, "%" PRIu64 "%%", percent);
 		return;
 	}
 	n = snprintf(buf, sizeof(buf), "%" PRIu32 "/%" PRIu32, run->ctx_used_tokens,
 		     run->ctx_tokens);
-	snprintf(buf + n, sizeof(buf) - (size_t)n, " %3" PRIu64 "%%",
-		 (uint64_t)run->ctx_used_tokens * 100 / run->ctx_tokens);
+	snprintf(buf + n, sizeof(buf) - (size_t)n, " %3" PRIu64 "%%", percent);
 	if (strlen(buf) > p->end - p->col)
 		buf[n] = '\0'; /* the share only where there is room */
 	pen_text(p, ATTR_PLAIN, buf);
 }
 
-static void write_rate(struct pen *p, double rate)
-{
-	if (rate < 0)
-		pen_text(p, ATTR_DIM, "-");
-	else if (rate >= 1e6)
-		pen_printf(p, ATTR_PLAIN, "%.1e", rate);
-	else
-		pen_printf(p, ATTR_PLAIN, rate < 100 ? "%.1f" : "%.0f", rate);
-}
-
+/* Over the last minute where it is known, else over all of the run. */
 static void write_prompt_rate(struct pen *p, const void *row)
 {
-	write_rate(p, judge_prompt_rate(run_of(row)));
+	const struct run_row *r = row;
+	double now = r->past ? history_prompt_rate(r->past) : -1;
+
+	pen_rate(p, !has_page(row) ? -1 : now >= 0 ? now : judge_prompt_rate(run_of(row)));
 }
 
 static void write_rate_now(struct pen *p, const void *row)
 {
 	const struct run_row *r = row;
 
-	write_rate(p, judge_rate_now(r->seen, r->now_ns));
+	pen_rate(p, has_page(row) ? judge_rate_now(r->seen, r->f->snap->now_ns) : -1);
 }
 
 static void write_average_rate(struct pen *p, const void *row)
 {
-	write_rate(p, judge_average_rate(run_of(row)));
+	pen_rate(p, has_page(row) ? judge_average_rate(run_of(row)) : -1);
+}
+
+static void write_short_rate(struct pen *p, const void *row)
+{
+	write_rate_now(p, row);
+	pen_text(p, ATTR_PLAIN, "t/s");
+}
+
+static void write_spark(struct pen *p, const void *row)
+{
+	const struct run_row *r = row;
+
+	if (r->past)
+		pen_spark(p, r->f, ATTR_DIM, &r->past->s[SERIES_GENERATED], 0);
+}
+
+static void write_first_token(struct pen *p, const void *row)
+{
+	uint64_t ns = run_of(row)->counts.last_first_token_ns;
+
+	if (!has_page(row) || !ns || ns == TELEM_UNKNOWN)
+		pen_text(p, ATTR_DIM, "-");
+	else
+		pen_printf(p, ATTR_PLAIN, ns < UINT64_C(99950000000) ? "%.2f s" : "%.0f s",
+			   (double)ns * 1e-9);
+}
+
+static double tokens_per_joule(const struct run_row *r)
+{
+	return r->past ? history_tokens_per_joule(r->past) : -1;
+}
+
+static void write_joule(struct pen *p, const void *row)
+{
+	double v = tokens_per_joule(row);
+
+	if (v < 0)
+		pen_text(p, ATTR_DIM, "-");
+	else
+		pen_printf(p, ATTR_PLAIN, v < 10 ? "%.3f" : "%.1f", v);
+}
+
+/* Of the energy alone: 3.6e6 joules are a kilowatt hour. */
+static void write_cost(struct pen *p, const void *row)
+{
+	const struct run_row *r = row;
+	double v = tokens_per_joule(r);
+
+	if (v <= 0 || !r->f->prefs || r->f->prefs->price_kwh <= 0)
+		pen_text(p, ATTR_DIM, "-");
+	else
+		pen_printf(p, ATTR_PLAIN, "%.2f %s", 1e6 / v / 3.6e6 * r->f->prefs->price_kwh,
+			   r->f->prefs->currency);
+}
+
+static void write_queue(struct pen *p, const void *row)
+{
+	if (has_page(row))
+		pen_printf(p, ATTR_PLAIN, "%" PRIu32, run_of(row)->queue);
+	else
+		pen_text(p, ATTR_DIM, "-");
+}
+
+static void write_drift_percent(struct pen *p, const void *row)
+{
+	double percent, measured, planned;
+
+	if (has_page(row) && judge_drift(run_of(row), &percent, &measured, &planned) &&
+	    percent < 100000)
+		pen_printf(p, ATTR_PLAIN, "%+.1f %%", percent);
+	else
+		pen_text(p, ATTR_DIM, "-");
 }
 
 /* clang-format off */
 static const struct column columns[] = {
-	{ "RUN",         8, 24, 48, 9, false, write_model },
-	{ "STATE",      10, 10, 10, 8, false, write_state },
-	{ "LAYERS",     12, 12, 12, 7, false, write_verified },
-	{ "CONTEXT",    11, 18, 22, 3, true,  write_context },
-	{ "PROMPT t/s", 10, 10, 10, 4, true,  write_prompt_rate },
-	{ "NOW t/s",     7,  7,  8, 6, true,  write_rate_now },
-	{ "AVG t/s",     7,  7,  8, 5, true,  write_average_rate },
+	{ "RUN",        12, 24, 48, 20, false, write_model, false, 0 },
+	{ "STATE",      10, 10, 10, 19, false, write_state, false, 0 },
+	{ "LAYERS",     12, 12, 12, 18, false, write_verified, false, 0 },
+	{ "CONTEXT",    11, 18, 22, 14, true,  write_context, false, 0 },
+	{ "PROMPT t/s", 10, 10, 10, 15, true,  write_prompt_rate, false, 0 },
+	{ "NOW t/s",     7,  7,  8, 17, true,  write_rate_now, false, 0 },
+	{ "AVG t/s",     7,  7,  8, 13, true,  write_average_rate, false, 0 },
+	{ "60 s",        8, 15, 60, 16, false, write_spark, true, 80 },
+	{ "FIRST",       7,  7,  7, 12, true,  write_first_token, false, 92 },
+	{ "tok/J",       6,  6,  6, 11, true,  write_joule, true, 100 },
+	{ "QUEUE",       5,  5,  5, 10, true,  write_queue, false, 106 },
+	{ "DRIFT",       7,  7,  7,  9, true,  write_drift_percent, false, 124 },
+	{ "COST/M",     10, 10, 12,  8, true,  write_cost, true, 132 },
+};
+
+static const struct column short_columns[] = {
+	{ "",  8, 12, 30, 9, false, write_model, false, 0 },
+	{ "",  8,  8,  9, 8, true,  write_short_rate, false, 0 },
+	{ "",  4,  4,  4, 6, true,  write_context, false, 0 },
+	{ "",  8, 10, 12, 7, false, write_trouble, false, 0 },
+	{ "",  6, 10, 15, 5, false, write_spark, true, 0 },
 };
 /* clang-format on */
 
-#define N_COLUMNS (uint32_t)(sizeof(columns) / sizeof(columns[0]))
+#define COUNT(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
+
+/* --- cards --- */
 
 static void write_device(struct pen *p, const struct telem_device *d)
 {
@@ -121,7 +238,7 @@ static void write_device(struct pen *p, const struct telem_device *d)
 }
 
 /* Unknown sums are not shown: a run that is loading has measured nothing yet. */
-static void write_drift(struct pen *p, const struct telem_run *run)
+static void write_drift(struct pen *p, const struct frame *f, const struct telem_run *run)
 {
 	char size[TEXT_SIZE_MAX];
 	double percent, measured, planned;
@@ -130,18 +247,18 @@ static void write_drift(struct pen *p, const struct telem_run *run)
 		pen_text(p, ATTR_DIM, "drift -");
 		return;
 	}
-	/* Beyond 2^63 a page lies; text_size takes integers. */
+	/* Beyond 2^63 a page lies; sizes are integers. */
 	if (measured >= 9e18 || planned >= 9e18 || percent > 99999) {
 		pen_text(p, ATTR_BAD, "drift beyond sense");
 		return;
 	}
 	pen_printf(p, ATTR_PLAIN, "drift %+.1f%% of %s planned", percent,
-		   text_size(size, (uint64_t)planned));
+		   frame_size(f, size, (uint64_t)planned));
 }
 
-static void placement_line(struct view *v, const struct run_seen *r)
+static void placement_line(struct view *v, const struct run_row *r)
 {
-	const struct telem_run *run = &r->page.run;
+	const struct telem_run *run = run_of(r);
 	struct pen p = view_line(v);
 	uint32_t n = run->n_devices < TELEM_DEVICES_MAX ? run->n_devices : TELEM_DEVICES_MAX;
 
@@ -152,72 +269,96 @@ static void placement_line(struct view *v, const struct run_seen *r)
 		write_device(&p, &run->devices[i]);
 	}
 	pen_text(&p, ATTR_DIM, n ? " layers  " : "-  ");
-	if (judge_run(r) == RUN_STARTING)
+	if (r->state == RUN_STARTING)
 		return;
 	if (v->cols < WIDE) {
 		p = view_line(v);
 		pen_text(&p, ATTR_DIM, "  ");
 	}
-	write_drift(&p, run);
+	write_drift(&p, r->f, run);
 }
 
 /* What a person should know about a run that is not well; nothing for one that is. */
-static void trouble_line(struct view *v, const struct run_seen *r)
+static void trouble_line(struct view *v, const struct run_row *r)
 {
-	enum run_state s = judge_run(r);
+	const struct run_seen *seen = r->seen;
 	struct pen p;
 
-	if (s != RUN_LOST && s != RUN_STALLED)
-		return;
-	p = view_line(v);
-	if (s == RUN_LOST)
+	if (r->state == RUN_LOST && !seen->rc) {
+		p = view_line(v);
 		pen_printf(&p, ATTR_BAD,
 			   "  writer dead: process %" PRId32
 			   " is gone; these are the last numbers it wrote",
-			   r->page.header.writer_pid);
-	else
+			   seen->page.header.writer_pid);
+	} else if (r->state == RUN_STALLED) {
+		p = view_line(v);
 		pen_printf(&p, ATTR_WARN, "  process %" PRId32 " lives, but gives no sign of life",
-			   r->page.header.writer_pid);
+			   seen->page.header.writer_pid);
+	}
+	if (seen->last_class[0] && (r->state == RUN_WAITING || r->state == RUN_FAILED ||
+				    r->state == RUN_LOST || seen->starts > 1)) {
+		p = view_line(v);
+		pen_printf(&p, r->state == RUN_FAILED ? ATTR_BAD : ATTR_WARN,
+			   "  start %" PRIu32 "; the last ended: %s, %s", seen->starts,
+			   seen->last_class, seen->last_sentence);
+	}
 }
 
-static void run_rows(struct view *v, const struct snapshot *s, const struct run_seen *r,
-		     const uint32_t *widths)
-{
-	struct run_row row = { .seen = r, .now_ns = s->now_ns };
+/* --- rows --- */
 
-	columns_row(v, columns, N_COLUMNS, widths, &row);
-	placement_line(v, r);
-	trouble_line(v, r);
-}
-
-void view_runs(struct view *v, const struct snapshot *s)
+static void notes(struct rows *r, const struct frame *f)
 {
-	uint32_t widths[COLUMNS_MAX];
-	uint32_t shown = 0;
+	const struct snapshot *s = f->snap;
 	struct pen p;
 
 	for (uint32_t i = 0; i < s->n_runs; i++) {
-		if (s->runs[i].rc)
+		if (judge_run(&s->runs[i]) != RUN_NO_PAGE)
 			continue;
-		if (!shown++) {
-			columns_fit(columns, N_COLUMNS, v->cols, widths);
-			columns_titles(v, columns, N_COLUMNS, widths);
-		}
-		run_rows(v, s, &s->runs[i], widths);
-	}
-	if (!shown) {
-		p = view_line(v);
-		pen_text(&p, ATTR_DIM, "No runs; 'berth launch MODEL' starts one.");
-	}
-	for (uint32_t i = 0; i < s->n_runs; i++) {
-		if (!s->runs[i].rc)
-			continue;
-		p = view_line(v);
+		p = view_line(&r->view);
 		pen_printf(&p, ATTR_WARN, "note: %s", s->runs[i].note);
 	}
 	if (s->n_runs_left_out) {
-		p = view_line(v);
+		p = view_line(&r->view);
 		pen_printf(&p, ATTR_WARN, "note: %" PRIu32 " more telemetry pages are not shown",
 			   s->n_runs_left_out);
 	}
+	rows_mark(r, 0);
+}
+
+void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, enum form form)
+{
+	const struct column *c = form == FORM_SHORT ? short_columns : columns;
+	uint32_t n = form == FORM_SHORT ? COUNT(short_columns) : COUNT(columns);
+	uint32_t widths[COLUMNS_MAX];
+	struct pen p;
+
+	if (!l->n) {
+		p = view_line(&r->view);
+		pen_text(&p, ATTR_DIM,
+			 f->ui && f->ui->filter[0] ? "No run that the filter lets through."
+						   : "No runs; 'berth launch MODEL' starts one.");
+		notes(r, f);
+		return;
+	}
+	columns_fit(c, n, r->view.cols, f->history != NULL, widths);
+	if (form != FORM_SHORT)
+		columns_titles(&r->view, c, n, widths);
+	rows_mark(r, 0);
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct run_seen *seen = &f->snap->runs[l->items[i].index];
+		const struct run_row row = {
+			.f = f,
+			.seen = seen,
+			.past = f->history ? history_run(f->history, run_key(seen)) : NULL,
+			.state = judge_run(seen)
+		};
+
+		columns_row(&r->view, c, n, widths, &row);
+		if (form == FORM_CARD && !seen->rc)
+			placement_line(&r->view, &row);
+		if (form == FORM_CARD)
+			trouble_line(&r->view, &row);
+		rows_mark(r, i + 1);
+	}
+	notes(r, f);
 }

@@ -3,126 +3,171 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#define FIRST_LOOK_MS 50 /* until the first report is there */
+#include "base/own.h"
+#include "base/text.h"
+#include "tui/kill.h"
+#include "tui/picture.h"
+
+#define FIRST_LOOK_MS 20 /* until the first report is there */
 
 struct watch {
 	struct screen *screen;
-	struct source *src;
-	struct view body, footer;
-	bool utf8, help, quit;
-	uint32_t scroll;
-	uint64_t next_ns;
+	const struct watching *how;
+	struct snapshot snap;
+	struct history history;
+	struct events events;
+	struct ui ui;
+	struct picture picture;
+	struct frame frame;
+	bool quit;
+	int held; /* a process that may be ended; -1: none */
+	uint64_t next_ns, keys;
+	uint64_t kept; /* events that were handed on */
 };
 
-void source_next(struct source *src)
+static enum glyphs glyphs_of(const struct watch *w)
 {
-	sample_runs(src->snap, src->run_dir);
-	if (src->sampler)
-		sampler_latest(src->sampler, src->snap, &src->hold);
-}
-
-static uint32_t scroll_max(const struct watch *w)
-{
-	uint32_t lines = screen_rows(w->screen);
-	uint32_t seen = lines > 2 ? lines - 1 : 1; /* the header and the rows above the footer */
-
-	return w->body.n_rows > seen ? w->body.n_rows - seen : 0;
+	switch ((enum glyph_choice)w->how->prefs->glyphs) {
+	case GLYPHS_OPT_ASCII:
+		return GLYPHS_ASCII;
+	case GLYPHS_OPT_BLOCKS:
+		return w->how->utf8 ? GLYPHS_BLOCKS : GLYPHS_ASCII;
+	case GLYPHS_OPT_BRAILLE:
+		return w->how->utf8 ? GLYPHS_BRAILLE : GLYPHS_ASCII;
+	case GLYPHS_AUTO:
+		break;
+	}
+	return glyphs_choose(w->how->utf8, w->how->term);
 }
 
 static void paint(struct watch *w)
 {
-	uint32_t n;
-	const struct key_help *keys = screen_keys(&n);
-	uint32_t cols = screen_cols(w->screen);
+	struct feed *feed = w->how->feed;
 
-	if (w->body.cols != cols) {
-		view_fini(&w->body);
-		view_fini(&w->footer);
-		view_init(&w->body, cols, w->utf8);
-		view_init(&w->footer, cols, w->utf8);
+	picture_make(&w->picture, &w->frame, screen_cols(w->screen), screen_rows(w->screen),
+		     w->how->utf8);
+	memcpy(w->ui.scroll, w->picture.scroll, sizeof(w->ui.scroll));
+	w->ui.page_scroll = w->picture.page_scroll;
+	screen_paint(w->screen, &w->picture.view);
+	if (feed->painted)
+		feed->painted(feed->ctx, w->keys);
+}
+
+/* --- what keys ask for --- */
+
+static void notice(struct watch *w, int rc, const struct err *e, const char *done)
+{
+	text_copy(w->ui.notice, sizeof(w->ui.notice), rc < 0 ? e->text : done);
+}
+
+static void hold(struct watch *w, int32_t pid)
+{
+	struct err e = { 0 };
+	int rc = w->how->feed->may_kill ? kill_hold(pid, &e)
+					: err_set(&e, -EPERM, "Nothing is ended here.");
+
+	w->held = rc;
+	if (rc >= 0)
+		return;
+	w->held = -1;
+	w->ui.asking = false;
+	notice(w, rc, &e, "");
+}
+
+static void wind(struct watch *w, int64_t seconds)
+{
+	const struct feed *feed = w->how->feed;
+
+	if (feed->wind) {
+		feed->wind(feed->ctx, seconds);
+		w->next_ns = 0;
+	} else {
+		notice(w, 0, NULL, "Only a recording can be wound.");
 	}
-	if (w->help)
-		view_make_help(&w->body, keys, n);
-	else
-		view_make(&w->body, w->src->snap);
-	if (w->scroll > scroll_max(w))
-		w->scroll = scroll_max(w);
-	view_make_footer(&w->footer, keys, n, w->scroll, scroll_max(w) - w->scroll);
-	screen_paint(w->screen, &w->body, w->scroll, &w->footer);
 }
 
-static void change_interval(struct snapshot *s, bool faster)
+static void record(struct watch *w)
 {
-	uint32_t ms = faster ? s->interval_ms / 2 : s->interval_ms * 2;
+	const struct keeper *k = w->how->keeper;
+	char said[sizeof(w->ui.notice)] = "";
+	struct err e = { 0 };
+	int rc = k && k->save ? k->save(k->ctx, said, sizeof(said), &e)
+			      : err_set(&e, -ENOTSUP, "Nothing is recorded here.");
 
-	ms = ms < INTERVAL_MIN_MS ? INTERVAL_MIN_MS : ms;
-	s->interval_ms = ms > INTERVAL_MAX_MS ? INTERVAL_MAX_MS : ms;
+	notice(w, rc, &e, said);
+	events_say(&w->events, &w->snap, rc < 0 ? SEVERITY_WARN : SEVERITY_INFO, w->ui.notice);
 }
 
-static void scroll_by(struct watch *w, int64_t rows)
+static void act(struct watch *w, const struct action *a)
 {
-	int64_t to = (int64_t)w->scroll + rows;
+	struct err e = { 0 };
 
-	w->scroll = to < 0 ? 0 : to > scroll_max(w) ? scroll_max(w) : (uint32_t)to;
-}
-
-static void act(struct watch *w, enum act a)
-{
-	int64_t page = screen_rows(w->screen) > 3 ? screen_rows(w->screen) - 2 : 1;
-	struct snapshot *s = w->src->snap;
-
-	switch (a) {
-	case ACT_QUIT:
+	switch (a->kind) {
+	case DO_QUIT:
 		w->quit = true;
 		break;
-	case ACT_HELP:
-		w->help = !w->help;
-		w->scroll = 0;
-		break;
-	case ACT_PAUSE:
-		s->paused = !s->paused;
+	case DO_PAUSE:
+		w->snap.paused = !w->snap.paused;
 		w->next_ns = 0;
 		break;
-	case ACT_FASTER:
-	case ACT_SLOWER:
-		change_interval(s, a == ACT_FASTER);
+	case DO_INTERVAL:
+		w->snap.interval_ms = w->how->prefs->interval_ms;
 		w->next_ns = 0;
 		break;
-	case ACT_UP:
-	case ACT_DOWN:
-		scroll_by(w, a == ACT_UP ? -1 : 1);
-		break;
-	case ACT_PAGE_UP:
-	case ACT_PAGE_DOWN:
-		scroll_by(w, a == ACT_PAGE_UP ? -page : page);
-		break;
-	case ACT_TOP:
-	case ACT_END:
-		w->scroll = a == ACT_TOP ? 0 : scroll_max(w);
-		break;
-	case ACT_REDRAW:
+	case DO_REDRAW:
 		screen_resize(w->screen);
 		break;
-	case ACT_NONE:
+	case DO_LOOKS:
+		screen_theme(w->screen, (enum theme)w->how->prefs->theme);
+		w->frame.glyphs = glyphs_of(w);
+		break;
+	case DO_SAVE:
+		notice(w, prefs_save(w->how->prefs, &e), &e, "The settings are saved.");
+		break;
+	case DO_HOLD:
+		hold(w, a->pid);
+		break;
+	case DO_END:
+		notice(w, kill_end(&w->held, &e), &e, "It was asked to end (SIGTERM).");
+		break;
+	case DO_STOP:
+		notice(w, kill_stop(a->name, &e), &e, "It was asked to stop.");
+		break;
+	case DO_LET_GO:
+		own_close_fd(&w->held);
+		break;
+	case DO_WIND:
+		wind(w, a->seconds);
+		break;
+	case DO_RECORD:
+		record(w);
+		break;
+	case DO_NOTHING:
 		break;
 	}
 }
 
 static void read_keys(struct watch *w, short events)
 {
-	bool pressed;
+	struct stroke k;
 	bool any = false;
 
-	do {
-		enum act a = screen_key(w->screen, &pressed);
+	while (!w->quit && screen_stroke(w->screen, &k)) {
+		struct action a = ui_key(&w->ui, w->how->prefs, &w->frame, &w->picture, k);
 
-		any = any || pressed;
-		if (pressed)
-			act(w, a);
-	} while (pressed && !w->quit);
+		any = true;
+		w->keys++;
+		act(w, &a);
+		/* The next key is answered by what this one made of the picture. */
+		picture_make(&w->picture, &w->frame, screen_cols(w->screen), screen_rows(w->screen),
+			     w->how->utf8);
+	}
 	/* Readable, yet nothing to read: the terminal is gone. */
 	if (!any && events & (POLLHUP | POLLERR | POLLNVAL))
 		w->quit = true;
@@ -132,7 +177,7 @@ static void read_signals(struct watch *w)
 {
 	struct signalfd_siginfo info;
 
-	while (read(w->src->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+	while (read(w->how->signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGWINCH)
 			screen_resize(w->screen);
 		else
@@ -140,49 +185,87 @@ static void read_signals(struct watch *w)
 	}
 }
 
+/* --- time --- */
+
+static bool no_report_yet(const struct watch *w)
+{
+	return !w->snap.report && !w->snap.device_error[0];
+}
+
 /* Milliseconds until the next snapshot is due. */
 static int patience(const struct watch *w, uint64_t now)
 {
-	const struct snapshot *s = w->src->snap;
 	uint64_t ms = w->next_ns > now ? (w->next_ns - now + 999999) / 1000000 : 0;
 
-	if (!s->report && !s->device_error[0] && ms > FIRST_LOOK_MS)
-		ms = FIRST_LOOK_MS;
-	return (int)ms;
+	return no_report_yet(w) && ms > FIRST_LOOK_MS ? FIRST_LOOK_MS : (int)ms;
+}
+
+static void keep(struct watch *w)
+{
+	const struct keeper *k = w->how->keeper;
+	uint64_t fresh = w->events.n - w->kept < EVENTS_MAX ? w->events.n - w->kept : EVENTS_MAX;
+
+	w->kept = w->events.n;
+	if (k && k->moment)
+		k->moment(k->ctx, &w->snap);
+	while (k && k->event && fresh)
+		k->event(k->ctx, events_newest(&w->events, (uint32_t)--fresh));
 }
 
 static void look(struct watch *w, uint64_t now)
 {
-	const struct snapshot *s = w->src->snap;
-	bool first = !s->report && !s->device_error[0];
-
-	if (now < w->next_ns && !first)
+	if (now < w->next_ns && !no_report_yet(w))
 		return;
-	if (!s->paused)
-		source_next(w->src);
+	if (!w->snap.paused) {
+		w->how->feed->next(w->how->feed->ctx, &w->snap);
+		history_add(&w->history, &w->snap);
+		events_add(&w->events, &w->snap, &w->how->prefs->alarm);
+		keep(w);
+	}
 	if (now >= w->next_ns)
-		w->next_ns = now + (uint64_t)s->interval_ms * 1000000;
+		w->next_ns = now + (uint64_t)w->snap.interval_ms * 1000000;
 }
 
-void watch(struct screen *screen, struct source *src, bool utf8)
+static void loop(struct watch *w)
 {
-	struct watch w = { .screen = screen, .src = src, .utf8 = utf8 };
-
-	while (!w.quit) {
+	while (!w->quit) {
 		struct pollfd fds[] = {
 			{ .fd = STDIN_FILENO, .events = POLLIN },
-			{ .fd = src->signals, .events = POLLIN },
+			{ .fd = w->how->signals, .events = POLLIN },
 		};
 
-		look(&w, telem_now_ns());
-		paint(&w);
-		if (poll(fds, 2, patience(&w, telem_now_ns())) <= 0)
+		look(w, telem_now_ns());
+		paint(w);
+		if (poll(fds, 2, patience(w, telem_now_ns())) <= 0)
 			continue;
 		if (fds[1].revents)
-			read_signals(&w);
+			read_signals(w);
 		if (fds[0].revents)
-			read_keys(&w, fds[0].revents);
+			read_keys(w, fds[0].revents);
 	}
-	view_fini(&w.body);
-	view_fini(&w.footer);
+}
+
+int watch(struct screen *screen, const struct watching *how, struct err *e)
+{
+	struct watch *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return err_set(e, -ENOMEM, "out of memory");
+	w->screen = screen;
+	w->how = how;
+	w->held = -1;
+	w->snap.interval_ms = how->prefs->interval_ms;
+	ui_init(&w->ui);
+	picture_init(&w->picture);
+	w->frame = (struct frame) { .snap = &w->snap,
+				    .history = &w->history,
+				    .events = &w->events,
+				    .prefs = how->prefs,
+				    .ui = &w->ui,
+				    .glyphs = glyphs_of(w) };
+	loop(w);
+	own_close_fd(&w->held);
+	picture_fini(&w->picture);
+	free(w);
+	return 0;
 }

@@ -4,24 +4,28 @@
 #define BERTH_TUI_WATCH_H
 
 #include "tui/draw.h"
-#include "tui/sample.h"
+#include "tui/events.h"
+#include "tui/feed.h"
 
-#define INTERVAL_MIN_MS 100
-#define INTERVAL_MAX_MS 60000
-
-/* Where snapshots come from. */
-struct source {
-	struct sampler *sampler;
-	struct report *hold; /* the report on show; the owner of the source frees it */
-	struct snapshot *snap;
-	const char *run_dir; /* as sample_runs() */
-	int signals;         /* a signalfd: SIGWINCH, and those that end */
+/* Whoever keeps what was seen. Any may be NULL. */
+struct keeper {
+	void (*moment)(void *ctx, const struct snapshot *s); /* each new one, not while paused */
+	void (*event)(void *ctx, const struct event *e);     /* each new one, after its moment */
+	/* Save what was kept: 0 with a sentence in `said`, or a negative errno with *e. */
+	int (*save)(void *ctx, char *said, size_t size, struct err *e);
+	void *ctx;
 };
 
-/* A new snapshot; never waits for a device. */
-void source_next(struct source *src);
+struct watching {
+	struct feed *feed;
+	struct prefs *prefs;         /* keys change them */
+	int signals;                 /* a signalfd: SIGWINCH, and those that end */
+	const struct keeper *keeper; /* NULL: nobody */
+	bool utf8;
+	const char *term; /* $TERM */
+};
 
 /* Until 'q', a signal that ends, or the terminal's end. */
-void watch(struct screen *screen, struct source *src, bool utf8);
+int watch(struct screen *screen, const struct watching *how, struct err *e);
 
 #endif

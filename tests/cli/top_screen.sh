@@ -8,7 +8,7 @@ trap 'tmux -L "$sock" kill-server 2>/dev/null; kill $pid 2>/dev/null; wait; rm -
 sock=berth-$$
 unset TMUX TMUX_PANE COLUMNS LINES
 mkdir "$T/run"
-export BERTH_RUNTIME_DIR="$T/run"
+export BERTH_RUNTIME_DIR="$T/run" XDG_CONFIG_HOME="$T/config"
 : >"$T/ready"
 "$BUILD/tests/fake/prog_telem_writer" "$T/run/live.telem" 200 >"$T/ready" &
 pid=$!
@@ -53,7 +53,7 @@ sees "80x24: a run" '^fake-7b q8_0 .*verified'
 sees "80x24: the keys" 'q quit .*? help'
 if [ "$(wc -l <"$T/screen")" -le 24 ]; then ok "80x24: fits"; else fail "80x24: fits" "too long"; fi
 t send-keys '?'
-sees "? shows the keys" 'PgUp PgDn  Scroll by a screen'
+sees "? shows the keys" 'PgUp PgDn  The same by a screen'
 t send-keys '?'
 sees "? goes back" '^fake-7b'
 t send-keys p
@@ -76,14 +76,15 @@ for sig in TERM INT HUP; do
 	sees "SIG$sig gives the terminal back" '^ echo'
 done
 
-screen 40 10 "$top"
-sees "40x10: a run or more below" 'rows above'
-t send-keys Down Down Down Down Down Down Down Down
-sees "40x10: scrolls to the run" 'generating verified'
+screen 40 7 "$top"
+sees "40x7: the run, though the devices do not fit" '^fake-7b'
+sees "40x7: says how many more" ' below'
+t send-keys Down Down Down Down Down Down
+sees "40x7: the cursor reaches the last device" '^CPU '
 t send-keys Home
-sees "40x10: and back" '^00:02.0'
+sees "40x7: and back" '^00:02.0'
 t send-keys q
-sees "40x10: leaves" '^exit=0'
+sees "40x7: leaves" '^exit=0'
 
 for term in vt100 linux xterm-256color; do
 	screen 80 24 "TERM=$term $top"

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tui/recording.h"
-#include "tui/view.h"
+#include "tui/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -22,7 +22,7 @@ static void show(struct player *p, struct recorder *again, struct snapshot *s)
 
 	player_snapshot(p, s);
 	view_init(&v, 80, true);
-	view_make(&v, s);
+	view_make(&v, &(struct frame) { .snap = s });
 	view_fini(&v);
 	json_decref(snapshot_to_json(s));
 	if (recorder_moment(again, s, to_nowhere, NULL))

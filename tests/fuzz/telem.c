@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/telem.h"
-#include "tui/view.h"
+#include "tui/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -15,7 +15,7 @@ static void look(const struct snapshot *s, uint32_t cols, bool utf8)
 	struct view v;
 
 	view_init(&v, cols, utf8);
-	view_make(&v, s);
+	view_make(&v, &(struct frame) { .snap = s });
 	for (uint32_t i = 0; i < v.n_rows; i++)
 		for (const char *c = view_text(&v, i, row); *c; c++)
 			if ((unsigned char)*c < ' ' || *c == 0x7f || (!utf8 && *c & 0x80))

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/unit/harness.h"
-#include "tui/view.h"
+#include "tui/picture.h"
 
 #define GIB (INT64_C(1) << 30)
 #define MIB (UINT64_C(1) << 20)
@@ -93,7 +93,7 @@ static char *text_of(const struct stage *st, uint32_t cols, bool utf8)
 	char *all = calloc(1, 1);
 
 	view_init(&v, cols, utf8);
-	view_make(&v, &st->snap);
+	view_make(&v, &(struct frame) { .snap = &st->snap });
 	for (uint32_t i = 0; i < v.n_rows; i++) {
 		const char *line = view_text(&v, i, row);
 
@@ -156,18 +156,18 @@ static void a_working_machine(void **state)
 	      "01:00.0 GeForce  16.0/32.0 GiB ok\n"
 	      "CPU Ryzen 9 9950    32/128 GiB ok\n"
 	      "\n"
-	      "RUN      STATE      LAYERS       NOW t/s\n"
-	      "chat-55b generating verified        32.0\n"
+	      "RUN              STATE      LAYERS\n"
+	      "chat-55b Q4_K_M  generating verified\n"
 	      "  on CUDA0 01:00.0 30/30, CPU 3/3 layers\n"
 	      "  drift +1.0% of 12.0 GiB planned\n");
 	shows(st, 120,
 	      "berth top  ws1  12:34:56  1 GPU  1 run  every 1.0 s\n"
-	      "DEVICE                                       MEMORY                                 USED/TOTAL     POWER  TEMP STATE\n"
-	      "01:00.0 GeForce RTX 5090                     [WWWWWWWWWKKCOOOOO................] 16.0/32.0 GiB 412/575 W  71 C ok\n"
-	      "CPU Ryzen 9 9950X                            [WCOOOOOO.........................]    32/128 GiB         -     - ok\n"
+	      "DEVICE                            MEMORY                    USED/TOTAL     POWER  TEMP  BUSY STATE     LINK        CLOCK\n"
+	      "01:00.0 GeForce RTX 5090          [WWWWWKCOOO..........] 16.0/32.0 GiB 412/575 W  71 C     - ok        -               -\n"
+	      "CPU Ryzen 9 9950X                 [WCOOO...............]    32/128 GiB         -     -     - ok        -               -\n"
 	      "\n"
-	      "RUN                                          STATE      LAYERS                      CONTEXT PROMPT t/s  NOW t/s  AVG t/s\n"
-	      "chat-55b Q4_K_M                              generating verified             1024/8192  12%       2000     32.0     25.0\n"
+	      "RUN                            STATE      LAYERS                      CONTEXT PROMPT t/s  NOW t/s  AVG t/s   FIRST QUEUE\n"
+	      "chat-55b Q4_K_M                generating verified             1024/8192  12%       2000     32.0     25.0       -     0\n"
 	      "  on CUDA0 01:00.0 30/30, CPU 3/3 layers  drift +1.0% of 12.0 GiB planned\n");
 	free(st);
 }
@@ -442,7 +442,7 @@ static void wide_characters(void **state)
 	(void)state;
 	add_run(st, "\xe4\xb8\xad\xe6\x96\x87");
 	view_init(&v, 80, true);
-	view_make(&v, &st->snap);
+	view_make(&v, &(struct frame) { .snap = &st->snap });
 	for (uint32_t i = 0; i < v.n_rows; i++) {
 		const struct cell *cells = view_row(&v, i);
 
@@ -463,7 +463,6 @@ static void wide_characters(void **state)
 static void any_size(void **state)
 {
 	struct stage *st = stage_new();
-	const struct key_help keys[] = { { "q", "quit", "Leave." } };
 
 	(void)state;
 	add_full_gpu(st);
@@ -473,36 +472,15 @@ static void any_size(void **state)
 		char row[4 * VIEW_COLS_MAX + 1];
 
 		view_init(&v, cols, cols & 1);
-		view_make(&v, &st->snap);
+		view_make(&v, &(struct frame) { .snap = &st->snap });
 		assert_true(v.cols >= 1 && v.cols <= VIEW_COLS_MAX);
 		assert_int_equal(v.n_rows, v.cols < 76 ? 9 : 8);
 		for (uint32_t i = 0; i < v.n_rows; i++)
 			assert_true(strlen(view_text(&v, i, row)) <= 4 * v.cols);
 		assert_int_equal(view_text(&v, 0, row)[0], 'b');
-		view_make_help(&v, keys, 1);
-		view_make_footer(&v, keys, 1, 3, 4);
-		assert_int_equal(v.n_rows, 1);
 		view_fini(&v);
 	}
 	free(st);
-}
-
-static void help_and_footer(void **state)
-{
-	const struct key_help keys[] = { { "q", "quit", "Leave." }, { "Up", NULL, "Scroll." } };
-	char row[4 * VIEW_COLS_MAX + 1];
-	struct view v;
-
-	(void)state;
-	view_init(&v, 80, false);
-	view_make_help(&v, keys, 2);
-	assert_string_equal(view_text(&v, 1, row), "  q          Leave.");
-	assert_string_equal(view_text(&v, 2, row), "  Up         Scroll.");
-	view_make_footer(&v, keys, 2, 0, 0);
-	assert_string_equal(view_text(&v, 0, row), "q quit");
-	view_make_footer(&v, keys, 2, 1, 9);
-	assert_string_equal(view_text(&v, 0, row), "1 rows above, 9 below  q quit");
-	view_fini(&v);
 }
 
 /* Unknown is null with a reason; a lie of a page does not become a number. */
@@ -558,7 +536,6 @@ int main(void)
 		cmocka_unit_test(hostile_names),
 		cmocka_unit_test(wide_characters),
 		cmocka_unit_test(any_size),
-		cmocka_unit_test(help_and_footer),
 		cmocka_unit_test(as_json),
 	};
 
