@@ -312,9 +312,10 @@ fuzz-run: $(addprefix $(BUILD)/fuzz/,$(FUZZ))
 
 lab:
 	$(Q)sh base/deps/packages.sh build test lab
+	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory lab-run
 
-lab-run: programs
+lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) sh tests/lab/run.sh $(TESTS)
 
 bench:

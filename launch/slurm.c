@@ -254,10 +254,8 @@ void slurm_script(struct text *t, const struct slurm_job *s, const struct plan *
 	add_devices(t, p);
 	text_add(t, "%s%s%sBERTH_PLAN\n", before_plan, plan_text,
 		 n && plan_text[n - 1] == '\n' ? "" : "\n");
-	text_add(
-		t,
-		"srun --ntasks=1 --cpus-per-task=\"${SLURM_CPUS_PER_TASK:-%u}\" --unbuffered \\\n\t",
-		s->cpus);
+	text_add(t, "srun --ntasks=1 --cpus-per-task=\"${SLURM_CPUS_PER_TASK:-%u}\" \\\n\t",
+		 s->cpus);
 	text_add_word(t, berth);
 	text_add(t, " launch --plan \"$berth/plan.json\" --granted%s\n", words);
 }

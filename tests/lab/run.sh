@@ -1,5 +1,5 @@
 #!/bin/sh
-# The lab: real kernels in emulated machines with the hardware that a test machine lacks. run.sh [CASE...]
+# The lab: real kernels in emulated machines with the hardware that a test machine lacks, and a real Slurm. run.sh [CASE...]
 # runs all cases or those named, and ends with one line that CI reads.
 #
 #   run.sh        this: the order, the limits, the summary
@@ -13,6 +13,7 @@
 #       vm        the machine (the head of vm.py says how it is written)
 #       guest.sh  runs in the guest, with guest/lib.sh; what it leaves in /out comes to the host
 #       check.py  optional: runs on the host and judges what came
+#       host.sh   in place of all these: a case that needs no machine; 77 and a reason when it cannot be run here
 #
 # No case looks at how long something took: the host may be busy. Emulation is used even where /dev/kvm
 # exists, so that every machine runs the same thing. A case that needs an acceleration to be bearable is
@@ -27,7 +28,7 @@ unset BERTH_RUNTIME_DIR COLUMNS LINES NO_COLOR
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 trap 'exit 130' INT TERM
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 
 broken() {
 	echo "FAIL  lab: $1"
@@ -47,15 +48,30 @@ count() {
 	grep -c "^$1 " "$out/$2.log"
 }
 
+# What cannot be done here; under STRICT only if tests/skips says why that is right.
+case_skipped() {
+	if [ -n "$STRICT" ] && ! awk -v n="lab/$1" '$1 == n { found = 1 } END { exit !found }' tests/skips; then
+		echo "FAIL $1: skipped, and tests/skips does not list it: $(tail -n 1 "$out/$1.log")" >>"$out/$1.log"
+		return 1
+	fi
+	skipped=$((skipped + 1))
+	printf 'skip  lab/%-24s %s\n' "$1" "$(tail -n 1 "$out/$1.log")"
+}
+
 # Failures are shown, passed tests counted.
 case_run() {
 	name=$1 start=$(date +%s)
-	{
+	if [ -e "tests/lab/cases/$name/host.sh" ]; then
+		sh "tests/lab/cases/$name/host.sh" "$out/$name" >"$out/$name.log" 2>&1 </dev/null
+		rc=$?
+		[ $rc -ne 77 ] || { case_skipped "$name" && return; }
+		[ $rc -eq 0 ] || echo "FAIL host.sh: exit $rc" >>"$out/$name.log"
+	else {
 		python3 tests/lab/vm.py "tests/lab/cases/$name" "$kernel" "$out/initramfs" "$out/$name" || echo "FAIL vm.py: broke"
 		if [ -e "tests/lab/cases/$name/check.py" ] && [ -d "$out/$name/files" ]; then
 			PYTHONPATH=tests/lab python3 "tests/lab/cases/$name/check.py" "$out/$name" || echo "FAIL check.py: broke"
 		fi
-	} >"$out/$name.log" 2>&1 </dev/null
+	} >"$out/$name.log" 2>&1 </dev/null; fi
 	good=$(count ok "$name") bad=$(count FAIL "$name")
 	[ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1 && echo "ran no test" >>"$out/$name.log"
 	passed=$((passed + good)) failed=$((failed + bad))
@@ -79,5 +95,5 @@ for c; do
 	[ -d "tests/lab/cases/$c" ] || { echo "no case is named $c" && exit 2; }
 	case_run "$c"
 done
-echo "$passed passed, $failed failed, 0 skipped"
+echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]
