@@ -33,6 +33,23 @@ static const struct {
 	{ "decode", EXIT_ENGINE },  { "output", EXIT_ENV },
 };
 
+/* What engines say on their way to abort() when memory was refused: that is what it is, then. */
+static const char *const no_memory[] = {
+	"mem_buffer != NULL",               /* ggml_init, ggml.c */
+	"insufficient memory",              /* ggml_aligned_malloc, ggml.c */
+	"out of memory",                    /* cudaGetErrorString, hipGetErrorString */
+	"OutOfDeviceMemory",                /* vk::to_string(vk::Result), vulkan_to_string.hpp */
+	"OutOfHostMemory",     "bad_alloc", /* the C++ library's last words */
+};
+
+static bool tells_of_memory(const char *reason)
+{
+	for (size_t i = 0; i < sizeof(no_memory) / sizeof(no_memory[0]); i++)
+		if (strstr(reason, no_memory[i]))
+			return true;
+	return false;
+}
+
 static void set(struct ending *end, const char *class, enum exit_code code, const char *sentence,
 		const char *reason)
 {
@@ -60,6 +77,8 @@ static void by_signal(struct ending *end, const struct ending_facts *f)
 		if (signals[i].signal != number)
 			continue;
 		set(end, signals[i].class, EXIT_ENGINE, signals[i].says, f->reason);
+		if (number == SIGABRT && tells_of_memory(f->reason))
+			text_copy(end->class, sizeof(end->class), "oom");
 		return;
 	}
 	snprintf(other, sizeof(other), "the core was ended by signal %d", number);

@@ -25,7 +25,8 @@ struct ending {
 	/*
 	 * "none" when nothing is wrong; "stopped" (asked to stop before it was ready); "placement",
 	 * "device lost"; "stuck"; "abort", "killed", "out of memory", "illegal instruction", "segmentation
-	 * fault", "bus error", "signal", "exit"; or what the core itself said: "load", "oom", "context",
+	 * fault", "bus error", "signal", "exit"; or what the core itself said: "load", "oom" (which an abort for
+	 * lack of memory is, too), "context",
 	 * "decode", "output", "plan", "version", "device". The names do not change.
 	 */
 	char class[24];

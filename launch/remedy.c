@@ -105,25 +105,22 @@ static int plan_again(struct job *j, struct err *e)
 	return rc;
 }
 
-/* Say what another plan came to, aloud and in the record: nothing moves to the processor in silence. */
-static void say_new_plan(struct job *j)
+/* How the run differs from what was asked for: nothing moves to the processor, or shrinks, in silence. */
+static void note_difference(struct job *j)
 {
 	const struct plan *p = &j->plan;
 	struct serve *s = j->serve;
 	struct text t;
 
 	text_init(&t, s->record.notice, sizeof(s->record.notice));
-	text_add(&t, "runs without ");
 	for (uint32_t i = 0; i < j->n_avoid; i++)
-		text_add(&t, "%s%s", i ? ", " : "", j->avoid[i].pci);
-	if (j->n_avoid == 0)
-		text_add(&t, "what was lost");
-	if (p->n_devices == 0)
+		text_add(&t, "%s%s", i ? ", " : "runs without ", j->avoid[i].pci);
+	if (j->n_avoid && p->n_devices == 0)
 		text_add(&t, ", on the processor alone");
-	else if (p->host.layers)
+	else if (j->n_avoid && p->host.layers)
 		text_add(&t, ", with %u of %u layers on the processor", p->host.layers, p->n_layer);
-	log_warn(&j->log, "planned again for the %u device%s that are left: it %s", p->n_devices,
-		 p->n_devices == 1 ? "" : "s", s->record.notice);
+	if (s->smaller[0])
+		text_add(&t, "%s with %s", t.len ? ", and" : "runs", s->smaller);
 }
 
 static int for_what_is_left(struct job *j, const struct plan *p, bool by_hand, struct err *e)
@@ -134,9 +131,14 @@ static int for_what_is_left(struct job *j, const struct plan *p, bool by_hand, s
 	j->serve->returned = false;
 	if (rc == 0)
 		rc = plan_again(j, e);
-	if (rc == 0)
-		say_new_plan(j);
-	return rc;
+	if (rc)
+		return rc;
+	note_difference(j);
+	log_warn(&j->log, "planned again for the %u device%s left", j->plan.n_devices,
+		 j->plan.n_devices == 1 ? "" : "s");
+	if (j->serve->record.notice[0])
+		log_warn(&j->log, "%s %s", j->name, j->serve->record.notice);
+	return 0;
 }
 
 static int replan(struct job *j, struct err *e)
@@ -152,7 +154,9 @@ static int replan(struct job *j, struct err *e)
 static int shrink(struct job *j, struct err *e)
 {
 	struct serve *s = j->serve;
+	size_t n = strlen(s->smaller);
 	char said[160];
+	struct text t;
 	int rc;
 
 	if (j->o.plan) /* on its devices, and no others */
@@ -162,7 +166,9 @@ static int shrink(struct job *j, struct err *e)
 		rc = plan_again(j, e);
 		if (rc == 0) {
 			log_warn(&j->log, "the next smaller plan: %s", said);
-			snprintf(s->record.notice, sizeof(s->record.notice), "runs with %s", said);
+			text_init(&t, s->smaller + n, sizeof(s->smaller) - n);
+			text_add(&t, "%s%s", n ? ", " : "", said);
+			note_difference(j);
 			return 0;
 		}
 		log_note(&j->log, "%s: %s", said, e->text);
@@ -193,7 +199,7 @@ int remedy_start_over(struct job *j, struct err *e)
 	memset(&s->policy, 0, sizeof(s->policy));
 	s->tried = 0;
 	s->returned = false;
-	s->record.notice[0] = 0;
+	s->record.notice[0] = s->smaller[0] = 0;
 	take_back(j);
 	if (j->n_avoid == 0)
 		return plan_again(j, e);

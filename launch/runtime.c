@@ -77,15 +77,3 @@ int runtime_program(const char *name, char *path, size_t size, struct err *e)
 			path);
 	return 0;
 }
-
-uint64_t runtime_oom_kills(void)
-{
-	own_file FILE *f = fopen("/proc/vmstat", "re");
-	char line[128];
-	unsigned long long n;
-
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "oom_kill %llu", &n) == 1)
-			return n;
-	return 0;
-}

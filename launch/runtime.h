@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The files of a run in the runtime directory, and facts of the running machine that only matter here. */
+/* The files of a run in the runtime directory, and the programs beside this one. */
 #ifndef BERTH_LAUNCH_RUNTIME_H
 #define BERTH_LAUNCH_RUNTIME_H
 
@@ -24,8 +24,5 @@ void runtime_close(const struct runtime *r, bool keep_page);
 
 /* "libexec/berth/NAME" beside this program. */
 int runtime_program(const char *name, char *path, size_t size, struct err *e);
-
-/* How often the kernel's OOM killer has struck (/proc/vmstat, oom_kill); 0 when it does not say. */
-uint64_t runtime_oom_kills(void);
 
 #endif

@@ -37,9 +37,12 @@ struct serve {
 	/* What a plan file turned into, and the devices that are left */
 	char model_path[1024];
 	char survivors[PLAN_DEVICES_MAX * 40];
-	struct plan before; /* the last one that ran, while a new one is made */
-	struct plan first;  /* what was asked for, when all of it was there */
-	bool returned;      /* what was lost is back, which was said */
+	struct plan before;   /* the last one that ran, while a new one is made */
+	struct plan first;    /* what was asked for, when all of it was there */
+	char smaller[200];    /* than asked: "the cache as q8_0 instead of f16"; empty: it is not */
+	bool served;          /* a core was ready, once */
+	bool stopped_between; /* it was asked to end while no core ran */
+	bool returned;        /* what was lost is back, which was said */
 };
 
 /* Say how the run does, to `berth ps` and to a service manager. */

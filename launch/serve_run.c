@@ -103,6 +103,7 @@ static bool go_on(struct job *j)
 		     (uint32_t)(d.delay_ms / 1000));
 	serve_tell(j, RUN_WAITING);
 	wait_and_answer(j, d.delay_ms);
+	s->stopped_between = j->stop;
 	if (j->stop || j->again)
 		return !j->stop;
 	rc = remedy_take(j, look_again(j, d.step), &e);
@@ -144,6 +145,22 @@ static void run_core(struct job *j)
 	j->ending.exit = err_exit(rc);
 }
 
+/* Asked to end, it ended: fine, unless nobody was ever served, or a core that served crashed on the way. */
+static void stopped(struct job *j)
+{
+	struct ending *end = &j->ending;
+	bool ran = strcmp(end->class, "none") != 0 && strcmp(end->class, "stopped") != 0;
+
+	if (ran && !j->serve->stopped_between)
+		return;
+	memset(end, 0, sizeof(*end));
+	text_copy(end->class, sizeof(end->class), j->serve->served ? "none" : "stopped");
+	if (j->serve->served)
+		return;
+	text_copy(end->sentence, sizeof(end->sentence), "stopped before the model was ready");
+	end->exit = EXIT_NO;
+}
+
 int serve_run(struct job *j, struct err *e)
 {
 	bool more = true;
@@ -161,9 +178,9 @@ int serve_run(struct job *j, struct err *e)
 		if (more && j->again)
 			more = restarted(j);
 	}
-	if (j->stop && strcmp(j->ending.class, "none") != 0 && !j->proven) {
-		memset(&j->ending, 0, sizeof(j->ending)); /* it stopped while it waited, as asked */
-		text_copy(j->ending.class, sizeof(j->ending.class), "none");
+	if (j->stop) {
+		stopped(j);
+		runtime_close(&j->runtime, false); /* of a core that failed before, perhaps */
 	}
 	return 0;
 }

@@ -90,6 +90,7 @@ void serve_ready(struct job *j)
 {
 	struct serve *s = j->serve;
 
+	s->served = true;
 	s->record.ready_s = (int64_t)time(NULL);
 	serve_tell(j, RUN_READY);
 	notify_send(&s->notify, "READY=1");

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "launch/oom.h"
 #include "launch/serve.h"
 #include "launch/watch_priv.h"
 
@@ -156,6 +157,11 @@ static void watch_to_the_end(struct watch *w)
 	hear_clear_progress(w);
 }
 
+static uint64_t count_oom_kills(const struct job *j)
+{
+	return j->losses.open ? oom_kills(&j->losses.machine) : 0;
+}
+
 static void judge(struct watch *w)
 {
 	struct job *j = w->j;
@@ -169,7 +175,7 @@ static void judge(struct watch *w)
 		.status = w->status,
 		.user_stop = w->user_stop,
 		.we_killed = w->we_killed,
-		.oom_kill = runtime_oom_kills() > w->oom_kills,
+		.oom_kill = count_oom_kills(j) > w->oom_kills,
 		.stuck_s = w->stuck ? j->o.watchdog_s : 0,
 		.refused = w->refused ? w->sentence : NULL,
 		.lost = j->loss.pci[0] ? j->loss.sentence : NULL,
@@ -211,7 +217,7 @@ static int start_and_watch(struct watch *w, struct err *e)
 		return rc;
 	losses_open(&j->losses);
 	losses_forget(&j->losses);
-	w->oom_kills = runtime_oom_kills();
+	w->oom_kills = count_oom_kills(j);
 	rc = start_child(w, e);
 	if (rc)
 		return rc;

@@ -14,11 +14,8 @@ chmod 700 "$T/run" "$T/state"
 unset NOTIFY_SOCKET LISTEN_FDS LISTEN_PID
 "$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" || fail model "modelgen failed"
 sock=$T/s.sock
+. tests/lib_record.sh
 
-# is NAME WANT GOT
-is() {
-	if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "'$3', not '$2'"; fi
-}
 # cores HOW...: how the next starts go
 cores() {
 	rm -f "$T"/core.*
@@ -45,50 +42,12 @@ ask() {
 		print(got.decode().replace("\r", ""), end="")
 	EOF
 }
-# record KEY: of what the run a says of itself; "none": there is no such run
-record() {
-	if [ -e "$T/run/a.run.json" ]; then
-		sed -n "s/^ *\"$1\": \(.*[^,]\),*\$/\1/; t found
-			d
-			:found
-			s/^\"\(.*\)\"\$/\1/; s/^null\$/None/; p" "$T/run/a.run.json"
-	else
-		echo none
-	fi
-}
-# listed: the run's state as `berth ps` sees it
-listed() {
-	"$BERTH" ps | sed -n 's/^a  *\([a-z]*\) .*/\1/p'
-}
 # seen FILE KEY: of what the core noted at its start
 seen() {
 	python3 -c 'import json,sys; print(eval(sys.argv[2], {"o": json.load(open(sys.argv[1]))}))' "$T/core.$1" "$2"
 }
-# comes NAME WANT COMMAND...: its output becomes that within ten seconds
-comes() {
-	name=$1 want=$2 tries=0
-	shift 2
-	while got=$("$@" 2>/dev/null) && [ "$got" != "$want" ] && [ $tries -lt 100 ]; do
-		tries=$((tries + 1))
-		sleep 0.05
-	done
-	is "$name" "$want" "$got"
-}
 body() {
 	ask | tail -n 1
-}
-alive() {
-	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
-	[ -n "$state" ] && [ "$state" != Z ]
-}
-# gone NAME PID
-gone() {
-	tries=0
-	while alive "$2" && [ $tries -lt 100 ]; do
-		tries=$((tries + 1))
-		sleep 0.05
-	done
-	if alive "$2"; then fail "$1" "pid $2 still runs"; else ok "$1"; fi
 }
 left_behind() {
 	is "$1: nothing is left behind" "" "$(ls "$T/run")"
@@ -99,4 +58,3 @@ stop() {
 	is "$1 stops" "0 berth stop: a has ended" "$rc $(cat "$T/err")"
 	left_behind "$1"
 }
-

@@ -113,10 +113,35 @@ up 7
 says "placed elsewhere: no second try" "starting it again would not help"
 is "one start" 1 "$(wc -c <"$T/core.starts")"
 "$BERTH" stop a
+
+# --- orders while no core runs ---
 cores exit abort serve
-up 0
-is "crashes while loading: tried again" 3 "$(record starts)"
-stop "after crashes"
+"$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" 2>"$T/err" &
+starter=$!
+comes "crashes while loading: tried again" 2 record starts
+comes "waiting" waiting record state
+run "$BERTH" restart a
+is "restart waits for nothing: and for what comes of it" "0 start 3" "$rc $(body)"
+wait $starter
+is "who started it sees it ready" 0 $?
+stop "restarted while it waited"
+cores exit
+"$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" 2>"$T/started" &
+starter=$!
+comes "it waits" waiting record state
+stop "while it waits"
+wait $starter
+is "who started it is told that it was stopped" 1 $?
+cores serve
+touch "$T/core.slow"
+"$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" 2>"$T/started" &
+starter=$!
+comes "it loads" loading record state
+core=$(record core_pid)
+stop "while it loads"
+wait $starter
+is "who started it is told so" 1 $?
+gone "and its core is gone" "$core"
 
 # --- a device that leaves ---
 echo "Vulkan0 Vulkan1" >"$T/devices"

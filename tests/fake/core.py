@@ -137,7 +137,7 @@ def main():
     print(f"fake engine, start {n}: {how}", file=sys.stderr, flush=True)
     say("loading", engine="fake")
     if os.path.exists(state + ".slow"):
-        time.sleep(2)
+        time.sleep(1)
     if how in ("oom", "device"):
         say("failed", **{"class": how, "sentence": f"the fake failed: {how}"})
         return 8

@@ -56,6 +56,17 @@ static void signals(void **state)
 		assert_true(end.sentence[0]);
 		assert_true(rows[i].oom || strstr(end.sentence, "GGML_ASSERT(x) failed"));
 	}
+	/* an engine that has no memory says so in many ways, and aborts */
+	struct ending end = judge((struct ending_facts) {
+		.wire = w,
+		.status = SIGNALLED(SIGABRT),
+		.reason = "ggml.c:1644: GGML_ASSERT(ctx->mem_buffer != NULL) failed" });
+
+	assert_string_equal(end.class, "oom");
+	assert_non_null(strstr(end.sentence, "aborted"));
+	end = judge((struct ending_facts) {
+		.wire = w, .status = SIGNALLED(SIGSEGV), .reason = "CUDA error: out of memory" });
+	assert_string_equal(end.class, "segmentation fault");
 	free(w);
 }
 
