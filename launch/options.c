@@ -169,7 +169,7 @@ const struct cmd launch_command = {
 		"what takes no argument; options given besides overrule it.\n\n"
 		"Tokens go to stdout as they come; the proof and all notes go to stderr. Measured sizes come from "
 		"the engine's log, which rounds each buffer to 0.01 MiB; '=' in the proof means equal within that.\n\n"
-		"With --serve, or what implies it, it stays: a core that fails is started again after 1, 2, 4 ... 60 s, at most "
+		"With --serve, or what implies it, it stays: a core that fails is started again after 1, 2, 4 ... 60 s (the first time at once, if it had served), at most "
 		"5 times in 10 minutes; when a device left, planned again on those that remain; when memory was "
 		"refused, with the next smaller plan, at most 3 times. Meanwhile clients get 503 and a Retry-After.\n\n"
 		"With --slurm the plan is made here, and the job's script, which has it inside, asks Slurm for as many GPUs of "
@@ -205,30 +205,11 @@ const struct options launch_defaults = {
 };
 
 const char *const launch_planned[] = {
-	"device",
-	"split",
-	"tensor-split",
-	"gpu-layers",
-	"n-cpu-moe",
-	"cpu-moe",
-	"override-tensor",
-	"ctx",
-	"batch",
-	"ubatch",
-	"parallel",
-	"embeddings",
-	"flash-attn",
-	"kv-unified",
-	"no-kv-unified",
-	"no-kv-offload",
-	"swa-full",
-	"want",
-	"min-context",
-	"min-speed",
-	"margin",
-	"cache-type-k",
-	"cache-type-v",
-	NULL,
+	"device",        "split",           "tensor-split", "gpu-layers",  "n-cpu-moe",
+	"cpu-moe",       "override-tensor", "ctx",          "batch",       "ubatch",
+	"parallel",      "embeddings",      "flash-attn",   "kv-unified",  "no-kv-unified",
+	"no-kv-offload", "swa-full",        "want",         "min-context", "min-speed",
+	"margin",        "cache-type-k",    "cache-type-v", NULL,
 };
 
 const char *const launch_never_in_profiles[] = { "dry-run", "json", NULL };

@@ -53,7 +53,8 @@ static int64_t delay(uint32_t earlier)
 	return ms < DELAY_MAX_MS ? ms : DELAY_MAX_MS;
 }
 
-struct policy_decision policy_next(struct policy *p, const struct ending *end, int64_t now_ms)
+struct policy_decision policy_next(struct policy *p, const struct ending *end, bool served,
+				   int64_t now_ms)
 {
 	static const struct policy_decision give_up = { .step = POLICY_END, .gave_up = true };
 	struct policy_decision d = { .step = remedy(end->class) };
@@ -65,7 +66,7 @@ struct policy_decision policy_next(struct policy *p, const struct ending *end, i
 	    (d.step == POLICY_SMALLER && p->smaller == POLICY_SMALLER_MAX))
 		return give_up;
 	/* What was changed need not wait */
-	if (d.step == POLICY_AGAIN)
+	if (d.step == POLICY_AGAIN && !(served && earlier == 0))
 		d.delay_ms = delay(earlier);
 	p->plain = p->plain || d.step == POLICY_PLAIN;
 	p->smaller += d.step == POLICY_SMALLER;

@@ -33,8 +33,12 @@ struct policy_decision {
 	bool gave_up; /* POLICY_END because of a limit of ours */
 };
 
-/* Decide, and remember. now_ms only goes forward. */
-struct policy_decision policy_next(struct policy *p, const struct ending *end, int64_t now_ms);
+/*
+ * Decide, and remember. served: the core was ready, so what ended it is not its start, and the first time
+ * it is started again at once. now_ms only goes forward.
+ */
+struct policy_decision policy_next(struct policy *p, const struct ending *end, bool served,
+				   int64_t now_ms);
 
 /*
  * Change a wish so that its plan needs less memory: first a q8_0 cache, then half the context, then, if

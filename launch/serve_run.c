@@ -9,6 +9,8 @@
 #include "base/clock.h"
 #include "launch/serve_priv.h"
 
+#define NEWS_MS 200 /* that the kernel has to tell of a device that made an engine abort */
+
 /* Answer, and heed orders, for so long. */
 static void wait_and_answer(struct job *j, int64_t ms)
 {
@@ -64,6 +66,14 @@ static void gave_up(struct job *j, const char *why)
 	serve_tell(j, RUN_FAILED);
 }
 
+static bool uses_pci(const struct plan *p)
+{
+	for (uint32_t d = 0; d < p->n_devices; d++)
+		if (p->devices[d].pci[0])
+			return true;
+	return false;
+}
+
 /*
  * An engine aborts within milliseconds of losing its device; the kernel may take longer to say so. What
  * looked like a crash was none, then.
@@ -87,7 +97,7 @@ static enum policy_step look_again(struct job *j, enum policy_step step)
 static bool go_on(struct job *j)
 {
 	struct serve *s = j->serve;
-	struct policy_decision d = policy_next(&s->policy, &j->ending, clock_ms());
+	struct policy_decision d = policy_next(&s->policy, &j->ending, j->proven, clock_ms());
 	struct err e = { 0 };
 	int rc;
 
@@ -96,7 +106,9 @@ static bool go_on(struct job *j)
 		return false;
 	}
 	log_warn(&j->log, "%s", j->ending.sentence);
-	if (d.delay_ms)
+	if (d.step == POLICY_AGAIN && d.delay_ms == 0 && uses_pci(&s->before))
+		d.delay_ms = NEWS_MS;
+	if (d.delay_ms >= 1000)
 		log_note(&j->log, "the core is started again in %lld s",
 			 (long long)d.delay_ms / 1000);
 	serve_answer(s, "the engine has failed and is being started again",

@@ -34,6 +34,7 @@ run "$BERTH" restart a
 is "restart waits until it serves" "0 start 2" "$rc $(body)"
 "$BERTH" logs a -f >"$T/followed" &
 follower=$!
+comes "logs -f shows what there is" 1 grep -c 'start 2' "$T/followed"
 core=$(record core_pid)
 stop "a run"
 gone "its core is gone" "$core"

@@ -13,7 +13,20 @@ static struct policy_decision decide(struct policy *p, const char *class, int64_
 	static struct ending end;
 
 	text_copy(end.class, sizeof(end.class), class);
-	return policy_next(p, &end, now_ms);
+	return policy_next(p, &end, false, now_ms);
+}
+
+/* What had served is missed: the first time nobody waits, and after that as ever. */
+static void served(void **state)
+{
+	struct ending end = { .class = "killed" };
+	struct policy p = { 0 };
+
+	(void)state;
+	assert_int_equal(policy_next(&p, &end, true, 0).delay_ms, 0);
+	assert_int_equal(policy_next(&p, &end, true, 10).delay_ms, 2000);
+	assert_int_equal(policy_next(&p, &end, true, 20).delay_ms, 4000);
+	assert_int_equal(policy_next(&p, &end, true, 2 * POLICY_WINDOW_MS).delay_ms, 0);
 }
 
 static void remedies(void **state)
@@ -166,8 +179,8 @@ static void smaller(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(remedies), cmocka_unit_test(back_off), cmocka_unit_test(seldom),
-		cmocka_unit_test(limits),   cmocka_unit_test(smaller),
+		cmocka_unit_test(served), cmocka_unit_test(remedies), cmocka_unit_test(back_off),
+		cmocka_unit_test(seldom), cmocka_unit_test(limits),   cmocka_unit_test(smaller),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
