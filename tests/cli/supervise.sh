@@ -65,11 +65,12 @@ grep -q '^Retry-After: 1$' "$T/answer" && ok "when to come again" || fail "when 
 is "in OpenAI's shape" service_unavailable "$(tail -n 1 "$T/answer" | python3 -c 'import json,sys; print(json.load(sys.stdin)["error"]["type"])')"
 ask /api/chat | tail -n 1 | grep -q '^{"error":"the model is being loaded' && ok "in Ollama's shape" || fail "Ollama's shape" "$(ask /api/chat)"
 # forty clients that say nothing: more than there is room for
-python3 - "$sock" <<-'EOF'
-	import socket, sys, time
+python3 - "$sock" "$T/core.slow" <<-'EOF'
+	import os, socket, sys, time
 	idle = [socket.socket(socket.AF_UNIX) for _ in range(40)]
 	for s in idle:
 	    s.connect(sys.argv[1])
+	os.unlink(sys.argv[2])
 	time.sleep(0.3)
 EOF
 wait $starter
