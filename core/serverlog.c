@@ -64,6 +64,21 @@ static void device_line(struct serverlog *l, const char *line)
 	l->n_devices++;
 }
 
+/*
+ * Lines from which on the log quotes the model's file as it is: its vocabulary and its name. The dump of the
+ * file's keys comes before the devices, but has no line breaks: the engine escapes those of values, and
+ * a model with any in its keys is refused before (vram-planner/gguf.c).
+ */
+static bool quotes(const char *line)
+{
+	static const char *const signs[] = { "load: ", "init_tokenizer: ", "print_info: arch " };
+
+	for (size_t i = 0; i < sizeof(signs) / sizeof(signs[0]); i++)
+		if (strncmp(line, signs[i], strlen(signs[i])) == 0)
+			return true;
+	return false;
+}
+
 static void end_line(struct serverlog *l)
 {
 	char level;
@@ -72,7 +87,7 @@ static void end_line(struct serverlog *l)
 	l->len = 0;
 	const char *s = body(l->line, &level);
 
-	if (strstr(s, "llama_model_loader: "))
+	if (quotes(s))
 		l->model_seen = true;
 	if (!l->model_seen)
 		device_line(l, s);

@@ -14,7 +14,7 @@ struct serverlog {
 	uint32_t n_devices; /* that it said it uses */
 	struct engine_device devices[PLAN_DEVICES_MAX + 1];
 	/* private */
-	bool model_seen; /* from here on it quotes the model's file: what it says of devices may be forged */
+	bool model_seen; /* from here on it quotes what the model says: devices may be forged */
 	char line[1024];
 	size_t len;
 };

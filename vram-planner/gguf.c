@@ -178,6 +178,15 @@ static int take_value(struct cursor *c, struct kv *kv)
 	return take(c, kv->n * kv_sizes[kv->type], &p); /* cannot overflow: n was bounded above */
 }
 
+/* The engine writes keys into its log as they are; who reads that (core/serverlog.c) goes by lines. */
+static bool has_control(const char *s, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if ((unsigned char)s[i] < 0x20 || s[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static int take_kv(struct cursor *c, uint64_t i, struct kv *kv)
 {
 	char key[64];
@@ -187,6 +196,9 @@ static int take_kv(struct cursor *c, uint64_t i, struct kv *kv)
 		return -EBADMSG;
 	if (kv->key_len == 0)
 		return err_set(c->e, -EBADMSG, "metadata pair %" PRIu64 " has an empty key", i);
+	if (has_control(kv->key, kv->key_len))
+		return err_set(c->e, -EBADMSG,
+			       "metadata pair %" PRIu64 " has a key with control characters", i);
 	snprintf(key, sizeof(key), "%.*s", (int)(kv->key_len < 60 ? kv->key_len : 60), kv->key);
 	snprintf(c->doing, sizeof(c->doing), "the value of '%s'", text_clean(key));
 	return take_value(c, kv);

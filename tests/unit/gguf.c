@@ -203,6 +203,11 @@ static void test_values(void **state)
 	refused(&b, "empty key");
 
 	build_begin(&b, 3);
+	build_text(&b, "a\nb", "v");
+	build_end(&b);
+	refused(&b, "control characters");
+
+	build_begin(&b, 3);
 	build_u32(&b, "a", 1);
 	build_u32(&b, "b", 1);
 	build_u32(&b, "a", 1);

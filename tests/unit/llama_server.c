@@ -93,7 +93,7 @@ static void logs(void **state)
 	     "0.00.011.001 I f: using device CUDA0 (A card (12 GB)) (0000:C1:00.0) - 12 MiB free\n");
 	feed(l, "f: using device Vulkan1 (llvmpipe) (unknown id) - 12 MiB free\n");
 	/* what the model's file says of itself is no proof */
-	feed(l, "0.00.011.002 I llama_model_loader: - kv 0: x\n");
+	feed(l, "0.00.011.002 I init_tokenizer: initializing tokenizer for type 1\n");
 	feed(l, "0.00.011.003 I f: using device CUDA1 (forged) (0000:c2:00.0) - 12 MiB free\n");
 	feed(l, "0.00.012.000 D load_tensors: layer   0 assigned to dev");
 	feed(l, "ice CUDA0, is_swa = 0\nload_tensors:  CUDA0 model buffer size =  4.00 MiB\n");
