@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/io.h"
+#include "base/log.h"
 #include "base/own.h"
 #include "base/self.h"
 #include "launch/cpus.h"
@@ -376,14 +377,19 @@ static void show_units(const struct work *w)
 static int carry_out(struct work *w, const char *name)
 {
 	struct err e = { 0 };
+	struct log log;
 	int rc = understand(w, name, &e);
 
+	log_init(&log, "berth unit", 0, 0);
 	if (rc == 0)
 		rc = make_units(w, &e);
 	if (rc == 0 && (w->o.output || w->o.install))
 		rc = write_units(w, &e);
 	else if (rc == 0)
 		show_units(w);
+	if (rc == 0 && !w->u.user && strncmp(w->profile.path, "/etc/", 5) != 0)
+		log_note(&log, "the system's services do not see %s: copy it to %s",
+			 w->profile.path, "/etc/berth/profiles.d");
 	if (rc == 0 && (fflush(stdout) || ferror(stdout)))
 		rc = err_set(&e, -EIO, "cannot write to standard output");
 	return rc ? (int)err_report("unit", rc, &e) : EXIT_YES;

@@ -43,6 +43,7 @@ exits "a user's unit" 0 "$BERTH" unit chat
 has "a user's unit" 'ExecStart=".*/bin/berth" launch --serve --name chat chat'
 has "a user's unit" 'WantedBy=default.target'
 exits "a system's unit" 0 "$BERTH" unit chat --system --cpus 0-3
+says "a system's unit: of a profile that it will not see" "copy it to /etc/berth/profiles.d"
 has "a system's unit" 'DynamicUser=yes'
 has "a system's unit" 'CPUAffinity=0-3'
 has "a system's unit" 'IPAddressAllow=localhost'
