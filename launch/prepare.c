@@ -117,6 +117,8 @@ static int decide_sequences(struct job *j, const struct model *m, struct err *e)
 	own_free struct plan *several = malloc(sizeof(*several));
 	uint32_t n = SEQUENCES_SERVED;
 
+	if (plan_exit(&j->plan) != EXIT_YES)
+		return 0; /* what would make a yes is told of the simplest */
 	if (!several)
 		return err_set(e, -ENOMEM, "out of memory");
 	for (; n > 1; n /= 2) {
