@@ -131,7 +131,7 @@ static int decide_sequences(struct job *j, const struct model *m, struct err *e)
 	}
 	if (n > 1)
 		j->plan = *several;
-	if (n < SEQUENCES_SERVED && plan_exit(&j->plan) == EXIT_YES)
+	if (n < SEQUENCES_SERVED)
 		log_note(&j->log,
 			 "answers %u request%s at once, not %d: more would cost layers their "
 			 "device or tokens their room; --parallel decides",

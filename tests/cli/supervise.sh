@@ -210,6 +210,20 @@ python3 - "$BERTH" "$T" <<-'EOF' >"$T/managed" 2>&1
 EOF
 is "ready and stopping are told, the socket is taken" "start 1 0" "$(grep -v '^berth' "$T/managed" | tail -n 2 | tr '\n' ' ' | sed 's/ $//')"
 
+# --- how many at once: four, or as many of them as there is room for ---
+echo Vulkan0 >"$T/devices"
+"$BUILD/tests/modelgen/modelgen" -o "$T/states.gguf" --arch lfm2 || fail model "modelgen failed"
+# on_device ARGUMENTS...: what is planned for one device; every sequence has a state of its own
+on_device() {
+	run "$BERTH" launch "$T/states.gguf" --device Vulkan0 --dry-run --json "$@"
+	python3 -c 'import json,sys; o=json.load(open(sys.argv[1]))["plan"]; print(o["flags"]["n_seq_max"], o["devices"][0]["left_bytes"])' "$T/out"
+}
+left=$(on_device --parallel 4 --margin 268435456)
+is "four at once by default" "$left" "$(on_device --serve --margin 268435456)"
+two=$(on_device --serve --margin $((268435456 + ${left#* } + 1)))
+is "two, where a byte is missing for four" 2 "${two% *}"
+says "which is said" "answers 2 requests at once, not 4"
+
 # --- wrong usage ---
 for row in "--name ../x" "--listen 8470" "--listen ::1:80" "--listen unix:x" "--key-file x --no-key" "--no-key" "--serve --prompt x" \
 	"--serve --json"; do
