@@ -11,11 +11,20 @@
 
 #define GROUPS_MAX 20
 
+/*
+ * The engine follows every way in which a text may be read, for each character that might come, while
+ * everybody else waits: so there may not be many. A choice is a fork in the way, and so is a part that comes
+ * as often as it likes; one of many lengths after another such is several.
+ */
+#define FORKS_MAX   16
+#define FORK_LENGTH 3
+
 struct regex {
 	struct grammar *g;
 	const struct place *at;
 	const char *s;  /* the next character */
 	uint32_t depth; /* of groups */
+	uint32_t forks;
 };
 
 /* Characters: those of ASCII that JSON has a form for, and all beyond it. */
@@ -352,6 +361,12 @@ static int quantity(struct regex *x, int64_t *min, int64_t *max)
 	return rc;
 }
 
+static int add_forks(struct regex *x, uint32_t n)
+{
+	x->forks += n;
+	return x->forks > FORKS_MAX ? cannot(x, "more choices and open lengths than 16") : 0;
+}
+
 /* An atom and how often it comes; the engine repeats rules, which are made once. */
 static int piece(struct regex *x, struct bytes *b, bool *empty)
 {
@@ -365,6 +380,13 @@ static int piece(struct regex *x, struct bytes *b, bool *empty)
 		rc = quantity(x, &min, &max);
 	if (rc == 0 && *empty && max != 1)
 		rc = cannot(x, "a repetition of what may be nothing");
+	if (rc) {
+		bytes_fini(&one);
+		return rc;
+	}
+	if (min != max)
+		rc = add_forks(
+			x, 1 + (max < 0 || !x->forks ? 0 : (uint32_t)(max - min) / FORK_LENGTH));
 	if (rc) {
 		bytes_fini(&one);
 		return rc;
@@ -385,6 +407,7 @@ static int piece(struct regex *x, struct bytes *b, bool *empty)
 static int choices(struct regex *x, struct bytes *b, bool *empty)
 {
 	bool all_empty = true, one_empty;
+	int rc;
 
 	*empty = false;
 	for (;;) {
@@ -396,10 +419,12 @@ static int choices(struct regex *x, struct bytes *b, bool *empty)
 				return 0;
 			x->s++;
 			bytes_text(b, " | ");
+			rc = add_forks(x, 1);
+			if (rc)
+				return rc;
 			continue;
 		}
-		int rc = piece(x, b, &one_empty);
-
+		rc = piece(x, b, &one_empty);
 		if (rc)
 			return rc;
 		all_empty &= one_empty;
