@@ -43,6 +43,8 @@ static const char *for_service(const struct options *o)
 {
 	const struct given rows[] = {
 		{ o->key_file, "--key-file" },
+		{ o->draft, "--draft" },
+		{ o->draft_min, "--draft-min" },
 		{ o->no_key, "--no-key" },
 		{ o->allow_host.n, "--allow-host" },
 		{ o->chat_template, "--chat-template" },
@@ -60,6 +62,8 @@ static const char *for_our_core(const struct options *o)
 {
 	const struct given rows[] = {
 		{ o->loras.n, "--lora" },
+		{ o->draft, "--draft" },
+		{ o->draft_min, "--draft-min" },
 		{ o->vectors.n, "--control-vector" },
 		{ o->chat_template, "--chat-template" },
 		{ o->sleep_idle_s, "--sleep-idle" },
@@ -95,6 +99,10 @@ static const char *contradiction(const struct options *o)
 		return "--json has no place beside --slurm, which prints the number of the job";
 	if (o->sbatch.n && !o->slurm)
 		return "--sbatch is for the job that --slurm makes";
+	if (o->n_draft && !o->draft)
+		return "--draft-max is for --draft";
+	if (o->draft && o->embeddings)
+		return "--draft guesses text; a run for embeddings makes none";
 	if (o->key_file && o->no_key)
 		return "--key-file and --no-key contradict each other";
 	return NULL;
@@ -208,6 +216,9 @@ int launch_options_wish(struct wish *w, const struct options *o)
 		.n_batch = o->n_batch,
 		.n_ubatch = o->n_ubatch,
 		.n_seq_max = o->parallel,
+		.n_draft = !o->draft    ? 0
+			   : o->n_draft ? o->n_draft
+					: WISH_DRAFT_DEFAULT,
 		.n_cpu_moe = o->cpu_moe ? UINT32_MAX : o->n_cpu_moe,
 		.flash_attn = (enum choice)((o->flash_attn + 1) % 3), /* "auto" is free, too */
 		.unified = o->unified       ? CHOICE_ON

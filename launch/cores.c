@@ -56,6 +56,7 @@ static void add_service(struct core_start *s, const struct core_wish *w)
 	add_if_given(s, "--max-queue", 5, w->max_queue);
 	add_if_given(s, "--max-connections", 6, w->max_connections);
 	add_if_given(s, "--max-body", 7, w->max_body);
+	add_if_given(s, "--draft-min", 8, w->draft_min);
 }
 
 static void our_core(struct core_start *s, const struct core_wish *w)

@@ -38,6 +38,7 @@ struct core_wish {
 	const char *key_file; /* NULL: no key is asked for */
 	uint32_t n_hosts;     /* names that a client may call us by, besides loopback's */
 	const char *hosts[CORE_HOSTS_MAX];
+	uint32_t draft_min;        /* tokens guessed at least; 0: as it pays */
 	const char *chat_template; /* NULL: the model's own */
 	uint32_t sleep_idle_s;     /* until it unloads; 0: never */
 	uint32_t max_queue, max_connections;
@@ -55,7 +56,7 @@ struct core_start {
 	const char *argv[CORE_ARGV_MAX + 1]; /* ends with NULL */
 	uint32_t n_env;
 	struct core_env env[CORE_ENV_MAX]; /* changes to our own environment */
-	char numbers[8][24];               /* storage of argv */
+	char numbers[9][24];               /* storage of argv */
 	uint32_t n_sockets; /* handed over from descriptor 3 on, LISTEN_FDS (sd_listen_fds(3)) */
 	int sockets[SOCKETS_MAX];
 	char socket_names[SOCKETS_MAX * 16];

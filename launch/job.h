@@ -52,6 +52,7 @@ struct job {
 	const struct sockets *sockets; /* NULL: it does not serve */
 	const char *key_path;          /* NULL: no key */
 	char name[64];                 /* of the run */
+	char draft[PATH_MAX];          /* of --draft, found */
 	bool plain_cpu;
 	/* Devices that were lost: not to be planned with, until a restart finds them back */
 	struct avoided {

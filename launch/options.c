@@ -74,6 +74,13 @@ static const struct opt opts[] = {
 		  "gets the same plan, has to prove it just so, and answers requests only." },
 	{ .name = "lora", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(loras),
 	  .help = "Change the model by this LoRA adapter, which is planned, too; may be given again." },
+	{ .name = "draft", .kind = OPT_TEXT, .arg = "MODEL", .offset = ROW(draft),
+	  .help = "With --serve: beside it a smaller model with the same vocabulary, which guesses what comes next; the model "
+		  "checks several guesses at once, and says nothing else than it would alone. It is planned, too." },
+	{ .name = "draft-max", .kind = OPT_U32, .arg = "N", .offset = ROW(n_draft), .min = 1, .max = PLAN_DRAFT_MAX,
+	  .help = "Guess at most N tokens at once (8); how many pay is found out meanwhile." },
+	{ .name = "draft-min", .kind = OPT_U32, .arg = "N", .offset = ROW(draft_min), .max = PLAN_DRAFT_MAX,
+	  .help = "Guess at least N tokens at once, even where that does not pay (0)." },
 	{ .name = "control-vector", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(vectors),
 	  .help = "Steer the model by this control vector; several add up." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
@@ -139,6 +146,8 @@ static const struct alias aliases[] = {
 	{ "-ncmoe", "n-cpu-moe" },
 	{ "-cmoe", "cpu-moe" },
 	{ "-ot", "override-tensor" },
+	{ "-md", "draft" },
+	{ "--model-draft", "draft" },
 	{ "--embedding", "embeddings" },
 	{ "--sleep-idle-seconds", "sleep-idle" },
 	{ NULL, NULL },
@@ -205,11 +214,13 @@ const struct options launch_defaults = {
 };
 
 const char *const launch_planned[] = {
-	"device",        "split",           "tensor-split", "gpu-layers",  "n-cpu-moe",
-	"cpu-moe",       "override-tensor", "ctx",          "batch",       "ubatch",
-	"parallel",      "embeddings",      "flash-attn",   "kv-unified",  "no-kv-unified",
-	"no-kv-offload", "swa-full",        "want",         "min-context", "min-speed",
-	"margin",        "cache-type-k",    "cache-type-v", NULL,
+	"device",     "split",        "tensor-split",    "gpu-layers",
+	"n-cpu-moe",  "cpu-moe",      "override-tensor", "ctx",
+	"batch",      "ubatch",       "parallel",        "embeddings",
+	"flash-attn", "kv-unified",   "no-kv-unified",   "no-kv-offload",
+	"swa-full",   "want",         "min-context",     "min-speed",
+	"margin",     "cache-type-k", "cache-type-v",    "draft",
+	"draft-max",  NULL,
 };
 
 const char *const launch_never_in_profiles[] = { "dry-run", "json", NULL };

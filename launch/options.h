@@ -33,6 +33,8 @@ struct options {
 	int engine; /* of cores[] */
 	const char *prompt, *temperature;
 	uint32_t max_tokens, seed;
+	const char *draft;
+	uint32_t n_draft, draft_min; /* 0: not given */
 	struct opt_list loras, vectors;
 	bool dry_run, json;
 	int quiet, verbose;

@@ -82,7 +82,8 @@ static int decide(struct plan *p, const struct job *j, const struct model *m, ui
 		  struct err *e)
 {
 	own_free struct adapter_files *files = malloc(sizeof(*files));
-	struct plan_beside beside = { .n_loras = j->o.loras.n };
+	struct plan_beside beside = { .draft = j->o.draft ? j->draft : NULL,
+				      .n_loras = j->o.loras.n };
 	struct wish w = j->wish;
 
 	if (!files)
@@ -139,6 +140,36 @@ static int decide_sequences(struct job *j, const struct model *m, struct err *e)
 	return 0;
 }
 
+/* A draft is a model like the other: all of it must be there, by a path that is good everywhere. */
+static int find_draft(struct job *j, struct err *e)
+{
+	char path[PATH_MAX];
+	struct model *m;
+	int rc;
+
+	if (!j->o.draft)
+		return 0;
+	rc = model_find(path, sizeof(path), j->o.draft, e);
+	if (rc == 0)
+		rc = model_open(&m, path, e);
+	if (rc)
+		return err_at(e, rc, "--draft");
+	rc = check_data(m, e);
+	model_close(m);
+	if (rc == 0 && !realpath(path, j->draft))
+		rc = err_set(e, -errno, "%s: %s", path, strerror(errno));
+	return rc;
+}
+
+static int check_draft_is_placed(const struct job *j, struct err *e)
+{
+	if (!j->o.draft || j->plan.draft.n_max || plan_exit(&j->plan) != EXIT_YES)
+		return 0;
+	return err_set(e, -EINVAL,
+		       "the draft would be on a device that the model does not use; name the "
+		       "devices with --device");
+}
+
 static int plan_for(struct job *j, const struct model *m, struct err *e)
 {
 	int rc = decide(&j->plan, j, m, j->wish.n_seq_max, e);
@@ -147,7 +178,7 @@ static int plan_for(struct job *j, const struct model *m, struct err *e)
 		rc = decide_sequences(j, m, e);
 	for (uint32_t i = 0; rc == 0 && i < j->choice.n_assumed; i++)
 		plan_assume(&j->plan, "%s", j->choice.assumed[i]);
-	return rc;
+	return rc ? rc : check_draft_is_placed(j, e);
 }
 
 static int plan_anew(struct job *j, struct err *e)
@@ -156,6 +187,8 @@ static int plan_anew(struct job *j, struct err *e)
 	char path[PATH_MAX];
 	int rc = model_find(path, sizeof(path), j->model, e);
 
+	if (rc == 0)
+		rc = find_draft(j, e);
 	if (rc == 0)
 		rc = model_open(&m, path, e);
 	if (rc)
@@ -178,9 +211,9 @@ static int plan_anew(struct job *j, struct err *e)
 }
 
 /* A plan is for one model: the same size and the same header. */
-static int check_model(const struct job *j, const char *path, struct err *e)
+static int check_model(const struct job *j, const char *path, uint64_t size_bytes,
+		       const char *sha256, struct err *e)
 {
-	const struct plan *p = &j->plan;
 	struct model *m;
 	char hash[65];
 	int rc = model_open(&m, path, e);
@@ -189,8 +222,7 @@ static int check_model(const struct job *j, const char *path, struct err *e)
 		return rc;
 	rc = check_data(m, e);
 	model_header_sha256(m, hash);
-	if (rc == 0 &&
-	    (model_size_bytes(m) != p->model_size_bytes || strcmp(hash, p->header_sha256) != 0))
+	if (rc == 0 && (model_size_bytes(m) != size_bytes || strcmp(hash, sha256) != 0))
 		rc = err_set(e, -EBADMSG, "%s is not the model that %s was made for; plan again",
 			     path, j->o.plan);
 	model_close(m);
@@ -242,7 +274,25 @@ static int find_model(struct job *j, struct err *e)
 		return err_set(e, -errno, "the plan's model %s: %s", model, strerror(errno));
 	if (!text_copy(j->plan.model_path, sizeof(j->plan.model_path), path))
 		return err_set(e, -ENAMETOOLONG, "the path of the model is too long: %s", path);
-	return check_model(j, path, e);
+	return check_model(j, path, j->plan.model_size_bytes, j->plan.header_sha256, e);
+}
+
+static int check_plan_draft(struct job *j, struct err *e)
+{
+	struct plan_draft *d = &j->plan.draft;
+	char path[PATH_MAX];
+
+	if (!d->n_max)
+		return 0;
+	if (j->o.engine || !j->o.serve)
+		return err_set(e, -EINVAL,
+			       "the plan has a draft model, which only our own core has a use for, "
+			       "and only when it serves");
+	if (!realpath(d->path, path))
+		return err_set(e, -errno, "the plan's draft %s: %s", d->path, strerror(errno));
+	if (!text_copy(d->path, sizeof(d->path), path))
+		return err_set(e, -ENAMETOOLONG, "the path of the draft is too long: %s", path);
+	return check_model(j, path, d->size_bytes, d->header_sha256, e);
 }
 
 static int plan_from_file(struct job *j, struct err *e)
@@ -256,6 +306,8 @@ static int plan_from_file(struct job *j, struct err *e)
 	rc = check_grant(j, e);
 	if (rc == 0)
 		rc = find_model(j, e);
+	if (rc == 0)
+		rc = check_plan_draft(j, e);
 	/* the machine that runs the job need not be this one */
 	return rc || j->o.slurm ? rc : check_devices(j, e);
 }
@@ -331,6 +383,7 @@ int job_prepare(struct job *j, struct err *e)
 		.key_file = j->key_path,
 		.n_hosts = j->o.allow_host.n,
 		.chat_template = j->o.chat_template,
+		.draft_min = j->o.draft_min,
 		.sleep_idle_s = j->o.sleep_idle_s,
 		.max_queue = j->o.max_queue,
 		.max_connections = j->o.max_connections,

@@ -57,6 +57,32 @@ static void where(char *buf, size_t size, const struct wire_ready *r, const char
 		text_add(&t, "%s", name[0] ? name : "a device that the engine did not name");
 }
 
+/* All of a draft is in one place. */
+static int verify_draft(const struct plan *p, const struct wire_ready *r, struct err *e)
+{
+	uint32_t n = p->draft.n_max ? p->draft.n_layer + 1 : 0;
+	uint32_t at = p->draft.device < 0 ? p->n_devices : (uint32_t)p->draft.device;
+
+	if (r->n_draft_layers != n)
+		return err_set(e, -EXDEV,
+			       "the plan places %u layers of a draft, its output one of them, but "
+			       "the engine placed %u",
+			       n, r->n_draft_layers);
+	for (uint32_t i = 0; i < n; i++) {
+		char planned[80], found[80];
+
+		if (strcmp(r->devices[at].name, r->draft_layers[i]) == 0)
+			continue;
+		where(planned, sizeof(planned), r, r->devices[at].name);
+		where(found, sizeof(found), r, r->draft_layers[i]);
+		return err_set(e, -EXDEV,
+			       "layer %u of the draft was planned for %s, but the engine put it "
+			       "on %s",
+			       i, planned, found);
+	}
+	return 0;
+}
+
 int verify_placement(const struct plan *p, const struct wire_ready *r, struct err *e)
 {
 	int rc = verify_devices(p, r, e);
@@ -80,7 +106,7 @@ int verify_placement(const struct plan *p, const struct wire_ready *r, struct er
 		return err_set(e, -EXDEV, "%s was planned for %s, but the engine put it on %s",
 			       layer, planned, found);
 	}
-	return 0;
+	return verify_draft(p, r, e);
 }
 
 static bool within(uint64_t a, uint64_t b, uint64_t tolerance)

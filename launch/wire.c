@@ -52,30 +52,41 @@ static bool get_device(const json_t *o, struct wire_device *d)
 	       get_u64(o, "rounding_bytes", &d->rounding_bytes);
 }
 
+static bool get_layers(const json_t *all, char to[WIRE_LAYERS_MAX][48], uint32_t *n)
+{
+	size_t have = json_array_size(all);
+
+	if (have > WIRE_LAYERS_MAX)
+		return false;
+	for (size_t i = 0; i < have; i++) {
+		const char *name = json_string_value(json_array_get(all, i));
+
+		if (!name || !text_copy(to[i], 48, name))
+			return false;
+		text_clean(to[i]);
+	}
+	*n = (uint32_t)have;
+	return true;
+}
+
 static bool take_ready(struct wire *w, const json_t *o)
 {
 	struct wire_ready *r = &w->ready;
-	const json_t *layers = json_object_get(o, "layers"),
-		     *devices = json_object_get(o, "devices");
-	size_t n_layers = json_array_size(layers), n_devices = json_array_size(devices);
+	const json_t *devices = json_object_get(o, "devices");
+	size_t n_devices = json_array_size(devices);
 
 	memset(r, 0, sizeof(*r));
 	if (!get_u32(o, "n_ctx", &r->n_ctx) || !get_u32(o, "threads", &r->threads) ||
-	    n_layers > WIRE_LAYERS_MAX || n_devices == 0 || n_devices > PLAN_DEVICES_MAX + 1)
+	    n_devices == 0 || n_devices > PLAN_DEVICES_MAX + 1)
 		return false;
-	for (size_t i = 0; i < n_layers; i++) {
-		const char *name = json_string_value(json_array_get(layers, i));
-
-		if (!name || !text_copy(r->layers[i], sizeof(r->layers[i]), name))
-			return false;
-		text_clean(r->layers[i]);
-	}
+	if (!get_layers(json_object_get(o, "layers"), r->layers, &r->n_layers) ||
+	    !get_layers(json_object_get(o, "draft_layers"), r->draft_layers, &r->n_draft_layers))
+		return false;
 	for (size_t i = 0; i < n_devices; i++)
 		if (!get_device(json_array_get(devices, i), &r->devices[i]))
 			return false;
 	if (!get_u64(o, "unplaced_bytes", &r->unplaced_bytes))
 		return false;
-	r->n_layers = (uint32_t)n_layers;
 	r->n_devices = (uint32_t)n_devices;
 	w->is_ready = true;
 	return true;

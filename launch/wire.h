@@ -31,6 +31,8 @@ struct wire_ready {
 	uint32_t n_ctx, threads;
 	uint32_t n_layers;
 	char layers[WIRE_LAYERS_MAX][48]; /* the device of each, "" when the engine did not say */
+	uint32_t n_draft_layers;          /* of a draft model; 0: there is none */
+	char draft_layers[WIRE_LAYERS_MAX][48];
 	uint32_t n_devices;
 	struct wire_device devices[PLAN_DEVICES_MAX + 1]; /* in the plan's order, the host last */
 	uint64_t unplaced_bytes;

@@ -55,6 +55,32 @@ static struct wire_ready *report(void)
 	return r;
 }
 
+/* A draft is whole where the plan has it. */
+static void drafts(void **state)
+{
+	struct plan p = plan();
+	struct wire_ready *r = report();
+	struct err e = { 0 };
+
+	(void)state;
+	p.draft = (struct plan_draft) { .n_layer = 1, .n_max = 4, .device = 1 };
+	assert_int_equal(verify_placement(&p, r, &e), -EXDEV);
+	assert_non_null(strstr(e.text, "draft"));
+	r->n_draft_layers = 2;
+	strcpy(r->draft_layers[0], "CUDA1");
+	strcpy(r->draft_layers[1], "CUDA1");
+	assert_int_equal(verify_placement(&p, r, &e), 0);
+	strcpy(r->draft_layers[1], "CPU");
+	assert_int_equal(verify_placement(&p, r, &e), -EXDEV);
+	assert_non_null(strstr(e.text, "0000:01:00.0 (CUDA1)"));
+	p.draft.device = -1;
+	strcpy(r->draft_layers[0], "CPU");
+	assert_int_equal(verify_placement(&p, r, &e), 0);
+	p.draft.n_max = 0;
+	assert_int_equal(verify_placement(&p, r, &e), -EXDEV);
+	free(r);
+}
+
 static void as_planned(void **state)
 {
 	struct plan p = plan();
@@ -87,7 +113,7 @@ static void as_planned(void **state)
 		"0000:c1:00.0       4  40.0 MiB =            4.0 MiB +15.4 KiB   10.0 MiB =            unknown\n"
 		"0000:01:00.0       3  30.0 MiB =            3.0 MiB =           12.0 MiB +2.0 MiB     3.0 MiB of 100.0 MiB\n"
 		"CPU                2  20.0 MiB =            2.0 MiB =           10.0 MiB =            unknown\n");
-		/* clang-format on */
+	/* clang-format on */
 	free(r);
 }
 
@@ -231,9 +257,9 @@ static void wire_nonsense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(as_planned),    cmocka_unit_test(each_layer),
-		cmocka_unit_test(other_devices), cmocka_unit_test(wire),
-		cmocka_unit_test(wire_nonsense),
+		cmocka_unit_test(as_planned), cmocka_unit_test(drafts),
+		cmocka_unit_test(each_layer), cmocka_unit_test(other_devices),
+		cmocka_unit_test(wire),       cmocka_unit_test(wire_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
