@@ -175,6 +175,11 @@ static enum failure make_context(struct engine *g, const struct engine_load *how
 		return engine_failed(g, FAILURE_CONTEXT, "the engine could not make a context", e);
 	if (how->measure)
 		return FAILURE_NONE;
+	if (!f->embeddings && !llama_get_memory(g->context)) {
+		err_set(e, -ENOSYS,
+			"the model reads texts and writes none; plan it with --embeddings");
+		return FAILURE_PLAN;
+	}
 	make_pool(g, how->threads);
 	g->batch = llama_batch_init((int32_t)llama_n_batch(g->context), 0, 1);
 	g->candidates = calloc((size_t)engine_n_vocab(g), sizeof(*g->candidates));

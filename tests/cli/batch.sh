@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# The core's server part over the real engine on one CPU: tests/engine/batch.c, for models of three families,
+# The core's server part over the real engine on one CPU: tests/engine/batch.c, for models of several families,
 # with a cache that the sequences share and with one for each.
 . tests/lib.sh
 [ -e "$BUILD/lib/berth/libggml-base.so" ] || skip "the engine is not there: $BUILD/lib/berth"
@@ -32,6 +32,10 @@ batch gemma3 --arch gemma3 --window 64 --seed 3 -- -c 512 --parallel 4 --ubatch 
 "$modelgen" -o "$T/small.gguf" --layers 2 --type f32 || fail small "modelgen failed"
 batch draft --arch llama --type f32 --deciding 2 -- -c 512 --parallel 4 --draft "$T/small.gguf" --draft-max 5
 batch itself --arch llama -- -c 1024 --parallel 4 --no-kv-unified --draft "$T/itself.gguf" --draft-max 3
+# States that cannot be taken back, alone and beside attention.
+batch mamba --arch mamba -- -c 512 --parallel 4 --accept-unverified
+batch lfm2 --arch lfm2 --type f32 -- -c 512 --parallel 4 --accept-unverified
+batch encoder --arch bert --ctx 512 -- -c 512 --parallel 2 --embeddings
 batch vectors --arch llama -- -c 512 --parallel 4 --embeddings
 
 # The same through the whole core: embeddings over its own socket, several at once; and no text from them.
@@ -65,6 +69,10 @@ run timeout 60 python3 "$T/ask.py" "$T/s"
 kill "$core"
 wait "$core"
 [ $? -eq 0 ] && ok "ends when told to" || fail "ends when told to" "$(tail -3 "$T/core.out")"
+run "$BERTH" plan "$T/encoder.gguf" --accept cpu --json
+cp "$T/out" "$T/writer.json"
+run "$BUILD/libexec/berth/core" --plan "$T/writer.json" --prompt Hello
+[ "$rc" -eq 4 ] && grep -q 'reads texts and writes none' "$T/err" && ok "no text from an encoder" || fail "no text from an encoder" "$rc: $(cat "$T/err")"
 run "$BUILD/libexec/berth/core" --plan "$T/vectors.json" --prompt Hello
 [ "$rc" -eq 4 ] && grep -q 'generates no text' "$T/err" && ok "no text from vectors" || fail "no text" "$rc: $(cat "$T/err")"
 finish
