@@ -33,6 +33,12 @@ static const char *short_name(const struct pen *p, const char *name)
 	return name;
 }
 
+/* What a device said before it fell silent is old, and looks so. */
+static enum attr tone(const struct device_row *d)
+{
+	return d->state == DEVICE_LOST || d->state == DEVICE_SILENT ? ATTR_DIM : ATTR_PLAIN;
+}
+
 static void write_place(struct pen *p, const void *row)
 {
 	pen_text(p, ATTR_PLAIN, ((const struct device_row *)row)->place);
@@ -58,7 +64,7 @@ static void write_bar(struct pen *p, const void *row)
 
 	if (d->state == DEVICE_SILENT)
 		pen_printf(p, ATTR_BAD,
-			   p->end - p->col < 20 ? "silent %" PRIu64 " s"
+			   p->end - p->col < 19 ? "silent %" PRIu64 " s"
 						: "not answering %" PRIu64 " s",
 			   s);
 	else if (d->state == DEVICE_LOST)
@@ -84,11 +90,11 @@ static void write_memory(struct pen *p, const void *row)
 	}
 	s = scale_of(d->f, (uint64_t)d->total.v);
 	if (fact_known(&d->used) && d->used.v >= 0)
-		pen_printf(p, ATTR_PLAIN, "%.*f", s.digits, (double)d->used.v / s.bytes);
+		pen_printf(p, tone(d), "%.*f", s.digits, (double)d->used.v / s.bytes);
 	else
 		pen_text(p, ATTR_DIM, "-");
 	/* Narrow columns do with the unit's first letter. */
-	pen_printf(p, ATTR_PLAIN, "/%.*f%s%.*s", s.digits, (double)d->total.v / s.bytes,
+	pen_printf(p, tone(d), "/%.*f%s%.*s", s.digits, (double)d->total.v / s.bytes,
 		   p->end - p->col < 9 ? "" : " ", p->end - p->col < 9 ? 1 : 3, s.unit);
 }
 
@@ -108,10 +114,10 @@ static void write_power(struct pen *p, const void *row)
 		pen_text(p, ATTR_DIM, "-");
 		return;
 	}
-	pen_printf(p, ATTR_PLAIN, "%.0f", watts);
+	pen_printf(p, tone(d), "%.0f", watts);
 	if (fact_known(&d->gpu->power_cap_mw) && p->end - p->col > 5)
-		pen_printf(p, ATTR_PLAIN, "/%.0f", (double)d->gpu->power_cap_mw.v / 1000);
-	pen_text(p, ATTR_PLAIN, p->end - p->col > 1 ? " W" : "W");
+		pen_printf(p, tone(d), "/%.0f", (double)d->gpu->power_cap_mw.v / 1000);
+	pen_text(p, tone(d), p->end - p->col > 1 ? " W" : "W");
 }
 
 static void write_temp(struct pen *p, const void *row)
@@ -119,7 +125,7 @@ static void write_temp(struct pen *p, const void *row)
 	const struct device_row *d = row;
 
 	if (d->gpu)
-		pen_degrees(p, d->f, ATTR_PLAIN, &d->gpu->temp_mc);
+		pen_degrees(p, d->f, tone(d), &d->gpu->temp_mc);
 	else
 		pen_text(p, ATTR_DIM, "-");
 }
@@ -129,7 +135,7 @@ static void write_busy(struct pen *p, const void *row)
 	const struct device_row *d = row;
 
 	if (d->gpu && fact_known(&d->gpu->busy_percent))
-		pen_printf(p, ATTR_PLAIN, "%" PRId64 " %%", d->gpu->busy_percent.v);
+		pen_printf(p, tone(d), "%" PRId64 " %%", d->gpu->busy_percent.v);
 	else
 		pen_text(p, ATTR_DIM, "-");
 }
@@ -139,7 +145,7 @@ static void write_clock(struct pen *p, const void *row)
 	const struct device_row *d = row;
 
 	if (d->gpu && fact_known(&d->gpu->live.core_mhz))
-		pen_printf(p, ATTR_PLAIN, "%" PRId64 " MHz", d->gpu->live.core_mhz.v);
+		pen_printf(p, tone(d), "%" PRId64 " MHz", d->gpu->live.core_mhz.v);
 	else
 		pen_text(p, ATTR_DIM, "-");
 }
@@ -328,7 +334,7 @@ static void card_works(struct view *v, const struct device_row *d)
 		pen_degrees(&p, d->f, ATTR_PLAIN, &l->temp_hotspot_mc);
 		pen_text(&p, ATTR_PLAIN, "  ");
 	}
-	if (d->gpu->link.n_hops || d->gpu->tunnel.tunnelled) {
+	if (fact_known(&d->gpu->link.bytes_per_s) || d->gpu->tunnel.tunnelled) {
 		pen_text(&p, ATTR_PLAIN, "link ");
 		write_link(&p, d);
 		pen_text(&p, ATTR_PLAIN, "  ");

@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "tui/view_priv.h"
 
-#define WIDE 76 /* columns that hold a placement and its drift in one row */
+#define DRIFT_COLS 32 /* that a placement leaves for its drift in the same row */
 
 struct run_row {
 	const struct frame *f;
@@ -31,14 +31,15 @@ static void write_model(struct pen *p, const void *row)
 {
 	const struct run_seen *r = ((const struct run_row *)row)->seen;
 	const char *model = r->rc ? "" : r->page.run.model;
+	/* A run is mostly called as its model is: once will do. */
+	bool same = r->name[0] && !strncmp(model, r->name, strlen(r->name));
 
-	if (r->name[0])
+	if (r->name[0] && !same) {
 		pen_printf(p, ATTR_TITLE, "%s ", r->name);
-	/* A run is mostly called as its model is. */
-	if (strncmp(model, r->name, strlen(r->name)) != 0 || !r->name[0])
-		pen_text(p, r->name[0] ? ATTR_PLAIN : ATTR_TITLE, model[0] ? model : "-");
-	else if (strlen(model) > strlen(r->name))
-		pen_text(p, ATTR_PLAIN, model + strlen(r->name));
+		pen_text(p, ATTR_PLAIN, model);
+	} else {
+		pen_text(p, ATTR_TITLE, model[0] ? model : "-");
+	}
 }
 
 static void write_state(struct pen *p, const void *row)
@@ -271,7 +272,7 @@ static void placement_line(struct view *v, const struct run_row *r)
 	pen_text(&p, ATTR_DIM, n ? " layers  " : "-  ");
 	if (r->state == RUN_STARTING)
 		return;
-	if (v->cols < WIDE) {
+	if (p.col + DRIFT_COLS > v->cols) {
 		p = view_line(v);
 		pen_text(&p, ATTR_DIM, "  ");
 	}

@@ -64,6 +64,54 @@ t send-keys -- -
 sees "- is slower" 'every 2.0 s'
 t send-keys + + + +
 sees "+ is faster" 'every 0.1 s'
+# every key, one after the other
+key() {
+	t send-keys -- "$2"
+	sees "$1" "$3"
+}
+key "Enter: all about a device" Enter '^by purpose'
+key "Esc: back" Escape '^DEVICE'
+key "e: events" e 'Nothing has changed\|context in use'
+key "e: back" e '^DEVICE'
+key "2: runs" 2 '^fake-7b'
+key "Enter: all about a run" Enter '^requests'
+key "Down scrolls there" Down '^requests'
+key "Backspace: back" BSpace '^DEVICE'
+key "Tab: the next list" Tab '^DEVICE'
+key "BTab: back to it" BTab '^DEVICE'
+key "1: devices" 1 '^03:00.0'
+for k in j k Down Up PgDn PgUp End Home G g Right Left 3 4 1 NPage PPage; do
+	t send-keys -- "$k"
+done
+key "/: a filter" / 'filter:'
+t send-keys r a d e o n
+sees "/: while it is typed" 'filter: radeon'
+key "/: taken" Enter "only 'radeon'"
+sees "/: shows what has the letters" '^03:00.0 Radeon'
+if grep -q 'UHD' "$T/screen"; then fail "/: nothing else" "$(cat "$T/screen")"; else ok "/: nothing else"; fi
+key "Esc: without it" Escape 'UHD'
+key "s: sorted" s 'sorted by: name'
+key "t: theme" t 'theme: dark'
+key "c: charts" c 'charts: ascii'
+key "u: units" u ' GB '
+key "d: degrees" d ' 106 F'
+key "P: processes" P 'processes: hidden'
+key "E: events" E 'events: hidden'
+key "S: saves" S 'The settings are saved'
+key "R: a recording, or why not" R 'record'
+key "<: no recording to wind" '<' 'Only a recording'
+key ">: no recording to wind" '>' 'Only a recording'
+key "K: asks nothing of a captured machine" K 'of this machine'
+key "F1: help" F1 'Show or hide this page'
+key "F1: back" F1 '^DEVICE'
+t send-keys C-l
+sees "Ctrl-L" '^DEVICE'
+if grep -q '^units = si' "$T/config/berth/top.conf" && grep -q '^theme = dark' "$T/config/berth/top.conf"; then
+	ok "what was saved"
+else
+	fail "what was saved" "$(cat "$T/config/berth/top.conf")"
+fi
+rm -rf "$T/config"
 t send-keys q
 sees "q leaves with 0" '^exit=0'
 sees "q gives the terminal back" '^ echo'
@@ -75,6 +123,25 @@ for sig in TERM INT HUP; do
 	sees "SIG$sig leaves with 0" '^exit=0'
 	sees "SIG$sig gives the terminal back" '^ echo'
 done
+
+# the live machine: the run's process is ended when the answer is y, and only then
+: >"$T/doomed.ready"
+"$BUILD/tests/fake/prog_telem_writer" "$T/run/doomed.telem" 200 loading >"$T/doomed.ready" &
+doomed=$!
+while ! grep -q ready "$T/doomed.ready"; do sleep 0.05; done
+screen 80 24 "$BERTH top"
+sees "a run to be ended" 'starting'
+t send-keys 2
+key "K asks" K "End process $doomed"
+key "n does not" n '^fake-7b'
+if kill -0 $doomed 2>/dev/null; then ok "it lives"; else fail "it lives" "gone"; fi
+key "K asks again" K "End process $doomed"
+key "y does" y 'asked to end'
+wait $doomed 2>/dev/null
+sees "its row says so" 'LOST'
+t send-keys q
+sees "and out" '^exit=0'
+rm -f "$T/run/doomed.telem"
 
 screen 40 7 "$top"
 sees "40x7: the run, though the devices do not fit" '^fake-7b'
