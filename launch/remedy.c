@@ -29,10 +29,22 @@ static bool is_avoided(const struct job *j, const char *pci)
 	return false;
 }
 
-static bool is_left(const struct job *j, const struct plan_device *d)
+/* Whether the files are enough to tell: without an address, or where nothing is missing, they are not. */
+static bool must_ask(const struct job *j, const struct plan *p)
+{
+	for (uint32_t d = 0; d < p->n_devices; d++)
+		if (!p->devices[d].pci[0])
+			return true;
+	return j->n_avoid == 0;
+}
+
+/* asked: the engine told what it sees, in j->map. */
+static bool is_left(const struct job *j, const struct plan_device *d, bool asked)
 {
 	if (d->pci[0] && is_avoided(j, d->pci))
 		return false;
+	if (!asked)
+		return true;
 	for (uint32_t i = 0; i < j->map.n; i++) {
 		const struct devmap_device *m = &j->map.devices[i];
 
@@ -43,8 +55,8 @@ static bool is_left(const struct job *j, const struct plan_device *d)
 	return false;
 }
 
-/* The devices of a plan, or those that the engine still sees, as a selector. false: there is none. */
-static bool select_of(struct job *j, const struct plan *p, bool only_left)
+/* The devices of a plan that are left, as a selector. false: there is none. */
+static bool select_of(struct job *j, const struct plan *p, bool asked)
 {
 	struct serve *s = j->serve;
 	struct text t;
@@ -53,7 +65,7 @@ static bool select_of(struct job *j, const struct plan *p, bool only_left)
 	for (uint32_t d = 0; d < p->n_devices; d++) {
 		const struct plan_device *one = &p->devices[d];
 
-		if (!only_left || is_left(j, one))
+		if (is_left(j, one, asked))
 			text_add(&t, "%s%s", t.len ? "," : "",
 				 one->pci[0] ? one->pci : one->engine_name);
 	}
@@ -64,11 +76,13 @@ static bool select_of(struct job *j, const struct plan *p, bool only_left)
 /* Those of the plan's devices that are left; the processor only where it was accepted beforehand. */
 static int keep_survivors(struct job *j, const struct plan *p, struct err *e)
 {
-	int rc = job_devices(j, e);
+	/* Not in vain: its driver may hang in the listing of a device that is dead */
+	bool ask = must_ask(j, p);
+	int rc = ask ? job_devices(j, e) : 0;
 
 	if (rc)
 		return rc;
-	if (select_of(j, p, true))
+	if (select_of(j, p, ask))
 		return 0;
 	if (j->wish.accept != ACCEPT_CPU)
 		return err_set(e, -ENXIO,
