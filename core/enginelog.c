@@ -25,6 +25,7 @@ static const char *const no_memory_words[] = {
 	"unable to allocate",     "cudaMalloc failed",
 	"failed to alloc",        "Device memory allocation of size",
 	"cannot allocate memory", "std::bad_alloc",
+	"Cannot allocate memory", /* the C library's words for ENOMEM, of a mapping */
 };
 
 static const char *const kind_names[] = {

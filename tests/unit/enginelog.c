@@ -107,6 +107,11 @@ static void recorded_failures(void **state)
 	enginelog_init(l);
 	enginelog_feed(
 		l, true,
+		"llama_model_load: error loading model: mmap failed: Cannot allocate memory\n");
+	assert_true(l->no_memory);
+	enginelog_init(l);
+	enginelog_feed(
+		l, true,
 		"llama_model_load: error loading model: tensor 'blk.6.ffn_gate.weight' data is not within the "
 		"file bounds, model is corrupted or incomplete\n");
 	assert_false(l->no_memory);
