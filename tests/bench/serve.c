@@ -3,11 +3,12 @@
  * A client that costs little beside the server it measures. One run of one server, one line of numbers;
  * serve.sh takes several in turn and compares.
  *
- *   serve load PORT PID CLIENTS REQUESTS PROMPT TOKENS VOCAB SEED
+ *   serve load PORT PID CLIENTS REQUESTS PROMPT TOKENS VOCAB SEED fresh|again
  *     CLIENTS at once, each with REQUESTS one after the other, on a connection each: a prompt of PROMPT random
  *     tokens, TOKENS drawn as clients draw them by default, streamed. Prints the nanoseconds it took, those
- *     of CPU time that process PID used, tokens of prompts, tokens generated, and the median of the
- *     nanoseconds to the first token. It fails where the server counts other tokens.
+ *     of CPU time that process PID used, tokens of prompts, tokens generated, and the medians of the
+ *     nanoseconds to the first token and of the longest wait for another one. It fails where the server
+ *     counts other tokens. `again`: all prompts of a client are the same, and the server may know that.
  *
  *   serve start PORT FOLDER PROGRAM ARGUMENT...
  *     Nanoseconds from exec, in that folder, to the first good /health, and those of CPU time; the program
@@ -111,27 +112,29 @@ struct load {
 	uint32_t clients, requests, prompt, tokens, vocab;
 	uint64_t random;
 	uint64_t prompt_tokens, generated_tokens; /* as the server counted them */
-	uint64_t *first_ns;                       /* of each request */
-	uint32_t n_first;
+	bool again;
+	uint64_t *first_ns, *longest_ns; /* of each request */
+	uint32_t n_first, n_ended;
 };
 
 struct client {
 	int fd;
 	uint32_t left;
-	uint64_t asked_ns;
+	uint64_t asked_ns, last_ns, longest_ns;
+	uint64_t prompt; /* what its random tokens begin with */
 	bool saw_token;
 	char *answer;
 	size_t n;
 };
 
-static uint32_t random_token(struct load *l)
+static uint32_t random_token(const struct load *l, uint64_t *state)
 {
-	l->random = l->random * 6364136223846793005U + 1442695040888963407U;
-	return FIRST_TOKEN + (uint32_t)(l->random >> 33) % (l->vocab - FIRST_TOKEN);
+	*state = *state * 6364136223846793005U + 1442695040888963407U;
+	return FIRST_TOKEN + (uint32_t)(*state >> 33) % (l->vocab - FIRST_TOKEN);
 }
 
 /* The body is the caller's to free. */
-static char *write_request(struct load *l)
+static char *write_request(const struct load *l, uint64_t state)
 {
 	size_t room = 512 + (size_t)l->prompt * (PROMPT_DIGITS + 1), n = 0;
 	char *body = malloc(room), *all = malloc(room + 256);
@@ -140,12 +143,13 @@ static char *write_request(struct load *l)
 		abort();
 	n += (size_t)snprintf(body, room, "{\"model\":\"bench\",\"prompt\":[");
 	for (uint32_t i = 0; i < l->prompt; i++)
-		n += (size_t)snprintf(body + n, room - n, "%s%u", i ? "," : "", random_token(l));
+		n += (size_t)snprintf(body + n, room - n, "%s%u", i ? "," : "",
+				      random_token(l, &state));
 	n += (size_t)snprintf(body + n, room - n,
 			      "],\"max_tokens\":%u,\"stream\":true,\"stream_options\":{\"include_"
-			      "usage\":true},\"ignore_eos\":true,\"cache_prompt\":false,\"seed\":1,"
+			      "usage\":true},\"ignore_eos\":true,\"cache_prompt\":%s,\"seed\":1,"
 			      "\"temperature\":0.8,\"top_k\":40,\"top_p\":0.95,\"min_p\":0.05}",
-			      l->tokens);
+			      l->tokens, l->again ? "true" : "false");
 	snprintf(all, room + 256,
 		 "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
 		 "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
@@ -156,10 +160,14 @@ static char *write_request(struct load *l)
 
 static int ask(struct load *l, struct client *c)
 {
-	char *request = write_request(l);
+	char *request;
 	int rc;
 
+	if (!l->again)
+		c->prompt = l->random++;
+	request = write_request(l, c->prompt);
 	c->n = 0;
+	c->longest_ns = 0;
 	c->saw_token = false;
 	c->asked_ns = now_ns();
 	c->fd = connect_to(l->port);
@@ -206,6 +214,7 @@ static int end_request(struct load *l, struct client *c)
 	l->prompt_tokens += prompt;
 	l->generated_tokens += generated;
 	close(c->fd);
+	l->longest_ns[l->n_ended++] = c->longest_ns;
 	c->left--;
 	return c->left ? ask(l, c) : 0;
 }
@@ -214,6 +223,7 @@ static int end_request(struct load *l, struct client *c)
 static int take(struct load *l, struct client *c)
 {
 	ssize_t n = recv(c->fd, c->answer + c->n, ANSWER_MAX - 1 - c->n, 0);
+	uint64_t now;
 
 	if (n <= 0)
 		return wrong("the server closed a connection");
@@ -223,9 +233,13 @@ static int take(struct load *l, struct client *c)
 		fprintf(stderr, "serve: %.300s\n", c->answer);
 		return 1;
 	}
+	now = now_ns();
+	if (c->saw_token && now - c->last_ns > c->longest_ns)
+		c->longest_ns = now - c->last_ns;
+	c->last_ns = now;
 	if (!c->saw_token && has_token(c)) {
 		c->saw_token = true;
-		l->first_ns[l->n_first++] = now_ns() - c->asked_ns;
+		l->first_ns[l->n_first++] = now - c->asked_ns;
 	}
 	return is_whole(c) ? end_request(l, c) : 0;
 }
@@ -258,17 +272,25 @@ static int by_size(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static uint64_t median(uint64_t *v, uint32_t n)
+{
+	qsort(v, n, sizeof(*v), by_size);
+	return n ? v[n / 2] : 0;
+}
+
 static int measure_load(struct load *l)
 {
 	struct client *clients = calloc(l->clients, sizeof(*clients));
 	uint64_t cpu, start;
 
 	l->first_ns = calloc((size_t)l->clients * l->requests, sizeof(*l->first_ns));
-	if (!clients || !l->first_ns)
+	l->longest_ns = calloc((size_t)l->clients * l->requests, sizeof(*l->longest_ns));
+	if (!clients || !l->first_ns || !l->longest_ns)
 		abort();
 	for (uint32_t i = 0; i < l->clients; i++) {
 		clients[i].answer = malloc(ANSWER_MAX);
 		clients[i].left = l->requests;
+		clients[i].prompt = l->random++;
 		if (!clients[i].answer)
 			abort();
 	}
@@ -282,9 +304,9 @@ static int measure_load(struct load *l)
 		return 1;
 	uint64_t took = now_ns() - start, cpu_took = cpu_ns(l->pid) - cpu;
 
-	qsort(l->first_ns, l->n_first, sizeof(*l->first_ns), by_size);
-	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", took, cpu_took,
-	       l->prompt_tokens, l->generated_tokens, l->first_ns[l->n_first / 2]);
+	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", took,
+	       cpu_took, l->prompt_tokens, l->generated_tokens, median(l->first_ns, l->n_first),
+	       median(l->longest_ns, l->n_ended));
 	return 0;
 }
 
@@ -390,7 +412,7 @@ static uint32_t number(const char *text)
 
 int main(int argc, char **argv)
 {
-	if (argc == 10 && strcmp(argv[1], "load") == 0) {
+	if (argc == 11 && strcmp(argv[1], "load") == 0) {
 		struct load l = { .port = (uint16_t)number(argv[2]),
 				  .pid = (pid_t)number(argv[3]),
 				  .clients = number(argv[4]),
@@ -398,7 +420,8 @@ int main(int argc, char **argv)
 				  .prompt = number(argv[6]),
 				  .tokens = number(argv[7]),
 				  .vocab = number(argv[8]),
-				  .random = number(argv[9]) };
+				  .random = (uint64_t)number(argv[9]) << 32,
+				  .again = strcmp(argv[10], "again") == 0 };
 
 		if (l.clients >= 1 && l.clients <= CLIENTS_MAX && l.requests >= 1 &&
 		    l.vocab > FIRST_TOKEN)

@@ -14,6 +14,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 
@@ -24,13 +25,18 @@ ROOT = PEER + "/root/usr/lib/x86_64-linux-gnu"
 CLIENT = BUILD + "/tests/bench/serve"
 BERTH = BUILD + "/bin/berth"
 CONTEXT = 8192
+PEER_NAME = "llama-server"
+FIRST, LONGEST = 4, 5  # columns of the client's line
 OUTAGE_MS = 200  # beyond what loading takes
 
-# Tokens of the vocabulary; then for each kind of request how many of what: clients, requests, prompt, tokens
+# Tokens of the vocabulary, modelgen's options, and for each kind of request: requests, tokens of the prompt, tokens
+# to generate. "disturbed": of the prompt that comes in between.
 MODELS = {
-    "tiny": (512, [], {"prompt": (3, 512, 1), "generation": (1, 8, 300), "mixed": (2, 200, 32)}),
+    "tiny": (512, [], {"prompt": (3, 512, 1), "generation": (1, 8, 300), "mixed": (2, 200, 32),
+                       "again": (40, 512, 1), "disturbed": (1, 3000, 900)}),
     "136 MB": (32768, ["--layers", "12", "--embd", "768", "--ff", "2048", "--heads", "12", "--kv-heads", "4"],
-               {"prompt": (2, 256, 1), "generation": (1, 8, 64), "mixed": (1, 100, 24)}),
+               {"prompt": (2, 256, 1), "generation": (1, 8, 64), "mixed": (1, 100, 24),
+                "again": (20, 256, 1), "disturbed": (1, 800, 300)}),
 }
 
 
@@ -77,8 +83,18 @@ class Server:
             self.process.kill()
             self.process.wait()
 
-    def load(self, *args):
-        return client("load", self.port, self.process.pid, *args)
+    def load(self, *args, how="fresh"):
+        return client("load", self.port, self.process.pid, *args, how)
+
+    def disturbed(self, prompt, tokens, vocab, seed):
+        """The longest wait of a client for its next token while another sends a long prompt."""
+        got = []
+        one = threading.Thread(target=lambda: got.extend(self.load(1, 1, 8, tokens, vocab, seed)))
+        one.start()
+        time.sleep(0.05)
+        self.load(1, 1, prompt, 1, vocab, seed + 1)
+        one.join()
+        return got
 
 
 def free_port():
@@ -141,34 +157,51 @@ def latency(name, pairs, at, peer):
     row(name, "ms", [(a[at] / 1e6, b[at] / 1e6) for a, b in pairs], peer, False)
 
 
+COUNTED = {"prompt": (2,), "generation": (3,), "mixed": (2, 3)}
+
+
+def compare_kind(name, kind, clients, sizes, vocab, ours, theirs):
+    requests, prompt, tokens = sizes
+    args = (clients, max(1, requests // (clients if kind == "prompt" else 1)), prompt, tokens, vocab)
+    ours.load(*args, 0), theirs.load(*args, 0)  # touch what is touched first
+    pairs = in_turn(lambda i: ours.load(*args, i + 1), lambda i: theirs.load(*args, i + 1))
+    what = f"{name}: {kind}, {clients} client" + "s" * (clients > 1)
+    rates(what, pairs, COUNTED[kind], PEER_NAME)
+    if kind != "generation":
+        latency(what + ", first token", pairs, FIRST, PEER_NAME)
+
+
+def compare_waits(name, kinds, vocab, ours, theirs):
+    """What one client waits for: a short prompt, one that was there before, and others' long ones."""
+    requests, prompt, tokens = kinds["again"]
+    for what, args, how in (("8 tokens", (1, requests, 8, 1, vocab), "fresh"),
+                            (f"{prompt} tokens again", (1, requests, prompt, tokens, vocab), "again")):
+        latency(f"{name}: {what}, first token",
+                in_turn(lambda i: ours.load(*args, i + 1, how=how), lambda i: theirs.load(*args, i + 1, how=how)),
+                FIRST, PEER_NAME)
+    _, prompt, tokens = kinds["disturbed"]
+    latency(f"{name}: longest gap as {prompt} tokens come",
+            in_turn(lambda i: ours.disturbed(prompt, tokens, vocab, 2 * i),
+                    lambda i: theirs.disturbed(prompt, tokens, vocab, 2 * i)), LONGEST, PEER_NAME)
+
+
 def compare_peers(folder):
     with open(PEER + "/version", encoding="utf-8") as f:
         print(f"core and llama-server {f.read().strip()}, one thread, CPU; medians of {RUNS}", flush=True)
-    core, peer = PEER + "/core/libexec/berth/core", "llama-server"
+    core, backends = PEER + "/core/libexec/berth/core", ROOT + "/ggml/backends0"
     for name, (vocab, options, kinds) in MODELS.items():
         model, plan = make_model(folder, name.replace(" ", ""), vocab, options)
         a, b = free_port(), free_port()
         starts = in_turn(lambda _: client("start", a, "/", *core_argv(core, plan, a)),
-                         lambda _: client("start", b, ROOT + "/ggml/backends0", *peer_argv(model, b)))
-        latency(f"{name}: start to /health", starts, 0, peer)
-        latency(f"{name}: CPU of the start", starts, 1, peer)
-        with Server(core_argv(core, plan, a), a) as ours, \
-                Server(peer_argv(model, b), b, cwd=ROOT + "/ggml/backends0") as theirs:
+                         lambda _: client("start", b, backends, *peer_argv(model, b)))
+        latency(f"{name}: start to /health", starts, 0, PEER_NAME)
+        latency(f"{name}: CPU of the start", starts, 1, PEER_NAME)
+        with Server(core_argv(core, plan, a), a) as ours, Server(peer_argv(model, b), b, cwd=backends) as theirs:
             for clients in (1, 8):
-                for kind, (requests, prompt, tokens) in kinds.items():
-                    if kind == "mixed" and clients == 1:
-                        continue
-                    each = max(1, requests // (clients if kind == "prompt" else 1))
-                    args = (clients, each, prompt, tokens, vocab)
-                    ours.load(*args, 0), theirs.load(*args, 0)  # touch what is touched first
-                    pairs = in_turn(lambda i: ours.load(*args, i + 1), lambda i: theirs.load(*args, i + 1))
-                    what = f"{name}: {kind}, {clients} client" + "s" * (clients > 1)
-                    rates(what, pairs, {"prompt": (2,), "generation": (3,), "mixed": (2, 3)}[kind], peer)
-                    if kind != "generation":
-                        latency(what + ", first token", pairs, 4, peer)
-            args = (1, 10, 8, 1, vocab)
-            latency(f"{name}: 8 tokens, first token",
-                    in_turn(lambda i: ours.load(*args, i + 1), lambda i: theirs.load(*args, i + 1)), 4, peer)
+                for kind in COUNTED:
+                    if kind != "mixed" or clients > 1:
+                        compare_kind(name, kind, clients, kinds[kind], vocab, ours, theirs)
+            compare_waits(name, kinds, vocab, ours, theirs)
 
 
 # --- the supervisor ---
@@ -195,11 +228,11 @@ def compare_load(run, core, alone, vocab):
     for clients, requests, tokens in ((1, 1, 300), (8, 1, 150)):
         args = (clients, requests, 8, tokens, vocab)
         rates(f"under launch: generation, {clients} client" + "s" * (clients > 1),
-              in_turn(lambda i: client("load", run.port, core, *args, i), lambda i: alone.load(*args, i)),
+              in_turn(lambda i: client("load", run.port, core, *args, i, "fresh"), lambda i: alone.load(*args, i)),
               (3,), "alone")
     args = (1, 10, 8, 1, vocab)
     latency("under launch: first token",
-            in_turn(lambda i: client("load", run.port, core, *args, i), lambda i: alone.load(*args, i)), 4, "alone")
+            in_turn(lambda i: client("load", run.port, core, *args, i, "fresh"), lambda i: alone.load(*args, i)), FIRST, "alone")
     used = (cpu_s(run.process.pid) - cpu) / (time.monotonic() - began) * 100
     print(f"{'the supervisor used':44} {used:9.2f} % of a CPU")
 
