@@ -20,8 +20,9 @@ static void divide_whole(const struct slot_need *need, uint32_t n, uint32_t budg
 
 /*
  * Who generates waits for one pass of the engine, so it must not be a long one; when nobody does, a
- * larger batch lets several devices work on it one after the other. But between two passes only is
- * there time for a word from outside: stop, or a client that left.
+ * larger batch lets several devices work on it one after the other; one device alone has nothing of
+ * that, and each prompt its first token as soon as it is computed. Between two passes only is there
+ * time for a word from outside, too: stop, or a client that left.
  */
 static uint32_t budget_of(const struct batch *b)
 {
@@ -33,7 +34,8 @@ static uint32_t budget_of(const struct batch *b)
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		generating += wants(&b->slots[i]) == 1;
 	if (!generating)
-		return slots_patience(b->token_ns, SLOT_STOP_NS, f->n_ubatch, f->n_batch);
+		return slots_patience(b->token_ns, SLOT_STOP_NS, f->n_ubatch,
+				      b->o.plan->n_devices > 1 ? f->n_batch : f->n_ubatch);
 	/* With those who generate in one pass, not a second one for the few that are too many */
 	room = f->n_ubatch > generating ? f->n_ubatch - generating : f->n_ubatch;
 	generating += slots_patience(b->token_ns, SLOT_WAIT_NS, f->n_ubatch, room);
