@@ -107,6 +107,7 @@ for tool in apt-get dpkg-deb patchelf; do
 	command -v "$tool" >/dev/null || skip "the peer comes in Debian's packages, and there is no $tool here"
 done
 exec 9>"$dir/lock" && flock 9
+rm -f "$dir/version" # there again when all is
 root=$dir/root
 loader=$root/$libs/ld-linux-x86-64.so.2
 [ -d "$root" ] || make_root
