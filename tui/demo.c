@@ -143,7 +143,7 @@ static void next(void *ctx, struct snapshot *s)
 	if (s->report)
 		demo_move(s, (struct report *)s->report, (now - d->began_ns) / 1000000);
 	s->origin = ORIGIN_DEMO;
-	text_copy(s->origin_name, sizeof(s->origin_name), "nothing here is real");
+	s->origin_name[0] = 0;
 	if (localtime_r(&at, &tm))
 		strftime(s->clock, sizeof(s->clock), "%H:%M:%S", &tm);
 }

@@ -9,7 +9,7 @@ tui.lib += canvas.c columns.c draw.c glyphs.c layout.c listing.c pens.c picture.
 # What is recorded, and shown again
 tui.lib += demo.c film.c flight.c frame_run.c frames.c player.c recorder.c replay.c tape.c
 # Without a screen
-tui.lib += line.c prom.c ssh.c
+tui.lib += line.c options.c print.c prom.c source.c ssh.c
 tui.pkgs     := ncursesw
 tui.programs := top
 tui.top.src  := main.c

@@ -31,7 +31,7 @@ struct ssh {
 	char line[RECORDING_LINE_MAX];
 };
 
-static bool is_host(const char *s)
+bool ssh_is_host(const char *s)
 {
 	if (!*s || *s == '-' || strlen(s) >= sizeof(((struct ssh *)0)->host))
 		return false;
@@ -179,7 +179,7 @@ int ssh_open(struct ssh **out, const char *host, uint32_t interval_ms, struct er
 	struct ssh *r;
 	int rc;
 
-	if (!is_host(host))
+	if (!ssh_is_host(host))
 		return err_set(e, -EINVAL, "'%.60s' is no host: USER@HOST, as ssh takes it", host);
 	r = calloc(1, sizeof(*r));
 	if (!r)

@@ -7,6 +7,9 @@
 
 struct ssh;
 
+/* Whether it can be a host's name, and is not an option of ssh. */
+bool ssh_is_host(const char *s);
+
 /*
  * Start $BERTH_SSH, else ssh, for `host` ("USER@HOST", or a name of ssh's configuration), and wait for the
  * first moment: ssh may ask for a password on the terminal meanwhile. -EINVAL: no host's name; -EHOSTUNREACH:

@@ -28,7 +28,6 @@ struct watch {
 	bool quit;
 	int held; /* a process that may be ended; -1: none */
 	uint64_t next_ns, keys;
-	uint64_t kept; /* events that were handed on */
 };
 
 static enum glyphs glyphs_of(const struct watch *w)
@@ -97,8 +96,8 @@ static void record(struct watch *w)
 	const struct keeper *k = w->how->keeper;
 	char said[sizeof(w->ui.notice)] = "";
 	struct err e = { 0 };
-	int rc = k && k->save ? k->save(k->ctx, said, sizeof(said), &e)
-			      : err_set(&e, -ENOTSUP, "Nothing is recorded here.");
+	int rc = k ? k->save(k->ctx, said, sizeof(said), &e)
+		   : err_set(&e, -ENOTSUP, "Nothing is recorded here.");
 
 	notice(w, rc, &e, said);
 	events_say(&w->events, &w->snap, rc < 0 ? SEVERITY_WARN : SEVERITY_INFO, w->ui.notice);
@@ -200,16 +199,13 @@ static int patience(const struct watch *w, uint64_t now)
 	return no_report_yet(w) && ms > FIRST_LOOK_MS ? FIRST_LOOK_MS : (int)ms;
 }
 
-static void keep(struct watch *w)
+static void hear(struct watch *w)
 {
 	const struct keeper *k = w->how->keeper;
-	uint64_t fresh = w->events.n - w->kept < EVENTS_MAX ? w->events.n - w->kept : EVENTS_MAX;
+	char said[sizeof(w->ui.notice)] = "";
 
-	w->kept = w->events.n;
-	if (k && k->moment)
-		k->moment(k->ctx, &w->snap);
-	while (k && k->event && fresh)
-		k->event(k->ctx, events_newest(&w->events, (uint32_t)--fresh));
+	if (k && k->word(k->ctx, said, sizeof(said)))
+		events_say(&w->events, &w->snap, SEVERITY_INFO, said);
 }
 
 static void look(struct watch *w, uint64_t now)
@@ -220,7 +216,7 @@ static void look(struct watch *w, uint64_t now)
 		w->how->feed->next(w->how->feed->ctx, &w->snap);
 		history_add(&w->history, &w->snap);
 		events_add(&w->events, &w->snap, &w->how->prefs->alarm);
-		keep(w);
+		hear(w);
 	}
 	if (now >= w->next_ns)
 		w->next_ns = now + (uint64_t)w->snap.interval_ms * 1000000;

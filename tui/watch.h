@@ -7,12 +7,12 @@
 #include "tui/events.h"
 #include "tui/feed.h"
 
-/* Whoever keeps what was seen. Any may be NULL. */
+/* Whoever keeps what was seen. */
 struct keeper {
-	void (*moment)(void *ctx, const struct snapshot *s); /* each new one, not while paused */
-	void (*event)(void *ctx, const struct event *e);     /* each new one, after its moment */
 	/* Save what was kept: 0 with a sentence in `said`, or a negative errno with *e. */
 	int (*save)(void *ctx, char *said, size_t size, struct err *e);
+	/* Whether there is something to tell, after each look. */
+	bool (*word)(void *ctx, char *said, size_t size);
 	void *ctx;
 };
 

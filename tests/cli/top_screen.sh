@@ -161,7 +161,7 @@ for term in vt100 linux xterm-256color; do
 done
 for term in dumb no-such-terminal; do
 	screen 80 50 "TERM=$term timeout -s INT 2 $top --interval 0.5"
-	sees "TERM=$term prints frames" '^fake-7b q8_0 .*verified'
+	sees "TERM=$term prints sentences" '^Run live.telem is generating, model fake-7b q8_0'
 	sees "TERM=$term ends" '^exit='
 done
 
