@@ -126,6 +126,8 @@ static int take(struct player *p, const json_t *o, struct err *e)
 		return take_state(p->devices, o, PROBE_GPUS_MAX, e);
 	if (!strcmp(kind, "run"))
 		return take_state(p->runs, o, SNAP_RUNS_MAX, e);
+	if (!strcmp(kind, "moment"))
+		return FRAME_MOMENT;
 	return !strcmp(kind, "event") ? FRAME_EVENT : FRAME_OTHER;
 }
 

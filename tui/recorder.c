@@ -190,6 +190,7 @@ int recorder_moment(struct recorder *r, const struct snapshot *s, recording_put 
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		tell(&m, "run", run_key(&s->runs[i]), frame_of_run(&s->runs[i]));
 	tell_gone(&m);
+	write_line(&m, frame(m.ms, "moment", NULL));
 	json_decref(r->told);
 	r->told = m.now;
 	if (m.rc)

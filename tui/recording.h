@@ -43,8 +43,9 @@ struct player;
 /* What a line was. */
 enum frame_kind {
 	FRAME_HEADER,
-	FRAME_INDEX, /* from here on everything is told anew */
-	FRAME_STATE, /* of the machine, a device or a run */
+	FRAME_INDEX,  /* from here on everything is told anew */
+	FRAME_STATE,  /* of the machine, a device or a run */
+	FRAME_MOMENT, /* all of a moment has been told */
 	FRAME_EVENT,
 	FRAME_OTHER, /* of a later version: nothing for us */
 };

@@ -93,7 +93,7 @@ static void take_line(struct ssh *r, const char *line, size_t n)
 	int kind = player_line(r->player, line, n, &e);
 
 	r->heard_ns = telem_now_ns();
-	r->begun = r->begun || kind == FRAME_STATE;
+	r->begun = r->begun || kind == FRAME_MOMENT;
 	/* Before the header anything may come: a shell that greets. After it, a bad line is left out. */
 	if (kind < 0 && !r->begun)
 		text_copy(r->refused, sizeof(r->refused), e.text);

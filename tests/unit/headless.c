@@ -204,6 +204,7 @@ static void another_machine(void **state)
 	       "echo '{\"t\":5000,\"f\":\"index\"}'\n"
 	       "echo '{\"t\":5000,\"f\":\"machine\",\"full\":{}}'\n"
 	       "echo '{\"t\":5000,\"f\":\"device\",\"id\":\"0000:03:00.0\",\"full\":{\"pci\":\"0000:03:00.0\"}}'\n"
+	       "echo '{\"t\":5000,\"f\":\"moment\"}'\n"
 	       "echo Bye >&2");
 	assert_int_equal(ssh_open(&r, "me@ws1", 500, &e), 0);
 	struct feed feed = ssh_feed(r);
