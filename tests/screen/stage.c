@@ -265,6 +265,8 @@ static void next(void *ctx, struct snapshot *s)
 
 	if (st->step < LAST)
 		st->step++;
+	/* A second of the made-up minute passes as soon as it is drawn; afterwards time stands still. */
+	s->interval_ms = st->step < LAST ? 1 : 1000;
 	s->report = st->report;
 	s->now_ns = (1000 + st->step) * SECOND;
 	s->n_runs = 0;
@@ -360,7 +362,6 @@ int main(int argc, char **argv)
 	screen = screen_open(!getenv("NO_COLOR"), (enum theme)prefs.theme);
 	if (!screen)
 		return 3;
-	prefs.interval_ms = 1; /* a made-up second */
 	watch(screen, &how, NULL);
 	screen_close(screen);
 	probe_free(st.report);

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* Keys and pictures of them: what each key does, and a monkey at the keyboard of every size of screen. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/unit/harness.h"
+#include "tui/picture.h"
+
+#define GIB (INT64_C(1) << 30)
+
+struct stage {
+	struct snapshot snap;
+	struct report report;
+	struct history history;
+	struct events events;
+	struct prefs prefs;
+	struct ui ui;
+	struct picture picture;
+	struct frame frame;
+	uint32_t cols, rows;
+};
+
+static void draw(struct stage *st)
+{
+	picture_make(&st->picture, &st->frame, st->cols, st->rows, st->cols & 1);
+	memcpy(st->ui.scroll, st->picture.scroll, sizeof(st->ui.scroll));
+	st->ui.page_scroll = st->picture.page_scroll;
+}
+
+static void fill_runs(struct stage *st, uint32_t n)
+{
+	st->snap.n_runs = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct run_seen *r = &st->snap.runs[i];
+
+		snprintf(r->file, sizeof(r->file), "run-%u.telem", i);
+		snprintf(r->page.run.model, sizeof(r->page.run.model), "model-%u", i);
+		r->page.header.writer_pid = 1000 + (int32_t)i;
+		r->page.run.state = TELEM_GENERATING;
+		r->page.run.n_devices = 1;
+		strcpy(r->page.run.devices[0].pci, "0000:01:00.0");
+		r->page.run.ctx_tokens = 100;
+	}
+}
+
+static void fill_gpus(struct stage *st, uint32_t n)
+{
+	st->report.n_gpus = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct gpu *g = &st->report.gpus[i];
+
+		snprintf(g->pci, sizeof(g->pci), "0000:%02x:00.0", i + 1);
+		g->name = fact_text_of("Card", SRC_PCI);
+		g->driver = fact_text_of("amdgpu", SRC_SYSFS);
+		g->awake = AWAKE_YES;
+		g->vram_total = fact_of(16 * GIB, SRC_SYSFS);
+		g->vram_used = fact_of((int64_t)(i % 16) * GIB, SRC_SYSFS);
+		g->power_mw = fact_of(1000 * (int64_t)(n - i), SRC_HWMON);
+		g->holders.n_procs = i == 0 ? 2 : 0;
+		g->holders.procs[0] = (struct gpu_proc) { .pid = 77, .name = "ollama" };
+		g->holders.procs[1] = (struct gpu_proc) { .pid = 78, .name = "Xorg" };
+	}
+}
+
+static struct stage *stage_new(uint32_t gpus, uint32_t runs)
+{
+	struct stage *st = calloc(1, sizeof(*st));
+
+	prefs_default(&st->prefs);
+	ui_init(&st->ui);
+	picture_init(&st->picture);
+	fill_gpus(st, gpus);
+	fill_runs(st, runs);
+	st->snap.report = &st->report;
+	st->snap.now_ns = UINT64_C(100000000000);
+	st->cols = 80;
+	st->rows = 24;
+	st->frame = (struct frame) { .snap = &st->snap,
+				     .history = &st->history,
+				     .events = &st->events,
+				     .prefs = &st->prefs,
+				     .ui = &st->ui };
+	history_add(&st->history, &st->snap);
+	draw(st);
+	return st;
+}
+
+static void stage_free(struct stage *st)
+{
+	picture_fini(&st->picture);
+	free(st);
+}
+
+static struct action press(struct stage *st, uint32_t key)
+{
+	struct action a = ui_key(&st->ui, &st->prefs, &st->frame, &st->picture,
+				 (struct stroke) { .key = key });
+
+	draw(st);
+	return a;
+}
+
+static void the_cursor_keeps_its_device(void **state)
+{
+	struct stage *st = stage_new(16, 1);
+
+	(void)state;
+	assert_string_equal(st->ui.at[PANE_DEVICES], "");
+	press(st, K_DOWN);
+	assert_string_equal(st->ui.at[PANE_DEVICES], "0000:01:00.0");
+	press(st, K_DOWN);
+	press(st, 'j');
+	assert_string_equal(st->ui.at[PANE_DEVICES], "0000:03:00.0");
+	/* Others come and go: the cursor stays with the card, not with the row. */
+	memmove(&st->report.gpus[0], &st->report.gpus[1], 15 * sizeof(st->report.gpus[0]));
+	st->report.n_gpus = 15;
+	draw(st);
+	press(st, K_UP);
+	assert_string_equal(st->ui.at[PANE_DEVICES], "0000:02:00.0");
+	press(st, K_END);
+	assert_string_equal(st->ui.at[PANE_DEVICES], "CPU");
+	press(st, K_DOWN);
+	assert_string_equal(st->ui.at[PANE_DEVICES], "CPU");
+	press(st, K_HOME);
+	assert_string_equal(st->ui.at[PANE_DEVICES], "0000:02:00.0");
+	stage_free(st);
+}
+
+/* What the cursor stands on is on the screen, wherever it goes. */
+static void the_cursor_is_seen(void **state)
+{
+	struct stage *st = stage_new(64, 20);
+
+	(void)state;
+	for (uint32_t pane = '1'; pane <= '2'; pane++) {
+		press(st, pane);
+		for (int i = 0; i < 70; i++) {
+			const struct cell *row;
+
+			press(st, K_DOWN);
+			row = view_row(&st->picture.view, st->picture.view.cursor_row);
+			assert_true(st->picture.view.cursor_row < st->rows - 1);
+			assert_int_equal(row[0].reversed, 1);
+		}
+	}
+	stage_free(st);
+}
+
+static void sorting_is_asked_for(void **state)
+{
+	struct stage *st = stage_new(4, 1);
+
+	(void)state;
+	assert_int_equal(st->picture.lists[PANE_DEVICES].items[0].index, 0);
+	press(st, 's'); /* name: equal, so as they are */
+	assert_int_equal(st->picture.lists[PANE_DEVICES].items[0].index, 0);
+	press(st, 's'); /* memory */
+	assert_int_equal(st->picture.lists[PANE_DEVICES].items[0].index, 3);
+	press(st, 's'); /* power */
+	assert_int_equal(st->picture.lists[PANE_DEVICES].items[0].index, 0);
+	assert_int_equal(st->picture.lists[PANE_DEVICES].items[4].index, 4); /* the CPU is last */
+	stage_free(st);
+}
+
+static void a_filter_hides_the_rest(void **state)
+{
+	struct stage *st = stage_new(3, 3);
+
+	(void)state;
+	press(st, '/');
+	for (const char *c = "mOdel-1"; *c; c++)
+		press(st, (uint32_t)*c);
+	press(st, 'x');
+	press(st, K_BACKSPACE);
+	assert_true(st->ui.typing);
+	press(st, K_ENTER);
+	assert_false(st->ui.typing);
+	assert_int_equal(st->picture.lists[PANE_RUNS].n, 1);
+	assert_int_equal(st->picture.lists[PANE_DEVICES].n, 0);
+	press(st, K_ESCAPE);
+	assert_int_equal(st->picture.lists[PANE_RUNS].n, 3);
+	stage_free(st);
+}
+
+static void ending_asks_and_holds_first(void **state)
+{
+	struct stage *st = stage_new(2, 2);
+	struct action a;
+
+	(void)state;
+	assert_int_equal(press(st, 'K').kind, DO_NOTHING); /* a device cannot be ended */
+	assert_false(st->ui.asking);
+	press(st, '2');
+	a = press(st, 'K');
+	assert_int_equal(a.kind, DO_HOLD);
+	assert_int_equal(a.pid, 1000);
+	assert_true(st->ui.asking);
+	assert_int_equal(press(st, 'q').kind, DO_LET_GO); /* any other key is a no */
+	assert_false(st->ui.asking);
+	press(st, 'K');
+	assert_int_equal(press(st, 'y').kind, DO_END);
+	st->snap.runs[0].supervised = true;
+	strcpy(st->snap.runs[0].name, "chat");
+	strcpy(st->snap.runs[0].phase, "ready");
+	draw(st);
+	press(st, '2');
+	press(st, 'K');
+	a = press(st, 'y');
+	assert_int_equal(a.kind, DO_STOP); /* or its supervisor would start the next */
+	assert_string_equal(a.name, "chat");
+	press(st, '3');
+	a = press(st, 'K');
+	assert_int_equal(a.pid, 77);
+	press(st, 'n');
+	st->snap.origin = ORIGIN_REMOTE;
+	assert_int_equal(press(st, 'K').kind, DO_NOTHING);
+	assert_false(st->ui.asking);
+	stage_free(st);
+}
+
+static void the_mouse_hits_what_is_there(void **state)
+{
+	struct stage *st = stage_new(3, 1);
+	struct stroke k = { .key = K_CLICK, .row = 3, .col = 10 };
+
+	(void)state;
+	ui_key(&st->ui, &st->prefs, &st->frame, &st->picture, k);
+	assert_string_equal(st->ui.at[PANE_DEVICES], "0000:02:00.0");
+	ui_key(&st->ui, &st->prefs, &st->frame, &st->picture, k);
+	assert_int_equal(st->ui.page, PAGE_DEVICE);
+	assert_string_equal(st->ui.subject, "0000:02:00.0");
+	k.row = 4000000;
+	ui_key(&st->ui, &st->prefs, &st->frame, &st->picture, k);
+	assert_int_equal(st->ui.page, PAGE_MAIN);
+	ui_key(&st->ui, &st->prefs, &st->frame, &st->picture, k); /* nowhere: nothing */
+	stage_free(st);
+}
+
+/* Any keys on any screen while things come and go: nothing breaks, and every row is the screen's width. */
+static void a_monkey(void **state)
+{
+	static const uint32_t special[] = { K_UP,        K_DOWN,      K_LEFT,   K_RIGHT,
+					    K_PAGE_UP,   K_PAGE_DOWN, K_HOME,   K_END,
+					    K_ENTER,     K_ESCAPE,    K_TAB,    K_BACK_TAB,
+					    K_BACKSPACE, K_F1,        K_REDRAW, K_CLICK,
+					    K_WHEEL_UP,  K_WHEEL_DOWN };
+	struct stage *st = stage_new(8, 4);
+	uint32_t seed = 12345;
+
+	(void)state;
+	for (int i = 0; i < 6000; i++) {
+		struct stroke k;
+
+		seed = seed * 1664525 + 1013904223;
+		k.key = seed >> 24 & 1 ? special[(seed >> 8) % COUNT(special)]
+				       : ' ' + (seed >> 8) % 95;
+		k.row = seed >> 16 & 63;
+		k.col = seed >> 10 & 63;
+		if (i % 50 == 0) {
+			st->cols = 1 + (seed >> 7) % 310;
+			st->rows = 1 + (seed >> 13) % 95;
+			fill_gpus(st, (seed >> 5) % 65);
+			fill_runs(st, (seed >> 9) % 65);
+			st->snap.now_ns += 1000000000;
+			history_add(&st->history, &st->snap);
+			events_add(&st->events, &st->snap, &st->prefs.alarm);
+		}
+		ui_key(&st->ui, &st->prefs, &st->frame, &st->picture, k);
+		draw(st);
+		assert_int_equal(st->picture.view.n_rows, st->rows);
+		assert_true(st->picture.view.cursor_row < st->rows);
+	}
+	stage_free(st);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_cursor_keeps_its_device),
+		cmocka_unit_test(the_cursor_is_seen),
+		cmocka_unit_test(sorting_is_asked_for),
+		cmocka_unit_test(a_filter_hides_the_rest),
+		cmocka_unit_test(ending_asks_and_holds_first),
+		cmocka_unit_test(the_mouse_hits_what_is_there),
+		cmocka_unit_test(a_monkey),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
