@@ -6,6 +6,6 @@ launch.lib      := backends.c busy.c cores.c cpus.c devmap.c ending.c gres.c gre
 launch.programs := launch
 launch.launch.src := main.c answer.c check.c child.c detach.c find.c grant.c hear.c loss.c notify.c options.c prepare.c remedy.c \
 	runtime.c sbatch.c serve.c serve_run.c serve_watch.c signals.c state.c submit.c supervise.c \
-	unit_verb.c verbs.c
+	unit_verb.c verbs.c witness.c
 # Commands of the same program, which goes by the name it is called
 launch.launch.also := ps stop restart logs unit

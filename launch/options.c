@@ -98,6 +98,8 @@ static const struct opt opts[] = {
 	{ .name = "key-file", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(key_file),
 	  .help = "The key that clients must show, in a file that nobody else can read; made when absent." },
 	{ .name = "no-key", .kind = OPT_FLAG, .offset = ROW(no_key), .help = "Ask clients for no key." },
+	{ .name = "no-flight", .kind = OPT_FLAG, .offset = ROW(no_flight),
+	  .help = "Do not keep the flight recorder of 'berth top' while the run is up." },
 	{ .name = "allow-host", .kind = OPT_LIST, .arg = "HOST", .offset = ROW(allow_host),
 	  .help = "A name that clients may call this server by, besides loopback's." },
 	{ .name = "chat-template", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(chat_template),

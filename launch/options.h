@@ -39,7 +39,7 @@ struct options {
 	bool dry_run, json;
 	int quiet, verbose;
 	/* of a run that serves */
-	bool serve, detach, ollama, no_key;
+	bool serve, detach, ollama, no_key, no_flight;
 	const char *name, *key_file, *chat_template;
 	struct opt_list listen, allow_host;
 	uint32_t watchdog_s; /* 0: none */

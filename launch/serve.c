@@ -12,6 +12,7 @@
 #include "launch/detach.h"
 #include "launch/serve_priv.h"
 #include "launch/state.h"
+#include "launch/witness.h"
 
 static void fill_record(struct job *j)
 {
@@ -148,6 +149,8 @@ int serve_begin(struct job *j, bool *waited, struct err *e)
 	j->sockets = &s->sockets;
 	busy_init(&s->busy, &s->sockets);
 	serve_answer(s, "the run is being planned", 1);
+	if (!j->o.no_flight)
+		s->witness = witness_begin();
 	fill_record(j);
 	serve_tell(j, RUN_STARTING);
 	return 0;
@@ -160,6 +163,7 @@ void serve_end(struct job *j, int code)
 	if (!s)
 		return;
 	notify_send(&s->notify, "STOPPING=1");
+	witness_end(&s->witness);
 	if (j->sockets && !j->o.dry_run)
 		busy_fini(&s->busy);
 	sockets_close(&s->sockets);

@@ -23,6 +23,7 @@ struct serve {
 	struct logfile log;
 	FILE *stderr_before; /* NULL: it was not replaced */
 	struct notify notify;
+	pid_t witness; /* 0: there is none */
 	int caller_fd; /* --detach: who waits for us; -1: nobody */
 	char key_path[PATH_MAX];
 	struct policy policy;

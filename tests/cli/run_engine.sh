@@ -33,6 +33,8 @@ words=$(answer)
 is "the same once more" "$words" "$(answer)"
 run "$BERTH" ps
 grep -q "^a  *ready .* 1  m.gguf  *openai unix:$sock" "$T/out" && ok "ps" || fail "ps" "$(cat "$T/out")"
+comes "the flight recorder is kept" "$T/run/flight/00000001.part" find "$T/run/flight" -name '*.part' -size +0
+witness=$(pgrep -P "$(record supervisor)" -x top)
 is "without its key: no" 401 "$(curl -s -o "$T/out" -w '%{http_code}' --unix-socket "$sock" http://localhost/v1/models)"
 killed KILL killed 2
 killed ABRT abort 3
@@ -52,8 +54,10 @@ for word in 'was killed from outside' 'aborted' 'no sign of life for 2 s' 'start
 	grep -q "$word" "$T/log" && ok "logs: $word" || fail "logs: $word" "$(tail -n 20 "$T/log")"
 done
 run "$BERTH" stop a
-is "stops" "0 " "$rc $(ls "$T/run")"
+is "stops" "0 flight" "$rc $(ls "$T/run")"
 gone "its core, too" "$core"
+gone "and who kept the flight recorder" "$witness"
+grep -hq '"f":"run","id":"a"' "$T"/run/flight/*.part && ok "which has the run" || fail "which has the run" "$(head -c 2000 "$T"/run/flight/*)"
 
 # --- memory is refused: smaller plans, until one fits ---
 # The cache alone is larger than the address space; a sanitizer takes more of that than there is.
