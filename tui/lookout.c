@@ -45,6 +45,7 @@ struct lookout {
 	struct eye *eyes[PROBE_GPUS_MAX];
 	uint32_t n_eyes;
 	struct holders *holders; /* parallel to eyes; NULL: not read yet */
+	bool more_cards;         /* that an open library does not know of */
 
 	/* Of one thread each. */
 	struct reader *scanner, *keeper, *library;
@@ -104,12 +105,20 @@ static uint32_t read_device(void *ctx)
 
 /* --- NVIDIA's library, for all of its devices --- */
 
+static uint32_t index_of(const struct lookout *l, const char *pci)
+{
+	uint32_t i = 0;
+
+	while (i < l->n_eyes && strcmp(l->eyes[i]->gpu.pci, pci) != 0)
+		i++;
+	return i;
+}
+
 static struct eye *eye_of(struct lookout *l, const char *pci)
 {
-	for (uint32_t i = 0; i < l->n_eyes; i++)
-		if (strcmp(l->eyes[i]->gpu.pci, pci) == 0)
-			return l->eyes[i];
-	return NULL;
+	uint32_t i = index_of(l, pci);
+
+	return i < l->n_eyes ? l->eyes[i] : NULL;
 }
 
 static void took(void *ctx, const char *pci)
@@ -120,6 +129,8 @@ static void took(void *ctx, const char *pci)
 	pthread_mutex_lock(&l->lock);
 	e = eye_of(l, pci);
 	if (e) {
+		/* The library's processes join those that hold the device's files. */
+		e->gpu.holders = l->holders ? l->holders[index_of(l, pci)] : (struct holders) { 0 };
 		probe_nvml_take(l->nvml, l->senses.machine, &e->gpu);
 		e->read_ns = telem_now_ns();
 		e->asked = false;
@@ -175,6 +186,18 @@ static void close_nvml(struct lookout *l, bool failed)
 	l->waits = false;
 }
 
+/* Cards that came after it was opened. */
+static bool knows_too_little(struct lookout *l)
+{
+	bool more;
+
+	pthread_mutex_lock(&l->lock);
+	more = l->more_cards && l->nvml;
+	l->more_cards = false;
+	pthread_mutex_unlock(&l->lock);
+	return more;
+}
+
 static bool open_nvml(struct lookout *l)
 {
 	struct err e = { 0 };
@@ -199,6 +222,8 @@ static uint32_t read_library(void *ctx)
 			close_nvml(l, false);
 		return ASLEEP_MS;
 	}
+	if (knows_too_little(l))
+		close_nvml(l, false);
 	if (!open_nvml(l))
 		return BUS_MS;
 	if (!l->waits)
@@ -217,6 +242,15 @@ static uint32_t read_library(void *ctx)
 
 /* --- what there is --- */
 
+/* A driver may be bound later, and another card plugged in. */
+static void judge_library(struct lookout *l, struct eye *e, const struct gpu *g)
+{
+	bool nvml = l->senses.machine && probe_has_nvml(g);
+
+	l->more_cards = l->more_cards || (nvml && (!e->nvml || e->lost));
+	e->nvml = nvml;
+}
+
 static bool add_eye(struct lookout *l, const struct gpu *g)
 {
 	struct eye *e = l->n_eyes < PROBE_GPUS_MAX ? calloc(1, sizeof(*e)) : NULL;
@@ -225,8 +259,8 @@ static bool add_eye(struct lookout *l, const struct gpu *g)
 		return false;
 	e->live = l;
 	e->now = e->gpu = *g;
-	e->nvml = l->senses.machine && probe_has_nvml(g);
 	l->eyes[l->n_eyes++] = e;
+	judge_library(l, e, g);
 	return true;
 }
 
@@ -237,11 +271,14 @@ static void take_base(struct lookout *l, struct report *r, uint32_t *first_new)
 	for (uint32_t i = 0; i < r->n_gpus; i++) {
 		struct eye *e = eye_of(l, r->gpus[i].pci);
 
-		if (!e)
+		if (!e) {
 			add_eye(l, &r->gpus[i]);
-		else if (e->lost)
+			continue;
+		}
+		judge_library(l, e, &r->gpus[i]);
+		if (e->lost) {
 			e->gpu = r->gpus[i]; /* plugged in again */
-		else {
+		} else {
 			e->gpu.link = r->gpus[i].link;
 			e->gpu.tunnel = r->gpus[i].tunnel;
 		}
@@ -255,11 +292,12 @@ static void start_eyes(struct lookout *l, uint32_t first)
 {
 	bool library = false;
 
+	for (uint32_t i = 0; i < l->n_eyes; i++)
+		library = library || l->eyes[i]->nvml;
 	for (uint32_t i = first; i < l->n_eyes; i++) {
 		/* One that cannot be read by a thread of its own shows what the collection found. */
 		if (reader_start(&l->eyes[i]->reader, read_device, l->eyes[i], NULL))
 			l->eyes[i]->reader = NULL;
-		library = library || l->eyes[i]->nvml;
 	}
 	if (library && !l->library && reader_start(&l->library, read_library, l, NULL))
 		l->library = NULL;

@@ -19,10 +19,6 @@ void picture_fini(struct picture *p)
 
 /* --- panes --- */
 
-struct panes {
-	struct rows rows[PANES];
-};
-
 static void make_pane(struct rows *r, const struct frame *f, const struct listing *l,
 		      enum pane pane, enum form form, uint32_t cols, bool utf8)
 {

@@ -72,7 +72,6 @@ struct scale scale_of(const struct frame *f, uint64_t bytes);
 /* A bar of the memory of a device, by purpose, over the rest of the pen's columns. */
 void pen_memory(struct pen *p, const struct held *h, const struct fact *total,
 		const struct fact *used);
-uint32_t largest_of(const uint32_t *cells, uint32_t n);
 
 /* Each adds the rows of one pane; items[row] is the index in the listing + 1, 0: none. */
 struct rows {
