@@ -4,8 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "base/text.h"
-#include "tui/judge.h"
+#include "tui/events_priv.h"
 
 /* Alarms where nobody set others. Most cards slow down between 83 and 95 degrees. */
 const struct thresholds thresholds_default = {
@@ -15,188 +14,6 @@ const struct thresholds thresholds_default = {
 	.queue = 8,
 	.silent_s = 10,
 };
-
-#define DRIFT_PERCENT 10 /* more than that beside the plan is worth a word */
-
-/* What a rule looks at: a device or a run, never both. */
-struct at {
-	const struct snapshot *s;
-	const struct thresholds *t;
-	const struct gpu *gpu;
-	const struct device_seen *seen;
-	enum device_state device;
-	const struct run_seen *run;
-	enum run_state state;
-};
-
-/* Whether it holds now; the sentence about it goes into `text`. */
-typedef bool rule_fn(const struct at *at, struct text *text);
-
-/* --- devices --- */
-
-static bool device_lost(const struct at *at, struct text *text)
-{
-	text_add(text, "left its bus, or answers nothing until it is reset");
-	return at->device == DEVICE_LOST;
-}
-
-static bool device_silent(const struct at *at, struct text *text)
-{
-	text_add(text, "has not answered for %" PRIu64 " s: a driver hangs",
-		 at->seen->waiting_ms / 1000);
-	return at->t->silent_s && at->device != DEVICE_LOST &&
-	       at->seen->waiting_ms >= (uint64_t)at->t->silent_s * 1000;
-}
-
-static bool device_asleep(const struct at *at, struct text *text)
-{
-	text_add(text, "fell asleep");
-	return at->device == DEVICE_ASLEEP;
-}
-
-static bool device_hot(const struct at *at, struct text *text)
-{
-	const struct fact *f = &at->gpu->temp_mc;
-
-	if (!fact_known(f) || !at->t->temp_c || at->device != DEVICE_OK)
-		return false;
-	text_add(text, "is at %" PRId64 " C; the alarm is set to %" PRIu32, f->v / 1000,
-		 at->t->temp_c);
-	return f->v >= (int64_t)at->t->temp_c * 1000;
-}
-
-static bool device_throttled(const struct at *at, struct text *text)
-{
-	const struct fact_text *f = &at->gpu->live.throttle;
-
-	text_add(text, "is slowed down by heat (%s)", f->v);
-	return fact_text_known(f) && strstr(f->v, "thermal") && at->device == DEVICE_OK;
-}
-
-static bool device_full(const struct at *at, struct text *text)
-{
-	const struct fact *total = &at->gpu->vram_total, *used = &at->gpu->vram_used;
-	double percent;
-
-	if (!fact_known(total) || !fact_known(used) || total->v <= 0 || !at->t->memory_percent)
-		return false;
-	percent = (double)used->v / (double)total->v * 100;
-	text_add(text, "has %.0f %% of its memory in use", percent);
-	return percent >= at->t->memory_percent && at->device == DEVICE_OK;
-}
-
-static bool device_slow_link(const struct at *at, struct text *text)
-{
-	text_add(text, "has a link slower than both its ends can");
-	return at->gpu->link.cause == LINK_CAUSE_DOWN && at->device == DEVICE_OK;
-}
-
-/* --- runs --- */
-
-static bool run_lost(const struct at *at, struct text *text)
-{
-	text_add(text, "its process is gone without a word");
-	return at->state == RUN_LOST;
-}
-
-static bool run_failed(const struct at *at, struct text *text)
-{
-	const struct run_seen *r = at->run;
-
-	if (r->last_class[0])
-		text_add(text, "failed (%s): %s", r->last_class, r->last_sentence);
-	else
-		text_add(text, "failed");
-	return at->state == RUN_FAILED;
-}
-
-static bool run_waiting(const struct at *at, struct text *text)
-{
-	const struct run_seen *r = at->run;
-
-	text_add(text, "is started again after: %s%s%s",
-		 r->last_class[0] ? r->last_class : "a core that ended",
-		 r->last_sentence[0] ? ", " : "", r->last_sentence);
-	return at->state == RUN_WAITING;
-}
-
-static bool run_stalled(const struct at *at, struct text *text)
-{
-	text_add(text, "lives, but gives no sign of life");
-	return at->state == RUN_STALLED;
-}
-
-static bool run_elsewhere(const struct at *at, struct text *text)
-{
-	text_add(text, "has layers elsewhere than planned");
-	return (at->state == RUN_READY || at->state == RUN_GENERATING) &&
-	       !judge_verified(&at->run->page.run);
-}
-
-static bool run_context(const struct at *at, struct text *text)
-{
-	const struct telem_run *run = &at->run->page.run;
-	bool known = run->ctx_tokens && run->ctx_used_tokens != TELEM_UNKNOWN32;
-	uint64_t percent = known ? (uint64_t)run->ctx_used_tokens * 100 / run->ctx_tokens : 0;
-
-	text_add(text, "has %" PRIu64 " %% of its context in use", percent);
-	return at->t->context_percent && percent >= at->t->context_percent &&
-	       judge_run_lives(at->run);
-}
-
-static bool run_queue(const struct at *at, struct text *text)
-{
-	text_add(text, "has %" PRIu32 " requests waiting", at->run->page.run.queue);
-	return at->t->queue && at->run->page.run.queue >= at->t->queue && judge_run_lives(at->run);
-}
-
-static bool run_drift(const struct at *at, struct text *text)
-{
-	double percent, measured, planned;
-
-	if (!judge_run_lives(at->run) || at->state == RUN_STARTING ||
-	    !judge_drift(&at->run->page.run, &percent, &measured, &planned))
-		return false;
-	text_add(text, "holds %+.0f %% beside its plan", percent);
-	return percent >= DRIFT_PERCENT || percent <= -DRIFT_PERCENT;
-}
-
-/*
- * `help`: the command; with `named` the run's name follows. `over`: what is said once it holds no more;
- * NULL: nothing.
- */
-static const struct rule {
-	const char *id;
-	enum severity severity;
-	bool of_device;
-	rule_fn *holds;
-	const char *help;
-	bool named;
-	const char *over;
-} rules[] = {
-	{ "lost", SEVERITY_BAD, true, device_lost, "berth doctor", false, "is back" },
-	{ "silent", SEVERITY_BAD, true, device_silent, "berth doctor", false, "answers again" },
-	{ "asleep", SEVERITY_INFO, true, device_asleep, "", false, "woke up" },
-	{ "hot", SEVERITY_WARN, true, device_hot, "berth doctor", false, "has cooled down" },
-	{ "throttled", SEVERITY_WARN, true, device_throttled, "berth doctor", false,
-	  "is not slowed down by heat any more" },
-	{ "full", SEVERITY_WARN, true, device_full, "berth plan --device ADDR MODEL", false,
-	  "has memory to spare again" },
-	{ "link", SEVERITY_WARN, true, device_slow_link, "berth doctor", false, NULL },
-	{ "run-lost", SEVERITY_BAD, false, run_lost, "berth logs", true, NULL },
-	{ "failed", SEVERITY_BAD, false, run_failed, "berth logs", true, NULL },
-	{ "waiting", SEVERITY_WARN, false, run_waiting, "berth logs", true, NULL },
-	{ "stalled", SEVERITY_WARN, false, run_stalled, "berth restart", true,
-	  "gives signs of life again" },
-	{ "elsewhere", SEVERITY_BAD, false, run_elsewhere, "berth logs", true, NULL },
-	{ "context", SEVERITY_WARN, false, run_context, "", false, NULL },
-	{ "queue", SEVERITY_WARN, false, run_queue, "", false, "has caught up with its requests" },
-	{ "drift", SEVERITY_WARN, false, run_drift, "berth plan --verify MODEL", false, NULL },
-};
-
-#define N_RULES (sizeof(rules) / sizeof(rules[0]))
-
-_Static_assert(N_RULES <= RULES_MAX, "the bits of struct watched");
 
 /* --- the log --- */
 
@@ -282,14 +99,14 @@ static void tell_rule(struct events *ev, const struct at *at, const struct rule 
 /* A device that is lost or silent tells nothing of its heat: such rules stand as they stood. */
 static bool stands_still(const struct at *at, const struct rule *r)
 {
-	return r->of_device && r->holds != device_lost && r->holds != device_silent &&
+	return r->of_device && !r->anyway &&
 	       (at->device == DEVICE_LOST || at->device == DEVICE_SILENT);
 }
 
 static void judge_rules(struct events *ev, struct watched *w, const struct at *at, bool news)
 {
-	for (uint32_t i = 0; i < N_RULES; i++) {
-		const struct rule *r = &rules[i];
+	for (uint32_t i = 0; i < n_event_rules; i++) {
+		const struct rule *r = &event_rules[i];
 		bool held = w->holds & 1u << i;
 		char sentence[200];
 		struct text text;
@@ -388,8 +205,8 @@ uint32_t events_standing(const struct events *ev, enum severity at_least)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < ev->n_watched; i++)
-		for (uint32_t k = 0; k < N_RULES; k++)
-			n += ev->watched[i].holds >> k & 1 && rules[k].severity >= at_least;
+		for (uint32_t k = 0; k < n_event_rules; k++)
+			n += ev->watched[i].holds >> k & 1 && event_rules[k].severity >= at_least;
 	return n;
 }
 
@@ -398,11 +215,11 @@ bool events_worst(const struct events *ev, const char *key, enum severity *sever
 	bool any = false;
 
 	for (uint32_t i = 0; i < ev->n_watched; i++)
-		for (uint32_t k = 0; !strcmp(ev->watched[i].key, key) && k < N_RULES; k++) {
+		for (uint32_t k = 0; !strcmp(ev->watched[i].key, key) && k < n_event_rules; k++) {
 			if (!(ev->watched[i].holds >> k & 1))
 				continue;
-			if (!any || rules[k].severity > *severity)
-				*severity = rules[k].severity;
+			if (!any || event_rules[k].severity > *severity)
+				*severity = event_rules[k].severity;
 			any = true;
 		}
 	return any;

@@ -1,62 +1,30 @@
 /* SPDX-License-Identifier: MIT */
-#include "tui/lookout.h"
+#include "tui/lookout_priv.h"
 
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/own.h"
 #include "base/text.h"
 #include "tui/judge.h"
-#include "tui/reader.h"
-
-#define BUS_MS     2000  /* between looks for devices that came or went */
-#define WHOLE_MS   60000 /* and at all of them, links and names included */
-#define HOLDERS_MS 5000
-#define ASLEEP_MS  2000 /* its power state alone, which wakes nothing */
-#define IDLE_MS    5000
-#define DOZE_MS                                                                                    \
-	15000 /* longer than the usual delay of autosuspend, 5 s: it can fall asleep between */
-#define IDLE_AFTER   30  /* readings without work */
-#define NVML_WAIT_MS 500 /* how long a wait for one device takes before the thread looks around */
-
-/* What one thread reads into; `now` belongs to the thread, the rest is guarded by the lock of struct lookout. */
-struct eye {
-	struct lookout *live;
-	struct reader *reader;
-	struct gpu now;
-	struct gpu gpu;
-	struct fact_text name; /* as the whole collection has it, for devices without NVML */
-	uint64_t read_ns;      /* 0: never yet */
-	bool lost, resting, may_sleep, nvml, works;
-	bool asked; /* of NVIDIA's: its answer is awaited */
-	uint64_t asked_ns;
-	uint32_t idle;
-};
-
-struct lookout {
-	struct senses senses;
-	const char *run_dir;
-	pthread_mutex_t lock;
-	uint32_t interval_ms;
-	struct report *base; /* the last whole collection; its gpus in the order of eyes */
-	uint64_t base_ns;
-	struct err error;
-	struct eye *eyes[PROBE_GPUS_MAX];
-	uint32_t n_eyes;
-	struct holders *holders; /* parallel to eyes; NULL: not read yet */
-	bool more_cards;         /* that an open library does not know of */
-
-	/* Of one thread each. */
-	struct reader *scanner, *keeper, *library;
-	uint64_t mark;
-	struct probe_nvml *nvml;
-	bool waits; /* a round of it is in flight */
-
-	struct report *shown; /* of the thread that draws */
-};
 
 /* --- one device --- */
+
+uint32_t eye_index(const struct lookout *l, const char *pci)
+{
+	uint32_t i = 0;
+
+	while (i < l->n_eyes && strcmp(l->eyes[i]->gpu.pci, pci) != 0)
+		i++;
+	return i;
+}
+
+struct eye *eye_of(struct lookout *l, const char *pci)
+{
+	uint32_t i = eye_index(l, pci);
+
+	return i < l->n_eyes ? l->eyes[i] : NULL;
+}
 
 /* Idle: nothing runs on it, and it says that it is not busy. */
 static void judge_rest(struct eye *e)
@@ -67,7 +35,7 @@ static void judge_rest(struct eye *e)
 	e->resting = e->idle >= IDLE_AFTER;
 }
 
-static uint32_t next_look(const struct lookout *l, const struct eye *e)
+uint32_t eye_next_look(const struct lookout *l, const struct eye *e)
 {
 	if (e->gpu.awake == AWAKE_NO)
 		return ASLEEP_MS;
@@ -98,146 +66,9 @@ static uint32_t read_device(void *ctx)
 	}
 	judge_rest(e);
 	e->may_sleep = may_sleep;
-	ms = next_look(l, e);
+	ms = eye_next_look(l, e);
 	pthread_mutex_unlock(&l->lock);
 	return rc ? ASLEEP_MS : ms;
-}
-
-/* --- NVIDIA's library, for all of its devices --- */
-
-static uint32_t index_of(const struct lookout *l, const char *pci)
-{
-	uint32_t i = 0;
-
-	while (i < l->n_eyes && strcmp(l->eyes[i]->gpu.pci, pci) != 0)
-		i++;
-	return i;
-}
-
-static struct eye *eye_of(struct lookout *l, const char *pci)
-{
-	uint32_t i = index_of(l, pci);
-
-	return i < l->n_eyes ? l->eyes[i] : NULL;
-}
-
-static void took(void *ctx, const char *pci)
-{
-	struct lookout *l = ctx;
-	struct eye *e;
-
-	pthread_mutex_lock(&l->lock);
-	e = eye_of(l, pci);
-	if (e) {
-		/* The library's processes join those that hold the device's files. */
-		e->gpu.holders = l->holders ? l->holders[index_of(l, pci)] : (struct holders) { 0 };
-		probe_nvml_take(l->nvml, l->senses.machine, &e->gpu);
-		e->read_ns = telem_now_ns();
-		e->asked = false;
-	}
-	pthread_mutex_unlock(&l->lock);
-}
-
-/* Whether the library may be asked: it opens every card, and wakes those that sleep. */
-static bool may_ask(struct lookout *l, uint32_t *rest_ms)
-{
-	bool any = false, all_awake = true;
-
-	*rest_ms = DOZE_MS;
-	pthread_mutex_lock(&l->lock);
-	for (uint32_t i = 0; i < l->n_eyes; i++) {
-		const struct eye *e = l->eyes[i];
-
-		if (!e->nvml || e->lost)
-			continue;
-		any = true;
-		all_awake = all_awake && e->gpu.awake == AWAKE_YES;
-		if (next_look(l, e) < *rest_ms)
-			*rest_ms = next_look(l, e);
-	}
-	pthread_mutex_unlock(&l->lock);
-	return any && all_awake;
-}
-
-static void expect_answers(struct lookout *l)
-{
-	pthread_mutex_lock(&l->lock);
-	for (uint32_t i = 0; i < l->n_eyes; i++) {
-		l->eyes[i]->asked = l->eyes[i]->nvml && !l->eyes[i]->lost;
-		l->eyes[i]->asked_ns = telem_now_ns();
-	}
-	pthread_mutex_unlock(&l->lock);
-}
-
-/* The child is gone, or is not wanted: what it said last stays, with its age. */
-static void close_nvml(struct lookout *l, bool failed)
-{
-	pthread_mutex_lock(&l->lock);
-	for (uint32_t i = 0; i < l->n_eyes; i++) {
-		struct eye *e = l->eyes[i];
-
-		if (failed && e->nvml)
-			probe_nvml_take(l->nvml, l->senses.machine, &e->gpu);
-		e->asked = false;
-	}
-	pthread_mutex_unlock(&l->lock);
-	probe_nvml_close(l->nvml);
-	l->nvml = NULL;
-	l->waits = false;
-}
-
-/* Cards that came after it was opened. */
-static bool knows_too_little(struct lookout *l)
-{
-	bool more;
-
-	pthread_mutex_lock(&l->lock);
-	more = l->more_cards && l->nvml;
-	l->more_cards = false;
-	pthread_mutex_unlock(&l->lock);
-	return more;
-}
-
-static bool open_nvml(struct lookout *l)
-{
-	struct err e = { 0 };
-	int rc;
-
-	if (l->nvml)
-		return true;
-	pthread_mutex_lock(&l->lock);
-	rc = l->base ? probe_nvml_open(&l->nvml, l->senses.machine, l->base, &e) : -EAGAIN;
-	pthread_mutex_unlock(&l->lock);
-	return !rc;
-}
-
-static uint32_t read_library(void *ctx)
-{
-	struct lookout *l = ctx;
-	uint32_t rest_ms;
-	int rc;
-
-	if (!may_ask(l, &rest_ms)) {
-		if (l->nvml)
-			close_nvml(l, false);
-		return ASLEEP_MS;
-	}
-	if (knows_too_little(l))
-		close_nvml(l, false);
-	if (!open_nvml(l))
-		return BUS_MS;
-	if (!l->waits)
-		expect_answers(l);
-	rc = probe_nvml_ask(l->nvml, l->waits, NVML_WAIT_MS, took, l);
-	l->waits = rc == -ETIMEDOUT;
-	if (l->waits)
-		return 0;
-	if (rc)
-		close_nvml(l, true);
-	/* An open library keeps its cards from sleeping. */
-	else if (rest_ms == DOZE_MS)
-		close_nvml(l, false);
-	return rc ? DOZE_MS : rest_ms;
 }
 
 /* --- what there is --- */
@@ -288,19 +119,30 @@ static void take_base(struct lookout *l, struct report *r, uint32_t *first_new)
 	l->base_ns = telem_now_ns();
 }
 
+/* Without a thread of its own a device shows what the collection found. */
+static struct reader *start(read_fn *read, void *ctx)
+{
+	struct reader *r = NULL;
+
+	return reader_start(&r, read, ctx, NULL) ? NULL : r;
+}
+
 static void start_eyes(struct lookout *l, uint32_t first)
 {
 	bool library = false;
 
-	for (uint32_t i = 0; i < l->n_eyes; i++)
+	/* Eyes are added by this thread alone; who shows them looks at their readers under the lock. */
+	for (uint32_t i = 0; i < l->n_eyes; i++) {
+		struct reader *r = i < first ? NULL : start(read_device, l->eyes[i]);
+
+		pthread_mutex_lock(&l->lock);
+		if (r)
+			l->eyes[i]->reader = r;
 		library = library || l->eyes[i]->nvml;
-	for (uint32_t i = first; i < l->n_eyes; i++) {
-		/* One that cannot be read by a thread of its own shows what the collection found. */
-		if (reader_start(&l->eyes[i]->reader, read_device, l->eyes[i], NULL))
-			l->eyes[i]->reader = NULL;
+		pthread_mutex_unlock(&l->lock);
 	}
-	if (library && !l->library && reader_start(&l->library, read_library, l, NULL))
-		l->library = NULL;
+	if (library && !l->library)
+		l->library = start(library_read, l);
 }
 
 static uint32_t scan(void *ctx)

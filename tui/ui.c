@@ -4,58 +4,36 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "tui/picture.h"
+#include "tui/ui_priv.h"
 
 #define INTERVAL_MIN_MS 100
 #define INTERVAL_MAX_MS 60000
 #define WIND_S          10
-
-/* What a key is answered with; `arg` is the answer's own. */
-struct ask {
-	struct ui *ui;
-	struct prefs *prefs;
-	const struct frame *f;
-	const struct picture *shown;
-	struct stroke k;
-	int arg;
-};
-
-typedef struct action key_fn(const struct ask *a);
-
-static struct action just(enum wish_kind kind)
-{
-	return (struct action) { .kind = kind };
-}
 
 void ui_init(struct ui *ui)
 {
 	memset(ui, 0, sizeof(*ui));
 }
 
-static bool is_text_page(const struct ui *ui)
-{
-	return ui->page != PAGE_MAIN;
-}
-
 /* --- moving --- */
 
-static const struct listing *list_of(const struct ask *a)
+const struct listing *ui_list(const struct ask *a)
 {
 	return &a->shown->lists[a->ui->focus];
 }
 
 static void stand_on(const struct ask *a, uint32_t item)
 {
-	const struct listing *l = list_of(a);
+	const struct listing *l = ui_list(a);
 
 	if (item < l->n)
 		text_copy(a->ui->at[a->ui->focus], sizeof(a->ui->at[0]), l->items[item].key);
 }
 
 /* The item where the cursor is; the first when it is nowhere yet. n: there is nothing. */
-static uint32_t item_at(const struct ask *a)
+uint32_t ui_item(const struct ask *a)
 {
-	const struct listing *l = list_of(a);
+	const struct listing *l = ui_list(a);
 	uint32_t i = listing_find(l, a->ui->at[a->ui->focus]);
 
 	return i < l->n ? i : 0;
@@ -63,9 +41,9 @@ static uint32_t item_at(const struct ask *a)
 
 static void move(const struct ask *a, int64_t by)
 {
-	const struct listing *l = list_of(a);
+	const struct listing *l = ui_list(a);
 	bool fresh = listing_find(l, a->ui->at[a->ui->focus]) >= l->n;
-	int64_t to = fresh ? 0 : (int64_t)item_at(a) + by;
+	int64_t to = fresh ? 0 : (int64_t)ui_item(a) + by;
 
 	if (!l->n)
 		return;
@@ -107,7 +85,7 @@ static struct action on_end(const struct ask *a)
 	if (is_text_page(a->ui))
 		a->ui->page_scroll = a->arg ? UINT32_MAX / 2 : 0;
 	else
-		stand_on(a, a->arg && list_of(a)->n ? list_of(a)->n - 1 : 0);
+		stand_on(a, a->arg && ui_list(a)->n ? ui_list(a)->n - 1 : 0);
 	return just(DO_NOTHING);
 }
 
@@ -115,7 +93,7 @@ static struct action on_pane(const struct ask *a)
 {
 	a->ui->page = PAGE_MAIN;
 	a->ui->focus = (enum pane)a->arg;
-	stand_on(a, item_at(a));
+	stand_on(a, ui_item(a));
 	return just(DO_NOTHING);
 }
 
@@ -132,7 +110,7 @@ static struct action on_tab(const struct ask *a)
 			break;
 	}
 	a->ui->focus = p;
-	stand_on(a, item_at(a));
+	stand_on(a, ui_item(a));
 	return just(DO_NOTHING);
 }
 
@@ -152,15 +130,15 @@ static struct action on_page(const struct ask *a)
 
 static struct action on_enter(const struct ask *a)
 {
-	const struct listing *l = list_of(a);
+	const struct listing *l = ui_list(a);
 
 	if (is_text_page(a->ui)) {
 		turn_to(a, PAGE_MAIN);
 	} else if (a->ui->focus == PANE_EVENTS) {
 		turn_to(a, PAGE_EVENTS);
 	} else if (l->n && a->ui->focus != PANE_PROCESSES) {
-		stand_on(a, item_at(a));
-		text_copy(a->ui->subject, sizeof(a->ui->subject), l->items[item_at(a)].key);
+		stand_on(a, ui_item(a));
+		text_copy(a->ui->subject, sizeof(a->ui->subject), l->items[ui_item(a)].key);
 		turn_to(a, a->ui->focus == PANE_DEVICES ? PAGE_DEVICE : PAGE_RUN);
 	}
 	return just(DO_NOTHING);
@@ -255,66 +233,6 @@ static struct action on_filter(const struct ask *a)
 	return just(DO_NOTHING);
 }
 
-/* --- ending what holds memory --- */
-
-static struct action ask_first(const struct ask *a, struct action asked, struct action now,
-			       const char *what)
-{
-	struct text t;
-
-	a->ui->asked = asked;
-	a->ui->asking = true;
-	text_init(&t, a->ui->ask_text, sizeof(a->ui->ask_text));
-	text_add(&t, "%s? 'y' does it, any other key does not", what);
-	return now;
-}
-
-static struct action ask_end(const struct ask *a, int32_t pid, const char *name)
-{
-	char what[112];
-	struct text t;
-
-	text_init(&t, what, sizeof(what));
-	text_add(&t, "End process %" PRId32 " (%s)", pid, name);
-	return ask_first(a, just(DO_END), (struct action) { .kind = DO_HOLD, .pid = pid }, what);
-}
-
-static struct action on_kill_run(const struct ask *a, const struct run_seen *r)
-{
-	struct action stop = { .kind = DO_STOP };
-	char what[112];
-
-	if (r->supervised) {
-		text_copy(stop.name, sizeof(stop.name), r->name);
-		snprintf(what, sizeof(what), "Stop the run %s", r->name);
-		return ask_first(a, stop, just(DO_NOTHING), what);
-	}
-	if (judge_run_lives(r))
-		return ask_end(a, r->page.header.writer_pid, r->page.run.model);
-	text_copy(a->ui->notice, sizeof(a->ui->notice), "This run has ended.");
-	return just(DO_NOTHING);
-}
-
-static struct action on_kill(const struct ask *a)
-{
-	const struct listing *l = list_of(a);
-	const struct item *i = &l->items[item_at(a)];
-	bool on = l->n && listing_find(l, a->ui->at[a->ui->focus]) < l->n && !is_text_page(a->ui);
-	bool here = a->f->snap->origin == ORIGIN_LIVE;
-
-	if (!here)
-		text_copy(a->ui->notice, sizeof(a->ui->notice),
-			  "Only processes of this machine can be ended, now.");
-	else if (on && a->ui->focus == PANE_RUNS)
-		return on_kill_run(a, &a->f->snap->runs[i->index]);
-	else if (on && a->ui->focus == PANE_PROCESSES)
-		return ask_end(a, (int32_t)item_proc(a->f, i)->pid, item_proc(a->f, i)->name);
-	else
-		text_copy(a->ui->notice, sizeof(a->ui->notice),
-			  "Put the cursor on a run or a process first: Tab, then Up and Down.");
-	return just(DO_NOTHING);
-}
-
 /* --- the mouse --- */
 
 static struct action on_click(const struct ask *a)
@@ -402,7 +320,7 @@ static const struct {
 	{ 's', on_sort, 0 },          { 't', on_theme, 0 },       { 'c', on_glyphs, 0 },
 	{ 'u', on_units, 0 },         { 'd', on_degrees, 0 },
 	{ 'P', on_hide, PANE_PROCESSES }, { 'E', on_hide, PANE_EVENTS },
-	{ 'K', on_kill, 0 },
+	{ 'K', ui_on_kill, 0 },
 	{ 'S', on_simple, DO_SAVE },  { 'R', on_simple, DO_RECORD },
 	{ '<', on_wind, -WIND_S },    { '>', on_wind, WIND_S },
 	{ K_REDRAW, on_simple, DO_REDRAW },

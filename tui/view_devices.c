@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices: a row each - what it is, what holds its memory, its power and state - and, in a card, the rest. */
+/* Devices: a row each: what it is, what holds its memory, its power and state. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/text.h"
-#include "tui/view_priv.h"
-
-/* A device, ready to print. The host's memory is one of them. */
-struct device_row {
-	const struct frame *f;
-	const struct gpu *gpu; /* NULL: the CPU */
-	const struct device_seen *seen;
-	const struct device_history *past; /* NULL: none */
-	enum device_state state;
-	const char *place; /* "c1:00.0", "CPU" */
-	const struct fact_text *name;
-	struct fact total, used;
-	struct held held;
-};
+#include "tui/view_device_priv.h"
 
 /* Makers whose name the model's name does without, where the column is narrow. */
 static const char *const makers[] = { "NVIDIA ", "AMD ", "Intel ", "Intel(R) " };
@@ -162,7 +149,7 @@ static uint32_t generation(int64_t mts)
 }
 
 /* The narrowest hop, as it will be under load: an idle link slows down by itself. */
-static void write_link(struct pen *p, const void *row)
+void device_write_link(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
 	const struct link *l = d->gpu ? &d->gpu->link : NULL;
@@ -200,7 +187,7 @@ static void write_spark(struct pen *p, const void *row)
 		pen_spark(p, d->f, ATTR_DIM, &d->past->s[SERIES_POWER_W], cap);
 }
 
-static void write_held_back(struct pen *p, const void *row)
+void device_write_held_back(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
 	const struct fact_text *t = d->gpu ? &d->gpu->live.throttle : NULL;
@@ -249,10 +236,10 @@ static const struct column columns[] = {
 	{ "TEMP",        5,  5,  5, 15, true,  write_temp, false, 0 },
 	{ "BUSY",        5,  5,  5, 14, true,  write_busy, false, 86 },
 	{ "STATE",       9,  9,  9, 18, false, write_state, false, 0 },
-	{ "LINK",        8,  8,  8, 13, false, write_link, false, 96 },
+	{ "LINK",        8,  8,  8, 13, false, device_write_link, false, 96 },
 	{ "CLOCK",       8,  8,  8, 12, true,  write_clock, false, 110 },
 	{ "POWER 60 s", 12, 30, 60, 11, false, write_spark, true, 116 },
-	{ "HELD BACK",  14, 18, 30, 10, false, write_held_back, false, 150 },
+	{ "HELD BACK",  14, 18, 30, 10, false, device_write_held_back, false, 150 },
 };
 
 static const struct column short_columns[] = {
@@ -266,88 +253,6 @@ static const struct column short_columns[] = {
 /* clang-format on */
 
 #define COUNT(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
-
-/* --- cards --- */
-
-static void pen_part(struct pen *p, enum attr a, const char *letter, const struct device_row *d,
-		     uint64_t bytes)
-{
-	char size[TEXT_SIZE_MAX];
-
-	pen_printf(p, a, "%s ", letter);
-	pen_printf(p, ATTR_PLAIN, "%s  ", frame_size(d->f, size, bytes));
-}
-
-#define INDENT 8
-
-/* A line that says nothing is none. */
-static void drop_if_empty(struct view *v, const struct pen *p)
-{
-	if (p->col <= INDENT)
-		v->n_rows--;
-}
-
-static void card_memory(struct view *v, const struct device_row *d)
-{
-	struct pen p = view_line(v);
-
-	p.col = INDENT;
-	if (d->held.weights || d->held.kv || d->held.compute) {
-		pen_part(&p, ATTR_WEIGHTS, "W", d, d->held.weights);
-		pen_part(&p, ATTR_KV, "K", d, d->held.kv);
-		pen_part(&p, ATTR_COMPUTE, "C", d, d->held.compute);
-	}
-	if (fact_known(&d->held.other))
-		pen_part(&p, ATTR_OTHER, "O", d, (uint64_t)d->held.other.v);
-	if (fact_known(&d->total) && fact_known(&d->used) && d->total.v >= d->used.v)
-		pen_part(&p, ATTR_DIM, "free", d, (uint64_t)(d->total.v - d->used.v));
-	drop_if_empty(v, &p);
-}
-
-static void pen_number(struct pen *p, const char *what, const struct fact *f, const char *unit)
-{
-	if (fact_known(f))
-		pen_printf(p, ATTR_PLAIN, "%s %" PRId64 "%s  ", what, f->v, unit);
-}
-
-static void pen_flow(struct pen *p, const struct device_row *d, const char *what,
-		     const struct fact *f)
-{
-	char size[TEXT_SIZE_MAX];
-
-	if (fact_known(f) && f->v >= 0)
-		pen_printf(p, ATTR_PLAIN, "%s %s/s  ", what,
-			   frame_size(d->f, size, (uint64_t)f->v));
-}
-
-static void card_works(struct view *v, const struct device_row *d)
-{
-	const struct live *l = &d->gpu->live;
-	struct pen p = view_line(v);
-
-	p.col = INDENT;
-	pen_number(&p, "clock", &l->core_mhz, " MHz");
-	pen_number(&p, "memory", &l->mem_mhz, " MHz");
-	pen_number(&p, "fan", &l->fan_percent, " %");
-	if (fact_known(&l->temp_hotspot_mc)) {
-		pen_text(&p, ATTR_PLAIN, "hot spot ");
-		pen_degrees(&p, d->f, ATTR_PLAIN, &l->temp_hotspot_mc);
-		pen_text(&p, ATTR_PLAIN, "  ");
-	}
-	if (fact_known(&d->gpu->link.bytes_per_s) || d->gpu->tunnel.tunnelled) {
-		pen_text(&p, ATTR_PLAIN, "link ");
-		write_link(&p, d);
-		pen_text(&p, ATTR_PLAIN, "  ");
-	}
-	pen_flow(&p, d, "of", &d->gpu->link.bytes_per_s);
-	pen_flow(&p, d, "in", &l->pcie_rx_bytes_per_s);
-	pen_flow(&p, d, "out", &l->pcie_tx_bytes_per_s);
-	if (fact_text_known(&l->throttle) && strcmp(l->throttle.v, "none") != 0) {
-		pen_text(&p, ATTR_PLAIN, "held back by ");
-		write_held_back(&p, d);
-	}
-	drop_if_empty(v, &p);
-}
 
 /* --- rows --- */
 
@@ -420,8 +325,7 @@ void rows_devices(struct rows *r, const struct frame *f, const struct listing *l
 
 		columns_row(&r->view, c, n, widths, &d);
 		if (form == FORM_CARD && d.gpu) {
-			card_memory(&r->view, &d);
-			card_works(&r->view, &d);
+			device_card(&r->view, &d);
 		}
 		rows_mark(r, i + 1);
 	}
