@@ -123,6 +123,14 @@ struct fact_text json_get_fact_text(const json_t *o, const char *key)
 	return fact_text_of(json_string_value(v), src);
 }
 
+void json_get_text(const json_t *o, const char *key, char *to, size_t size)
+{
+	const char *s = json_string_value(json_object_get(o, key));
+
+	text_copy(to, size, s ? s : "");
+	text_clean(to);
+}
+
 static int dump(const json_t *o, FILE *to, size_t flags)
 {
 	if (json_dumpf(o, to, flags | JSON_ENSURE_ASCII) != 0 || fputc('\n', to) == EOF ||

@@ -35,6 +35,9 @@ void json_put_fact_text(json_t *o, const char *key, const struct fact_text *f);
 struct fact json_get_fact(const json_t *o, const char *key);
 struct fact_text json_get_fact_text(const json_t *o, const char *key);
 
+/* A text, cut to fit and cleaned of what a terminal would obey; absent, null or ill-typed it is "". */
+void json_get_text(const json_t *o, const char *key, char *to, size_t size);
+
 /* Print with two spaces of indent and a newline. 0, or -EIO when the stream failed. */
 int json_print(const json_t *o, FILE *to);
 

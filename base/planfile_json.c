@@ -443,14 +443,6 @@ static void get_texts(const json_t *o, const char *key, char *texts, size_t size
 	}
 }
 
-static void get_text(const json_t *o, const char *key, char *to, size_t size)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	text_copy(to, size, s ? s : "");
-	text_clean(to);
-}
-
 static int get_host(struct plan *p, const json_t *o, struct err *e)
 {
 	static const struct field layers = FIELD(struct plan_host, layers, FIELD_U32, UNIT_NONE,
@@ -516,10 +508,10 @@ int plan_from_json(struct plan *p, const json_t *o, struct err *e)
 		rc = get_draft(p, json_object_get(o, "draft"), e);
 	if (rc)
 		return rc;
-	get_text(o, "engine", p->engine, sizeof(p->engine));
+	json_get_text(o, "engine", p->engine, sizeof(p->engine));
 	p->unverified = json_is_true(json_object_get(o, "unverified"));
-	get_text(o, "decided_by", p->decided_by, sizeof(p->decided_by));
-	get_text(o, "nearest_yes", p->nearest_yes, sizeof(p->nearest_yes));
+	json_get_text(o, "decided_by", p->decided_by, sizeof(p->decided_by));
+	json_get_text(o, "nearest_yes", p->nearest_yes, sizeof(p->nearest_yes));
 	get_texts(o, "overrides", p->overrides[0], sizeof(p->overrides[0]), &p->n_overrides);
 	get_texts(o, "assumed", p->assumed[0], sizeof(p->assumed[0]), &p->n_assumed);
 	return check_layers(p, e);

@@ -91,15 +91,6 @@ json_t *run_to_json(const struct run_record *r)
 	return o;
 }
 
-/* Absent or null is the empty text. */
-static void get_text(const json_t *o, const char *key, char *to, size_t size)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	text_copy(to, size, s ? s : "");
-	text_clean(to);
-}
-
 static int64_t get_count(const json_t *o, const char *key)
 {
 	json_int_t v = json_integer_value(json_object_get(o, key));
@@ -126,7 +117,7 @@ int run_from_json(struct run_record *r, const json_t *o, struct err *e)
 	int64_t starts = get_count(o, "starts");
 
 	memset(r, 0, sizeof(*r));
-	get_text(o, "name", r->name, sizeof(r->name));
+	json_get_text(o, "name", r->name, sizeof(r->name));
 	if (!schema || strcmp(schema, "berth.run/1") != 0 || !run_name_is_good(r->name) ||
 	    !get_state(o, &r->state))
 		return err_set(e, -EBADMSG, "this is no berth.run/1 record");
@@ -142,14 +133,14 @@ int run_from_json(struct run_record *r, const json_t *o, struct err *e)
 	}
 	for (uint32_t i = 0; i < r->n_addresses; i++)
 		text_clean(r->addresses[i]);
-	get_text(o, "model", r->model, sizeof(r->model));
-	get_text(o, "plan_id", r->plan_id, sizeof(r->plan_id));
-	get_text(o, "key_file", r->key_file, sizeof(r->key_file));
-	get_text(o, "log", r->log, sizeof(r->log));
-	get_text(o, "page", r->page, sizeof(r->page));
-	get_text(o, "last_class", r->last_class, sizeof(r->last_class));
-	get_text(o, "last_sentence", r->last_sentence, sizeof(r->last_sentence));
-	get_text(o, "notice", r->notice, sizeof(r->notice));
+	json_get_text(o, "model", r->model, sizeof(r->model));
+	json_get_text(o, "plan_id", r->plan_id, sizeof(r->plan_id));
+	json_get_text(o, "key_file", r->key_file, sizeof(r->key_file));
+	json_get_text(o, "log", r->log, sizeof(r->log));
+	json_get_text(o, "page", r->page, sizeof(r->page));
+	json_get_text(o, "last_class", r->last_class, sizeof(r->last_class));
+	json_get_text(o, "last_sentence", r->last_sentence, sizeof(r->last_sentence));
+	json_get_text(o, "notice", r->notice, sizeof(r->notice));
 	return 0;
 }
 

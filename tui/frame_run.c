@@ -71,14 +71,6 @@ static void get_numbers(const json_t *o, const struct number *rows, size_t n, vo
 	}
 }
 
-static void get_text(const json_t *o, const char *key, char *to, size_t size)
-{
-	const char *s = json_string_value(json_object_get(o, key));
-
-	text_copy(to, size, s ? s : "");
-	text_clean(to);
-}
-
 /* --- to JSON --- */
 
 static json_t *devices_json(const struct telem_run *run)
@@ -146,15 +138,15 @@ static void get_page(const json_t *o, struct telem_page *page)
 					       .kind = TELEM_RUN,
 					       .size = sizeof(*page) };
 	page->header.writer_pid = (int32_t)json_integer_value(json_object_get(o, "pid"));
-	get_text(o, "model", run->model, sizeof(run->model));
-	get_text(o, "plan_id", run->plan_id, sizeof(run->plan_id));
-	get_text(o, "page_name", run->name, sizeof(run->name));
+	json_get_text(o, "model", run->model, sizeof(run->model));
+	json_get_text(o, "plan_id", run->plan_id, sizeof(run->plan_id));
+	json_get_text(o, "page_name", run->name, sizeof(run->name));
 	get_numbers(o, run_numbers, N_OF(run_numbers), run);
 	for (size_t i = 0; i < json_array_size(devices) && i < TELEM_DEVICES_MAX; i++) {
 		const json_t *d = json_array_get(devices, i);
 
-		get_text(d, "pci", run->devices[i].pci, sizeof(run->devices[i].pci));
-		get_text(d, "name", run->devices[i].name, sizeof(run->devices[i].name));
+		json_get_text(d, "pci", run->devices[i].pci, sizeof(run->devices[i].pci));
+		json_get_text(d, "name", run->devices[i].name, sizeof(run->devices[i].name));
 		get_numbers(d, device_numbers, N_OF(device_numbers), &run->devices[i]);
 		run->n_devices = (uint32_t)i + 1;
 	}
@@ -167,12 +159,12 @@ void frame_to_run(const json_t *o, struct run_seen *r)
 	json_int_t rc = json_integer_value(json_object_get(o, "rc"));
 	json_int_t life = json_integer_value(json_object_get(o, "life"));
 
-	get_text(o, "file", r->file, sizeof(r->file));
-	get_text(o, "note", r->note, sizeof(r->note));
-	get_text(o, "name", r->name, sizeof(r->name));
-	get_text(o, "phase", r->phase, sizeof(r->phase));
-	get_text(o, "last_class", r->last_class, sizeof(r->last_class));
-	get_text(o, "last_sentence", r->last_sentence, sizeof(r->last_sentence));
+	json_get_text(o, "file", r->file, sizeof(r->file));
+	json_get_text(o, "note", r->note, sizeof(r->note));
+	json_get_text(o, "name", r->name, sizeof(r->name));
+	json_get_text(o, "phase", r->phase, sizeof(r->phase));
+	json_get_text(o, "last_class", r->last_class, sizeof(r->last_class));
+	json_get_text(o, "last_sentence", r->last_sentence, sizeof(r->last_sentence));
 	r->supervised = json_is_true(json_object_get(o, "supervised"));
 	r->starts = (uint32_t)json_integer_value(json_object_get(o, "starts"));
 	r->life = life < TELEM_ALIVE || life > TELEM_DEAD ? TELEM_DEAD : (enum telem_life)life;
