@@ -5,13 +5,18 @@
 #include <stdint.h>
 #include <time.h>
 
-/* Milliseconds that only go forward, for limits of time; they stand still while the machine sleeps. */
-static inline int64_t clock_ms(void)
+/* Time that only goes forward, for limits and durations; it stands still while the machine sleeps. */
+static inline uint64_t clock_ns(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (uint64_t)t.tv_sec * UINT64_C(1000000000) + (uint64_t)t.tv_nsec;
+}
+
+static inline int64_t clock_ms(void)
+{
+	return (int64_t)(clock_ns() / 1000000);
 }
 
 #endif

@@ -5,15 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/telem.h"
 #include "base/text.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
 
 void call_init(struct call *c, struct batch *batch, void (*resume)(void *arg), void *arg)
 {
@@ -131,7 +124,7 @@ void call_begin(struct call *c, const char *name, uint64_t id)
 	};
 	const char *kind = c->query.kind <= QUERY_COMPLETION ? kinds[c->query.kind] : "q";
 
-	c->reply = (struct reply) { .q = &c->query, .model = name, .started_ns = now_ns() };
+	c->reply = (struct reply) { .q = &c->query, .model = name, .started_ns = telem_now_ns() };
 	snprintf(c->reply.id, sizeof(c->reply.id), "%s-%016llx", kind, (unsigned long long)id);
 	clock_gettime(CLOCK_REALTIME, &c->reply.wall);
 	c->reply.ends = c->ends = calloc(c->query.n + 1, sizeof(*c->ends));
@@ -145,7 +138,7 @@ static void tick(struct call *c)
 {
 	struct timespec wall;
 
-	c->reply.now_ns = now_ns();
+	c->reply.now_ns = telem_now_ns();
 	clock_gettime(CLOCK_REALTIME, &wall);
 	/* OpenAI's `created` is one for all events of an answer; Ollama's is each line's own */
 	if (query_is_ollama(c->query.kind))

@@ -2,19 +2,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "core/generate.h"
 #include "core/utf8.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 static bool must_stop(const struct generate *g, struct outcome *o)
 {
@@ -28,7 +20,7 @@ static bool must_stop(const struct generate *g, struct outcome *o)
 static enum failure read_prompt(const struct generate *g, int32_t *tokens, uint32_t n,
 				struct outcome *o, struct err *e)
 {
-	uint64_t start = now_ns();
+	uint64_t start = clock_ns();
 
 	for (uint32_t done = 0; done < n;) {
 		uint32_t part = n - done < g->batch ? n - done : g->batch;
@@ -41,7 +33,7 @@ static enum failure read_prompt(const struct generate *g, int32_t *tokens, uint3
 			return f;
 		done += part;
 		o->prompt_tokens = done;
-		o->prompt_ns = now_ns() - start;
+		o->prompt_ns = clock_ns() - start;
 		page_outcome(g->page, o, done);
 	}
 	return FAILURE_NONE;
@@ -86,8 +78,8 @@ static enum failure write_tokens(const struct generate *g, uint32_t used, struct
 		}
 		/* The prompt's computation has paid for the first token: the clock starts with it. */
 		if (o->generated_tokens++ == 0)
-			first = now_ns();
-		o->generated_ns = now_ns() - first;
+			first = clock_ns();
+		o->generated_ns = clock_ns() - first;
 		page_outcome(g->page, o, used);
 		rc = put(g, &u, piece, engine_piece(g->engine, token, piece, sizeof(piece)));
 		if (rc)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 #define ROUND_MS  60000 /* the first run works, rests and begins again */
@@ -116,14 +117,6 @@ void demo_move(struct snapshot *s, struct report *r, uint64_t ms)
 	}
 }
 
-static uint64_t mono_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
-
 void demo_begin(struct demo *d, struct film *f)
 {
 	*d = (struct demo) { .film = f };
@@ -132,7 +125,7 @@ void demo_begin(struct demo *d, struct film *f)
 static void next(void *ctx, struct snapshot *s)
 {
 	struct demo *d = ctx;
-	uint64_t now = mono_ns();
+	uint64_t now = clock_ns();
 	time_t at = time(NULL);
 	struct tm tm;
 

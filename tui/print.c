@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "tui/frame.h"
@@ -113,17 +114,12 @@ static void read_key(struct printing *g)
 	}
 }
 
-static int64_t now_ms(void)
-{
-	return (int64_t)(telem_now_ns() / 1000000);
-}
-
 /* Whether a signal that ends came within ms. */
 static bool ended(struct printing *g, uint32_t ms)
 {
-	const int64_t until = now_ms() + ms;
+	const int64_t until = clock_ms() + ms;
 
-	for (int64_t left = ms; left >= 0; left = until - now_ms()) {
+	for (int64_t left = ms; left >= 0; left = until - clock_ms()) {
 		struct pollfd fds[] = { { .fd = g->p->signals, .events = POLLIN },
 					{ .fd = g->keys ? STDIN_FILENO : -1, .events = POLLIN } };
 		struct signalfd_siginfo info;

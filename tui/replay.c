@@ -1,18 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* A film as a feed: plays as time goes by, and can be wound. */
 #include <stdio.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "tui/film.h"
-
-static uint64_t mono_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
-}
 
 static void go_to(struct replay *r, int64_t ms)
 {
@@ -46,7 +38,7 @@ static void put_place(const struct replay *r, struct snapshot *s)
 static void next(void *ctx, struct snapshot *s)
 {
 	struct replay *r = ctx;
-	uint64_t now = mono_ns(), gone = r->last_ns ? (now - r->last_ns) / 1000000 : 0;
+	uint64_t now = clock_ns(), gone = r->last_ns ? (now - r->last_ns) / 1000000 : 0;
 
 	/* A monitor that was paused asks late: the film waited for it. */
 	if (gone > 2 * (uint64_t)s->interval_ms)
