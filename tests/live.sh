@@ -1,16 +1,8 @@
 # A captured machine's /sys in a name space of our own, so that the probe and the libraries that it asks see
 # it as live: source after tests/lib.sh.
 # shellcheck shell=sh
-# A user name space needs no root, but a kernel refuses one to a chroot. There root needs only the mounts,
-# and makes /proc and /sys private first, or the mounts would show outside.
-private='mount --make-rprivate /proc && mount --make-rprivate /sys'
-if unshare -Urm sh -c 'mount -t tmpfs none /proc/driver' 2>/dev/null; then
-	ns='unshare -Urm' private=:
-elif unshare -m --propagation unchanged sh -c "$private && mount -t tmpfs none /proc/driver" 2>/dev/null; then
-	ns='unshare -m --propagation unchanged'
-else
-	skip "name spaces with mounts are not allowed here"
-fi
+. tests/lib_spaces.sh
+own_spaces
 
 # prepare NAME: its tree, in $tree, as a live kernel would have it. A capture holds what the probe reads; the
 # libraries also want ids of every function, and read 256 bytes of config space when they are let.

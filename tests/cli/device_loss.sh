@@ -3,14 +3,8 @@
 # A run whose device goes: unplugged, dead, let go by its driver, given up. The machine is a captured one, mounted
 # over /sys where we may change it, and the kernel's events come from a network name space of our own.
 . tests/lib.sh
-private='mount --make-rprivate /sys'
-if unshare -Urnm true 2>/dev/null; then
-	ns='unshare -Urnm' private=:
-elif unshare -nm --propagation unchanged sh -c "$private && mount -t tmpfs none /sys" 2>/dev/null; then
-	ns='unshare -nm --propagation unchanged'
-else
-	skip "network name spaces are not allowed here"
-fi
+. tests/lib_spaces.sh
+own_spaces n
 tree=$T/three
 cp -R "$(machine three)" "$tree"
 amd=$(cd "$tree" && find sys/devices -type d -name 0000:03:00.0)

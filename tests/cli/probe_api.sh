@@ -1,14 +1,8 @@
 # berth probe --wake: the numbers that the compute interfaces themselves give, from fakes of three of them
 # and from the real Vulkan loader with Mesa's software driver, which has no PCI address.
 . tests/lib.sh
-private='mount --make-rprivate /proc && mount --make-rprivate /sys'
-if unshare -Urm sh -c 'mount -t tmpfs none /proc/driver' 2>/dev/null; then
-	ns='unshare -Urm' private=:
-elif unshare -m --propagation unchanged sh -c "$private && mount -t tmpfs none /proc/driver" 2>/dev/null; then
-	ns='unshare -m --propagation unchanged'
-else
-	skip "name spaces with mounts are not allowed here"
-fi
+. tests/lib_spaces.sh
+own_spaces
 fake=$(realpath "$BUILD/tests/fake/lib_compute.so")
 BERTH_NVML=$(realpath "$BUILD/tests/fake/lib_nvml.so")
 mkdir "$T/lib"

@@ -1,13 +1,7 @@
 # Last known values of a sleeping GPU: stored while it is awake, shown with their age, planned with.
 . tests/lib.sh
-private='mount --make-rprivate /proc && mount --make-rprivate /sys'
-if unshare -Urm sh -c 'mount -t tmpfs none /proc/driver' 2>/dev/null; then
-	ns='unshare -Urm' private=:
-elif unshare -m --propagation unchanged sh -c "$private && mount -t tmpfs none /proc/driver" 2>/dev/null; then
-	ns='unshare -m --propagation unchanged'
-else
-	skip "name spaces with mounts are not allowed here"
-fi
+. tests/lib_spaces.sh
+own_spaces
 BERTH_NVML=$(realpath "$BUILD/tests/fake/lib_nvml.so")
 export BERTH_NVML FAKE_NVML=ok XDG_CACHE_HOME="$T/cache"
 unset BERTH_NO_CACHE

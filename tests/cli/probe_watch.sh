@@ -11,14 +11,8 @@ run timeout -s INT 1 "$BERTH" probe -q --watch
 timeout --preserve-status -s TERM 1 "$BERTH" probe -q --watch && ok "SIGTERM ends it with 0" ||
 	fail "SIGTERM ends it with 0" "$?"
 
-private='mount --make-rprivate /sys'
-if unshare -Urnm true 2>/dev/null; then
-	ns='unshare -Urnm' private=:
-elif unshare -nm --propagation unchanged sh -c "$private && mount -t tmpfs none /sys" 2>/dev/null; then
-	ns='unshare -nm --propagation unchanged'
-else
-	skip "network name spaces are not allowed here"
-fi
+. tests/lib_spaces.sh
+own_spaces n
 
 tree=$T/three
 cp -R "$(machine three)" "$tree"
