@@ -201,32 +201,33 @@ static uint64_t number(int argc, char **argv, const char *name, uint64_t otherwi
 	return s ? strtoull(s, NULL, 10) : otherwise;
 }
 
+static struct batch fake = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.model = { .name = "Fake",
+		   .arch = "llama",
+		   .quant = "Q4_K - Medium",
+		   .size_bytes = 1 << 20,
+		   .n_params = 1234567,
+		   .n_ctx = 512,
+		   .n_ctx_train = 4096,
+		   .n_embd = 3,
+		   .n_layer = 8,
+		   .modified_s = 1700000000,
+		   .chats = true },
+	.stats = { .slots = 4,
+		   .ctx_tokens = 512,
+		   .n_devices = 2,
+		   .devices = { { "Vulkan0", "0000:01:00.0", 100, 20, 3 },
+				{ "CPU", "", 7, 0, 0 } } },
+};
+
 int main(int argc, char **argv)
 {
-	static struct batch b = {
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.model = { .name = "Fake",
-			   .arch = "llama",
-			   .quant = "Q4_K - Medium",
-			   .size_bytes = 1 << 20,
-			   .n_params = 1234567,
-			   .n_ctx = 512,
-			   .n_ctx_train = 4096,
-			   .n_embd = 3,
-			   .n_layer = 8,
-			   .modified_s = 1700000000,
-			   .chats = true },
-		.stats = { .slots = 4,
-			   .ctx_tokens = 512,
-			   .n_devices = 2,
-			   .devices = { { "Vulkan0", "0000:01:00.0", 100, 20, 3 },
-					{ "CPU", "", 7, 0, 0 } } },
-	};
 	struct sockets sockets = { 0 };
 	static char key[GUARD_KEY_MAX + 1];
 	const char *key_file = option(argc, argv, "--key-file");
 	struct server *s = NULL;
-	struct server_options o = { .batch = &b, .name = "fake", .sockets = sockets.list };
+	struct server_options o = { .batch = &fake, .name = "fake", .sockets = sockets.list };
 	struct err e = { 0 };
 	pthread_t thread;
 	char end;
@@ -234,7 +235,7 @@ int main(int argc, char **argv)
 		   *ollama_at = option(argc, argv, "--ollama");
 	int rc = sockets_inherit(&sockets, &e);
 
-	b.queue_max = (uint32_t)number(argc, argv, "--queue", HELD_MAX);
+	fake.queue_max = (uint32_t)number(argc, argv, "--queue", HELD_MAX);
 	o.connections_max = (uint32_t)number(argc, argv, "--connections", 0);
 	o.client_s = (uint32_t)number(argc, argv, "--seconds", 0);
 	o.body_max = number(argc, argv, "--body", 0);
@@ -253,7 +254,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s\n", e.text);
 		return 1;
 	}
-	if (pthread_create(&thread, NULL, engine, &b))
+	if (pthread_create(&thread, NULL, engine, &fake))
 		return 1;
 	for (uint32_t i = 0; i < o.n_sockets; i++)
 		printf("%s\n", sockets.list[i].where);
@@ -262,9 +263,9 @@ int main(int argc, char **argv)
 		continue;
 	server_stop(s);
 	sockets_close(&sockets);
-	pthread_mutex_lock(&b.lock);
-	b.stop = true;
-	pthread_mutex_unlock(&b.lock);
+	pthread_mutex_lock(&fake.lock);
+	fake.stop = true;
+	pthread_mutex_unlock(&fake.lock);
 	pthread_join(thread, NULL);
 	return 0;
 }

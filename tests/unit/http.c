@@ -65,102 +65,84 @@ static void names_become_urls(void **state)
 	}
 }
 
+static const struct {
+	const char *lines[4];
+	uint64_t at, n;
+	const char *etag;
+	uint64_t total;
+	enum http_verdict verdict;
+	int rc;
+} answers[] = {
+	{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-99/1000", "Content-Length: 100" },
+	  0,
+	  100,
+	  "",
+	  HTTP_UNKNOWN,
+	  HTTP_PART,
+	  0 },
+	{ { "HTTP/1.1 206 P", "content-range:bytes 0-49/50" }, 0, 100, "", 50, HTTP_PART, 0 },
+	{ { "HTTP/2 206", "content-range: bytes 100-199/*" }, 100, 100, "", 50, HTTP_PART, 0 },
+	{ { "HTTP/1.1 206 P" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EBADMSG },
+	{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-100/1000" },
+	  0,
+	  100,
+	  "",
+	  HTTP_UNKNOWN,
+	  HTTP_BAD,
+	  -EBADMSG },
+	{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-99/1000", "Content-Length: 90" },
+	  0,
+	  100,
+	  "",
+	  HTTP_UNKNOWN,
+	  HTTP_BAD,
+	  -EBADMSG },
+	{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-99/99" },
+	  0,
+	  100,
+	  "",
+	  HTTP_UNKNOWN,
+	  HTTP_BAD,
+	  -EBADMSG },
+	{ { "HTTP/1.1 206 P", "Content-Range: bytes 1000-1099/2000", "ETag: \"b\"" },
+	  1000,
+	  100,
+	  "\"a\"",
+	  2000,
+	  HTTP_BAD,
+	  -ESTALE },
+	{ { "HTTP/1.1 206 P", "Content-Range: bytes 1000-1099/3000" },
+	  1000,
+	  100,
+	  "\"a\"",
+	  2000,
+	  HTTP_BAD,
+	  -ESTALE },
+	{ { "HTTP/1.1 200 OK" }, 0, 100, "", HTTP_UNKNOWN, HTTP_WHOLE, 0 },
+	{ { "HTTP/1.1 200 OK" }, 100, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EBADMSG },
+	{ { "HTTP/1.1 304 N" }, 0, 100, "", HTTP_UNKNOWN, HTTP_UNCHANGED, 0 },
+	{ { "HTTP/1.1 307 T" }, 0, 100, "", HTTP_UNKNOWN, HTTP_REDIRECT, 0 },
+	{ { "HTTP/1.1 305 U" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EBADMSG },
+	{ { "HTTP/1.1 416 R", "Content-Range: bytes */50" }, 50, 9, "", 50, HTTP_END, 0 },
+	{ { "HTTP/1.1 404 N" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -ENOENT },
+	{ { "HTTP/1.1 403 F" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EACCES },
+	{ { "HTTP/1.1 429 T" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EAGAIN },
+	{ { "HTTP/1.1 100 C", "", "HTTP/1.1 200 OK" }, 0, 9, "", HTTP_UNKNOWN, HTTP_WHOLE, 0 },
+};
+
 static void answers_are_taken_for_what_they_are(void **state)
 {
-	static const struct {
-		const char *lines[4];
-		uint64_t at, n;
-		const char *etag;
-		uint64_t total;
-		enum http_verdict verdict;
-		int rc;
-	} cases[] = {
-		{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-99/1000", "Content-Length: 100" },
-		  0,
-		  100,
-		  "",
-		  HTTP_UNKNOWN,
-		  HTTP_PART,
-		  0 },
-		{ { "HTTP/1.1 206 P", "content-range:bytes 0-49/50" },
-		  0,
-		  100,
-		  "",
-		  50,
-		  HTTP_PART,
-		  0 },
-		{ { "HTTP/2 206", "content-range: bytes 100-199/*" },
-		  100,
-		  100,
-		  "",
-		  50,
-		  HTTP_PART,
-		  0 },
-		{ { "HTTP/1.1 206 P" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EBADMSG },
-		{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-100/1000" },
-		  0,
-		  100,
-		  "",
-		  HTTP_UNKNOWN,
-		  HTTP_BAD,
-		  -EBADMSG },
-		{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-99/1000", "Content-Length: 90" },
-		  0,
-		  100,
-		  "",
-		  HTTP_UNKNOWN,
-		  HTTP_BAD,
-		  -EBADMSG },
-		{ { "HTTP/1.1 206 P", "Content-Range: bytes 0-99/99" },
-		  0,
-		  100,
-		  "",
-		  HTTP_UNKNOWN,
-		  HTTP_BAD,
-		  -EBADMSG },
-		{ { "HTTP/1.1 206 P", "Content-Range: bytes 1000-1099/2000", "ETag: \"b\"" },
-		  1000,
-		  100,
-		  "\"a\"",
-		  2000,
-		  HTTP_BAD,
-		  -ESTALE },
-		{ { "HTTP/1.1 206 P", "Content-Range: bytes 1000-1099/3000" },
-		  1000,
-		  100,
-		  "\"a\"",
-		  2000,
-		  HTTP_BAD,
-		  -ESTALE },
-		{ { "HTTP/1.1 200 OK" }, 0, 100, "", HTTP_UNKNOWN, HTTP_WHOLE, 0 },
-		{ { "HTTP/1.1 200 OK" }, 100, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EBADMSG },
-		{ { "HTTP/1.1 304 N" }, 0, 100, "", HTTP_UNKNOWN, HTTP_UNCHANGED, 0 },
-		{ { "HTTP/1.1 307 T" }, 0, 100, "", HTTP_UNKNOWN, HTTP_REDIRECT, 0 },
-		{ { "HTTP/1.1 305 U" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EBADMSG },
-		{ { "HTTP/1.1 416 R", "Content-Range: bytes */50" }, 50, 9, "", 50, HTTP_END, 0 },
-		{ { "HTTP/1.1 404 N" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -ENOENT },
-		{ { "HTTP/1.1 403 F" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EACCES },
-		{ { "HTTP/1.1 429 T" }, 0, 100, "", HTTP_UNKNOWN, HTTP_BAD, -EAGAIN },
-		{ { "HTTP/1.1 100 C", "", "HTTP/1.1 200 OK" },
-		  0,
-		  9,
-		  "",
-		  HTTP_UNKNOWN,
-		  HTTP_WHOLE,
-		  0 },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < COUNT(cases); i++) {
+	for (size_t i = 0; i < COUNT(answers); i++) {
 		struct http_answer a;
 		struct err e = { 0 };
 
 		http_begin(&a);
-		for (size_t k = 0; k < 4 && cases[i].lines[k]; k++)
-			http_line(&a, cases[i].lines[k], strlen(cases[i].lines[k]));
-		if (http_judge(&a, cases[i].at, cases[i].n, cases[i].etag, cases[i].total, &e) !=
-			    cases[i].verdict ||
-		    e.rc != cases[i].rc)
+		for (size_t k = 0; k < 4 && answers[i].lines[k]; k++)
+			http_line(&a, answers[i].lines[k], strlen(answers[i].lines[k]));
+		if (http_judge(&a, answers[i].at, answers[i].n, answers[i].etag, answers[i].total,
+			       &e) != answers[i].verdict ||
+		    e.rc != answers[i].rc)
 			fail_msg("case %zu: %d, '%s'", i, e.rc, e.text);
 	}
 }

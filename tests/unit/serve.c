@@ -104,10 +104,6 @@ static void queries(void **state)
 	assert_string_equal(q.requests[0]->text, "");
 	query_fini(&q);
 	assert_int_equal(parse(&q, QUERY_COMPLETION,
-			       "{\"model\":\"m\",\"prompt\":[1],\"suffix\":\"s\"}", &why),
-			 -1);
-	assert_string_equal(why.param, "suffix");
-	assert_int_equal(parse(&q, QUERY_COMPLETION,
 			       "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"],\"n\":2,\"seed\":9}",
 			       &why),
 			 0);
@@ -120,6 +116,18 @@ static void queries(void **state)
 	assert_int_equal(parse(&q, QUERY_OLLAMA_CHAT, "{\"model\":\"m\"}", &why), 0);
 	assert_true(q.load_only);
 	query_fini(&q);
+}
+
+static void queries_refused(void **state)
+{
+	struct refusal why;
+	struct query q;
+
+	(void)state;
+	assert_int_equal(parse(&q, QUERY_COMPLETION,
+			       "{\"model\":\"m\",\"prompt\":[1],\"suffix\":\"s\"}", &why),
+			 -1);
+	assert_string_equal(why.param, "suffix");
 	/* OpenAI's clients add no tag */
 	assert_int_equal(parse(&q, QUERY_COMPLETION, "{\"model\":\"m:latest\"}", &why), -1);
 	assert_int_equal(why.status, 404);
@@ -152,9 +160,8 @@ static void labels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts),
-		cmocka_unit_test(keys),
-		cmocka_unit_test(queries),
+		cmocka_unit_test(hosts),   cmocka_unit_test(keys),
+		cmocka_unit_test(queries), cmocka_unit_test(queries_refused),
 		cmocka_unit_test(labels),
 	};
 
