@@ -91,9 +91,13 @@ void screen_theme(struct screen *s, enum theme theme)
 }
 
 /* A click is a press and a release in one report: waiting for a second one would cost a sixth of a second. */
-static void take_mouse(void)
+void screen_mouse(struct screen *s, bool ours)
 {
-	mousemask(BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED, NULL);
+	const mmask_t wanted = BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED |
+			       BUTTON5_PRESSED;
+
+	(void)s;
+	mousemask(ours ? wanted : 0, NULL);
 	mouseinterval(0);
 }
 
@@ -120,7 +124,6 @@ struct screen *screen_open(bool colour, enum theme theme)
 	nodelay(stdscr, TRUE);
 	set_escdelay(25);
 	curs_set(0);
-	take_mouse();
 	return s;
 }
 

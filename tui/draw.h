@@ -17,6 +17,9 @@ void screen_close(struct screen *s);
 /* Other colours from the next painting on. */
 void screen_theme(struct screen *s, enum theme theme);
 
+/* Whether clicks come to us, or the terminal keeps them to select text. */
+void screen_mouse(struct screen *s, bool ours);
+
 uint32_t screen_cols(const struct screen *s);
 uint32_t screen_rows(const struct screen *s);
 

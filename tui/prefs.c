@@ -60,6 +60,7 @@ static const struct setting settings[] = {
 	{ "alarm-silent", KIND_NUMBER, AT(alarm.silent_s), NULL, 0, 3600, "seconds that a device does not answer" },
 	{ "hide-processes", KIND_BOOL, AT(hide_processes), yes_no, 0, 0, "leave out processes that are no runs" },
 	{ "hide-events", KIND_BOOL, AT(hide_events), yes_no, 0, 0, "leave out the list of events" },
+	{ "no-mouse", KIND_BOOL, AT(no_mouse), yes_no, 0, 0, "leave the mouse to the terminal, which then selects text with it" },
 };
 /* clang-format on */
 

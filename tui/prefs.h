@@ -21,7 +21,7 @@ struct prefs {
 	double price_kwh; /* of a kilowatt hour; 0: not known */
 	char currency[8]; /* as it is shown: "EUR" */
 	struct thresholds alarm;
-	bool hide_processes, hide_events;
+	bool hide_processes, hide_events, no_mouse;
 };
 
 void prefs_default(struct prefs *c);

@@ -207,6 +207,13 @@ static struct action on_hide(const struct ask *a)
 	return just(DO_NOTHING);
 }
 
+static struct action on_mouse(const struct ask *a)
+{
+	a->prefs->no_mouse = !a->prefs->no_mouse;
+	tell(a, "the mouse", a->prefs->no_mouse ? "selects text" : "moves the cursor");
+	return just(DO_LOOKS);
+}
+
 static struct action on_interval(const struct ask *a)
 {
 	uint32_t ms = a->arg < 0 ? a->prefs->interval_ms / 2 : a->prefs->interval_ms * 2;
@@ -289,6 +296,7 @@ const struct key_help key_helps[] = {
 	{ "u",          NULL,      "Bytes in GiB or in GB." },
 	{ "d",          NULL,      "Degrees Celsius or Fahrenheit." },
 	{ "P E",        NULL,      "Show or hide processes, events." },
+	{ "m",          NULL,      "The mouse moves the cursor, or selects text." },
 	{ "S",          NULL,      "Save these settings." },
 	{ "R",          NULL,      "Save the last minutes as a recording." },
 	{ "< >",        NULL,      "Wind a recording by ten seconds." },
@@ -320,7 +328,7 @@ static const struct {
 	{ 's', on_sort, 0 },          { 't', on_theme, 0 },       { 'c', on_glyphs, 0 },
 	{ 'u', on_units, 0 },         { 'd', on_degrees, 0 },
 	{ 'P', on_hide, PANE_PROCESSES }, { 'E', on_hide, PANE_EVENTS },
-	{ 'K', ui_on_kill, 0 },
+	{ 'K', ui_on_kill, 0 },       { 'm', on_mouse, 0 },
 	{ 'S', on_simple, DO_SAVE },  { 'R', on_simple, DO_RECORD },
 	{ '<', on_wind, -WIND_S },    { '>', on_wind, WIND_S },
 	{ K_REDRAW, on_simple, DO_REDRAW },

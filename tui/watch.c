@@ -124,6 +124,7 @@ static void act(struct watch *w, const struct action *a)
 		break;
 	case DO_LOOKS:
 		screen_theme(w->screen, (enum theme)w->how->prefs->theme);
+		screen_mouse(w->screen, !w->how->prefs->no_mouse);
 		w->frame.glyphs = glyphs_of(w);
 		break;
 	case DO_SAVE:
@@ -251,6 +252,7 @@ int watch(struct screen *screen, const struct watching *how, struct err *e)
 	w->how = how;
 	w->held = -1;
 	w->snap.interval_ms = how->prefs->interval_ms;
+	screen_mouse(screen, !how->prefs->no_mouse);
 	ui_init(&w->ui);
 	picture_init(&w->picture);
 	w->frame = (struct frame) { .snap = &w->snap,
