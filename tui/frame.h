@@ -7,6 +7,7 @@
 #define BERTH_TUI_FRAME_H
 
 #include "tui/events.h"
+#include "tui/fits.h"
 #include "tui/glyphs.h"
 #include "tui/history.h"
 #include "tui/ui.h"
@@ -30,6 +31,7 @@ struct frame {
 	const struct snapshot *snap;
 	const struct history *history; /* NULL: one moment alone, as for --once */
 	const struct events *events;   /* NULL: the same */
+	const struct fits *fits;       /* what the planner said; NULL: it cannot be asked */
 	const struct prefs *prefs;
 	const struct ui *ui; /* NULL: nobody is at the keyboard */
 	enum glyphs glyphs;

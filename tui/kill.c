@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/self.h"
 
 int kill_hold(int32_t pid, struct err *e)
 {
@@ -34,22 +35,6 @@ int kill_end(int *held, struct err *e)
 	return err_set(e, -errno,
 		       errno == ESRCH ? "it has ended by itself: %s" : "it cannot be ended: %s",
 		       strerror(errno));
-}
-
-/* The programs of berth lie beside this one. */
-static int beside(char path[PATH_MAX], const char *name)
-{
-	ssize_t n = readlink("/proc/self/exe", path, PATH_MAX - 1);
-	char *slash;
-
-	if (n <= 0)
-		return -ENOENT;
-	path[n] = '\0';
-	slash = strrchr(path, '/');
-	if (!slash || (size_t)snprintf(slash + 1, (size_t)(PATH_MAX - (slash + 1 - path)), "%s",
-				       name) >= (size_t)(PATH_MAX - (slash + 1 - path)))
-		return -ENAMETOOLONG;
-	return 0;
 }
 
 /* A grandchild: who has no parent of ours needs nobody to wait for it. */
@@ -75,7 +60,7 @@ static void run_stop(char *path, char *name)
 int kill_stop(const char *name, struct err *e)
 {
 	char path[PATH_MAX], copy[128];
-	int rc = beside(path, "stop");
+	int rc = self_path(path, sizeof(path), "libexec/berth/stop", e);
 	pid_t pid;
 
 	if (rc || access(path, X_OK))

@@ -229,6 +229,8 @@ static void text_page(struct picture *p, const struct frame *f, uint32_t rows, b
 		page_help(&v);
 	else if (f->ui->page == PAGE_EVENTS)
 		page_events(&v, f, &p->lists[PANE_EVENTS]);
+	else if (f->ui->page == PAGE_FITS)
+		page_fits(&v, f);
 	else if (f->ui->page == PAGE_DEVICE)
 		page_device(&v, f, room);
 	else

@@ -128,6 +128,13 @@ static struct action on_page(const struct ask *a)
 	return just(DO_NOTHING);
 }
 
+/* Once on the page, the same key asks again. */
+static struct action on_fits(const struct ask *a)
+{
+	turn_to(a, PAGE_FITS);
+	return just(DO_FITS);
+}
+
 static struct action on_enter(const struct ask *a)
 {
 	const struct listing *l = ui_list(a);
@@ -290,6 +297,7 @@ const struct key_help key_helps[] = {
 	{ "/",          "filter",  "Show only what has these letters in its name." },
 	{ "s",          "sort",    "Order of devices and runs: none, name, memory, power, speed." },
 	{ "e",          "events",  "All that changed, and the command that helps." },
+	{ "f",          "fits",    "Which models of this disk fit now." },
 	{ "K",          NULL,      "Stop the run, or end the process, under the cursor; asks first." },
 	{ "t",          NULL,      "Theme: safe, dark, light, mono." },
 	{ "c",          NULL,      "What charts are made of: auto, ascii, blocks, braille." },
@@ -311,7 +319,7 @@ static const struct {
 } keys[] = {
 	{ 'q', on_simple, DO_QUIT },  { 'Q', on_simple, DO_QUIT },
 	{ '?', on_page, PAGE_HELP },  { 'h', on_page, PAGE_HELP }, { K_F1, on_page, PAGE_HELP },
-	{ 'e', on_page, PAGE_EVENTS },
+	{ 'e', on_page, PAGE_EVENTS }, { 'f', on_fits, 0 },
 	{ K_ENTER, on_enter, 0 },     { K_ESCAPE, on_escape, 0 }, { K_BACKSPACE, on_escape, 0 },
 	{ K_UP, on_step, -1 },        { 'k', on_step, -1 },
 	{ K_DOWN, on_step, 1 },       { 'j', on_step, 1 },

@@ -9,7 +9,7 @@
 #include "tui/prefs.h"
 #include "tui/layout.h"
 
-enum page { PAGE_MAIN, PAGE_DEVICE, PAGE_RUN, PAGE_EVENTS, PAGE_HELP };
+enum page { PAGE_MAIN, PAGE_DEVICE, PAGE_RUN, PAGE_EVENTS, PAGE_FITS, PAGE_HELP };
 
 /* Keys that are no character, above all code points. */
 enum key {
@@ -53,6 +53,7 @@ enum wish_kind {
 	DO_STOP,  /* the run `name`, through its supervisor */
 	DO_LET_GO,
 	DO_WIND,   /* by `seconds` */
+	DO_FITS,   /* ask the planner */
 	DO_RECORD, /* save the flight recorder */
 };
 

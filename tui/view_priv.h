@@ -92,6 +92,7 @@ void rows_processes(struct rows *r, const struct frame *f, const struct listing 
 void rows_events(struct rows *r, const struct frame *f, const struct listing *l);
 
 void page_device(struct view *v, const struct frame *f, uint32_t rows);
+void page_fits(struct view *v, const struct frame *f);
 void page_run(struct view *v, const struct frame *f, uint32_t rows);
 
 #endif

@@ -14,7 +14,8 @@
 #include "tui/kill.h"
 #include "tui/picture.h"
 
-#define FIRST_LOOK_MS 20 /* until the first report is there */
+#define FIRST_LOOK_MS  20 /* until the first report is there */
+#define ANSWER_LOOK_MS 50 /* until the planner has answered */
 
 struct watch {
 	struct screen *screen;
@@ -24,6 +25,7 @@ struct watch {
 	struct events events;
 	struct ui ui;
 	struct picture picture;
+	struct fits fits;
 	struct frame frame;
 	bool quit;
 	int held; /* a process that may be ended; -1: none */
@@ -145,6 +147,10 @@ static void act(struct watch *w, const struct action *a)
 	case DO_WIND:
 		wind(w, a->seconds);
 		break;
+	case DO_FITS:
+		if (w->frame.fits)
+			fits_ask(&w->fits);
+		break;
 	case DO_RECORD:
 		record(w);
 		break;
@@ -197,6 +203,8 @@ static int patience(const struct watch *w, uint64_t now)
 {
 	uint64_t ms = w->next_ns > now ? (w->next_ns - now + 999999) / 1000000 : 0;
 
+	if (w->fits.state == FITS_ASKING && ms > ANSWER_LOOK_MS)
+		ms = ANSWER_LOOK_MS;
 	return no_report_yet(w) && ms > FIRST_LOOK_MS ? FIRST_LOOK_MS : (int)ms;
 }
 
@@ -232,6 +240,7 @@ static void loop(struct watch *w)
 		};
 
 		look(w, telem_now_ns());
+		fits_poll(&w->fits);
 		paint(w);
 		if (poll(fds, 2, patience(w, telem_now_ns())) <= 0)
 			continue;
@@ -255,15 +264,19 @@ int watch(struct screen *screen, const struct watching *how, struct err *e)
 	screen_mouse(screen, !how->prefs->no_mouse);
 	ui_init(&w->ui);
 	picture_init(&w->picture);
+	fits_init(&w->fits);
 	w->frame = (struct frame) { .snap = &w->snap,
 				    .history = &w->history,
 				    .events = &w->events,
+				    /* another machine's models are not on this disk */
+				    .fits = how->feed->may_kill ? &w->fits : NULL,
 				    .prefs = how->prefs,
 				    .ui = &w->ui,
 				    .glyphs = glyphs_of(w) };
 	loop(w);
 	own_close_fd(&w->held);
 	picture_fini(&w->picture);
+	fits_fini(&w->fits);
 	free(w);
 	return 0;
 }

@@ -117,6 +117,20 @@ t send-keys q
 sees "q leaves with 0" '^exit=0'
 sees "q gives the terminal back" '^ echo'
 
+mkdir "$T/home"
+screen 80 24 "HOME=$T/home XDG_DATA_HOME= XDG_CACHE_HOME= OLLAMA_MODELS=$T/home $BERTH top"
+sees "this machine" 'q quit .*? help'
+t send-keys f
+sees "f asks the planner" 'No model is in any store'
+t send-keys q
+sees "f and q leave" '^exit=0'
+screen 80 24 "$top"
+sees "a captured machine" '^fake-7b'
+t send-keys f
+sees "f has nobody to ask of it" 'Only this machine can be asked'
+t send-keys q
+sees "and leaves" '^exit=0'
+
 for sig in TERM INT HUP; do
 	screen 80 24 "sh -c 'echo \$\$ >$T/pid; exec $top'"
 	sees "before SIG$sig" '^fake-7b'
