@@ -18,19 +18,22 @@ static const char *const not_handed_on[] = {
 	"plan", "slurm", "sbatch", "granted", "dry-run", "detach", "accept", NULL,
 };
 
+/* The text has its place only when the stream is closed: closing may move it. */
 static char *plan_text(const struct plan *p)
 {
 	char *text = NULL;
 	size_t n;
-	own_file FILE *f = open_memstream(&text, &n);
+	FILE *f = open_memstream(&text, &n);
 	json_t *o = plan_to_json(p);
+	bool whole = f && json_print(o, f) == 0;
 
-	if (!f || json_print(o, f) || fflush(f)) {
-		free(text);
-		text = NULL;
-	}
 	json_decref(o);
-	return text;
+	if (f && fclose(f))
+		whole = false;
+	if (whole)
+		return text;
+	free(text);
+	return NULL;
 }
 
 /* Those a plan decides are not given beside one; of a plan just made they are in it. */
