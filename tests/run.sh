@@ -17,6 +17,8 @@ export BERTH="$PWD/$BUILD/bin/berth"
 export XDG_RUNTIME_DIR="$out/run" XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}"
 # The engine is in the cache; what this machine's GPUs were last seen with is no test's business.
 export BERTH_NO_CACHE=1
+# Nor is a mouse daemon of the console; the library that asks for one leaks, and is unloaded before it can be named.
+export NCURSES_GPM_TERMS=none
 unset BERTH_RUNTIME_DIR COLUMNS LINES NO_COLOR
 mkdir -m 700 "$XDG_RUNTIME_DIR"
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99:${ASAN_OPTIONS:-}"
