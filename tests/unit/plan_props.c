@@ -357,7 +357,7 @@ static struct wish typed(const char *text)
 {
 	struct options o = options_none();
 	char copy[512], *argv[40], *save = NULL;
-	struct wish w;
+	struct wish w = { 0 };
 	int n = 0, first;
 
 	snprintf(copy, sizeof(copy), "plan %s model.gguf", text);
