@@ -3,19 +3,9 @@
 # The real engine on three Vulkan devices, all of them lavapipe: what was planned for each is what was allocated
 # there, to the byte, for uneven splits of every kind of model, and with experts in host memory.
 . tests/lib.sh
-[ -e "$BUILD/lib/berth/libggml-base.so" ] || skip "the engine is not there: $BUILD/lib/berth"
-[ -e "$BUILD/lib/berth/libggml-vulkan.so" ] || skip "the engine was fetched without its Vulkan backend"
-icd=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1)
-[ -n "$icd" ] || skip "lavapipe is not installed (mesa-vulkan-drivers)"
-# as in placement.sh: only lavapipe, three times; compiled shaders are kept
-export VK_DRIVER_FILES="$icd" VK_ICD_FILENAMES="$icd" GGML_VK_VISIBLE_DEVICES=0,0,0
-export XDG_CACHE_HOME="$PWD/build/shader-cache" MESA_SHADER_CACHE_DIR="$PWD/build/shader-cache"
-mkdir -p "$XDG_CACHE_HOME"
+. tests/lib_lavapipe.sh
 shim=$(realpath "$BUILD/tests/fake/lib_buffers.so")
-export BERTH_RUNTIME_DIR="$T/run" ASAN_OPTIONS="verify_asan_link_order=0:${ASAN_OPTIONS:-}"
-mkdir -m 700 "$T/run"
-cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
-devices=Vulkan0,Vulkan1,Vulkan2
+export ASAN_OPTIONS="verify_asan_link_order=0:${ASAN_OPTIONS:-}"
 
 # launch MODEL OPTION...
 launch() {

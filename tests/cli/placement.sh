@@ -3,20 +3,8 @@
 # The real engine on three Vulkan devices, all of them lavapipe: an uneven split is proven layer by layer,
 # and a core that does otherwise than planned is refused with exit code 7.
 . tests/lib.sh
-[ -e "$BUILD/lib/berth/libggml-base.so" ] || skip "the engine is not there: $BUILD/lib/berth"
-[ -e "$BUILD/lib/berth/libggml-vulkan.so" ] || skip "the engine was fetched without its Vulkan backend"
-icd=$(ls /usr/share/vulkan/icd.d/lvp_icd*.json 2>/dev/null | head -n 1)
-[ -n "$icd" ] || skip "lavapipe is not installed (mesa-vulkan-drivers)"
-# only lavapipe, three times; its compiled shaders are kept, and shared by all builds: the first run
-# takes 10 to 25 s, and minutes when a sanitizer's allocator is under the compiler
-export VK_DRIVER_FILES="$icd" VK_ICD_FILENAMES="$icd" GGML_VK_VISIBLE_DEVICES=0,0,0
-export XDG_CACHE_HOME="$PWD/build/shader-cache" MESA_SHADER_CACHE_DIR="$PWD/build/shader-cache"
-mkdir -p "$XDG_CACHE_HOME"
-export BERTH_RUNTIME_DIR="$T/run"
-mkdir -m 700 "$T/run"
-cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
+. tests/lib_lavapipe.sh
 "$BUILD/tests/modelgen/modelgen" -o "$T/m.gguf" || fail "model" "modelgen failed"
-devices=Vulkan0,Vulkan1,Vulkan2
 limit=200
 [ -z "${SAN:-}" ] || limit=700
 
