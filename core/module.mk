@@ -3,7 +3,7 @@
 core.uses     := base
 core.lib      := adapters.c enginelog.c device.c account.c energy.c page.c utf8.c event.c measure.c probs.c request.c slots.c spec.c textout.c
 # HTTP: only server.c sees the library.
-core.lib += admit.c bytes.c call.c conns.c guard.c metrics.c peer.c query.c query_ollama.c query_openai.c reply.c reply_model.c reply_ollama.c \
+core.lib += admit.c bytes.c call.c conns.c grammar.c guard.c metrics.c peer.c query.c query_ollama.c query_openai.c reply.c reply_model.c reply_ollama.c \
 	reply_openai.c routes.c schema.c schema_keys.c schema_kinds.c schema_number.c schema_pattern.c \
 	serve.c server.c tell.c
 core.pkgs := libmicrohttpd

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "core/grammar.h"
 #include "core/query_priv.h"
 
 #define COPIES_MAX (16U << 20) /* bytes of a body, times its answers */
@@ -121,19 +122,31 @@ static bool read_stream(const struct ask *a)
 	return !json_is_object(options) || ask_bool(&in, "include_usage", &a->q->usage);
 }
 
-static bool read_generation(const struct ask *a, struct request *r)
+static bool read_grammar(const struct ask *a, struct request *r)
 {
 	const char *grammar = NULL;
+	struct err e = { 0 };
+	int rc;
+
+	if (!ask_text(a, "grammar", &grammar))
+		return false;
+	if (!grammar || !*grammar)
+		return true;
+	rc = grammar_check(grammar, &e);
+	if (rc)
+		return ask_refuse(a, rc == -EINVAL ? 400 : 503, "grammar", "%s", e.text);
+	return ask_set_text(a, &r->grammar, grammar);
+}
+
+static bool read_generation(const struct ask *a, struct request *r)
+{
 	bool cache = true;
 
 	if (!refuse_cannot(a) || !read_stream(a) || !ask_sampling(a, r) || !ask_stop(a, r) ||
-	    !read_limit(a, r) || !read_bias(a, r) || !read_logprobs(a, r) ||
-	    !ask_text(a, "grammar", &grammar) || !ask_bool(a, "ignore_eos", &r->ignore_end) ||
-	    !ask_bool(a, "cache_prompt", &cache))
+	    !read_limit(a, r) || !read_bias(a, r) || !read_logprobs(a, r) || !read_grammar(a, r) ||
+	    !ask_bool(a, "ignore_eos", &r->ignore_end) || !ask_bool(a, "cache_prompt", &cache))
 		return false;
 	r->no_cache = !cache;
-	if (grammar && *grammar && !ask_set_text(a, &r->grammar, grammar))
-		return false;
 	return read_format(a, r);
 }
 

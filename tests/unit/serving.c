@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Serving's pure parts: who gets which sequence and how much of a batch, text that may go out, odds. */
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/grammar.h"
 #include "core/probs.h"
 #include "core/slots.h"
 #include "core/textout.h"
@@ -235,12 +237,86 @@ static void likeliest(void **state)
 	}
 }
 
+/* `unit` so many times between two ends. */
+static int repeated(const char *before, const char *unit, int n, const char *after, struct err *e)
+{
+	char *text = calloc(1, strlen(before) + strlen(unit) * (size_t)n + strlen(after) + 1);
+	char *at = text;
+	int rc;
+
+	at = stpcpy(at, before);
+	for (int i = 0; i < n; i++)
+		at = stpcpy(at, unit);
+	stpcpy(at, after);
+	rc = grammar_check(text, e);
+	free(text);
+	return rc;
+}
+
+/* Each rule is of the next one twice. */
+static int doubled(const char *between, int n, struct err *e)
+{
+	char text[4096], *at = text;
+
+	at = stpcpy(at, "root ::= r0\n");
+	for (int i = 0; i < n; i++)
+		at += sprintf(at, "r%d ::= r%d%sr%d\n", i, i + 1, between, i + 1);
+	sprintf(at, "r%d ::= \"a\"\n", n);
+	return grammar_check(text, e);
+}
+
+static void grammars(void **state)
+{
+	static const char *const fine[] = {
+		"root ::= \"yes\" | \"no\"",
+		"root ::= v # (((\nv ::= \"(\" v \")\" | [^()\\]] | list\nlist ::= \"[\" (v (\",\" v)*)? \"]\"",
+		"root ::= .{0,2000}",
+		"root ::= ([a-z]{1,20} \" \"){1,100} !<[7]> <end>",
+		"root ::= \"unended",
+		"root ::= [unended",
+		"))) ((( root ::= ) {5} * (",
+		"root ::= a{99999999999999999999}\na ::= \"\"",
+		"root ::= \"a\\",
+		"",
+	};
+	static const char *const own[] = {
+		"root ::= root \"a\"",
+		"root ::= \"a\"? root",
+		"root ::= (\"\" | b) c\nb ::= \"b\"\nc ::= [^] root",
+		"root ::= a\nb ::= \"b\"\nb ::= a\na ::= b",
+	};
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++)
+		assert_int_equal(grammar_check(fine[i], &e), 0);
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
+		assert_int_equal(grammar_check(own[i], &e), -EINVAL);
+		assert_non_null(strstr(e.text, "begins with itself"));
+	}
+	assert_int_equal(repeated("root ::= ", "(", 64, "", &e), 0);
+	assert_int_equal(repeated("root ::= ", "(", 65, "", &e), -EINVAL);
+	assert_non_null(strstr(e.text, "64 deep"));
+	assert_int_equal(repeated("root ::= ", "x", 70000, "", &e), -EINVAL);
+	assert_non_null(strstr(e.text, "bytes"));
+	assert_int_equal(repeated("root ::= ", "(x)", 4001, "", &e), -EINVAL);
+	assert_non_null(strstr(e.text, "rules and groups"));
+	assert_int_equal(repeated("root ::= \"", "x", 600, "\"{2000}", &e), -EINVAL);
+	assert_non_null(strstr(e.text, "too much text"));
+	assert_int_equal(doubled(" | ", 10, &e), 0);
+	assert_int_equal(doubled(" | ", 40, &e), -EINVAL);
+	assert_non_null(strstr(e.text, "too many ways"));
+	assert_int_equal(doubled("? ", 40, &e), -EINVAL);
+	assert_int_equal(doubled(" ", 40, &e), 0);
+	assert_int_equal(repeated("root ::= ((.?){0,2000}", "", 0, "){0,2000}", &e), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(choose),    cmocka_unit_test(divided), cmocka_unit_test(in_order),
-		cmocka_unit_test(patience),  cmocka_unit_test(stops),   cmocka_unit_test(odds),
-		cmocka_unit_test(likeliest),
+		cmocka_unit_test(choose),    cmocka_unit_test(divided),  cmocka_unit_test(in_order),
+		cmocka_unit_test(patience),  cmocka_unit_test(stops),    cmocka_unit_test(odds),
+		cmocka_unit_test(likeliest), cmocka_unit_test(grammars),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
