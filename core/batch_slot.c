@@ -389,6 +389,12 @@ static void output_token(struct batch *b, struct slot *s)
 	s->n_right += guessed;
 	r->accepted_tokens += guessed;
 	s->last_ns = batch_now_ns();
+	if (token == ENGINE_TOO_SLOW || token == ENGINE_NO_THREAD) {
+		slot_fail(b, s, token == ENGINE_TOO_SLOW ? REQUEST_BAD : REQUEST_ENGINE,
+			  token == ENGINE_TOO_SLOW ? ENGINE_SLOW_GRAMMAR
+						   : "there is no thread for the grammar");
+		return;
+	}
 	if (!s->first_ns)
 		first_token(b, s);
 	if (ends) {

@@ -169,8 +169,13 @@ void engine_draw_seen(struct engine_draw *d, const int32_t *tokens, size_t n);
 
 /*
  * Draw from the logits of the batch's input `index`. `told` (may be NULL) gets the probabilities, with
- * n_top alternatives. -1: the grammar allows nothing more.
+ * n_top alternatives. Or one of those below.
  */
+#define ENGINE_NOTHING   (-1) /* the grammar allows nothing more */
+#define ENGINE_TOO_SLOW  (-2) /* the grammar takes too long; nothing more can be drawn */
+#define ENGINE_NO_THREAD (-3)
+#define ENGINE_SLOW_GRAMMAR \
+	"the grammar takes too long: a text must not be able to come about in so many ways"
 int32_t engine_draw_next(struct engine_draw *d, struct engine *g, int32_t index,
 			 struct request_token *told, uint32_t n_top);
 

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Tokens drawn from what was computed, by the engine's samplers and grammars. */
+#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/bounded.h"
 #include "core/engine_priv.h"
 #include "core/probs.h"
 
@@ -108,10 +110,38 @@ static void fill_chain(struct engine_draw *d, const struct engine *g, const stru
 				llama_sampler_init_dist(s->seeded ? s->seed : LLAMA_DEFAULT_SEED));
 }
 
+struct parsing {
+	const struct llama_vocab *vocab;
+	const char *text;
+	struct llama_sampler *grammar;
+};
+
+static void parse_grammar(void *arg)
+{
+	struct parsing *p = arg;
+
+	p->grammar = llama_sampler_init_grammar(p->vocab, p->text, "root");
+}
+
+static int add_grammar(struct engine_draw *d, const struct engine *g, const char *text,
+		       struct err *e)
+{
+	struct parsing p = { .vocab = llama_model_get_vocab(g->model), .text = text };
+	int rc = bounded_run(parse_grammar, &p);
+
+	d->grammar = p.grammar;
+	if (rc == -ETIME)
+		return err_set(e, -EINVAL, ENGINE_SLOW_GRAMMAR);
+	if (rc)
+		return err_set(e, rc, "there is no thread for the grammar");
+	if (!d->grammar)
+		return err_set(e, -EINVAL, "the grammar does not parse, or has no rule named root");
+	return 0;
+}
+
 int engine_draw_new(struct engine_draw **out, const struct engine *g, const struct request *r,
 		    struct err *e)
 {
-	const struct llama_vocab *vocab = llama_model_get_vocab(g->model);
 	struct engine_draw *d;
 	int rc = check_sampling(r, engine_n_vocab(g), e);
 
@@ -123,16 +153,13 @@ int engine_draw_new(struct engine_draw **out, const struct engine *g, const stru
 		return err_set(e, -ENOMEM, "out of memory");
 	d->chain = llama_sampler_chain_init(llama_sampler_chain_default_params());
 	fill_chain(d, g, r);
-	if (r->grammar && r->grammar[0]) {
-		d->grammar = llama_sampler_init_grammar(vocab, r->grammar, "root");
-		if (!d->grammar) {
-			engine_draw_free(d);
-			return err_set(e, -EINVAL,
-				       "the grammar does not parse, or has no rule named root");
-		}
-	}
-	*out = d;
-	return 0;
+	if (r->grammar && r->grammar[0])
+		rc = add_grammar(d, g, r->grammar, e);
+	if (rc)
+		engine_draw_free(d);
+	else
+		*out = d;
+	return rc;
 }
 
 void engine_draw_free(struct engine_draw *d)
@@ -214,7 +241,7 @@ static int32_t draw_token(struct engine_draw *d, struct engine *g, const float *
 	llama_sampler_apply(d->grammar, &array);
 	llama_sampler_apply(d->chain, &array);
 	token = array.data[array.selected].id;
-	return grammar_takes(d->grammar, token) ? token : -1;
+	return grammar_takes(d->grammar, token) ? token : ENGINE_NOTHING;
 }
 
 static void tell(const struct engine *g, const float *logits, int32_t token,
@@ -227,20 +254,41 @@ static void tell(const struct engine *g, const float *logits, int32_t token,
 							    sizeof(told->top[i].text));
 }
 
+struct drawing {
+	struct engine_draw *d;
+	struct engine *g;
+	const float *logits;
+	int32_t token;
+};
+
+static void draw_and_take(void *arg)
+{
+	struct drawing *w = arg;
+	struct engine_draw *d = w->d;
+
+	w->token = draw_token(d, w->g, w->logits);
+	if (w->token < 0)
+		return;
+	llama_sampler_accept(d->chain, w->token);
+	if (d->grammar && !engine_is_end(w->g, w->token))
+		llama_sampler_accept(d->grammar, w->token);
+}
+
 int32_t engine_draw_next(struct engine_draw *d, struct engine *g, int32_t index,
 			 struct request_token *told, uint32_t n_top)
 {
-	const float *logits = llama_get_logits_ith(g->context, index);
-	int32_t token = draw_token(d, g, logits);
+	struct drawing w = { .d = d, .g = g, .logits = llama_get_logits_ith(g->context, index) };
+	int rc = 0;
 
-	if (token < 0)
-		return token;
-	llama_sampler_accept(d->chain, token);
-	if (d->grammar && !engine_is_end(g, token))
-		llama_sampler_accept(d->grammar, token);
-	if (told)
-		tell(g, logits, token, told, n_top);
-	return token;
+	if (d->grammar)
+		rc = bounded_run(draw_and_take, &w);
+	else
+		draw_and_take(&w);
+	if (rc)
+		return rc == -ETIME ? ENGINE_TOO_SLOW : ENGINE_NO_THREAD;
+	if (told && w.token >= 0)
+		tell(g, w.logits, w.token, told, n_top);
+	return w.token;
 }
 
 enum failure engine_sampler(struct engine *g, double temperature, uint32_t seed, struct err *e)

@@ -12,6 +12,6 @@ core.lib += relay.c scrape.c serverargs.c serverlog.c
 core.programs := core-llama-server core
 core.core-llama-server.src := llama_server.c control.c
 core.core.src := main.c options.c run.c ask.c generate.c control.c timing.c tiny.c \
-	engine.c engine_compute.c engine_draw.c engine_load.c engine_model.c backends.c steer.c \
+	engine.c bounded.c engine_compute.c engine_draw.c engine_load.c engine_model.c backends.c steer.c \
 	batch.c batch_draft.c batch_slot.c batch_step.c
 core.core.engine := 1

@@ -213,6 +213,25 @@ core_ask '{"model":"m","prompt":"Hello","max_tokens":60,"grammar":"root ::= \"ye
 has "core: a grammar is obeyed" '"text":"\(yes\|no\)"' "$T/out"
 core_ask '{"model":"m","prompt":"Hello","grammar":"root ::= ("}' >"$T/out"
 has "core: one that does not parse is refused" 'invalid_request_error' "$T/out"
+# Grammars that the engine would never be done with, or have no stack for: their request ends, and no other
+python3 - "$T" <<'PY'
+import json, sys
+def put(name, grammar):
+    json.dump({"model": "m", "prompt": "Hello", "max_tokens": 60, "ignore_eos": True, "grammar": grammar}, open(f"{sys.argv[1]}/{name}.json", "w"))
+put("stacks", 'root ::= [a-z ] root "b" | [a-z ] root "c" | [a-z ]')
+put("ways", "".join(f"{'root' if i == 0 else f'a{i}'} ::= a{i + 1} | a{i + 1}\n" for i in range(40)) + "a40 ::= [a-z ]+")
+put("deep", "root ::= " + "(" * 60000)
+PY
+core_ask "@$T/stacks.json" >"$T/slow" &
+slow=$!
+core_ask '{"model":"m","prompt":"Hello","max_tokens":4}' >"$T/out"
+has "core: beside a slow one" '"completion_tokens":4' "$T/out"
+wait "$slow"
+has "core: one that takes too long is ended" 'takes too long' "$T/slow"
+core_ask "@$T/ways.json" >"$T/out"
+has "core: too many ways to begin" 'too many ways' "$T/out"
+core_ask "@$T/deep.json" >"$T/out"
+has "core: groups too deep" '64 deep' "$T/out"
 core_ask '{"model":"m","prompt":"Hello","suffix":"you","max_tokens":4}' >"$T/gap"
 core_ask '{"model":"m","prompt":"Hello","max_tokens":4}' >"$T/none"
 # The model that fills gaps has three tokens more to say so, and then the suffix
