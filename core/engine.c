@@ -32,6 +32,23 @@ static void on_log(enum ggml_log_level level, const char *text, void *arg)
 	pthread_mutex_unlock(&first->lock);
 }
 
+/* Of the process, as the callback for its end is: it is told no more than the words. */
+static struct engine *aborting;
+
+/* Some aborts have no words of their own, as those of memory refused: what was logged before tells. */
+static void on_abort(const char *message)
+{
+	struct engine *g = aborting;
+
+	/* Whoever holds the lock may be another thread that waits for us */
+	if (g && !g->echo && pthread_mutex_trylock(&g->lock) == 0) {
+		if (g->heard->log.last_error[0])
+			fprintf(stderr, "%s\n", g->heard->log.last_error);
+		pthread_mutex_unlock(&g->lock);
+	}
+	fprintf(stderr, "%s\n", message);
+}
+
 void engine_calm(struct engine *g)
 {
 	pthread_mutex_lock(&g->first->lock);
@@ -116,6 +133,8 @@ enum failure engine_open(struct engine **out, const char *lib_dir, const char *c
 	g->first = g->heard = g;
 	g->echo = echo;
 	llama_log_set(on_log, g);
+	aborting = g;
+	ggml_set_abort_callback(on_abort);
 	llama_backend_init();
 	f = load_backends(g, lib_dir, backends, n, e);
 	if (f) {
@@ -173,6 +192,8 @@ void engine_close(struct engine *g)
 	}
 	llama_backend_free();
 	llama_log_set(NULL, NULL);
+	ggml_set_abort_callback(NULL);
+	aborting = NULL;
 	pthread_mutex_destroy(&g->lock);
 	free(g);
 }

@@ -35,11 +35,18 @@ static const struct {
 
 /* What engines say on their way to abort() when memory was refused: that is what it is, then. */
 static const char *const no_memory[] = {
-	"mem_buffer != NULL",               /* ggml_init, ggml.c */
-	"insufficient memory",              /* ggml_aligned_malloc, ggml.c */
-	"out of memory",                    /* cudaGetErrorString, hipGetErrorString */
-	"OutOfDeviceMemory",                /* vk::to_string(vk::Result), vulkan_to_string.hpp */
-	"OutOfHostMemory",     "bad_alloc", /* the C++ library's last words */
+	"mem_buffer != NULL",              /* ggml_init, ggml.c */
+	"insufficient memory",             /* ggml_aligned_malloc, ggml.c */
+	"ggml_malloc: failed to allocate", /* ggml.c; what follows is a bare "fatal error" */
+	"ggml_calloc: failed to allocate",
+	"GGML_ASSERT(galloc",         /* ggml-alloc.c: each is of what malloc() returned */
+	"GGML_ASSERT(sched->splits ", /* ggml-backend.cpp: so are these */
+	"GGML_ASSERT(sched->graph.",
+	"failed to grow ",
+	"out of memory",     /* cudaGetErrorString, hipGetErrorString */
+	"OutOfDeviceMemory", /* vk::to_string(vk::Result), vulkan_to_string.hpp */
+	"OutOfHostMemory",
+	"bad_alloc", /* the C++ library's last words */
 };
 
 static bool tells_of_memory(const char *reason)

@@ -30,6 +30,15 @@ static bool tells(const char *line)
 	return false;
 }
 
+/* An abort without words (ggml.c): the line before it says why. */
+static bool is_bare(const char *line)
+{
+	static const char words[] = ": fatal error";
+	size_t n = strlen(line), k = sizeof(words) - 1;
+
+	return n >= k && strcmp(line + n - k, words) == 0;
+}
+
 /* Source paths of whoever built the engine say nothing to the reader: keep "file.cpp:12: ...". */
 static const char *without_path(const char *line)
 {
@@ -63,7 +72,8 @@ const char *tail_reason(const struct tail *t, char *buf, size_t size)
 	     line = strtok_r(NULL, "\r\n", &save)) {
 		bool telling_line = tells(line);
 
-		if (line[strspn(line, " \t")] == 0 || (found && !telling_line))
+		if (line[strspn(line, " \t")] == 0 || (found && !telling_line) ||
+		    (found && is_bare(line)))
 			continue;
 		found = found || telling_line;
 		text_copy(buf, size, without_path(line));

@@ -15,8 +15,8 @@ struct tail {
 void tail_add(struct tail *t, const char *bytes, size_t n);
 
 /*
- * The line that tells most about a failure: the last one with a word such as "error" or "assert", else
- * the last line. Cleaned, cut to fit; "" when nothing was written. Returns buf.
+ * The line that tells most about a failure: the last one with a word such as "error" or "assert" (but a bare
+ * "fatal error" only where there is no other), else the last line. Cleaned, cut to fit; "" when nothing was written. Returns buf.
  */
 const char *tail_reason(const struct tail *t, char *buf, size_t size);
 

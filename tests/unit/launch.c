@@ -65,6 +65,11 @@ static void signals(void **state)
 	assert_string_equal(end.class, "oom");
 	assert_non_null(strstr(end.sentence, "aborted"));
 	end = judge((struct ending_facts) {
+		.wire = w,
+		.status = SIGNALLED(SIGABRT),
+		.reason = "ggml-alloc.c:839: GGML_ASSERT(galloc->hash_values != NULL) failed" });
+	assert_string_equal(end.class, "oom");
+	end = judge((struct ending_facts) {
 		.wire = w, .status = SIGNALLED(SIGSEGV), .reason = "CUDA error: out of memory" });
 	assert_string_equal(end.class, "segmentation fault");
 	free(w);
@@ -140,6 +145,13 @@ static void last_words(void **state)
 	assert_string_equal(tail_reason(t, buf, sizeof(buf)), "seventeen bytes..");
 	tail_add(t, "\0\xff error\0\n", 10);
 	assert_string_equal(tail_reason(t, buf, sizeof(buf)), "?? error?");
+	/* an abort that says nothing is explained by what came before */
+	static const char bare[] =
+		"ggml_calloc: failed to allocate   0.01 MB\nggml.c:428: fatal error\n";
+
+	tail_add(t, bare, sizeof(bare) - 1);
+	assert_string_equal(tail_reason(t, buf, sizeof(buf)),
+			    "ggml_calloc: failed to allocate   0.01 MB");
 	free(t);
 }
 
