@@ -79,6 +79,16 @@ static bool wide(const char *type)
 	return strcmp(type, "f16") == 0 || strcmp(type, "f32") == 0 || strcmp(type, "bf16") == 0;
 }
 
+/* It only makes the model faster: nobody hears that it is gone. */
+static bool shrink_draft(struct wish *w, const struct plan *p, char *said, size_t size)
+{
+	if (!p->draft.n_max)
+		return false;
+	w->n_draft = 0;
+	snprintf(said, size, "no draft model");
+	return true;
+}
+
 static bool shrink_cache(struct wish *w, const struct plan *p, char *said, size_t size)
 {
 	if (!wide(p->flags.type_k) && !wide(p->flags.type_v))
@@ -125,6 +135,7 @@ static bool shrink_layers(struct wish *w, const struct plan *p, char *said, size
 bool policy_shrink(struct wish *w, const struct plan *p, uint32_t *tried, char *said, size_t size)
 {
 	static bool (*const steps[])(struct wish *, const struct plan *, char *, size_t) = {
+		shrink_draft,
 		shrink_cache,
 		shrink_context,
 		shrink_layers,
@@ -147,6 +158,7 @@ void policy_wish(struct wish *w, const struct plan *p)
 	w->n_ubatch = f->n_ubatch;
 	w->n_seq_max = f->n_seq_max;
 	w->n_outputs = f->n_outputs_max;
+	w->n_draft = p->draft.n_max;
 	w->n_cpu_moe = f->n_cpu_moe;
 	text_copy(w->type_k, sizeof(w->type_k), f->type_k);
 	text_copy(w->type_v, sizeof(w->type_v), f->type_v);

@@ -41,8 +41,8 @@ struct policy_decision policy_next(struct policy *p, const struct ending *end, b
 				   int64_t now_ms);
 
 /*
- * Change a wish so that its plan needs less memory: first a q8_0 cache, then half the context, then, if
- * layers may be in host memory, fewer of them on each device. `tried` counts what was tried before, 0 at
+ * Change a wish so that its plan needs less memory: first without a draft, then a q8_0 cache, then half
+ * the context, then, if layers may be in host memory, fewer of them on each device. `tried` counts what was tried before, 0 at
  * first. false: nothing is left to try. `said` tells what was changed.
  */
 bool policy_shrink(struct wish *w, const struct plan *p, uint32_t *tried, char *said, size_t size);

@@ -18,6 +18,10 @@ static void leave_plan_file(struct job *j)
 	policy_wish(&j->wish, &j->plan);
 	text_copy(s->model_path, sizeof(s->model_path), j->plan.model_path);
 	j->model = s->model_path;
+	if (j->plan.draft.n_max) {
+		text_copy(s->draft_path, sizeof(s->draft_path), j->plan.draft.path);
+		j->o.draft = s->draft_path;
+	}
 	j->o.plan = NULL;
 }
 
@@ -177,6 +181,8 @@ static int shrink(struct job *j, struct err *e)
 		select_of(j, &s->before, false);
 	leave_plan_file(j);
 	while (policy_shrink(&j->wish, &s->before, &s->tried, said, sizeof(said))) {
+		if (!j->wish.n_draft)
+			j->o.draft = NULL;
 		rc = plan_again(j, e);
 		if (rc == 0) {
 			log_warn(&j->log, "the next smaller plan: %s", said);

@@ -36,7 +36,7 @@ struct serve {
 	struct wish wished;
 	const char *model;
 	/* What a plan file turned into, and the devices that are left */
-	char model_path[1024];
+	char model_path[1024], draft_path[1024];
 	char survivors[PLAN_DEVICES_MAX * 40];
 	struct plan before;   /* the last one that ran, while a new one is made */
 	struct plan first;    /* what was asked for, when all of it was there */

@@ -158,6 +158,16 @@ static void smaller(void **state)
 	assert_int_equal(w.n_split, 0);
 	assert_false(policy_shrink(&w, &p, &tried, said, sizeof(said)));
 
+	/* a draft goes before anything that is heard, and alone */
+	tried = 0;
+	w = (struct wish) { .n_draft = 8 };
+	p.draft.n_max = 8;
+	assert_true(policy_shrink(&w, &p, &tried, said, sizeof(said)));
+	assert_int_equal(w.n_draft, 0);
+	assert_int_equal(w.type_k[0], 0);
+	assert_non_null(strstr(said, "no draft"));
+	p.draft.n_max = 0;
+
 	/* what does not apply is left out: a narrow cache, a context that is short already */
 	tried = 0;
 	p.flags.n_ctx = 600;
