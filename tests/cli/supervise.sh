@@ -240,8 +240,16 @@ says "a key that others can read: what to do" "chmod 600"
 run "$BERTH" launch --serve --dry-run "$T/m.gguf" --accept cpu --no-key
 is "a dry run opens nothing" "0 " "$rc $(ls "$T/run")"
 grep -q -e '--control-fd 4 .*--serve --name m --no-key' "$T/out" && ok "and shows what it would start" || fail "dry run" "$(cat "$T/out")"
+# a log at the limit for files
+cores serve
+rm "$T/state/api-key"
+head -c 65536 /dev/zero >"$T/state/a.log"
+chmod 600 "$T/state/a.log"
+(ulimit -f 128 && exec "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock") 2>"$T/err"
+is "a log at the limit for files ends nobody" "0 start 1 65536" "$? $(body) $(stat -c %s "$T/state/a.log")"
+stop "with a log at its limit"
 # a full disk for the log
-rm "$T/state/a.log" "$T/state/api-key"
+rm "$T/state/a.log"
 ln -s /dev/full "$T/state/a.log"
 run "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu --listen "unix:$sock" --no-key
 is "a log that is a link is refused" 5 "$rc"
