@@ -141,7 +141,7 @@ json_t *job_to_json(const struct job *j, enum exit_code code)
 
 void job_dry_run(struct text *t, const struct job *j)
 {
-	plan_explain(t, &j->plan);
+	plan_explain(t, &j->plan, "berth launch"); /* of a yes, for which nothing is offered */
 	text_add(t, "cpus: ");
 	cpus_text(t, &j->cpus);
 	text_add(t, "\nmemory: ");

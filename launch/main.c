@@ -31,10 +31,51 @@ static int answer_json(const struct job *j, enum exit_code code)
 	return rc && code == EXIT_YES ? rc : (int)code;
 }
 
+/* What the offered wish says by itself, or replaces. */
+static const char *const offered[] = {
+	"ctx",
+	"batch",
+	"ubatch",
+	"parallel",
+	"kv-unified",
+	"no-kv-unified",
+	"cache-type-k",
+	"cache-type-v",
+	"flash-attn",
+	"gpu-layers",
+	"split",
+	"tensor-split",
+	"cpu-moe",
+	"n-cpu-moe",
+	"override-tensor",
+	"no-kv-offload",
+	"swa-full",
+	"embeddings",
+	"accept",
+	"accept-unverified",
+	"margin",
+	"want",
+	"min-context",
+	"min-speed",
+	"dry-run",
+	NULL,
+};
+
+static void explain(struct text *t, const struct job *j)
+{
+	char command[8192];
+	struct text c;
+
+	text_init(&c, command, sizeof(command));
+	text_add(&c, "berth launch");
+	cmd_words(&c, &launch_command, &j->o, &launch_defaults, offered);
+	plan_explain(t, &j->plan, command);
+}
+
 /* The plan says no, or not enough is known: say why, start nothing. */
 static int declined(struct job *j, enum exit_code code)
 {
-	char words[8192];
+	char words[32768];
 	struct text t;
 
 	text_copy(j->ending.class, sizeof(j->ending.class), "plan");
@@ -42,7 +83,7 @@ static int declined(struct job *j, enum exit_code code)
 	if (j->o.json)
 		return answer_json(j, code);
 	text_init(&t, words, sizeof(words));
-	plan_explain(&t, &j->plan);
+	explain(&t, j);
 	fprintf(stderr, "%s", words);
 	log_note(&j->log, "not started%s",
 		 j->plan.verdict != VERDICT_SPILLS ? ""

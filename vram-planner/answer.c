@@ -96,7 +96,7 @@ json_t *answer_to_json(const struct answer *a, const struct question *q)
 
 void answer_explain(struct text *t, const struct answer *a, const struct question *q)
 {
-	plan_explain(t, &a->plan);
+	plan_explain(t, &a->plan, "berth plan");
 	if (a->extras)
 		extras_explain(t, a->extras, q->devices);
 	if (a->has_speed)

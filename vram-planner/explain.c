@@ -92,20 +92,20 @@ static void add_command(struct text *t, const char *label, const char *s)
 }
 
 static void add_nearest(struct text *t, const struct plan *p, const struct plan_nearest *n,
-			bool first)
+			const char *command, bool first)
 {
 	const char *model = n->model[0] ? n->model : p->model_path,
 		   *quote = strpbrk(model, " '\"\\$&;()<>|*?") ? "'" : "";
-	char line[2048];
+	char line[12288]; /* the command may have many paths */
 
-	snprintf(line, sizeof(line), "berth plan %s%s%s%s%s", n->options, n->options[0] ? " " : "",
+	snprintf(line, sizeof(line), "%s %s%s%s%s%s", command, n->options, n->options[0] ? " " : "",
 		 quote, model, quote);
 	add_command(t, first ? "nearest yes" : "", line);
 	snprintf(line, sizeof(line), "%s; it costs %s", verdict_name(n->verdict), n->loss);
 	add_note(t, "", LABEL_WIDTH + 2, line);
 }
 
-void plan_explain(struct text *t, const struct plan *p)
+void plan_explain(struct text *t, const struct plan *p, const char *command)
 {
 	char verdict[16];
 
@@ -128,5 +128,5 @@ void plan_explain(struct text *t, const struct plan *p)
 	for (uint32_t i = 0; i < p->n_assumed; i++)
 		add_note(t, "assumed", LABEL_WIDTH, p->assumed[i]);
 	for (uint32_t i = 0; i < p->n_nearest; i++)
-		add_nearest(t, p, &p->nearest[i], i == 0);
+		add_nearest(t, p, &p->nearest[i], command, i == 0);
 }

@@ -24,9 +24,10 @@ struct place {
 	struct fact gflops;            /* 16-bit matrices, peak, 10^9 a second */
 	struct fact power_mw;          /* its limit */
 	struct fact max_buffer_bytes;  /* of one buffer; unknown: no limit is known */
-	struct fact overhead_bytes;    /* outside the engine's account; unknown: as its backend's row */
-	char driver[80];               /* with its version; "" unknown */
-	bool hypothetical;             /* named by the user, not here */
+	struct fact
+		overhead_bytes; /* outside the engine's account; unknown: as its backend's row */
+	char driver[80];        /* with its version; "" unknown */
+	bool hypothetical;      /* named by the user, not here */
 	bool integrated; /* it works in the host's memory: without the engine's word, nothing to judge */
 };
 
@@ -92,7 +93,10 @@ int plan_decide(struct plan *p, const struct model *m, const struct place *place
  */
 void plan_offer(struct plan *p, const struct plan_nearest *n);
 
-/* The plan in words: the verdict and why in the first line, then one line a device. */
-void plan_explain(struct text *t, const struct plan *p);
+/*
+ * The plan in words: the verdict and why in the first line, then one line a device. `command` begins what is
+ * offered in place of a no: "berth plan".
+ */
+void plan_explain(struct text *t, const struct plan *p, const char *command);
 
 #endif

@@ -99,6 +99,8 @@ launches "not accepted" 1 --plan "$T/plan.json" --accept gpu
 is "starts nothing" "" "$(cat "$T/out")"
 launches "no GPU by default" 1 "$T/m.gguf"
 says "the nearest yes" "accept cpu"
+launches "what was asked for besides" 1 "$T/m.gguf" -c 512 --prompt hello --seed 7
+says "stays in what is offered" "^nearest yes *berth launch --prompt hello --seed 7 -c 512 --accept cpu"
 says "nothing was started" "^berth launch: not started"
 launches "not accepted, json" 1 "$T/m.gguf" --json --device cpu
 valid "not accepted" launch "$T/out"
