@@ -244,12 +244,12 @@ FAKES := $(patsubst tests/fake/prog_%.c,$(BUILD)/tests/fake/prog_%,$(wildcard te
 SCREENS := $(patsubst tests/screen/%.c,$(BUILD)/tests/screen/%,$(wildcard tests/screen/*.c))
 BENCH_PROGS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 TEST_LIBS = $(foreach m,$(BUILT),$(if $($(m).lib),$(call lib,$(m))))
-TEST_LDLIBS = $(foreach p,$(HAVE_PKGS),$(LIBS.$(p)))
+TEST_LDLIBS = $(foreach p,$(HAVE_PKGS),$(LIBS.$(p))) -lm
 test_link = $(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $(filter %.o,$^) \
 	-Wl,--start-group $(TEST_LIBS) -Wl,--end-group $(TEST_LDLIBS)
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_LIBS) $(FLAGS_FILE)
-	$(test_link) -lcmocka -lpthread -lm
+	$(test_link) -lcmocka -lpthread
 $(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/obj/tests/fuzz/replay.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link)
 $(BUILD)/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(TEST_LIBS) $(FLAGS_FILE)
@@ -266,13 +266,13 @@ $(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
 CORE_OBJS := $(call obj,$(addprefix core/,$(filter-out main.c,$(core.core.src))))
 ENGINE_TESTS := $(patsubst tests/engine/%.c,$(BUILD)/tests/engine/%,$(wildcard tests/engine/*.c))
 $(BUILD)/tests/engine/%: $(BUILD)/obj/tests/engine/%.o $(CORE_OBJS) $(TEST_LIBS) $(FLAGS_FILE)
-	$(test_link) -lcmocka -lpthread -lm $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
+	$(test_link) -lcmocka -lpthread $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link) $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
 $(call obj,$(wildcard tests/bench/*.c)): EXTRA := $(ENGINE_CFLAGS)
 MODELGEN_SRC := $(wildcard tests/modelgen/*.c)
 $(BUILD)/tests/modelgen/modelgen: $(call obj,$(MODELGEN_SRC)) $(TEST_LIBS) $(FLAGS_FILE)
-	$(test_link) -lm
+	$(test_link)
 # Model headers and measured truth: ours, kept packed.
 $(BUILD)/tests/models/.unpacked: $(wildcard tests/models/*.tar.xz)
 	$(Q)for t in $^; do d=$$(basename $$t .tar.xz) && d=$(@D)/$${d%-dev} && mkdir -p $$d && \

@@ -39,8 +39,8 @@ static const char *const prompts[N] = {
 	"the captain was on the island and the storm was near the coast",
 	"a small boat",
 	"memory model layer token",
-	"once upon a time there was a lighthouse on the shore of the cold sea, and the people of the "
-	"island were warm and good",
+	("once upon a time there was a lighthouse on the shore of the cold sea, and the people of the "
+	 "island were warm and good"),
 	"Hello",
 };
 

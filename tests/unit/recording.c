@@ -285,8 +285,8 @@ static void absurd_values_are_unknown(void **state)
 		"\"vram_total_bytes_src\":\"sysfs\",\"vram_used_bytes\":9223372036854775807,"
 		"\"vram_used_bytes_src\":\"sysfs\",\"kind\":99,\"link_bottleneck\":7,\"hops\":[{\"kind\":-1}],"
 		"\"pci\":\"0123456789012345678901234567890\"}}",
-		"{\"t\":6,\"f\":\"run\",\"id\":\"r\",\"full\":{\"rc\":0,\"life\":77,\"state\":-3,"
-		"\"devices\":[1,2,{}],\"starts\":-1}}",
+		("{\"t\":6,\"f\":\"run\",\"id\":\"r\",\"full\":{\"rc\":0,\"life\":77,\"state\":-3,"
+		 "\"devices\":[1,2,{}],\"starts\":-1}}"),
 		"{\"t\":7,\"f\":\"new thing\",\"id\":\"a\"}",
 		"{\"t\":7,\"f\":\"run\",\"id\":\"never told\",\"d\":{\"rc\":0}}",
 	};

@@ -183,9 +183,12 @@ static void judge_row(struct count *n, const struct row *r, const struct shape *
 		       refused ? refused : "ran", why ? why : "would run", job);
 		free(job);
 	}
-	if (!refused && !why)
-		n->compared += compare_row(n, r, s, &a, p, devices) &
-			       graph_agrees(n, r, p, &bytes, devices);
+	if (!refused && !why) {
+		bool row = compare_row(n, r, s, &a, p, devices);
+		bool graph = graph_agrees(n, r, p, &bytes, devices);
+
+		n->compared += row && graph;
+	}
 }
 
 /* false: this model was not measured with that backend. */
