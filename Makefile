@@ -264,8 +264,8 @@ $(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
 # What holds the engine by itself: the core without its main.
 CORE_OBJS := $(call obj,$(addprefix core/,$(filter-out main.c,$(core.core.src))))
-ENGINE_TESTS := $(patsubst tests/engine/%.c,$(BUILD)/tests/engine/%,$(wildcard tests/engine/*.c))
-$(BUILD)/tests/engine/%: $(BUILD)/obj/tests/engine/%.o $(CORE_OBJS) $(TEST_LIBS) $(FLAGS_FILE)
+ENGINE_TESTS := $(patsubst tests/engine/%.c,$(BUILD)/tests/engine/%,$(filter-out %/rig.c,$(wildcard tests/engine/*.c)))
+$(BUILD)/tests/engine/%: $(BUILD)/obj/tests/engine/%.o $(BUILD)/obj/tests/engine/rig.o $(CORE_OBJS) $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link) -lcmocka -lpthread $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link) $(ENGINE_LIBS) "-Wl,-rpath,$(abspath $(ENGINE_BUILD))/engine/lib"
