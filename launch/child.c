@@ -135,6 +135,8 @@ static void place_sockets(const struct stage *s, const int *sockets, int control
 		dup2(control, CHILD_CONTROL_FD + (int)n);
 	if (n)
 		put_pid(s->listen_pid);
+	/* What whoever called us left open is no engine's; the rest is closed by then, too */
+	close_range(CHILD_CONTROL_FD + n + (control >= 0), ~0U, CLOSE_RANGE_CLOEXEC);
 }
 
 /*

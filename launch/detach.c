@@ -43,7 +43,10 @@ int detach(int *to, int *code, struct err *e)
 		close(fd[0]);
 		return 1;
 	}
-	close(fd[0]);
+	/* What our caller left open, a lock perhaps, must not be held for as long as a run lives */
+	if (fd[1] > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned)fd[1] - 1, 0);
+	close_range((unsigned)fd[1] + 1, ~0U, 0);
 	setsid();
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
