@@ -180,17 +180,10 @@ static bool still_there(int fd, const char *path)
 	       ours.st_dev == there.st_dev;
 }
 
-int run_claim(struct run_claim *c, const char *name, struct err *e)
+static int lock_name(int *locked, const char *path, const char *name, struct err *e)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	char path[512];
-	int rc = telem_dir(c->dir, sizeof(c->dir), e);
 
-	c->lock_fd = -1;
-	if (rc)
-		return rc;
-	text_copy(c->name, sizeof(c->name), name);
-	file_of(path, sizeof(path), c->dir, name, ".lock");
 	for (int tries = 0; tries < 100; tries++) {
 		own_fd int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
@@ -203,10 +196,23 @@ int run_claim(struct run_claim *c, const char *name, struct err *e)
 				       name, (int)holder(fd), name);
 		if (!still_there(fd, path))
 			continue;
-		c->lock_fd = take_fd(&fd);
+		*locked = take_fd(&fd);
 		return 0;
 	}
 	return err_set(e, -EACCES, "%s cannot be locked", path);
+}
+
+int run_claim(struct run_claim *c, const char *name, struct err *e)
+{
+	char path[512];
+	int rc = telem_dir(c->dir, sizeof(c->dir), e);
+
+	c->lock_fd = -1;
+	if (rc)
+		return rc;
+	text_copy(c->name, sizeof(c->name), name);
+	file_of(path, sizeof(path), c->dir, name, ".lock");
+	return lock_name(&c->lock_fd, path, name, e);
 }
 
 void run_tell(const struct run_claim *c, const struct run_record *r)
@@ -247,10 +253,16 @@ void run_release(struct run_claim *c, bool keep)
 
 void run_forget(const struct run_record *r)
 {
-	char path[512];
+	char path[512], lock[512];
+	own_fd int fd = -1;
 
+	/* Meanwhile the name may be another run's: then what lies there is its */
+	file_of(lock, sizeof(lock), r->dir, r->name, ".lock");
+	if (lock_name(&fd, lock, r->name, NULL))
+		return;
 	file_of(path, sizeof(path), r->dir, r->name, ENDING);
 	unlink(path);
+	unlink(lock);
 }
 
 int run_signal(const struct run_record *r, int number)

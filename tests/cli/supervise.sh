@@ -166,11 +166,14 @@ comes "none is left: no CPU instead" failed record state
 
 # --- who dies ---
 cores serve
-up 0
+up 0 9>"$T/held"
+is "what the caller had open is not held" 0 "$(ls -l "/proc/$(record supervisor_pid)/fd" "/proc/$(record core_pid)/fd" | grep -c "$T/held")"
 core=$(record core_pid)
 kill -9 "$(record supervisor_pid)"
 gone "the supervisor is killed: no orphan" "$core"
 is "and it is known to be dead" dead "$(listed)"
+run "$BERTH" stop a
+is "stopped, its record and its lock are gone" "0 " "$rc $(find "$T/run" -name 'a.*')"
 cores serve
 up 0
 is "its name and its socket can be had again" "start 1" "$(body)"
