@@ -303,6 +303,9 @@ static int plan_from_file(struct job *j, struct err *e)
 		return rc;
 	if (j->o.accept >= 0)
 		j->plan.accept = (enum accept)j->o.accept;
+	if (j->o.loras.n && !j->o.granted)
+		log_note(&j->log, "a plan does not say which adapters its bytes count; those given "
+				  "now may need more");
 	rc = check_grant(j, e);
 	if (rc == 0)
 		rc = find_model(j, e);
