@@ -323,7 +323,7 @@ bench:
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory bench-run
 .PHONY: bench-run
-bench-run: all $(BENCH_PROGS) $(BUILD)/tests/models/.unpacked $(BUILD)/tests/modelgen/modelgen
+bench-run: all $(BENCH_PROGS) $(FAKES) $(BUILD)/tests/machines/.unfolded $(BUILD)/tests/models/.unpacked $(BUILD)/tests/modelgen/modelgen
 	$(Q)BUILD=$(BUILD) sh tests/bench.sh
 
 ci:
