@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "core/query_priv.h"
 #include "core/schema.h"
+#include "core/textout.h"
 
 #define MESSAGES_MAX 4096
 
@@ -205,6 +206,9 @@ static bool add_stop(const struct ask *a, struct request *r, const json_t *j)
 	if (r->n_stop == REQUEST_STOP_MAX)
 		return ask_refuse(a, 400, "stop", "\"stop\" has more than %d strings",
 				  REQUEST_STOP_MAX);
+	if (json_string_length(j) > TEXTOUT_STOP_BYTES)
+		return ask_refuse(a, 400, "stop", "\"stop\" has a string of more than %d bytes",
+				  TEXTOUT_STOP_BYTES);
 	if (!ask_set_text(a, &r->stop[r->n_stop], s))
 		return false;
 	r->n_stop++;
@@ -393,6 +397,7 @@ bool ask_dimensions(const struct ask *a)
 
 bool ask_json(const struct ask *a, const char *param, const json_t *schema, struct request *r)
 {
+	const struct request *first = a->q->requests[0];
 	struct bytes grammar = { .p = NULL };
 	struct err e = { 0 };
 	int rc = 0;
@@ -401,6 +406,9 @@ bool ask_json(const struct ask *a, const char *param, const json_t *schema, stru
 	if (r->grammar)
 		return ask_refuse(a, 400, param, "\"grammar\" and \"%s\" exclude each other",
 				  param);
+	/* All answers to one body are held to the same */
+	if (first != r && first->grammar)
+		return ask_set_text(a, &r->grammar, first->grammar);
 	if (schema)
 		rc = schema_grammar(&grammar, schema, &e);
 	else

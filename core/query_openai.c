@@ -8,7 +8,7 @@
 #include "core/grammar.h"
 #include "core/query_priv.h"
 
-#define COPIES_MAX (16U << 20) /* bytes of a body, times its answers */
+#define COPIES_MAX (16U << 20) /* bytes of a body, or of a part of it, times its answers */
 
 /* What we know and cannot do; the sentence ends with what to do instead. */
 static const struct {
@@ -223,6 +223,9 @@ static bool completion(const struct ask *a)
 				QUERY_CHOICES_MAX);
 	}
 	q->alike = q->n == q->n_each;
+	if (q->n * json_string_length(json_object_get(a->o, "suffix")) > COPIES_MAX)
+		return ask_refuse(a, 400, "suffix",
+				  "\"suffix\" times the prompts is too much text");
 	if (!put_together(a))
 		return false;
 	for (size_t i = 0; i < q->n; i++) {

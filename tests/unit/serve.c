@@ -5,6 +5,7 @@
 #include "core/guard.h"
 #include "core/query.h"
 #include "core/reply.h"
+#include "core/textout.h"
 #include "tests/unit/harness.h"
 
 static void hosts(void **state)
@@ -118,6 +119,51 @@ static void queries(void **state)
 	query_fini(&q);
 }
 
+/* One text is not to be held many times over, whatever part of the body it is. */
+static void copies_refused(void **state)
+{
+	const size_t size = (size_t)9 << 20;
+	char *body = malloc(size), *at;
+	struct refusal why;
+	struct query q;
+
+	(void)state;
+	assert_non_null(body);
+	at = stpcpy(body, "{\"model\":\"m\",\"prompt\":[\"a\",\"b\",\"c\"],\"suffix\":\"");
+	memset(at, 'x', (size_t)6 << 20);
+	strcpy(at + ((size_t)6 << 20), "\"}");
+	assert_int_equal(parse(&q, QUERY_COMPLETION, body, &why), -1);
+	assert_string_equal(why.param, "suffix");
+	at = stpcpy(body, "{\"model\":\"m\",\"prompt\":\"a\",\"stop\":\"");
+	memset(at, 'x', TEXTOUT_STOP_BYTES + 1);
+	strcpy(at + TEXTOUT_STOP_BYTES + 1, "\"}");
+	assert_int_equal(parse(&q, QUERY_COMPLETION, body, &why), -1);
+	assert_string_equal(why.param, "stop");
+	strcpy(at + TEXTOUT_STOP_BYTES, "\"}");
+	assert_int_equal(parse(&q, QUERY_COMPLETION, body, &why), 0);
+	query_fini(&q);
+	free(body);
+}
+
+/* Each answer to a body has the grammar of its schema. */
+static void schema_for_all(void **state)
+{
+	struct refusal why;
+	struct query q;
+
+	(void)state;
+	assert_int_equal(parse(&q, QUERY_COMPLETION,
+			       "{\"model\":\"m\",\"prompt\":[\"a\",\"b\"],\"n\":2,"
+			       "\"response_format\":{\"type\":\"json_object\"}}",
+			       &why),
+			 0);
+	assert_int_equal(q.n, 4);
+	assert_true(strlen(q.requests[0]->grammar) > 20);
+	for (size_t i = 1; i < q.n; i++)
+		assert_string_equal(q.requests[i]->grammar, q.requests[0]->grammar);
+	query_fini(&q);
+}
+
 static void queries_refused(void **state)
 {
 	struct refusal why;
@@ -160,8 +206,9 @@ static void labels(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(hosts),   cmocka_unit_test(keys),
-		cmocka_unit_test(queries), cmocka_unit_test(queries_refused),
+		cmocka_unit_test(hosts),          cmocka_unit_test(keys),
+		cmocka_unit_test(queries),        cmocka_unit_test(copies_refused),
+		cmocka_unit_test(schema_for_all), cmocka_unit_test(queries_refused),
 		cmocka_unit_test(labels),
 	};
 
