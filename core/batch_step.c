@@ -9,15 +9,6 @@ static uint32_t wants(const struct slot *s)
 	return s->request && !s->parked ? s->n_tokens - s->n_cached : 0;
 }
 
-/* A text for a vector goes in whole, or waits. */
-static void divide_whole(const struct slot_need *need, uint32_t n, uint32_t budget, uint32_t *got)
-{
-	for (uint32_t i = 0; i < n; i++) {
-		got[i] = need[i].n <= budget ? need[i].n : 0;
-		budget -= got[i];
-	}
-}
-
 /*
  * Who generates waits for one pass of the engine, so it must not be a long one; when nobody does, a
  * larger batch lets several devices work on it one after the other; one device alone has nothing of
@@ -50,7 +41,7 @@ static void divide(struct batch *b)
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		need[i] = (struct slot_need) { wants(&b->slots[i]), b->slots[i].begun_ns };
 	if (b->facts.embeds)
-		divide_whole(need, b->n_slots, budget_of(b), got);
+		slots_divide_whole(need, b->n_slots, budget_of(b), got);
 	else
 		slots_divide(need, b->n_slots, budget_of(b), got);
 	for (uint32_t i = 0; i < b->n_slots; i++)

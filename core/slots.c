@@ -95,6 +95,23 @@ void slots_divide(const struct slot_need *need, uint32_t n, uint32_t budget, uin
 		budget -= give(need, i, budget, got);
 }
 
+void slots_divide_whole(const struct slot_need *need, uint32_t n, uint32_t budget, uint32_t *got)
+{
+	uint32_t oldest = n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		got[i] = 0;
+		if (need[i].n && (oldest == n || need[i].since_ns < need[oldest].since_ns))
+			oldest = i;
+	}
+	if (oldest < n && need[oldest].n <= budget)
+		budget -= got[oldest] = need[oldest].n;
+	for (uint32_t i = 0; i < n; i++) {
+		if (i != oldest && need[i].n <= budget)
+			budget -= got[i] = need[i].n;
+	}
+}
+
 uint32_t slots_patience(uint64_t token_ns, uint64_t wait_ns, uint32_t whole, uint32_t most)
 {
 	const uint32_t few = 32;

@@ -42,6 +42,12 @@ struct slot_need {
  */
 void slots_divide(const struct slot_need *need, uint32_t n, uint32_t budget, uint32_t *got);
 
+/*
+ * The same where each text goes in whole or waits: the oldest first, so that a long one does not wait for as
+ * long as short ones come, then all that still fit.
+ */
+void slots_divide_whole(const struct slot_need *need, uint32_t n, uint32_t budget, uint32_t *got);
+
 /* How long those who generate may wait for a part of somebody's prompt; how long anybody may. */
 #define SLOT_WAIT_NS UINT64_C(250000000)
 #define SLOT_STOP_NS UINT64_C(2000000000)

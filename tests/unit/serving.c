@@ -87,6 +87,23 @@ static void divided(void **state)
 	}
 }
 
+static void whole(void **state)
+{
+	/* the long one came first; short ones after it do not keep it waiting */
+	const struct slot_need need[] = { { 5, 9 }, { 5, 8 }, { 0, 0 }, { 12, 7 }, { 3, 10 } };
+	uint32_t got[5];
+
+	(void)state;
+	slots_divide_whole(need, 5, 12, got);
+	assert_memory_equal(got, ((uint32_t[]) { 0, 0, 0, 12, 0 }), sizeof(got));
+	slots_divide_whole(need, 5, 20, got);
+	assert_memory_equal(got, ((uint32_t[]) { 5, 0, 0, 12, 3 }), sizeof(got));
+	/* it never fits: others go on */
+	slots_divide_whole(need, 5, 10, got);
+	assert_memory_equal(got, ((uint32_t[]) { 5, 5, 0, 0, 0 }), sizeof(got));
+	slots_divide_whole(need, 0, 10, got);
+}
+
 static void in_order(void **state)
 {
 	/* generating; the oldest and longest; two alike, of which the second came first */
@@ -314,9 +331,9 @@ static void grammars(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(choose),    cmocka_unit_test(divided),  cmocka_unit_test(in_order),
-		cmocka_unit_test(patience),  cmocka_unit_test(stops),    cmocka_unit_test(odds),
-		cmocka_unit_test(likeliest), cmocka_unit_test(grammars),
+		cmocka_unit_test(choose),   cmocka_unit_test(divided),   cmocka_unit_test(whole),
+		cmocka_unit_test(in_order), cmocka_unit_test(patience),  cmocka_unit_test(stops),
+		cmocka_unit_test(odds),     cmocka_unit_test(likeliest), cmocka_unit_test(grammars),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
