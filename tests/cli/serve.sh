@@ -12,7 +12,7 @@ trap 'exec 7>&-; [ -z "$pid" ] || kill "$pid" 2>/dev/null; rm -rf "$T"' EXIT
 
 # serve OPTION...: the fake, until stop; its address in $A and that for Ollama in $O
 serve() {
-	rm -f "$T/in" && mkfifo "$T/in"
+	rm -f "$T/in" "$T/where" && mkfifo "$T/in"
 	"$fake" --listen 127.0.0.1:0 "$@" <"$T/in" >"$T/where" 2>"$T/serve.err" &
 	pid=$!
 	exec 7>"$T/in"
