@@ -57,8 +57,11 @@ int socket_place_parse(struct socket_place *p, const char *spec, struct err *e)
 	memset(p, 0, sizeof(*p));
 	if (strncmp(spec, UNIX_PREFIX, UNIX_PREFIX_N) == 0)
 		return parse_local(p, spec + UNIX_PREFIX_N, e);
-	if (!colon || text_parse_u64(colon + 1, &port) || port > UINT16_MAX)
+	if (!colon)
 		return err_set(e, -EINVAL, "'%s' has no port; " SPEC_EXPLAINED, spec);
+	if (text_parse_u64(colon + 1, &port) || port > UINT16_MAX)
+		return err_set(e, -EINVAL, "'%s' is no port, which is 0 to 65535; " SPEC_EXPLAINED,
+			       colon + 1);
 	p->port = (uint16_t)port;
 	if (n > 2 && spec[0] == '[' && spec[n - 1] == ']') {
 		spec++;
