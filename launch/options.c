@@ -90,7 +90,7 @@ static const struct opt opts[] = {
 	{ .name = "detach", .letter = 'd', .kind = OPT_FLAG, .offset = ROW(detach),
 	  .help = "Serve in the background: come back once it is ready. `berth ps`, `stop`, `restart` and `logs` know it by name." },
 	{ .name = "name", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(name),
-	  .help = "Serve under this name, the model's for its clients (from the file's name)." },
+	  .help = "Serve under this name, the model's for its clients (the profile's, else from the file's name)." },
 	{ .name = "listen", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(listen),
 	  .help = "Serve at ADDRESS:PORT or unix:PATH (127.0.0.1:8470). What a service manager hands over takes its place." },
 	{ .name = "ollama", .kind = OPT_FLAG, .offset = ROW(ollama),

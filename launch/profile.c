@@ -29,7 +29,8 @@ bool profile_is_name(const char *name)
 static void place(char to[PATH_MAX], const char *base, const char *below, const char *name)
 {
 	int n = base && base[0] == '/'
-			? snprintf(to, PATH_MAX, "%s%s/berth/profiles.d/%s.conf", base, below, name)
+			? snprintf(to, PATH_MAX, "%s%s/berth/profiles.d/%s" PROFILE_ENDING, base,
+				   below, name)
 			: -1;
 
 	if (n < 0 || n >= PATH_MAX)

@@ -20,6 +20,8 @@
 /* The line that is no option of the table: what to run. */
 #define PROFILE_MODEL "model"
 
+#define PROFILE_ENDING ".conf" /* of its file, after its name */
+
 struct profile {
 	char path[PATH_MAX];
 	char *text;        /* the file, cut into keys and values; owned: options point into it */

@@ -35,6 +35,23 @@ static void fill_record(struct job *j)
 	text_copy(r->log, sizeof(r->log), s->log.fd >= 0 ? s->log.path : "");
 }
 
+/* The name that was asked for, the profile's, or what the model's file suggests. */
+static void take_name(struct job *j)
+{
+	const char *profile = strrchr(j->profile.path, '/');
+
+	if (j->o.name)
+		text_copy(j->name, sizeof(j->name), j->o.name);
+	else if (profile)
+		snprintf(j->name, sizeof(j->name), "%.*s",
+			 (int)(strlen(profile + 1) - strlen(PROFILE_ENDING)), profile + 1);
+	else
+		run_name_from(j->name, sizeof(j->name),
+			      j->model    ? j->model
+			      : j->o.plan ? j->o.plan
+					  : "");
+}
+
 /* For a dry run: what would be opened. */
 static void pretend(struct job *j)
 {
@@ -52,10 +69,7 @@ static void pretend(struct job *j)
 			  : j->o.listen.n ? j->o.listen.v[i]
 					  : SOCKETS_DEFAULT);
 	}
-	if (j->o.name)
-		text_copy(j->name, sizeof(j->name), j->o.name);
-	else
-		run_name_from(j->name, sizeof(j->name), j->model ? j->model : "");
+	take_name(j);
 	if (j->o.key_file)
 		text_copy(s->key_path, sizeof(s->key_path), j->o.key_file);
 	else if (!state_place(dir, sizeof(dir), NULL))
@@ -101,13 +115,7 @@ static int open_state(struct job *j, struct err *e)
 
 static int choose_name(struct job *j, struct err *e)
 {
-	if (j->o.name)
-		text_copy(j->name, sizeof(j->name), j->o.name);
-	else
-		run_name_from(j->name, sizeof(j->name),
-			      j->model    ? j->model
-			      : j->o.plan ? j->o.plan
-					  : "");
+	take_name(j);
 	return run_claim(&j->serve->claim, j->name, e);
 }
 

@@ -46,6 +46,10 @@ is "its seed" 7 "$(json 'o["argv"][o["argv"].index("--seed") + 1]')"
 exits "overruled" 0 "$BERTH" launch -c 512 chat --dry-run --json
 is "by the command line" 512 "$(json 'o["plan"]["flags"]["n_ctx"]')"
 is "in that alone" 7 "$(json 'o["argv"][o["argv"].index("--seed") + 1]')"
+exits "a profile that serves" 0 "$BERTH" launch chat --serve --dry-run --json
+is "under its own name" chat "$(json 'o["argv"][o["argv"].index("--name") + 1]')"
+exits "and under another" 0 "$BERTH" launch chat --serve --name desk --dry-run --json
+is "that is given" desk "$(json 'o["argv"][o["argv"].index("--name") + 1]')"
 profile named 'model = llama.cpp:tiny' 'accept = cpu'
 exits "a profile with a store's name" 0 "$BERTH" launch named --dry-run
 (cd "$T" && cp "$T/home/.cache/llama.cpp/tiny.gguf" chat && "$BERTH" launch chat --accept cpu --dry-run --json >"$T/out")
