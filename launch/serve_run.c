@@ -39,7 +39,9 @@ static void note_ending(struct job *j)
 
 	s->record.core_pid = 0;
 	s->record.ready_s = 0;
-	text_copy(s->record.last_class, sizeof(s->record.last_class), j->ending.class);
+	/* One that ended as it was asked to has nothing to tell */
+	text_copy(s->record.last_class, sizeof(s->record.last_class),
+		  strcmp(j->ending.class, "none") != 0 ? j->ending.class : "");
 	text_copy(s->record.last_sentence, sizeof(s->record.last_sentence), j->ending.sentence);
 	s->before = j->plan;
 }

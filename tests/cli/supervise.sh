@@ -32,6 +32,7 @@ grep -q '^20..-..-..T..:..:..Z fake engine, start 1' "$T/out" && ok "the engine'
 is "logs -n 1 is the last line" 1 "$("$BERTH" logs a -n 1 | wc -l)"
 run "$BERTH" restart a
 is "restart waits until it serves" "0 start 2" "$rc $(body)"
+is "an end that was asked for is no failure" None "$("$BERTH" ps --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["runs"][0]["last_class"])')"
 "$BERTH" logs a -f >"$T/followed" &
 follower=$!
 comes "logs -f shows what there is" 1 grep -c 'start 2' "$T/followed"
