@@ -371,6 +371,7 @@ static int fill(struct batch *b, struct err *e)
 	b->stats.slots = b->n_slots;
 	b->stats.queue_max = b->o.queue_max;
 	b->stats.ctx_tokens = b->facts.n_ctx;
+	b->stats.load_ns = b->o.load_ns;
 	b->stats.idle_since_ns = batch_now_ns();
 	take_account(b);
 	return 0;

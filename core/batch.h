@@ -93,6 +93,7 @@ struct batch_options {
 	uint32_t queue_max;        /* requests waiting */
 	uint32_t sleep_s;          /* unload after so long without a request; 0: never */
 	const char *chat_template; /* instead of the model's: a text or a name; NULL */
+	uint64_t load_ns;          /* that `engine` took to be loaded */
 	/* Load the model again, as it was loaded before. */
 	enum failure (*load)(void *arg, struct err *e);
 	void *arg;

@@ -162,6 +162,7 @@ static enum failure load(struct run *r, struct err *e)
 				   .threads = r->o.threads,
 				   .progress = on_progress,
 				   .arg = r };
+	uint64_t start = telem_now_ns();
 	enum failure f;
 	bool stopped;
 
@@ -189,6 +190,7 @@ static enum failure load(struct run *r, struct err *e)
 						       engine_free_bytes(r->engine, r->index[i]));
 	}
 	r->loaded = true;
+	r->load_ns = telem_now_ns() - start;
 	return FAILURE_NONE;
 }
 
@@ -231,6 +233,7 @@ static enum failure serve(struct run *r, struct err *e)
 		.queue_max = r->o.max_queue,
 		.sleep_s = r->o.sleep_idle,
 		.chat_template = r->o.chat_template,
+		.load_ns = r->load_ns,
 		.load = load_again,
 		.arg = r,
 	};
@@ -254,6 +257,21 @@ static enum failure serve(struct run *r, struct err *e)
 	return f;
 }
 
+/* A template that was asked for by name: before a model is loaded, not at the first conversation. */
+static enum failure check_template(const struct run *r, struct err *e)
+{
+	static const struct request_message hello = { (char *)"user", (char *)"Hello" };
+	own_free char *text = NULL;
+
+	if (!r->o.chat_template || engine_chat(r->o.chat_template, &hello, 1, &text) != -ENOENT)
+		return FAILURE_NONE;
+	err_set(e, -EINVAL,
+		"--chat-template: the engine's library knows none named '%.60s'; `berth launch --engine "
+		"llama-server` runs any that a model brings",
+		r->o.chat_template);
+	return FAILURE_PLAN;
+}
+
 enum failure run_carry_out(struct run *r, struct err *e)
 {
 	struct generate g = {
@@ -267,6 +285,9 @@ enum failure run_carry_out(struct run *r, struct err *e)
 	};
 	enum failure f = run_open_engine(r, e);
 
+	if (f)
+		return f;
+	f = check_template(r, e);
 	if (f)
 		return f;
 	control_send(&r->control, event_loading(engine_version()));

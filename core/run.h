@@ -29,6 +29,7 @@ struct run {
 	uint64_t free_before[PLAN_DEVICES_MAX];
 	struct account account;
 	bool loaded;      /* once; later loads must be the same */
+	uint64_t load_ns; /* the last one took */
 	uint32_t percent; /* of the model, loaded */
 	struct outcome outcome;
 	struct serve http;

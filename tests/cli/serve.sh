@@ -187,6 +187,8 @@ cpu=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/sta
 	fail "plan" "no model or no plan"
 serving="--plan $T/plan.json --serve --threads 1 --chat-template chatml"
 exits "core: a key or none" 2 "$core" $serving
+exits "core: a template nobody knows" 4 "$core" --plan "$T/plan.json" --serve --threads 1 --no-key --listen "unix:$T/x" --chat-template zork
+says "core: says which, and what runs it" "none named 'zork'.*llama-server"
 exits "core: a port that is taken" 5 python3 -c '
 import os, socket, subprocess, sys
 s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen()
@@ -240,6 +242,7 @@ python3 -c 'import json, sys; a, b = (json.load(open(f))["usage"]["prompt_tokens
 core_ask "{\"model\":\"m\",\"prompt\":\"$(printf 'word %.0s' $(seq 5000))\"}" >"$T/out"
 has "core: too long a prompt" 'context_length_exceeded' "$T/out"
 curl -s --unix-socket "$T/core.sock" -H "$auth" http://localhost/metrics >"$T/out"
+has "core: the first load took its time" '^berth_load_seconds{.*} [0-9.]*[1-9]' "$T/out"
 has "core: tokens are counted" '^berth_generated_tokens_total{run="m"} [1-9]' "$T/out"
 has "core: bytes by device" '^berth_device_bytes{run="m",device="CPU",pci="",purpose="weights"} [1-9]' "$T/out"
 if [ -z "$npm" ]; then
