@@ -196,7 +196,7 @@ static enum failure add_vectors(struct engine *g, const struct adapters *vectors
 	}
 	for (uint32_t i = 0; i < vectors->n; i++) {
 		if (steer_add(sum, vectors->v[i].path, vectors->v[i].scale, n_layer, n_embd, e))
-			return FAILURE_LOAD;
+			return FAILURE_PLAN;
 	}
 	if (llama_set_adapter_cvec(g->context, sum, size, (int32_t)n_embd, 1, (int32_t)n_layer))
 		return engine_failed(g, FAILURE_LOAD, "the engine refuses the control vector", e);

@@ -28,7 +28,7 @@ void busy_answer(struct text *t, const char *head, size_t n, bool ollama, const 
 	else
 		text_add(&b,
 			 "{\"error\":{\"message\":\"%s; try again in %u s\",\"type\":"
-			 "\"service_unavailable\",\"param\":null,\"code\":503}}\n",
+			 "\"unavailable_error\",\"param\":null,\"code\":null}}\n",
 			 why, retry_s);
 	text_add(t,
 		 "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\n"

@@ -63,7 +63,7 @@ comes "while it loads" loading record state
 ask >"$T/answer"
 is "503 while it loads" "HTTP/1.1 503 Service Unavailable" "$(head -n 1 "$T/answer")"
 grep -q '^Retry-After: 1$' "$T/answer" && ok "when to come again" || fail "when to come again" "$(cat "$T/answer")"
-is "in OpenAI's shape" service_unavailable "$(tail -n 1 "$T/answer" | python3 -c 'import json,sys; print(json.load(sys.stdin)["error"]["type"])')"
+is "in OpenAI's shape" unavailable_error "$(tail -n 1 "$T/answer" | python3 -c 'import json,sys; print(json.load(sys.stdin)["error"]["type"])')"
 ask /api/chat | tail -n 1 | grep -q '^{"error":"the model is being loaded' && ok "in Ollama's shape" || fail "Ollama's shape" "$(ask /api/chat)"
 # forty clients that say nothing: more than there is room for
 python3 - "$sock" "$T/core.slow" <<-'EOF'

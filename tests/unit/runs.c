@@ -278,7 +278,7 @@ static void refusals(void **state)
 	assert_non_null(strstr(words, "\r\n\r\n{\"error\":\""));
 	text_init(&t, words, sizeof(words));
 	busy_answer(&t, "GET /api/", 5, false, "it loads", 7); /* cut before the path */
-	assert_non_null(strstr(words, "service_unavailable"));
+	assert_non_null(strstr(words, "unavailable_error"));
 }
 
 /* Poll as the supervisor does until the client has its answer. */
