@@ -51,7 +51,7 @@ is "equal cards have one type" "$card" "$(type_of 0000:d8:00.0)"
 # without what differs from one machine, build or run to the next
 plain() {
 	sed -e "s|$T|/TMP|g" -e "/^{/,/^}/d" -e 's/--mem=[0-9]*M/--mem=NM/' -e 's/berth [0-9][0-9.]*[0-9]\. /berth VERSION. /' \
-		-e "s/gpu:$card:/gpu:CARD:/; s/gpu:$other:/gpu:OTHER:/; s/--nodelist=.*/--nodelist=HOST/" -e 's/^\(#   0000:......[0-9]\)  .*,/\1  NAME,/'
+		-e "s/gpu:$card:/gpu:CARD:/; s/gpu:$other:/gpu:OTHER:/; s/--nodelist=.*/--nodelist=HOST/" -e 's/^\(#   0000:[0-9a-f:.]*\) .*,/\1,/'
 }
 inside "the script" 0 "$BERTH" launch "$model" --slurm --dry-run --device af:00.0,3b:00.0 --split 4,5 --prompt "it's
 two \$(lines)" --seed 7 --sbatch partition=gpu --sbatch time=1:00:00
