@@ -11,68 +11,57 @@
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 
-/* An option and whether it was given. */
-struct given {
-	bool is;
-	const char *name;
-};
-
-static const char *first_given(const struct given *rows, size_t n)
+/* By its long name. */
+static bool is_given(const struct options *o, const char *name)
 {
-	for (size_t i = 0; i < n; i++)
-		if (rows[i].is)
-			return rows[i].name;
-	return NULL;
+	const struct cmd *c = &launch_command;
+
+	for (size_t i = 0; i < c->n_opts; i++)
+		if (strcmp(c->opts[i].name, name) == 0)
+			return cmd_given(&c->opts[i], o, &launch_defaults);
+	return false;
 }
 
 /* With a plan given, nothing is left to plan. */
 static const char *superfluous(const struct options *o)
 {
-	const struct cmd *c = &launch_command;
-
 	for (const char *const *name = launch_planned; *name; name++)
-		for (size_t i = 0; i < c->n_opts; i++)
-			if (strcmp(c->opts[i].name, *name) == 0 &&
-			    cmd_given(&c->opts[i], o, &launch_defaults))
-				return *name;
+		if (is_given(o, *name))
+			return *name;
 	return NULL;
 }
 
-/* What only a run that serves can heed. */
-static const char *for_service(const struct options *o)
+enum scope {
+	FOR_SERVICE = 1,  /* only a run that serves can heed it */
+	FOR_OUR_CORE = 2, /* others do it their own way, or not at all */
+};
+
+static const struct {
+	const char *name;
+	unsigned scope;
+} scopes[] = {
+	{ "key-file", FOR_SERVICE },
+	{ "no-key", FOR_SERVICE },
+	{ "allow-host", FOR_SERVICE },
+	{ "no-flight", FOR_SERVICE },
+	{ "lora", FOR_OUR_CORE },
+	{ "control-vector", FOR_OUR_CORE },
+	{ "draft", FOR_SERVICE | FOR_OUR_CORE },
+	{ "draft-min", FOR_SERVICE | FOR_OUR_CORE },
+	{ "chat-template", FOR_SERVICE | FOR_OUR_CORE },
+	{ "sleep-idle", FOR_SERVICE | FOR_OUR_CORE },
+	{ "max-queue", FOR_SERVICE | FOR_OUR_CORE },
+	{ "max-connections", FOR_SERVICE | FOR_OUR_CORE },
+	{ "max-body", FOR_SERVICE | FOR_OUR_CORE },
+};
+
+/* The first option that was given of those that only this kind of run heeds. */
+static const char *first_for(enum scope scope, const struct options *o)
 {
-	const struct given rows[] = {
-		{ o->key_file, "--key-file" },
-		{ o->draft, "--draft" },
-		{ o->draft_min, "--draft-min" },
-		{ o->no_key, "--no-key" },
-		{ o->allow_host.n, "--allow-host" },
-		{ o->chat_template, "--chat-template" },
-		{ o->sleep_idle_s, "--sleep-idle" },
-		{ o->max_queue, "--max-queue" },
-		{ o->max_connections, "--max-connections" },
-		{ o->max_body, "--max-body" },
-	};
-
-	return first_given(rows, N_OF(rows));
-}
-
-/* What our own core alone understands; others do these their own way, or not at all. */
-static const char *for_our_core(const struct options *o)
-{
-	const struct given rows[] = {
-		{ o->loras.n, "--lora" },
-		{ o->draft, "--draft" },
-		{ o->draft_min, "--draft-min" },
-		{ o->vectors.n, "--control-vector" },
-		{ o->chat_template, "--chat-template" },
-		{ o->sleep_idle_s, "--sleep-idle" },
-		{ o->max_queue, "--max-queue" },
-		{ o->max_connections, "--max-connections" },
-		{ o->max_body, "--max-body" },
-	};
-
-	return first_given(rows, N_OF(rows));
+	for (size_t i = 0; i < N_OF(scopes); i++)
+		if (scopes[i].scope & scope && is_given(o, scopes[i].name))
+			return scopes[i].name;
+	return NULL;
 }
 
 /* Two options that cannot both be meant. */
@@ -166,17 +155,17 @@ int launch_options_check(struct options *o)
 	if (!temperature_is_good(o->temperature))
 		return cmd_usage_error(&launch_command, "--temp %s is not a number from 0 to 100",
 				       o->temperature);
-	vain = o->engine ? for_our_core(o) : NULL;
+	vain = o->engine ? first_for(FOR_OUR_CORE, o) : NULL;
 	if (vain)
-		return cmd_usage_error(&launch_command, "%s is not for --engine %s", vain,
+		return cmd_usage_error(&launch_command, "--%s is not for --engine %s", vain,
 				       core_names[o->engine]);
 	if (check_sbatch(o))
 		return EXIT_USAGE;
 	o->serve = o->serve || o->detach || o->name || o->listen.n || o->ollama;
 	if (o->serve)
 		return check_service(o);
-	vain = for_service(o);
-	return vain ? cmd_usage_error(&launch_command, "%s needs --serve", vain) : 0;
+	vain = first_for(FOR_SERVICE, o);
+	return vain ? cmd_usage_error(&launch_command, "--%s needs --serve", vain) : 0;
 }
 
 /* --- the wish --- */
