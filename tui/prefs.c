@@ -92,7 +92,12 @@ static int choose(const struct setting *s, const char *value, struct err *e)
 	return err_set(e, -EINVAL, "%s is one of %s, not '%s'", s->name, all, value);
 }
 
-/* Digits with at most one point, so that no locale and no exponent interferes; in thousandths. */
+#define MILLI_MAX UINT64_C(1000000000000)
+
+/*
+ * Digits with at most one point, so that no locale and no exponent interferes; in thousandths, at most MILLI_MAX
+ * of them however they are spelt: what is taken is written back with three digits behind the point.
+ */
 static int parse_milli(const char *s, uint64_t *milli)
 {
 	uint64_t v = 0, scale = 1000;
@@ -111,7 +116,7 @@ static int parse_milli(const char *s, uint64_t *milli)
 		if (point)
 			scale /= 10;
 		v = v * 10 + (uint64_t)(*s - '0');
-		if (v > 1000000000)
+		if (v > MILLI_MAX / scale)
 			return -ERANGE;
 	}
 	*milli = v * scale;

@@ -139,6 +139,24 @@ static void a_file_says_what_it_changes(void **state)
 	assert_memory_equal(&c, &back, sizeof(c));
 }
 
+static void the_dearest_price_is_written_and_read_back(void **state)
+{
+	struct prefs c, back;
+	char buf[4096];
+	struct text t;
+	struct err e = { 0 };
+
+	(void)state;
+	prefs_default(&c);
+	assert_int_equal(prefs_set(&c, "price-kwh", "1000000000", &e), 0);
+	text_init(&t, buf, sizeof(buf));
+	prefs_text(&c, &t);
+	prefs_default(&back);
+	assert_int_equal(prefs_parse(&back, buf, &e), 0);
+	assert_float_equal(back.price_kwh, 1e9, 0);
+	assert_int_equal(prefs_set(&c, "price-kwh", "1000000000.001", &e), -EINVAL);
+}
+
 static void nonsense_is_named_and_the_rest_taken(void **state)
 {
 	static const struct {
@@ -179,6 +197,7 @@ int main(void)
 		cmocka_unit_test(terminals),
 		cmocka_unit_test(charts),
 		cmocka_unit_test(a_file_says_what_it_changes),
+		cmocka_unit_test(the_dearest_price_is_written_and_read_back),
 		cmocka_unit_test(nonsense_is_named_and_the_rest_taken),
 	};
 
