@@ -68,13 +68,24 @@ static void boot_id(uint8_t id[16])
 	}
 }
 
-static int fill_file(int fd, const char *tmp, const char *path, struct telem_page **page,
-		     struct err *e)
+size_t telem_size(uint32_t kind)
 {
-	if (ftruncate(fd, sizeof(struct telem_page)) < 0)
+	if (kind == TELEM_RUN)
+		return offsetof(struct telem_page, run) + sizeof(struct telem_run);
+	if (kind == TELEM_BRIDGE)
+		return offsetof(struct telem_page, bridge) + sizeof(struct telem_bridge);
+	return 0;
+}
+
+static int fill_file(int fd, const char *tmp, const char *path, enum telem_kind kind,
+		     struct telem_page **page, struct err *e)
+{
+	const size_t size = telem_size(kind);
+
+	if (ftruncate(fd, (off_t)size) < 0)
 		return err_set(e, -errno, "cannot size the telemetry page %s: %s", path,
 			       strerror(errno));
-	void *at = mmap(NULL, sizeof(struct telem_page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 
 	if (at == MAP_FAILED)
 		return err_set(e, -errno, "cannot map the telemetry page %s: %s", path,
@@ -84,7 +95,8 @@ static int fill_file(int fd, const char *tmp, const char *path, struct telem_pag
 
 	h->magic = TELEM_MAGIC;
 	h->version = TELEM_VERSION;
-	h->size = sizeof(struct telem_page);
+	h->kind = kind;
+	h->size = (uint32_t)size;
 	h->writer_pid = getpid();
 	boot_id(h->boot_id);
 	h->heartbeat_ns = telem_now_ns();
@@ -92,7 +104,7 @@ static int fill_file(int fd, const char *tmp, const char *path, struct telem_pag
 		h->writer_start = 0;
 	if (rename(tmp, path) == 0)
 		return 0;
-	munmap(at, sizeof(struct telem_page));
+	munmap(at, size);
 	return err_set(e, -errno, "cannot place the telemetry page %s: %s", path, strerror(errno));
 }
 
@@ -100,7 +112,7 @@ int telem_create(struct telem_writer *w, const char *path, enum telem_kind kind,
 {
 	char tmp[sizeof(w->path) + 16];
 
-	*w = (struct telem_writer) { 0 };
+	*w = (struct telem_writer) { .size = telem_size(kind) };
 	if (!text_copy(w->path, sizeof(w->path), path))
 		return err_set(e, -ENAMETOOLONG, "the telemetry path is longer than %zu bytes",
 			       sizeof(w->path) - 1);
@@ -113,15 +125,13 @@ int telem_create(struct telem_writer *w, const char *path, enum telem_kind kind,
 			       "cannot create the telemetry page %s: %s; set BERTH_RUNTIME_DIR "
 			       "to a folder you can write",
 			       tmp, strerror(errno));
-	int rc = fill_file(fd, tmp, path, &w->page, e);
+	int rc = fill_file(fd, tmp, path, kind, &w->page, e);
 
 	if (rc) {
 		unlink(tmp);
 		w->page = NULL;
-		return rc;
 	}
-	w->page->header.kind = kind;
-	return 0;
+	return rc;
 }
 
 /* The mapped words that two processes touch at once. */
@@ -156,7 +166,7 @@ void telem_beat(struct telem_writer *w)
 void telem_close(struct telem_writer *w)
 {
 	if (w->page)
-		munmap(w->page, sizeof(*w->page));
+		munmap(w->page, w->size);
 	w->page = NULL;
 }
 
@@ -179,21 +189,8 @@ void telem_sample(struct telem_writer *w, uint64_t t_ns)
 	r->ring_next = (r->ring_next + 1) % TELEM_RING;
 }
 
-int telem_check(struct telem_page *page, size_t size, struct err *e)
+static void clean_run(struct telem_run *r)
 {
-	struct telem_header *h = &page->header;
-	struct telem_run *r = &page->run;
-
-	if (size < sizeof(*h) || h->magic != TELEM_MAGIC)
-		return err_set(e, -EBADMSG, "not a telemetry page");
-	if (h->version != TELEM_VERSION)
-		return err_set(e, -EBADMSG,
-			       "telemetry page version %" PRIu32 "; this berth reads %d",
-			       h->version, TELEM_VERSION);
-	if (h->kind != TELEM_RUN || h->size != sizeof(*page) || size != sizeof(*page))
-		return err_set(e, -EBADMSG,
-			       "telemetry page of kind %" PRIu32 " with %zu bytes; a run has %zu",
-			       h->kind, size, sizeof(*page));
 	r->model[sizeof(r->model) - 1] = '\0';
 	r->plan_id[sizeof(r->plan_id) - 1] = '\0';
 	r->name[sizeof(r->name) - 1] = '\0';
@@ -213,6 +210,33 @@ int telem_check(struct telem_page *page, size_t size, struct err *e)
 		text_clean(d->name);
 	}
 	r->ring_next %= TELEM_RING;
+}
+
+int telem_check(struct telem_page *page, size_t size, struct err *e)
+{
+	struct telem_header *h = &page->header;
+	size_t want;
+
+	if (size < sizeof(*h) || h->magic != TELEM_MAGIC)
+		return err_set(e, -EBADMSG, "not a telemetry page");
+	if (h->version != TELEM_VERSION)
+		return err_set(e, -EBADMSG,
+			       "telemetry page version %" PRIu32 "; this berth reads %d",
+			       h->version, TELEM_VERSION);
+	want = telem_size(h->kind);
+	if (!want)
+		return err_set(e, -EBADMSG,
+			       "telemetry page of kind %" PRIu32
+			       "; this berth reads runs (%d) and bridges (%d)",
+			       h->kind, TELEM_RUN, TELEM_BRIDGE);
+	if (h->size != want || size != want)
+		return err_set(e, -EBADMSG,
+			       "telemetry page of kind %" PRIu32 " with %zu bytes; it has %zu",
+			       h->kind, size, want);
+	if (h->kind == TELEM_RUN)
+		clean_run(&page->run);
+	else
+		telem_bridge_clean(&page->bridge);
 	return 0;
 }
 
@@ -234,13 +258,13 @@ static enum telem_life life_of(const struct telem_header *h)
  * Copy until seq is even and unchanged across the copy. By pread, not through a mapping: a page that
  * its owner truncates while we read would end a mapped reader with SIGBUS.
  */
-static int copy_stable(int fd, struct telem_page *out)
+static int copy_stable(int fd, struct telem_page *out, size_t size)
 {
 	const off_t seq_at = offsetof(struct telem_header, seq);
 	uint32_t after;
 
 	for (int i = 0; i < TELEM_TRIES; i++) {
-		if (pread(fd, out, sizeof(*out), 0) != sizeof(*out))
+		if (pread(fd, out, size, 0) != (ssize_t)size)
 			return -EBADMSG;
 		atomic_thread_fence(memory_order_acquire);
 		if (pread(fd, &after, sizeof(after), seq_at) != sizeof(after))
@@ -253,6 +277,11 @@ static int copy_stable(int fd, struct telem_page *out)
 	return -EBUSY;
 }
 
+static bool is_a_size(off_t size)
+{
+	return size == (off_t)telem_size(TELEM_RUN) || size == (off_t)telem_size(TELEM_BRIDGE);
+}
+
 int telem_read(const char *path, struct telem_page *out, enum telem_life *life, struct err *e)
 {
 	struct stat st;
@@ -262,16 +291,16 @@ int telem_read(const char *path, struct telem_page *out, enum telem_life *life, 
 	if (fd < 0)
 		return err_set(e, -errno, "cannot open the telemetry page %s: %s", path,
 			       strerror(errno));
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size != (off_t)sizeof(*out))
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !is_a_size(st.st_size))
 		return err_set(e, -EBADMSG, "%s is not a telemetry page", path);
-	int rc = copy_stable(fd, out);
+	int rc = copy_stable(fd, out, (size_t)st.st_size);
 
 	if (rc == -EBADMSG)
 		return err_set(e, rc, "%s shrank while it was read", path);
 	*life = life_of(&out->header);
 	if (rc)
 		return err_set(e, rc, "the telemetry page %s is held mid-write", path);
-	rc = telem_check(out, sizeof(*out), e);
+	rc = telem_check(out, (size_t)st.st_size, e);
 	return rc ? err_at(e, rc, "%s", path) : 0;
 }
 

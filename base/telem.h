@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The telemetry page: one file per run, mapped by its one writer and by any number of readers.
+ * The telemetry page: one file per run or bridge, mapped by its one writer and by any number of readers.
  * docs/formats.md specifies the layout byte by byte; the assertions at the end of this file hold the
  * struct to it. Native endian: a page never leaves its machine, and dies with its boot.
  *
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/telem_bridge.h"
 
 #define TELEM_MAGIC       UINT64_C(0x314d4c5448545242) /* "BRTHTLM1" in memory, little endian */
 #define TELEM_VERSION     2
@@ -117,15 +118,22 @@ struct telem_run {
 	uint32_t seq_tokens[TELEM_SEQ_MAX];   /* context that each sequence holds, n_seq of them */
 };
 
+/* header.kind says which; a file has the bytes of its own kind only, telem_size(). */
 struct telem_page {
 	struct telem_header header;
-	struct telem_run run;
+	union {
+		struct telem_run run;
+		struct telem_bridge bridge;
+	};
 };
+
+size_t telem_size(uint32_t kind); /* bytes of a page; 0: no such kind */
 
 /* --- the writer --- */
 
 struct telem_writer {
-	struct telem_page *page; /* mapped */
+	struct telem_page *page; /* mapped, `size` bytes of it */
+	size_t size;
 	char path[512];
 };
 
@@ -134,13 +142,13 @@ struct telem_writer {
  * rename. telem_close unmaps and leaves the file; telem_remove deletes it first.
  */
 int telem_create(struct telem_writer *w, const char *path, enum telem_kind kind, struct err *e);
-void telem_begin(struct telem_writer *w); /* seq becomes odd: change w->page->run now */
+void telem_begin(struct telem_writer *w); /* seq becomes odd: change w->page->run or ->bridge now */
 void telem_end(struct telem_writer *w);   /* seq becomes even, heartbeat is now */
 void telem_beat(struct telem_writer *w);  /* only the heartbeat */
 void telem_close(struct telem_writer *w);
 void telem_remove(struct telem_writer *w);
 
-/* Add the counts of now to the ring; between begin and end. */
+/* Add the counts of now to a run's ring; between begin and end. */
 void telem_sample(struct telem_writer *w, uint64_t t_ns);
 
 uint64_t telem_now_ns(void); /* CLOCK_BOOTTIME */
@@ -156,9 +164,9 @@ enum telem_life {
 #define TELEM_STALE_NS UINT64_C(10000000000)
 
 /*
- * Copy a page out. 0; -EBADMSG not a page of this version (e says why); -EBUSY always mid-write after
- * TELEM_TRIES (a writer that died with seq odd); or an errno of open. *life is set in each case where
- * the header could be read.
+ * Copy a page of either kind out: out->header.kind says which. 0; -EBADMSG not a page of this version (e
+ * says why); -EBUSY always mid-write after TELEM_TRIES (a writer that died with seq odd); or an errno of
+ * open. *life is set in each case where the header could be read.
  */
 int telem_read(const char *path, struct telem_page *out, enum telem_life *life, struct err *e);
 
@@ -203,5 +211,8 @@ _Static_assert(offsetof(struct telem_run, counts) == 312, "docs/formats.md: coun
 _Static_assert(offsetof(struct telem_run, devices) == 408, "docs/formats.md: devices at 64 + 408");
 _Static_assert(sizeof(struct telem_page) == 64 + 408 + 16 * 144 + 64 * 24 + 256 * 4,
 	       "docs/formats.md: 5336");
+_Static_assert(offsetof(struct telem_page, bridge) == 64, "docs/formats.md: after the header");
+_Static_assert(sizeof(struct telem_bridge) <= sizeof(struct telem_run),
+	       "telem_read reads either into one struct");
 
 #endif

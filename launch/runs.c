@@ -285,7 +285,8 @@ static bool is_asleep(const struct run_record *r)
 	enum telem_life life;
 
 	return page && r->page[0] && telem_read(r->page, page, &life, NULL) == 0 &&
-	       life != TELEM_DEAD && page->run.state == TELEM_ASLEEP;
+	       life != TELEM_DEAD && page->header.kind == TELEM_RUN &&
+	       page->run.state == TELEM_ASLEEP;
 }
 
 static bool read_record(struct run_record *r, const char *dir, const char *file)

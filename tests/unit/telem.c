@@ -178,6 +178,93 @@ static void hostile_numbers_are_clamped(void **state)
 	assert_true(page.run.ring_next < TELEM_RING);
 }
 
+/* --- bridges --- */
+
+static void a_bridge_is_read_back(void **state)
+{
+	struct telem_writer w;
+	struct telem_page page;
+	enum telem_life life;
+	char path[128];
+	struct stat st;
+
+	path_of(state, "g.telem", path);
+	assert_int_equal(telem_create(&w, path, TELEM_BRIDGE, NULL), 0);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_size, 1296);
+	telem_begin(&w);
+	strcpy(w.page->bridge.pci, "0000:05:00.0");
+	w.page->bridge.state = TELEM_BRIDGE_RUNNING;
+	telem_access(&w.page->bridge, TELEM_BAR0, TELEM_READ, 3000);
+	telem_access(&w.page->bridge, TELEM_CONFIG, TELEM_POSTED, 100);
+	telem_access(&w.page->bridge, TELEM_REGIONS, TELEM_WRITE, 1);
+	telem_end(&w);
+	assert_int_equal(telem_read(path, &page, &life, NULL), 0);
+	assert_int_equal(life, TELEM_ALIVE);
+	assert_int_equal(page.header.kind, TELEM_BRIDGE);
+	assert_string_equal(page.bridge.pci, "0000:05:00.0");
+	assert_int_equal(page.bridge.regions[TELEM_BAR0].reads, 1);
+	assert_int_equal(page.bridge.regions[TELEM_CONFIG].writes, 1);
+	assert_int_equal(page.bridge.regions[TELEM_CONFIG].posted, 1);
+	assert_int_equal(page.bridge.latency[11] + page.bridge.latency[6], 2);
+	assert_int_equal(page.bridge.counts.latency_ns, 3100);
+	assert_int_equal(page.bridge.counts.latency_max_ns, 3000);
+	/* Its bytes are no run's, nor the other way round. */
+	w.page->header.kind = TELEM_RUN;
+	assert_int_equal(telem_read(path, &page, &life, NULL), -EBADMSG);
+	w.page->header.kind = TELEM_BRIDGE;
+	w.page->header.size = (uint32_t)telem_size(TELEM_RUN);
+	assert_int_equal(telem_read(path, &page, &life, NULL), -EBADMSG);
+	w.page->header.size = (uint32_t)telem_size(TELEM_BRIDGE);
+	w.page->header.kind = 3;
+	assert_int_equal(telem_read(path, &page, &life, NULL), -EBADMSG);
+	telem_remove(&w);
+}
+
+static void a_hostile_bridge_is_made_safe(void **state)
+{
+	struct telem_page page;
+	const struct telem_bridge *b = &page.bridge;
+
+	(void)state;
+	memset(&page, 0xff, sizeof(page));
+	page.header = (struct telem_header) { .magic = TELEM_MAGIC,
+					      .version = TELEM_VERSION,
+					      .kind = TELEM_BRIDGE,
+					      .size = (uint32_t)telem_size(TELEM_BRIDGE) };
+	assert_int_equal(telem_check(&page, telem_size(TELEM_BRIDGE), NULL), 0);
+	assert_int_equal(telem_check(&page, sizeof(page), NULL), -EBADMSG);
+	assert_int_equal(b->state, TELEM_BRIDGE_FAILED);
+	assert_int_equal(b->mode, TELEM_MODE_UNKNOWN);
+	assert_int_equal(b->client_pid, 0);
+	assert_int_equal(strnlen(b->socket, sizeof(b->socket)), sizeof(b->socket) - 1);
+	assert_int_equal(strnlen(b->trouble, sizeof(b->trouble)), sizeof(b->trouble) - 1);
+	/* Counts beyond what 64 bits can add up. */
+	assert_true(telem_percentile(b->latency, 0.5) > 0);
+	assert_true(telem_percentile(b->latency, 0.99) <= 4294967296.0);
+}
+
+static void latencies(void **state)
+{
+	uint64_t h[TELEM_LATENCY] = { 0 };
+
+	(void)state;
+	assert_int_equal(telem_bucket(0), 0);
+	assert_int_equal(telem_bucket(1), 0);
+	assert_int_equal(telem_bucket(2), 1);
+	assert_int_equal(telem_bucket(1023), 9);
+	assert_int_equal(telem_bucket(1024), 10);
+	assert_int_equal(telem_bucket(UINT64_MAX), TELEM_LATENCY - 1);
+	assert_true(telem_percentile(h, 0.5) < 0);
+	h[10] = 98; /* 1024 to 2047 ns */
+	h[20] = 2;
+	assert_float_equal(telem_percentile(h, 0), 1024, 1);
+	assert_float_equal(telem_percentile(h, 0.49), 1536, 1);
+	assert_float_equal(telem_percentile(h, 0.98), 2048, 1);
+	assert_float_equal(telem_percentile(h, 0.99), 1572864, 1);
+	assert_float_equal(telem_percentile(h, 1), 2097152, 1);
+}
+
 static void rate_over_a_window(void **state)
 {
 	struct telem_page page = { 0 };
@@ -276,6 +363,9 @@ int main(void)
 		cmocka_unit_test(another_boot_or_start_is_dead),
 		cmocka_unit_test(garbage_is_refused),
 		cmocka_unit_test(hostile_numbers_are_clamped),
+		cmocka_unit_test(a_bridge_is_read_back),
+		cmocka_unit_test(a_hostile_bridge_is_made_safe),
+		cmocka_unit_test(latencies),
 		cmocka_unit_test(rate_over_a_window),
 		cmocka_unit_test(no_torn_page),
 		cmocka_unit_test(lists_pages_only),
