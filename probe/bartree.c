@@ -280,55 +280,10 @@ void bartree_advise(const struct evidence *ev, struct finding *f)
 
 /* --- windows --- */
 
-static struct window parse_window(const char *line)
-{
-	uint64_t v[3];
-	char *end;
-
-	for (int i = 0; i < 3; i++) {
-		errno = 0;
-		v[i] = strtoull(line, &end, 16);
-		if (errno || end == line)
-			return (struct window) { 0 };
-		line = end;
-	}
-	if (!v[2] || v[1] < v[0] || !v[0] || !bar_size_ok(v[1] - v[0] + 1))
-		return (struct window) { 0 };
-	return (struct window) { .start = v[0], .size = v[1] - v[0] + 1 };
-}
-
-/*
- * drivers/pci/pci-sysfs.c prints all resources of a bridge: six BARs, the ROM, those of SR-IOV where the
- * kernel has it, then four windows: I/O, memory, prefetchable memory, and one of CardBus.
- */
-void bridge_windows(const char *resource, struct window *plain, struct window *prefetch)
-{
-	const char *lines[4] = { NULL };
-	int n = 0;
-
-	*plain = *prefetch = (struct window) { 0 };
-	for (const char *l = resource; l && *l; n++) {
-		memmove(lines, lines + 1, sizeof(lines) - sizeof(lines[0]));
-		lines[3] = l;
-		l = strchr(l, '\n');
-		l = l ? l + 1 : NULL;
-	}
-	if (n != 11 && n != 17)
-		return; /* not a bridge's file */
-	*plain = parse_window(lines[1]);
-	*prefetch = parse_window(lines[2]);
-}
-
-static bool inside(uint64_t start, uint64_t size, const struct window *w)
-{
-	return w->size && start >= w->start && size <= w->size &&
-	       start - w->start <= w->size - size;
-}
-
 static bool fits(uint64_t start, uint64_t size, const struct window *plain,
 		 const struct window *prefetch)
 {
-	return !size || inside(start, size, plain) || inside(start, size, prefetch);
+	return !size || window_holds(plain, start, size) || window_holds(prefetch, start, size);
 }
 
 enum tri windows_nested(const struct evidence *ev, const struct gpu *g)

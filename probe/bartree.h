@@ -69,12 +69,6 @@ const struct kline *bar_forgotten(const struct evidence *ev, const struct gpu *g
 /* The BAR that shows the card's memory: the largest prefetchable one; NULL: none. */
 const struct bar *gpu_memory_bar(const struct gpu *g);
 
-/* A bridge's memory windows, from its `resource` file: plain and prefetchable; size 0: closed. */
-struct window {
-	uint64_t start, size;
-};
-void bridge_windows(const char *resource, struct window *plain, struct window *prefetch);
-
 /* Whether all of a GPU's BARs lie inside the windows above, and each window inside the next. */
 enum tri windows_nested(const struct evidence *ev, const struct gpu *g);
 

@@ -6,6 +6,7 @@ probe.lib := \
 	amdids.c \
 	answers.c \
 	api.c \
+	bars.c \
 	capture.c \
 	check.c \
 	child.c \

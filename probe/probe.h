@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "base/text.h"
+#include "probe/bars.h"
 #include "probe/index.h"
 #include "probe/kfd.h"
 #include "probe/link.h"
@@ -31,7 +32,6 @@
 #include "probe/usb4.h"
 
 #define PROBE_GPUS_MAX   64
-#define PROBE_BARS       7 /* six BARs and the expansion ROM */
 #define PROBE_OTHERS_MAX 16
 
 /* What the configuration space of an awake device says; without root only its first 64 bytes are told. */
@@ -43,21 +43,6 @@ struct config_facts {
 	struct fact_text aspm; /* power saving of that link in force: "off", "L1", "L0s L1" */
 	struct fact aer_uncorrectable; /* errors since they were last cleared, as PCIe's bits */
 	struct fact_text capabilities; /* ids as they are chained: "01 10 05, 0001 0015" */
-};
-
-struct bar {
-	uint64_t address;    /* bus address as the host sees it; 0 = unassigned */
-	uint64_t size_bytes; /* 0: no such BAR */
-	bool io;             /* I/O ports, not memory */
-	bool is_64bit;
-	bool prefetchable;
-	bool unassigned; /* implemented, but firmware and kernel found no room */
-	/*
-	 * Resizable BAR: resizable.v is 1 or 0. sizes: bit n set = it can have 2^(n+20) bytes; 0 while
-	 * resizable.v is 1: it could, but which sizes is not known (the device sleeps).
-	 */
-	struct fact resizable;
-	uint64_t sizes;
 };
 
 /* Power state, from power/runtime_status of the function and of every bridge above it. */
@@ -192,9 +177,6 @@ void probe_free(struct report *r);
 
 /* "berth.probe/1". The caller owns it. */
 json_t *probe_to_json(const struct report *r);
-
-/* The largest size a resizable BAR can have, bytes; 0: not known, or it is not resizable. */
-uint64_t bar_largest(const struct bar *b);
 
 /* "0000:c1:00.0  AMD Radeon RX 7900 XTX", for one-line mentions. */
 void gpu_title(struct text *t, const struct gpu *g);

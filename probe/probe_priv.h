@@ -24,9 +24,6 @@ void addr_of_path(char *pci, size_t size, const char *path);
 /* Order by domain, bus, device and function, which is not the order of the bytes once domains differ. */
 int addr_compare(const char *a, const char *b);
 
-/* The text of `resource`: bars[] is filled, lines that make no sense leave their BAR absent. */
-void parse_resource(const char *text, struct bar bars[PROBE_BARS]);
-
 /* One line of power/runtime_status. */
 enum awake parse_runtime_status(const char *text);
 
@@ -336,7 +333,6 @@ json_t *gpu_to_json(const struct report *r, const struct gpu *g);
 json_t *bars_to_json(const struct bar bars[PROBE_BARS]);
 void bars_from_json(struct bar bars[PROBE_BARS], const json_t *a);
 /* A size a BAR can have: at most 2^62, so that sums and JSON integers hold it. */
-bool bar_size_ok(uint64_t size);
 
 const char *class_name(uint32_t class); /* "VGA", "3D", "display", "accelerator", "co-processor" */
 const char *awake_name(enum awake a);   /* "yes", "no", "unknown" */
