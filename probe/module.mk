@@ -39,6 +39,8 @@ probe.lib := \
 	merge.c \
 	nvidia.c \
 	nvml.c \
+	nvml_lib.c \
+	nvml_limit.c \
 	others.c \
 	parse.c \
 	place.c \

@@ -26,6 +26,7 @@
 #include "probe/memory.h"
 #include "probe/nvidia.h"
 #include "probe/place.h"
+#include "probe/power.h"
 #include "probe/presence.h"
 #include "probe/procs.h"
 #include "probe/refresh.h"

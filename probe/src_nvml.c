@@ -15,12 +15,10 @@
 
 #include "base/own.h"
 #include "probe/child.h"
+#include "probe/nvml_lib_priv.h"
 #include "probe/probe_priv.h"
 
 #define NVML_TEXT_MAX 96 /* the largest of the documented buffers: UUID and name, second version */
-
-typedef int nvml_return;            /* nvmlReturn_t */
-typedef struct nvml_handle *handle; /* nvmlDevice_t */
 
 struct memory_v2 {
 	unsigned version; /* size of the struct | 2 << 24 */
@@ -63,43 +61,6 @@ _Static_assert(sizeof(struct memory_v1) == 24, "nvmlMemory_t");
 _Static_assert(sizeof(struct bar1_memory) == 24, "nvmlBAR1Memory_t");
 _Static_assert(sizeof(struct field_value) == 40, "nvmlFieldValue_t");
 _Static_assert(sizeof(struct process) == 16, "nvmlProcessInfo_v1_t");
-
-/* nvmlReturn_t, NVML API Reference. */
-enum {
-	OK = 0,
-	NOT_SUPPORTED = 3,
-	NOT_THERE = 13, /* FUNCTION_NOT_FOUND: so answers a symbol that this library lacks */
-};
-
-static const struct {
-	nvml_return rc;
-	enum why why;
-} returns[] = {
-	{ 2, WHY_NOT_EXPORTED }, /* INVALID_ARGUMENT: a driver that does not know this one */
-	{ NOT_SUPPORTED, WHY_NOT_EXPORTED },
-	{ 4, WHY_NEEDS_ROOT },   /* NO_PERMISSION */
-	{ 6, WHY_NOT_EXPORTED }, /* NOT_FOUND: the driver does not manage this one */
-	{ 9, WHY_NO_DRIVER },    /* DRIVER_NOT_LOADED */
-	{ 10, WHY_TIMEOUT },     /* TIMEOUT */
-	{ 12, WHY_NO_LIBRARY },  /* LIBRARY_NOT_FOUND */
-	{ NOT_THERE, WHY_NOT_EXPORTED },
-	{ 15, WHY_LOST },         /* GPU_IS_LOST */
-	{ 16, WHY_LOST },         /* RESET_REQUIRED */
-	{ 17, WHY_NEEDS_ROOT },   /* OPERATING_SYSTEM: a cgroup keeps the device nodes */
-	{ 18, WHY_NO_LIBRARY },   /* LIB_RM_VERSION_MISMATCH: not the library of this driver */
-	{ 21, WHY_NOT_EXPORTED }, /* NO_DATA */
-	{ 25, WHY_NOT_EXPORTED }, /* ARGUMENT_VERSION_MISMATCH: an older library */
-	{ 26, WHY_NOT_EXPORTED }, /* DEPRECATED */
-	{ 28, WHY_NOT_EXPORTED }, /* GPU_NOT_FOUND */
-};
-
-static enum why why_nvml(nvml_return rc)
-{
-	for (size_t i = 0; i < ARRAY_LEN(returns); i++)
-		if (returns[i].rc == rc)
-			return returns[i].why;
-	return WHY_GARBLED;
-}
 
 /* --- numbers and texts by table --------------------------------------------------------------------- */
 
@@ -228,9 +189,9 @@ struct answer {
 	char text[NVML_TEXT_MAX + 1];
 };
 
-static struct answer call(void *lib, const struct query *q, handle h)
+static struct answer call(void *lib, const struct query *q, nvml_device h)
 {
-	struct answer r = { .rc = NOT_THERE };
+	struct answer r = { .rc = NVML_NOT_THERE };
 	unsigned two[2] = { 0 };
 	unsigned long long wide = 0;
 	void *f = dlsym(lib, q->symbol);
@@ -239,22 +200,23 @@ static struct answer call(void *lib, const struct query *q, handle h)
 		return r;
 	switch (q->call) {
 	case CALL_U32:
-		r.rc = ((nvml_return(*)(handle, unsigned *))f)(h, &two[0]);
+		r.rc = ((nvml_return(*)(nvml_device, unsigned *))f)(h, &two[0]);
 		break;
 	case CALL_ARG:
-		r.rc = ((nvml_return(*)(handle, int, unsigned *))f)(h, q->arg, &two[0]);
+		r.rc = ((nvml_return(*)(nvml_device, int, unsigned *))f)(h, q->arg, &two[0]);
 		break;
 	case CALL_PAIR:
-		r.rc = ((nvml_return(*)(handle, unsigned *, unsigned *))f)(h, &two[0], &two[1]);
+		r.rc = ((nvml_return(*)(nvml_device, unsigned *, unsigned *))f)(h, &two[0],
+										&two[1]);
 		break;
 	case CALL_STRUCT:
-		r.rc = ((nvml_return(*)(handle, unsigned[2]))f)(h, two);
+		r.rc = ((nvml_return(*)(nvml_device, unsigned[2]))f)(h, two);
 		break;
 	case CALL_U64:
-		r.rc = ((nvml_return(*)(handle, unsigned long long *))f)(h, &wide);
+		r.rc = ((nvml_return(*)(nvml_device, unsigned long long *))f)(h, &wide);
 		break;
 	case CALL_CHARS:
-		r.rc = ((nvml_return(*)(handle, char *, unsigned))f)(h, r.text, NVML_TEXT_MAX);
+		r.rc = ((nvml_return(*)(nvml_device, char *, unsigned))f)(h, r.text, NVML_TEXT_MAX);
 		break;
 	}
 	r.a = q->call == CALL_U64 ? wide : two[0];
@@ -294,7 +256,7 @@ static struct fact_text as_text(const struct query *q, const struct answer *r)
 	}
 }
 
-static void ask_row(void *lib, const struct query *q, handle h, struct nvml_fn *fn)
+static void ask_row(void *lib, const struct query *q, nvml_device h, struct nvml_fn *fn)
 {
 	bool text = q->shape != AS_NUMBER;
 	struct fact *f = (struct fact *)(void *)((char *)fn + q->to);
@@ -305,11 +267,11 @@ static void ask_row(void *lib, const struct query *q, handle h, struct nvml_fn *
 	struct answer r = call(lib, q, h);
 
 	if (text)
-		*ft = r.rc ? fact_text_unknown(why_nvml(r.rc)) : as_text(q, &r);
+		*ft = r.rc ? fact_text_unknown(nvml_why(r.rc)) : as_text(q, &r);
 	else
-		*f = r.rc ? fact_unknown(why_nvml(r.rc)) : number(r.a, q->scale);
+		*f = r.rc ? fact_unknown(nvml_why(r.rc)) : number(r.a, q->scale);
 	if (q->to2)
-		*(struct fact *)(void *)((char *)fn + q->to2) = r.rc ? fact_unknown(why_nvml(r.rc))
+		*(struct fact *)(void *)((char *)fn + q->to2) = r.rc ? fact_unknown(nvml_why(r.rc))
 								     : number(r.b, q->scale);
 }
 
@@ -337,35 +299,36 @@ static struct memory memory_of(uint64_t total, uint64_t free_bytes)
 				 .reserved = fact_unknown(WHY_NOT_EXPORTED) };
 }
 
-static nvml_return ask_memory(void *lib, handle h, struct memory *m)
+static nvml_return ask_memory(void *lib, nvml_device h, struct memory *m)
 {
-	nvml_return (*f2)(handle, struct memory_v2 *) = dlsym(lib, "nvmlDeviceGetMemoryInfo_v2");
-	nvml_return (*f1)(handle, struct memory_v1 *) = dlsym(lib, "nvmlDeviceGetMemoryInfo");
+	nvml_return (*f2)(nvml_device, struct memory_v2 *) = dlsym(lib,
+								   "nvmlDeviceGetMemoryInfo_v2");
+	nvml_return (*f1)(nvml_device, struct memory_v1 *) = dlsym(lib, "nvmlDeviceGetMemoryInfo");
 	struct memory_v2 v2 = { .version = sizeof(v2) | 2u << 24 };
 	struct memory_v1 v1 = { 0 };
-	nvml_return rc = f2 ? f2(h, &v2) : NOT_THERE;
+	nvml_return rc = f2 ? f2(h, &v2) : NVML_NOT_THERE;
 
-	if (rc == OK) {
+	if (rc == NVML_OK) {
 		*m = memory_of(v2.total, v2.free);
 		if (fact_known(&m->total) && v2.reserved <= v2.total)
 			m->reserved = fact_of((int64_t)v2.reserved, SRC_NVML);
 		return rc;
 	}
 	/* Drivers before r510 have only the first version. */
-	if (why_nvml(rc) == WHY_NOT_EXPORTED && f1)
+	if (nvml_why(rc) == WHY_NOT_EXPORTED && f1)
 		rc = f1(h, &v1);
-	*m = rc ? memory_unknown(why_nvml(rc)) : memory_of(v1.total, v1.free);
+	*m = rc ? memory_unknown(nvml_why(rc)) : memory_of(v1.total, v1.free);
 	return rc;
 }
 
-static void ask_addressing(void *lib, handle h, struct nvml_fn *fn)
+static void ask_addressing(void *lib, nvml_device h, struct nvml_fn *fn)
 {
-	nvml_return (*f)(handle, struct addressing_mode *) = dlsym(lib,
-								   "nvmlDeviceGetAddressingMode");
+	nvml_return (*f)(nvml_device,
+			 struct addressing_mode *) = dlsym(lib, "nvmlDeviceGetAddressingMode");
 	struct addressing_mode m = { .version = sizeof(m) | 1u << 24 };
-	nvml_return rc = f ? f(h, &m) : NOT_THERE;
+	nvml_return rc = f ? f(h, &m) : NVML_NOT_THERE;
 
-	fn->nv.addressing = rc ? fact_text_unknown(why_nvml(rc))
+	fn->nv.addressing = rc ? fact_text_unknown(nvml_why(rc))
 			       : one_of(addressings, ARRAY_LEN(addressings), m.mode);
 }
 
@@ -381,36 +344,38 @@ static bool is_unified(const struct nvml_fn *fn)
 	return false;
 }
 
-static void ask_memories(void *lib, handle h, struct nvml_fn *fn)
+static void ask_memories(void *lib, nvml_device h, struct nvml_fn *fn)
 {
-	nvml_return (*f)(handle, struct bar1_memory *) = dlsym(lib, "nvmlDeviceGetBAR1MemoryInfo");
+	nvml_return (*f)(nvml_device, struct bar1_memory *) = dlsym(lib,
+								    "nvmlDeviceGetBAR1MemoryInfo");
 	struct bar1_memory bar1 = { 0 };
 	struct memory m;
 
 	ask_addressing(lib, h, fn);
-	if (ask_memory(lib, h, &m) == NOT_SUPPORTED && is_unified(fn))
+	if (ask_memory(lib, h, &m) == NVML_NOT_SUPPORTED && is_unified(fn))
 		m = memory_unknown(WHY_NOT_APPLICABLE);
 	fn->vram_total = m.total;
 	fn->vram_used = m.used;
 	fn->vram_free = m.free;
 	fn->nv.vram_reserved = m.reserved;
-	nvml_return rc = f ? f(h, &bar1) : NOT_THERE;
+	nvml_return rc = f ? f(h, &bar1) : NVML_NOT_THERE;
 
-	m = rc ? memory_unknown(why_nvml(rc)) : memory_of(bar1.total, bar1.free);
+	m = rc ? memory_unknown(nvml_why(rc)) : memory_of(bar1.total, bar1.free);
 	fn->bar1_total = m.total;
 	fn->bar1_used = m.used;
 }
 
 /* Memory's own sensor is a field value; old libraries answer without a value. */
-static struct fact memory_temp(void *lib, handle h)
+static struct fact memory_temp(void *lib, nvml_device h)
 {
-	nvml_return (*f)(handle, int, struct field_value *) = dlsym(lib,
-								    "nvmlDeviceGetFieldValues");
-	struct field_value v = { .field = 82 /* NVML_FI_DEV_MEMORY_TEMP */, .rc = NOT_SUPPORTED };
-	nvml_return rc = f ? f(h, 1, &v) : NOT_THERE;
+	nvml_return (*f)(nvml_device, int,
+			 struct field_value *) = dlsym(lib, "nvmlDeviceGetFieldValues");
+	struct field_value v = { .field = 82 /* NVML_FI_DEV_MEMORY_TEMP */,
+				 .rc = NVML_NOT_SUPPORTED };
+	nvml_return rc = f ? f(h, 1, &v) : NVML_NOT_THERE;
 
 	if (rc || v.rc)
-		return fact_unknown(why_nvml(rc ? rc : v.rc));
+		return fact_unknown(nvml_why(rc ? rc : v.rc));
 	/* 0 degrees is what a card without the sensor says. */
 	return v.value_type == 1 && v.v.u ? number(v.v.u, 1000) : fact_unknown(WHY_NOT_EXPORTED);
 }
@@ -459,14 +424,15 @@ static void add_process(struct nvml_fn *fn, const struct process *p, bool comput
 	to->graphics |= !compute;
 }
 
-static void ask_processes(void *lib, handle h, struct nvml_fn *fn, const char *name, bool compute)
+static void ask_processes(void *lib, nvml_device h, struct nvml_fn *fn, const char *name,
+			  bool compute)
 {
-	nvml_return (*f)(handle, unsigned *, void *) = dlsym(lib, name);
+	nvml_return (*f)(nvml_device, unsigned *, void *) = dlsym(lib, name);
 	unsigned char buf[(PROCESSES_ASKED + 1) * STRIDE_MAX];
 	unsigned n = PROCESSES_ASKED;
 
 	memset(buf, POISON, sizeof(buf));
-	if (!f || f(h, &n, buf) != OK || n > PROCESSES_ASKED)
+	if (!f || f(h, &n, buf) != NVML_OK || n > PROCESSES_ASKED)
 		return;
 	size_t stride = stride_of(buf, sizeof(buf), n);
 
@@ -478,7 +444,7 @@ static void ask_processes(void *lib, handle h, struct nvml_fn *fn, const char *n
 	}
 }
 
-static void ask_holders(void *lib, handle h, struct nvml_fn *fn)
+static void ask_holders(void *lib, nvml_device h, struct nvml_fn *fn)
 {
 	ask_processes(lib, h, fn, "nvmlDeviceGetComputeRunningProcesses_v3", true);
 	ask_processes(lib, h, fn, "nvmlDeviceGetGraphicsRunningProcesses_v3", false);
@@ -486,12 +452,12 @@ static void ask_holders(void *lib, handle h, struct nvml_fn *fn)
 
 /* --- MIG --------------------------------------------------------------------------------------------- */
 
-static struct fact ask_id(void *lib, const char *name, handle h)
+static struct fact ask_id(void *lib, const char *name, nvml_device h)
 {
 	const struct query q = { .symbol = name, .call = CALL_U32 };
 	struct answer r = call(lib, &q, h);
 
-	return r.rc ? fact_unknown(why_nvml(r.rc)) : number(r.a, 1);
+	return r.rc ? fact_unknown(nvml_why(r.rc)) : number(r.a, 1);
 }
 
 /* The profile is the end of the name: "NVIDIA A100-SXM4-40GB MIG 3g.20gb". */
@@ -501,17 +467,17 @@ static struct fact_text profile_of(const struct answer *r)
 
 	if (at)
 		return fact_text_of(at + strlen(" MIG "), SRC_NVML);
-	return fact_text_unknown(r->rc ? why_nvml(r->rc) : WHY_NOT_EXPORTED);
+	return fact_text_unknown(r->rc ? nvml_why(r->rc) : WHY_NOT_EXPORTED);
 }
 
-static void ask_mig(void *lib, handle h, struct mig *mig)
+static void ask_mig(void *lib, nvml_device h, struct mig *mig)
 {
 	const struct query uuid = { .symbol = "nvmlDeviceGetUUID", .call = CALL_CHARS };
 	const struct query name = { .symbol = "nvmlDeviceGetName", .call = CALL_CHARS };
 	struct answer r = call(lib, &uuid, h);
 	struct memory m;
 
-	mig->uuid = r.rc ? fact_text_unknown(why_nvml(r.rc)) : fact_text_of(r.text, SRC_NVML);
+	mig->uuid = r.rc ? fact_text_unknown(nvml_why(r.rc)) : fact_text_of(r.text, SRC_NVML);
 	r = call(lib, &name, h);
 	mig->profile = profile_of(&r);
 	mig->gpu_instance = ask_id(lib, "nvmlDeviceGetGpuInstanceId", h);
@@ -522,19 +488,19 @@ static void ask_mig(void *lib, handle h, struct mig *mig)
 	mig->vram_free = m.free;
 }
 
-static void ask_migs(void *lib, handle h, struct nvml_fn *fn)
+static void ask_migs(void *lib, nvml_device h, struct nvml_fn *fn)
 {
-	nvml_return (*f)(handle, unsigned, handle *) = dlsym(lib,
-							     "nvmlDeviceGetMigDeviceHandleByIndex");
+	nvml_return (*f)(nvml_device, unsigned,
+			 nvml_device *) = dlsym(lib, "nvmlDeviceGetMigDeviceHandleByIndex");
 	int64_t max = fact_known(&fn->nv.mig_max) ? fn->nv.mig_max.v : MIG_MAX;
 
 	if (!f || !fact_known(&fn->nv.mig_on) || fn->nv.mig_on.v != 1)
 		return;
 	/* Indices have gaps where no instance was made. */
 	for (unsigned i = 0; i < max && i < 64 && fn->nv.n_migs < MIG_MAX; i++) {
-		handle mig = NULL;
+		nvml_device mig = NULL;
 
-		if (f(h, i, &mig) != OK)
+		if (f(h, i, &mig) != NVML_OK)
 			continue;
 		ask_mig(lib, mig, &fn->nv.migs[fn->nv.n_migs++]);
 		/* The whole card's list is for root alone in this mode. */
@@ -544,23 +510,7 @@ static void ask_migs(void *lib, handle h, struct nvml_fn *fn)
 
 /* --- the child's work ---------------------------------------------------------------------------------- */
 
-static void *open_library(void)
-{
-	/* WSL and NixOS keep it where the loader does not look. */
-	static const char *const places[] = { "libnvidia-ml.so.1",
-					      "/usr/lib/wsl/lib/libnvidia-ml.so.1",
-					      "/run/opengl-driver/lib/libnvidia-ml.so.1" };
-	const char *own = getenv("BERTH_NVML");
-	void *lib = NULL;
-
-	if (own)
-		return dlopen(own, RTLD_NOW | RTLD_LOCAL);
-	for (size_t i = 0; i < ARRAY_LEN(places) && !lib; i++)
-		lib = dlopen(places[i], RTLD_NOW | RTLD_LOCAL);
-	return lib;
-}
-
-static void ask_device(void *lib, handle h, struct nvml_fn *fn)
+static void ask_device(void *lib, nvml_device h, struct nvml_fn *fn)
 {
 	for (size_t i = 0; i < ARRAY_LEN(queries); i++)
 		ask_row(lib, &queries[i], h, fn);
@@ -581,23 +531,12 @@ static void send(int to, json_t *o)
 	child_send(to, text, n);
 }
 
-static enum why start(void *lib)
-{
-	nvml_return (*init)(void) = lib ? dlsym(lib, "nvmlInit_v2") : NULL;
-
-	if (!init)
-		return WHY_NO_LIBRARY;
-	nvml_return rc = init();
-
-	return rc ? why_nvml(rc) : WHY_NONE;
-}
-
 static json_t *about_library(void *lib, enum why why)
 {
 	nvml_return (*f)(char *, unsigned) = why ? NULL : dlsym(lib, "nvmlSystemGetDriverVersion");
 	char buf[NVML_TEXT_MAX + 1] = "";
-	nvml_return rc = f ? f(buf, NVML_TEXT_MAX) : NOT_THERE;
-	struct fact_text version = rc ? fact_text_unknown(why ? why : why_nvml(rc))
+	nvml_return rc = f ? f(buf, NVML_TEXT_MAX) : NVML_NOT_THERE;
+	struct fact_text version = rc ? fact_text_unknown(why ? why : nvml_why(rc))
 				      : fact_text_of(buf, SRC_NVML);
 	json_t *o = json_object();
 
@@ -608,15 +547,12 @@ static json_t *about_library(void *lib, enum why why)
 
 static void ask_round(int to, const struct nvml_question *q, void *lib)
 {
-	nvml_return (*by_pci)(const char *, handle *) = dlsym(lib,
-							      "nvmlDeviceGetHandleByPciBusId_v2");
-
 	for (uint32_t i = 0; i < q->n; i++) {
 		struct nvml_fn fn = { 0 };
-		handle h = NULL;
-		nvml_return rc = by_pci(q->pci[i], &h);
+		nvml_device h = NULL;
+		nvml_return rc = nvml_find(lib, q->pci[i], &h);
 
-		nvml_fn_unknown(&fn, rc ? why_nvml(rc) : WHY_NOT_EXPORTED);
+		nvml_fn_unknown(&fn, rc ? nvml_why(rc) : WHY_NOT_EXPORTED);
 		if (!rc)
 			ask_device(lib, h, &fn);
 		json_t *o = nvml_fn_to_json(&fn, true);
@@ -630,9 +566,9 @@ static void ask_round(int to, const struct nvml_question *q, void *lib)
 void nvml_work(int to, void *question)
 {
 	const struct nvml_question *q = question;
-	void *lib = open_library();
+	void *lib = nvml_open();
 	bool able = lib && dlsym(lib, "nvmlDeviceGetHandleByPciBusId_v2");
-	enum why why = able ? start(lib) : WHY_NO_LIBRARY;
+	enum why why = able ? nvml_start(lib) : WHY_NO_LIBRARY;
 	char asked;
 
 	send(to, about_library(lib, why));

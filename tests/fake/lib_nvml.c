@@ -12,6 +12,12 @@
  *   garbage           texts of control bytes, without an end, and numbers that contradict each other
  *   stride16, stride32   a process record of another size, as some drivers write
  *   many              more processes than anyone keeps
+ *   limit-denied      nobody but root may set a power limit; limit-hang: setting it hangs; limit-rounds:
+ *                     it takes steps of 25 W; limit-none: there is none to set; limit-garbage: it
+ *                     is 0 W; limit-crash: setting it crashes
+ *
+ * A power limit that is set outlives the process, as a real one does: FAKE_NVML_LIMITS is a folder with a
+ * file for each device.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +27,17 @@
 
 #define FAKE __attribute__((visibility("default")))
 
-enum { OK, INVALID = 2, NOT_SUPPORTED, NOT_FOUND = 6, TOO_SMALL, NOT_THERE = 13, LOST = 15, RESET };
+enum {
+	OK,
+	INVALID = 2,
+	NOT_SUPPORTED,
+	NO_PERMISSION,
+	NOT_FOUND = 6,
+	TOO_SMALL,
+	NOT_THERE = 13,
+	LOST = 15,
+	RESET
+};
 
 struct device {
 	const char *pci, *uuid, *name;
@@ -74,6 +90,8 @@ int nvmlDeviceGetMemoryInfo(struct device *d, struct memory_v1 *m);
 int nvmlDeviceGetBAR1MemoryInfo(struct device *d, struct memory_v1 *m);
 int nvmlDeviceGetPowerUsage(struct device *d, unsigned *mw);
 int nvmlDeviceGetEnforcedPowerLimit(struct device *d, unsigned *mw);
+int nvmlDeviceGetPowerManagementLimit(struct device *d, unsigned *mw);
+int nvmlDeviceSetPowerManagementLimit(struct device *d, unsigned mw);
 int nvmlDeviceGetPowerManagementDefaultLimit(struct device *d, unsigned *mw);
 int nvmlDeviceGetPowerManagementLimitConstraints(struct device *d, unsigned *min, unsigned *max);
 int nvmlDeviceGetTotalEnergyConsumption(struct device *d, unsigned long long *mj);
@@ -249,9 +267,59 @@ FAKE int nvmlDeviceGetPowerUsage(struct device *d, unsigned *mw)
 	return d->mw && !mode("old") ? state(d) : NOT_SUPPORTED;
 }
 
+static FILE *limit_file(const struct device *d, const char *how)
+{
+	const char *dir = getenv("FAKE_NVML_LIMITS");
+	char path[512];
+
+	if (!dir)
+		return NULL;
+	snprintf(path, sizeof(path), "%s/%s", dir, d->pci);
+	return fopen(path, how);
+}
+
+static unsigned limit_of(const struct device *d)
+{
+	FILE *f = limit_file(d, "r");
+	unsigned mw = 350000;
+
+	if (f && fscanf(f, "%u", &mw) != 1)
+		mw = 0;
+	if (f)
+		fclose(f);
+	return mw;
+}
+
 FAKE int nvmlDeviceGetEnforcedPowerLimit(struct device *d, unsigned *mw)
 {
-	return put(d, mw, 350000);
+	return put(d, mw, limit_of(d));
+}
+
+FAKE int nvmlDeviceGetPowerManagementLimit(struct device *d, unsigned *mw)
+{
+	if (mode("limit-none"))
+		return NOT_SUPPORTED;
+	return put(d, mw, mode("limit-garbage") ? 0 : limit_of(d));
+}
+
+FAKE int nvmlDeviceSetPowerManagementLimit(struct device *d, unsigned mw)
+{
+	FILE *f;
+
+	if (state(d))
+		return state(d);
+	if (mode("limit-denied"))
+		return NO_PERMISSION;
+	if (mode("limit-none"))
+		return NOT_SUPPORTED;
+	misbehave("limit-hang", "limit-crash");
+	if (mw < 100000 || mw > 400000)
+		return INVALID;
+	f = limit_file(d, "w");
+	if (!f)
+		return NO_PERMISSION;
+	fprintf(f, "%u\n", mode("limit-rounds") ? mw / 25000 * 25000 : mw);
+	return fclose(f) ? NO_PERMISSION : OK;
 }
 
 FAKE int nvmlDeviceGetPowerManagementDefaultLimit(struct device *d, unsigned *mw)
