@@ -36,7 +36,7 @@ FUZZ_SECONDS ?= 20
 Q := $(if $(V),,@)
 say = $(if $(V),,@printf '  %-7s %s\n' $(1) $(2);)
 
-MODULES := base probe vram-planner core launch tui bar-forward kmod
+MODULES := base probe vram-planner core launch tui device bar-forward kmod
 
 # --- flags -------------------------------------------------------------------------------------
 

@@ -58,6 +58,8 @@ struct cmd {
 	const char *name;        /* "plan" */
 	const char *summary;     /* one line, no full stop */
 	const char *operands;    /* "MODEL.gguf", "" */
+	/* A command of several verbs: the i-th one's name, NULL past the last. NULL: it has none. */
+	const char *(*verb_at)(size_t i, const char **operands, const char **summary);
 	const char *description; /* paragraphs separated by an empty line */
 	const struct opt *opts;
 	size_t n_opts;

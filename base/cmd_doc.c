@@ -96,6 +96,27 @@ static void lines(FILE *to, const char *s, const char *before)
 	}
 }
 
+static const char *verb_at(const struct cmd *c, size_t i, const char **operands,
+			   const char **summary)
+{
+	return c->verb_at ? c->verb_at(i, operands, summary) : NULL;
+}
+
+static void help_verbs(const struct cmd *c, FILE *to)
+{
+	const char *name, *operands, *summary;
+	char words[96];
+
+	for (size_t i = 0; (name = verb_at(c, i, &operands, &summary)); i++) {
+		int n = snprintf(words, sizeof(words), "%s %s", name, operands);
+
+		fprintf(to, "%s  %-28s", i ? "" : "\nverbs:\n", words);
+		if (n > 27)
+			fprintf(to, "\n%30s", "");
+		wrap(to, summary, 30, 30, 96);
+	}
+}
+
 void cmd_help(const struct cmd *c, FILE *to)
 {
 	const struct opt *o;
@@ -104,8 +125,8 @@ void cmd_help(const struct cmd *c, FILE *to)
 
 	fprintf(to, "usage: berth %s [OPTION...] %s\n\n", c->name, c->operands);
 	wrap(to, c->description, 0, 0, 96);
-	fprintf(to,
-		"\noptions (of one that is given again the last counts; a list grows):\n");
+	help_verbs(c, to);
+	fprintf(to, "\noptions (of one that is given again the last counts; a list grows):\n");
 	for (size_t i = 0; (o = opt_at(c, i)); i++) {
 		text_init(&t, words, sizeof(words));
 		opt_words(&t, c, o);
@@ -161,6 +182,18 @@ static void man_option(FILE *to, const struct cmd *c, const struct opt *o)
 	fputc('\n', to);
 }
 
+static void man_verbs(FILE *to, const struct cmd *c)
+{
+	const char *name, *operands, *summary;
+
+	for (size_t i = 0; (name = verb_at(c, i, &operands, &summary)); i++) {
+		fprintf(to, "%s.TP\n.BR %s \" \\fI%s\\fR\"\n", i ? "" : "\n.SH VERBS\n", name,
+			operands);
+		roff(to, summary);
+		fputc('\n', to);
+	}
+}
+
 static void man(const struct cmd *c, FILE *to)
 {
 	const struct opt *o;
@@ -177,6 +210,7 @@ static void man(const struct cmd *c, FILE *to)
 	roff(to, c->operands);
 	fputs("\n.SH DESCRIPTION\n", to);
 	roff(to, c->description);
+	man_verbs(to, c);
 	fputs("\n.SH OPTIONS\nOf an option that is given again the last counts; a list grows.\n",
 	      to);
 	for (size_t i = 0; (o = opt_at(c, i)); i++)
@@ -197,6 +231,18 @@ static void man(const struct cmd *c, FILE *to)
 
 /* --- completions --- */
 
+/* The first word after the command is a verb. */
+static void bash_verbs(const struct cmd *c, FILE *to)
+{
+	const char *name, *operands, *summary;
+	size_t i;
+
+	for (i = 0; (name = verb_at(c, i, &operands, &summary)); i++)
+		fprintf(to, "%s%s", i ? " " : "[ \"$COMP_CWORD\" -eq 2 ] && compgen -W \"", name);
+	if (i)
+		fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\" || ", to);
+}
+
 static void bash(const struct cmd *c, FILE *to)
 {
 	const struct opt *o;
@@ -216,9 +262,9 @@ static void bash(const struct cmd *c, FILE *to)
 		fprintf(to, "%s--%s", i ? " " : "", o->name);
 	for (const struct alias *a = c->aliases; a && a->spelt; a++)
 		fprintf(to, " %s", a->spelt);
-	fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n"
-	      "\t*) COMPREPLY=($(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n\tesac\n}\n",
-	      to);
+	fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n\t*) COMPREPLY=($(", to);
+	bash_verbs(c, to);
+	fputs("compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")) ;;\n\tesac\n}\n", to);
 }
 
 /* A help sentence inside single quotes of zsh or fish, brackets and colons being zsh's own. */
@@ -252,13 +298,26 @@ static void zsh(const struct cmd *c, FILE *to)
 		}
 		fputc('\'', to);
 	}
+	const char *name, *operands, *summary;
+	size_t n = 0;
+
+	for (; (name = verb_at(c, n, &operands, &summary)); n++)
+		fprintf(to, "%s%s", n ? " " : " \\\n\t\t'1:verb:(", name);
+	fputs(n ? ")'" : "", to);
 	fputs(" \\\n\t\t'*:file:_files'\n}\n", to);
 }
 
 static void fish(const struct cmd *c, FILE *to)
 {
+	const char *name, *operands, *summary;
 	const struct opt *o;
 
+	for (size_t i = 0; (name = verb_at(c, i, &operands, &summary)); i++) {
+		fprintf(to, "complete -c berth -n '__fish_seen_subcommand_from %s' -a %s -d '",
+			c->name, name);
+		quoted(to, summary);
+		fputs("'\n", to);
+	}
 	for (size_t i = 0; (o = opt_at(c, i)); i++) {
 		fprintf(to, "complete -c berth -n '__fish_seen_subcommand_from %s' -l %s", c->name,
 			o->name);

@@ -48,6 +48,8 @@ static const struct command commands[] = {
 	{ "unit", "PROFILE", "write the systemd unit of a profile", NULL },
 	{ "doctor", "[link|bar DEV]", "tell what is wrong with the GPUs here, and what helps",
 	  NULL },
+	{ "device", "VERB [DEV...]", "manage the hardware: every change kept in a journal, to undo",
+	  NULL },
 	{ "top", "", "watch devices and runs: memory, tokens per second, power", NULL },
 	{ "schema", "[NAME]", "print the JSON Schema of an answer", run_schema },
 	{ "completion", "bash|zsh|fish", "print shell completions", run_completion },

@@ -219,6 +219,19 @@ char *text_clean(char *s)
 	return s;
 }
 
+bool text_is_utf8(const char *s)
+{
+	const unsigned char *p = (const unsigned char *)s;
+	size_t n;
+
+	for (; *p; p += n) {
+		n = utf8_len(p);
+		if (!n)
+			return false;
+	}
+	return true;
+}
+
 const char *text_hex(char *buf, const void *bytes, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";

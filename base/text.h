@@ -52,6 +52,9 @@ bool text_copy(char *dst, size_t size, const char *src);
  */
 char *text_clean(char *s);
 
+/* Whether all of it is sound UTF-8, as JSON wants it; control characters are allowed. */
+bool text_is_utf8(const char *s);
+
 /* Lower-case hex of n bytes into buf (2n+1 bytes); returns buf. */
 const char *text_hex(char *buf, const void *bytes, size_t n);
 

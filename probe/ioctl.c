@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "probe/child.h"
+#include "base/child.h"
 #include "probe/ioctl_priv.h"
 #include "probe/section.h"
 

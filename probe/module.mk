@@ -9,7 +9,6 @@ probe.lib := \
 	bars.c \
 	capture.c \
 	check.c \
-	child.c \
 	claims.c \
 	collect.c \
 	diff.c \

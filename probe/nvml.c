@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "probe/child.h"
+#include "base/child.h"
 #include "probe/probe_priv.h"
 
 #define DEVICE_TIMES 3 /* as long as the library itself, a device may take */

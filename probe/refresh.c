@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "probe/child.h"
+#include "base/child.h"
 #include "probe/claims.h"
 #include "probe/ioctl_priv.h"
 #include "probe/section.h"

@@ -11,7 +11,7 @@
 #include <string.h>
 
 #include "probe/api_priv.h"
-#include "probe/child.h"
+#include "base/child.h"
 #include "probe/probe_priv.h"
 
 static void *open_first(const char *const *names)

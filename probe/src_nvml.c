@@ -13,8 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "base/own.h"
-#include "probe/child.h"
 #include "probe/nvml_lib_priv.h"
 #include "probe/probe_priv.h"
 

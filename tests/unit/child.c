@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "probe/child.h"
+#include "base/child.h"
 #include "tests/unit/harness.h"
 
 static void assert_no_child(void)

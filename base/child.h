@@ -4,8 +4,8 @@
  * records through a pipe, and is killed when it has not answered in time. What it opened closes with it,
  * so a device is not kept awake.
  */
-#ifndef BERTH_PROBE_CHILD_H
-#define BERTH_PROBE_CHILD_H
+#ifndef BERTH_CHILD_H
+#define BERTH_CHILD_H
 
 #include <stddef.h>
 #include <sys/types.h>

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "device/verb.h"
+
+#define ROW(member) offsetof(struct options, member)
+#define N_OF(rows)  (sizeof(rows) / sizeof((rows)[0]))
+
+/* clang-format off */
+static const struct opt opts[] = {
+	{ .name = "machine", .letter = 'm', .kind = OPT_TEXT, .arg = "DIR", .offset = ROW(machine),
+	  .help = "Show what would be done on a captured machine; nothing is changed, here or there." },
+	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
+	  .help = "Show each step, what it would change and how it would be taken back, and do nothing." },
+	{ .name = "force", .kind = OPT_FLAG, .offset = ROW(force),
+	  .help = "Go on although somebody uses the device, or it has the only display; what that breaks is said." },
+	{ .name = "any", .kind = OPT_FLAG, .offset = ROW(any),
+	  .help = "Allow a device that is neither GPU nor accelerator." },
+	{ .name = "persist", .kind = OPT_FLAG, .offset = ROW(persist),
+	  .help = "Keep it so after the next start, by a file in /etc that undo removes." },
+	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
+	  .help = "Answer with one berth.device/1 object on stdout." },
+	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
+	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose), .help = "More notes on stderr." },
+};
+
+/* What every verb heeds. */
+static const char *const all_heed[] = { "machine", "json", "quiet", "verbose", NULL };
+
+/* What every verb with a plan heeds besides. */
+static const char *const plans_heed[] = { "dry-run", "force", "any", NULL };
+
+static const struct example examples[] = {
+	{ NULL, NULL },
+};
+
+static const char *verb_at(size_t i, const char **operands, const char **summary)
+{
+	*operands = verbs[i].operands;
+	*summary = verbs[i].summary;
+	return verbs[i].name;
+}
+
+const struct cmd device_command = {
+	.name = "device",
+	.summary = "manage the hardware, and undo it",
+	.operands = "VERB [DEV...]",
+	.verb_at = verb_at,
+	.description =
+		"Changes what this machine does with its GPUs: which driver has them, whether they are there, what they may "
+		"draw. Every change is decided first, as steps that --dry-run shows; refused while somebody uses the device; "
+		"written down in a journal before it is done; and taken back when a later step fails, or by undo.",
+	.opts = opts,
+	.n_opts = N_OF(opts),
+	.exits = "0  done, or it is so already\n1  the named device, or transaction, is absent\n2  wrong usage\n"
+		 "4  a bad value\n5  no permission, or somebody uses the device: nothing was changed\n"
+		 "6  the device vanished, or is not what it was",
+	.examples = examples,
+	.see_also = "berth-probe(1), berth-doctor(1), berth-launch(1)",
+};
+/* clang-format on */
+
+const struct options device_defaults = { 0 };
+
+static bool among(const char *const *names, const char *name)
+{
+	for (; names && *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+int device_options_check(const struct verb *v, const struct options *o)
+{
+	for (size_t i = 0; i < N_OF(opts); i++) {
+		const char *name = opts[i].name;
+
+		if (!cmd_given(&opts[i], o, &device_defaults) || among(all_heed, name) ||
+		    (v->plan && among(plans_heed, name)) || among(v->heeds, name))
+			continue;
+		return cmd_usage_error(&device_command, "%s takes no --%s", v->name, name);
+	}
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command line of `berth device`: one option table for all verbs, and which verb heeds which option (in verbs[],
+ * verb.h). 0, NULL, false mean: not given.
+ */
+#ifndef BERTH_DEVICE_OPTIONS_H
+#define BERTH_DEVICE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cmd.h"
+
+struct options {
+	const char *machine;
+	bool json, dry_run, force, any, persist;
+	int quiet, verbose;
+};
+
+extern const struct cmd device_command;
+extern const struct options device_defaults;
+
+/* Refuse options that the verb does not heed. 0, or EXIT_USAGE after one sentence. */
+struct verb;
+int device_options_check(const struct verb *v, const struct options *o);
+
+#endif

@@ -1,0 +1,8 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/verb.h"
+
+/* clang-format off */
+const struct verb verbs[] = {
+	{ .name = NULL },
+};
+/* clang-format on */
