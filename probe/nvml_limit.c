@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "probe/child.h"
+#include "base/child.h"
 #include "probe/nvml_lib_priv.h"
 #include "probe/power.h"
 #include "probe/probe_priv.h"
