@@ -3,6 +3,7 @@
 device.uses := probe base
 device.lib := \
 	agent.c \
+	marked.c \
 	step.c \
 
 device.programs := device

@@ -18,8 +18,9 @@ static const char *const op_names[] = {
 };
 
 static const char *const kind_names[] = {
-	[LOOK_NONE] = "none", [LOOK_TEXT] = "text", [LOOK_LINK] = "link",
-	[LOOK_HERE] = "here", [LOOK_GONE] = "gone", [LOOK_AGENT] = "agent",
+	[LOOK_NONE] = "none", [LOOK_TEXT] = "text",     [LOOK_LINK] = "link",
+	[LOOK_HERE] = "here", [LOOK_GONE] = "gone",     [LOOK_AGENT] = "agent",
+	[LOOK_NEAR] = "near", [LOOK_MARKED] = "marked",
 };
 
 static const char *const undo_names[] = {
