@@ -34,33 +34,113 @@ static void put_unsigned(json_t *o, const struct field *row, uint64_t v)
 	json_put_text(o, row->key, hex);
 }
 
+static void put_field(json_t *o, const struct field *r, const void *obj)
+{
+	const void *at = member(r, obj);
+
+	switch (r->kind) {
+	case FIELD_FACT:
+		json_put_fact(o, r->key, at);
+		break;
+	case FIELD_FACT_TEXT:
+		json_put_fact_text(o, r->key, at);
+		break;
+	case FIELD_TEXT:
+		json_put_text_or_null(o, r->key, at);
+		break;
+	case FIELD_BOOL:
+		json_put_bool(o, r->key, *(const bool *)at);
+		break;
+	case FIELD_I64:
+		json_put_int(o, r->key, (int64_t)u_value(r, obj));
+		break;
+	case FIELD_U32:
+	case FIELD_U64:
+		put_unsigned(o, r, u_value(r, obj));
+		break;
+	}
+}
+
 void fields_to_json(json_t *o, const struct field *rows, size_t n, const void *obj)
 {
-	for (const struct field *r = rows; r < rows + n; r++) {
-		const char *text = member(r, obj);
+	for (const struct field *r = rows; r < rows + n; r++)
+		put_field(o, r, obj);
+}
 
-		switch (r->kind) {
-		case FIELD_FACT:
-			json_put_fact(o, r->key, member(r, obj));
-			break;
-		case FIELD_FACT_TEXT:
-			json_put_fact_text(o, r->key, member(r, obj));
-			break;
-		case FIELD_TEXT:
-			json_put_text_or_null(o, r->key, text);
-			break;
-		case FIELD_BOOL:
-			json_put_bool(o, r->key, *(const bool *)member(r, obj));
-			break;
-		case FIELD_I64:
-			json_put_int(o, r->key, (int64_t)u_value(r, obj));
-			break;
-		case FIELD_U32:
-		case FIELD_U64:
-			put_unsigned(o, r, u_value(r, obj));
-			break;
-		}
+/* Of an unknown fact only the reason is told. */
+static bool same_fact(const struct fact *a, const struct fact *b)
+{
+	return a->src == b->src && (fact_known(a) ? a->v == b->v : a->why == b->why);
+}
+
+static bool same_fact_text(const struct fact_text *a, const struct fact_text *b)
+{
+	return a->src == b->src &&
+	       (fact_text_known(a) ? strcmp(a->v, b->v) == 0 : a->why == b->why);
+}
+
+static bool same_field(const struct field *r, const void *a, const void *b)
+{
+	const void *x = member(r, a), *y = member(r, b);
+
+	switch (r->kind) {
+	case FIELD_FACT:
+		return same_fact(x, y);
+	case FIELD_FACT_TEXT:
+		return same_fact_text(x, y);
+	case FIELD_TEXT:
+		return strcmp(x, y) == 0;
+	case FIELD_BOOL:
+		return *(const bool *)x == *(const bool *)y;
+	case FIELD_I64:
+	case FIELD_U32:
+	case FIELD_U64:
+		break;
 	}
+	return u_value(r, a) == u_value(r, b);
+}
+
+/* A fact's value and its source are keys of their own: those that differ. False: one is gone. */
+static bool put_difference(json_t *o, const struct field *r, const void *obj, const void *was)
+{
+	json_t *before = json_object(), *after = json_object(), *v;
+	const char *key;
+	bool all = true;
+
+	put_field(before, r, was);
+	put_field(after, r, obj);
+	json_object_foreach(before, key, v) all = all && json_object_get(after, key);
+	json_object_foreach(after, key, v)
+	{
+		if (!json_equal(v, json_object_get(before, key)))
+			json_object_set(o, key, v);
+	}
+	json_decref(before);
+	json_decref(after);
+	return all;
+}
+
+bool fields_to_json_since(json_t *o, const struct field *rows, size_t n, const void *obj,
+			  const void *was)
+{
+	bool all = true;
+
+	for (const struct field *r = rows; r < rows + n; r++) {
+		if (!was)
+			put_field(o, r, obj);
+		else if (!same_field(r, obj, was))
+			all = put_difference(o, r, obj, was) && all;
+	}
+	return all;
+}
+
+bool fields_same(const struct field *rows, size_t n, const void *a, const void *b)
+{
+	const struct field *r = rows;
+
+	while (r < rows + n && same_field(r, a, b))
+		r++;
+	return r == rows + n;
 }
 
 void fields_from_json(const json_t *o, const struct field *rows, size_t n, void *obj)

@@ -56,6 +56,15 @@ struct field {
 /* Put every field of obj into o. */
 void fields_to_json(json_t *o, const struct field *rows, size_t n, const void *obj);
 
+/*
+ * Put those into o that differ from `was` (NULL: all of them). False: a key of before is none any more, as
+ * when a fact becomes unknown, so that what was put does not tell all that changed.
+ */
+bool fields_to_json_since(json_t *o, const struct field *rows, size_t n, const void *obj,
+			  const void *was);
+
+bool fields_same(const struct field *rows, size_t n, const void *a, const void *b);
+
 /* Fill the facts and texts of obj from o (an answer that fields_to_json wrote); others untouched. */
 void fields_from_json(const json_t *o, const struct field *rows, size_t n, void *obj);
 

@@ -22,7 +22,19 @@ struct number {
 #define COUNT(member)      NUMBER(struct telem_run, counts.member, #member)
 #define BYTES(set, member) NUMBER(struct telem_device, set.member, #set "_" #member "_bytes")
 
+#define TEXT(member)                                                                               \
+	{                                                                                          \
+#member, offsetof(struct run_seen, member), sizeof(((struct run_seen *)0)->member) \
+	}
+
 /* clang-format off */
+static const struct {
+	const char *key;
+	size_t offset, size;
+} texts[] = {
+	TEXT(file), TEXT(note), TEXT(name), TEXT(phase), TEXT(last_class), TEXT(last_sentence),
+};
+
 static const struct number run_numbers[] = {
 	RUN(state), RUN(verified), RUN(n_seq), RUN(ctx_tokens), RUN(ctx_used_tokens), RUN(queue), RUN(busy),
 	RUN(started_ns), RUN(ready_ns),
@@ -40,14 +52,18 @@ static const struct number device_numbers[] = {
 };
 /* clang-format on */
 
-static void put_numbers(json_t *o, const struct number *rows, size_t n, const void *obj)
+/* Those that differ from `was`; NULL: all. */
+static void put_numbers(json_t *o, const struct number *rows, size_t n, const void *obj,
+			const void *was)
 {
 	for (const struct number *r = rows; r < rows + n; r++) {
+		const char *at = (const char *)obj + r->offset;
 		uint64_t v = 0;
 		uint32_t small;
 
-		memcpy(r->size == sizeof(small) ? (void *)&small : (void *)&v,
-		       (const char *)obj + r->offset, r->size);
+		if (was && memcmp(at, (const char *)was + r->offset, r->size) == 0)
+			continue;
+		memcpy(r->size == sizeof(small) ? (void *)&small : (void *)&v, at, r->size);
 		if (r->size == sizeof(small))
 			v = small == TELEM_UNKNOWN32 ? TELEM_UNKNOWN : small;
 		if (v > INT64_MAX)
@@ -82,46 +98,85 @@ static json_t *devices_json(const struct telem_run *run)
 
 		json_put_text(o, "pci", run->devices[i].pci);
 		json_put_text(o, "name", run->devices[i].name);
-		put_numbers(o, device_numbers, N_OF(device_numbers), &run->devices[i]);
+		put_numbers(o, device_numbers, N_OF(device_numbers), &run->devices[i], NULL);
 		json_array_append_new(list, o);
 	}
 	return list;
 }
 
+static uint32_t n_sequences(const struct telem_run *run)
+{
+	return run->n_seq < TELEM_SEQ_MAX ? run->n_seq : TELEM_SEQ_MAX;
+}
+
 static json_t *sequences_json(const struct telem_run *run)
 {
-	uint32_t n = run->n_seq < TELEM_SEQ_MAX ? run->n_seq : TELEM_SEQ_MAX;
 	json_t *list = json_array();
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n_sequences(run); i++)
 		json_array_append_new(list, json_integer(run->seq_tokens[i]));
 	return list;
 }
 
-json_t *frame_of_run(const struct run_seen *r)
+static bool same_devices(const struct telem_run *a, const struct telem_run *b)
 {
-	const struct telem_run *run = &r->page.run;
-	json_t *o = json_object();
+	return a->n_devices == b->n_devices &&
+	       memcmp(a->devices, b->devices, a->n_devices * sizeof(a->devices[0])) == 0;
+}
 
-	json_put_text(o, "file", r->file);
-	json_put_int(o, "rc", r->rc);
-	json_put_int(o, "life", r->life);
-	json_put_text(o, "note", r->note);
-	json_put_text(o, "name", r->name);
-	json_put_text(o, "phase", r->phase);
-	json_put_bool(o, "supervised", r->supervised);
-	json_put_int(o, "starts", r->starts);
-	json_put_text(o, "last_class", r->last_class);
-	json_put_text(o, "last_sentence", r->last_sentence);
-	if (r->rc)
-		return o;
-	json_put_int(o, "pid", r->page.header.writer_pid);
-	json_put_text(o, "model", run->model);
-	json_put_text(o, "plan_id", run->plan_id);
-	json_put_text(o, "page_name", run->name);
-	put_numbers(o, run_numbers, N_OF(run_numbers), run);
-	json_object_set_new(o, "devices", devices_json(run));
-	json_object_set_new(o, "sequence_tokens", sequences_json(run));
+static bool same_sequences(const struct telem_run *a, const struct telem_run *b)
+{
+	uint32_t n = n_sequences(a);
+
+	return n == n_sequences(b) &&
+	       memcmp(a->seq_tokens, b->seq_tokens, n * sizeof(a->seq_tokens[0])) == 0;
+}
+
+static void put_unless(json_t *o, bool same, const char *key, json_int_t v)
+{
+	if (!same)
+		json_put_int(o, key, v);
+}
+
+static void put_text_since(json_t *o, const char *key, const char *v, const char *was)
+{
+	if (!was || strcmp(v, was) != 0)
+		json_put_text(o, key, v);
+}
+
+static void put_page(json_t *o, const struct telem_page *page, const struct telem_page *was)
+{
+	const struct telem_run *run = &page->run, *old = was ? &was->run : NULL;
+
+	put_unless(o, was && page->header.writer_pid == was->header.writer_pid, "pid",
+		   page->header.writer_pid);
+	put_text_since(o, "model", run->model, was ? old->model : NULL);
+	put_text_since(o, "plan_id", run->plan_id, was ? old->plan_id : NULL);
+	put_text_since(o, "page_name", run->name, was ? old->name : NULL);
+	put_numbers(o, run_numbers, N_OF(run_numbers), run, old);
+	if (!was || !same_devices(run, old))
+		json_object_set_new(o, "devices", devices_json(run));
+	if (!was || !same_sequences(run, old))
+		json_object_set_new(o, "sequence_tokens", sequences_json(run));
+}
+
+json_t *frame_of_run(const struct run_seen *r, const struct run_seen *was)
+{
+	json_t *o;
+
+	if (was && r->rc && !was->rc)
+		return NULL; /* the page is gone, and with it its keys */
+	o = json_object();
+	for (size_t i = 0; i < N_OF(texts); i++)
+		put_text_since(o, texts[i].key, (const char *)r + texts[i].offset,
+			       was ? (const char *)was + texts[i].offset : NULL);
+	put_unless(o, was && r->rc == was->rc, "rc", r->rc);
+	put_unless(o, was && r->life == was->life, "life", r->life);
+	put_unless(o, was && r->starts == was->starts, "starts", r->starts);
+	if (!was || r->supervised != was->supervised)
+		json_put_bool(o, "supervised", r->supervised);
+	if (!r->rc)
+		put_page(o, &r->page, was && !was->rc ? &was->page : NULL);
 	return o;
 }
 
@@ -159,12 +214,8 @@ void frame_to_run(const json_t *o, struct run_seen *r)
 	json_int_t rc = json_integer_value(json_object_get(o, "rc"));
 	json_int_t life = json_integer_value(json_object_get(o, "life"));
 
-	json_get_text(o, "file", r->file, sizeof(r->file));
-	json_get_text(o, "note", r->note, sizeof(r->note));
-	json_get_text(o, "name", r->name, sizeof(r->name));
-	json_get_text(o, "phase", r->phase, sizeof(r->phase));
-	json_get_text(o, "last_class", r->last_class, sizeof(r->last_class));
-	json_get_text(o, "last_sentence", r->last_sentence, sizeof(r->last_sentence));
+	for (size_t i = 0; i < N_OF(texts); i++)
+		json_get_text(o, texts[i].key, (char *)r + texts[i].offset, texts[i].size);
 	r->supervised = json_is_true(json_object_get(o, "supervised"));
 	r->starts = (uint32_t)json_integer_value(json_object_get(o, "starts"));
 	r->life = life < TELEM_ALIVE || life > TELEM_DEAD ? TELEM_DEAD : (enum telem_life)life;

@@ -153,12 +153,20 @@ static uint32_t list_to(const json_t *list, const struct field *rows, size_t n_r
 
 /* --- the machine and its devices --- */
 
-json_t *frame_of_machine(const struct report *r)
+/* o, unless a key went. */
+static json_t *unless_short(json_t *o, bool all)
+{
+	if (all)
+		return o;
+	json_decref(o);
+	return NULL;
+}
+
+json_t *frame_of_machine(const struct report *r, const struct report *was)
 {
 	json_t *o = json_object();
 
-	fields_to_json(o, report_rows, N_OF(report_rows), r);
-	return o;
+	return unless_short(o, fields_to_json_since(o, report_rows, N_OF(report_rows), r, was));
 }
 
 void frame_to_machine(const json_t *o, struct report *r)
@@ -176,24 +184,62 @@ static json_t *hops_json(const struct link *l)
 	return list;
 }
 
-json_t *frame_of_device(const struct gpu *g, const struct device_seen *seen)
+static bool same_hops(const struct link *a, const struct link *b)
 {
+	bool same = a->n_hops == b->n_hops;
+
+	for (uint32_t i = 0; same && i < a->n_hops; i++)
+		same = a->hops[i].kind == b->hops[i].kind &&
+		       fields_same(hop_rows, N_OF(hop_rows), &a->hops[i], &b->hops[i]);
+	return same;
+}
+
+static bool same_procs(const struct holders *a, const struct holders *b)
+{
+	bool same = a->n_procs == b->n_procs;
+
+	for (uint32_t i = 0; same && i < a->n_procs; i++)
+		same = fields_same(proc_rows, N_OF(proc_rows), &a->procs[i], &b->procs[i]);
+	return same;
+}
+
+static void put_unless(json_t *o, bool same, const char *key, json_int_t v)
+{
+	if (!same)
+		json_put_int(o, key, v);
+}
+
+static uint64_t whole_seconds_ms(const struct device_seen *seen)
+{
+	return seen->waiting_ms / 1000 * 1000;
+}
+
+json_t *frame_of_device(const struct gpu *g, const struct device_seen *seen,
+			const struct device_told *was)
+{
+	const struct gpu *old = was ? &was->gpu : NULL;
+	const struct device_seen *old_seen = was ? &was->seen : NULL;
 	const struct holders *h = &g->holders;
 	json_t *o = json_object();
+	bool all = fields_to_json_since(o, gpu_rows, N_OF(gpu_rows), g, old);
 
-	fields_to_json(o, gpu_rows, N_OF(gpu_rows), g);
-	fields_to_json(o, seen_rows, N_OF(seen_rows), seen);
-	json_put_int(o, "waiting_ms", (json_int_t)(seen->waiting_ms / 1000 * 1000));
-	json_put_int(o, "awake", g->awake);
-	json_put_int(o, "kind", g->kind);
-	json_put_int(o, "link_cause", g->link.cause);
-	json_put_int(o, "link_bottleneck", g->link.bottleneck);
-	json_object_set_new(o, "hops", hops_json(&g->link));
-	json_put_int(o, "procs_left_out", h->n_left_out);
-	json_object_set_new(
-		o, "procs",
-		list_of(proc_rows, N_OF(proc_rows), h->procs, sizeof(h->procs[0]), h->n_procs));
-	return o;
+	all = fields_to_json_since(o, seen_rows, N_OF(seen_rows), seen, old_seen) && all;
+	put_unless(o, was && whole_seconds_ms(seen) == whole_seconds_ms(old_seen), "waiting_ms",
+		   (json_int_t)whole_seconds_ms(seen));
+	put_unless(o, was && g->awake == old->awake, "awake", g->awake);
+	put_unless(o, was && g->kind == old->kind, "kind", g->kind);
+	put_unless(o, was && g->link.cause == old->link.cause, "link_cause", g->link.cause);
+	put_unless(o, was && g->link.bottleneck == old->link.bottleneck, "link_bottleneck",
+		   g->link.bottleneck);
+	if (!was || !same_hops(&g->link, &old->link))
+		json_object_set_new(o, "hops", hops_json(&g->link));
+	put_unless(o, was && h->n_left_out == old->holders.n_left_out, "procs_left_out",
+		   h->n_left_out);
+	if (!was || !same_procs(h, &old->holders))
+		json_object_set_new(o, "procs",
+				    list_of(proc_rows, N_OF(proc_rows), h->procs,
+					    sizeof(h->procs[0]), h->n_procs));
+	return unless_short(o, all);
 }
 
 static void link_from(const json_t *o, struct link *l)

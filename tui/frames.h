@@ -9,10 +9,19 @@
 
 #include "tui/snapshot.h"
 
-/* The caller owns what it gets. */
-json_t *frame_of_machine(const struct report *r);
-json_t *frame_of_device(const struct gpu *g, const struct device_seen *seen);
-json_t *frame_of_run(const struct run_seen *r);
+struct device_told {
+	struct gpu gpu;
+	struct device_seen seen;
+};
+
+/*
+ * All of it, or with `was` only the keys whose values differ from then; an empty object: none does. NULL: a
+ * key of then is none any more, so that only all of it would do. The caller owns what it gets.
+ */
+json_t *frame_of_machine(const struct report *r, const struct report *was);
+json_t *frame_of_device(const struct gpu *g, const struct device_seen *seen,
+			const struct device_told *was);
+json_t *frame_of_run(const struct run_seen *r, const struct run_seen *was);
 
 /* Fill a zeroed target. */
 void frame_to_machine(const json_t *o, struct report *r);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Snapshots to lines of a recording. */
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,12 +9,22 @@
 
 #include "base/json.h"
 #include "base/own.h"
+#include "base/text.h"
 #include "tui/frames.h"
 #include "tui/recording.h"
 
-/* What was told last: "machine", "device/PCI", "run/KEY" -> state. */
+/* What was told last of one subject. */
+struct told {
+	const char *kind;
+	char id[96];
+	bool known;  /* `state` is filled */
+	bool here;   /* at the moment at hand */
+	void *state; /* what the frames of its kind take as `was` */
+};
+
 struct recorder {
-	json_t *told;
+	struct told *told;
+	size_t n_told, room;
 	bool begun;
 	uint64_t index_ms; /* of the last index */
 };
@@ -24,24 +35,26 @@ struct moment {
 	uint64_t ms;
 	recording_put *put;
 	void *ctx;
-	json_t *now; /* what is told now; becomes r->told */
 	int rc;
 };
 
 struct recorder *recorder_new(void)
 {
-	struct recorder *r = calloc(1, sizeof(*r));
+	return calloc(1, sizeof(struct recorder));
+}
 
-	if (r)
-		r->told = json_object();
-	return r;
+static void forget_all(struct recorder *r)
+{
+	while (r->n_told)
+		free(r->told[--r->n_told].state);
 }
 
 void recorder_free(struct recorder *r)
 {
 	if (!r)
 		return;
-	json_decref(r->told);
+	forget_all(r);
+	free(r->told);
 	free(r);
 }
 
@@ -82,69 +95,126 @@ static json_t *frame(uint64_t ms, const char *kind, const char *id)
 	return o;
 }
 
-/* What differs; NULL: a key is gone, so that only the whole would do. */
-static json_t *difference(json_t *before, json_t *after)
+static struct told *find(const struct recorder *r, const char *kind, const char *id)
 {
-	json_t *changed = json_object();
-	const char *key;
-	json_t *v;
-
-	json_object_foreach(before, key, v)
-	{
-		if (!json_object_get(after, key)) {
-			json_decref(changed);
-			return NULL;
-		}
-	}
-	json_object_foreach(after, key, v)
-	{
-		if (!json_equal(v, json_object_get(before, key)))
-			json_object_set(changed, key, v);
-	}
-	return changed;
+	for (size_t i = 0; i < r->n_told; i++)
+		if (!strcmp(r->told[i].kind, kind) && !strcmp(r->told[i].id, id))
+			return &r->told[i];
+	return NULL;
 }
 
-/* Tell of one subject what has changed. Takes state over. */
-static void tell(struct moment *m, const char *kind, const char *id, json_t *state)
+static int add(struct recorder *r, const char *kind, const char *id, size_t size)
 {
-	char key[160];
+	void *state = malloc(size);
 
-	snprintf(key, sizeof(key), "%s/%s", kind, id ? id : "");
-	json_t *before = json_object_get(m->r->told, key);
-	json_t *change = before ? difference(before, state) : NULL;
-	json_t *o = frame(m->ms, kind, id);
+	if (state && r->n_told == r->room) {
+		size_t room = r->room ? 2 * r->room : 8;
+		struct told *more = realloc(r->told, room * sizeof(*more));
 
-	json_object_set_new(m->now, key, state);
-	if (change && json_object_size(change) == 0) {
+		if (more) {
+			r->told = more;
+			r->room = room;
+		}
+	}
+	if (!state || r->n_told == r->room) {
+		free(state);
+		return -ENOMEM;
+	}
+	struct told *t = &r->told[r->n_told++];
+
+	*t = (struct told) { .kind = kind, .state = state };
+	text_copy(t->id, sizeof(t->id), id);
+	return 0;
+}
+
+/* It is there now; a new one has room for its state. NULL: no memory. */
+static struct told *meet(struct moment *m, const char *kind, const char *id, size_t size)
+{
+	struct told *t = find(m->r, kind, id);
+	int rc = t ? 0 : add(m->r, kind, id, size);
+
+	if (rc) {
+		m->rc = m->rc ? m->rc : rc;
+		return NULL;
+	}
+	t = t ? t : &m->r->told[m->r->n_told - 1];
+	t->here = true;
+	return t;
+}
+
+/* What changed, or when that would not do all of it. Takes both over. */
+static void tell(struct moment *m, struct told *t, json_t *change, json_t *full)
+{
+	t->known = true;
+	if (!full && json_object_size(change) == 0) {
 		json_decref(change);
-		json_decref(o);
 		return;
 	}
-	if (change)
-		json_object_set_new(o, "d", change);
-	else
-		json_object_set(o, "full", state);
+	json_t *o = frame(m->ms, t->kind, t->id[0] ? t->id : NULL);
+
+	json_object_set_new(o, full ? "full" : "d", full ? full : change);
 	write_line(m, o);
+}
+
+static void tell_machine(struct moment *m, const struct report *r)
+{
+	const size_t head = offsetof(struct report, gpus);
+	struct told *t = meet(m, "machine", "", head);
+
+	if (!t)
+		return;
+	json_t *change = t->known ? frame_of_machine(r, t->state) : NULL;
+
+	tell(m, t, change, change ? NULL : frame_of_machine(r, NULL));
+	memcpy(t->state, r, head);
+}
+
+static void tell_device(struct moment *m, const struct gpu *g, const struct device_seen *seen)
+{
+	struct told *t = meet(m, "device", g->pci, sizeof(struct device_told));
+
+	if (!t)
+		return;
+	struct device_told *was = t->state;
+	json_t *change = t->known ? frame_of_device(g, seen, was) : NULL;
+
+	tell(m, t, change, change ? NULL : frame_of_device(g, seen, NULL));
+	was->gpu = *g;
+	was->seen = *seen;
+}
+
+static void tell_run(struct moment *m, const struct run_seen *run)
+{
+	struct told *t = meet(m, "run", run_key(run), sizeof(*run));
+
+	if (!t)
+		return;
+	struct run_seen *was = t->state;
+	json_t *change = t->known ? frame_of_run(run, was) : NULL;
+
+	tell(m, t, change, change ? NULL : frame_of_run(run, NULL));
+	*was = *run;
 }
 
 /* Subjects that were there the moment before. */
 static void tell_gone(struct moment *m)
 {
-	const char *key;
-	json_t *v;
+	struct recorder *r = m->r;
 
-	json_object_foreach(m->r->told, key, v)
-	{
-		const char *slash = strchr(key, '/');
-		char kind[16];
+	for (size_t i = 0; i < r->n_told;) {
+		struct told *t = &r->told[i];
 
-		if (json_object_get(m->now, key) || !slash)
+		if (t->here) {
+			t->here = false;
+			i++;
 			continue;
-		snprintf(kind, sizeof(kind), "%.*s", (int)(slash - key), key);
-		json_t *o = frame(m->ms, kind, slash + 1);
+		}
+		json_t *o = frame(m->ms, t->kind, t->id);
 
 		json_put_bool(o, "gone", true);
 		write_line(m, o);
+		free(t->state);
+		*t = r->told[--r->n_told];
 	}
 }
 
@@ -167,7 +237,7 @@ static void begin(struct moment *m, const struct snapshot *s)
 	if (!r->begun)
 		put_header(m, s);
 	if (!r->begun || m->ms - r->index_ms >= RECORDING_INDEX_MS) {
-		json_object_clear(r->told);
+		forget_all(r);
 		r->index_ms = m->ms;
 		write_line(m, frame(m->ms, "index", NULL));
 	}
@@ -179,20 +249,14 @@ int recorder_moment(struct recorder *r, const struct snapshot *s, recording_put 
 	struct moment m = { .r = r, .ms = s->now_ns / 1000000, .put = put, .ctx = ctx };
 
 	begin(&m, s);
-	m.now = json_object();
 	if (s->report)
-		tell(&m, "machine", NULL, frame_of_machine(s->report));
-	for (uint32_t i = 0; s->report && i < s->report->n_gpus; i++) {
-		const struct gpu *g = &s->report->gpus[i];
-
-		tell(&m, "device", g->pci, frame_of_device(g, &s->devices[i]));
-	}
+		tell_machine(&m, s->report);
+	for (uint32_t i = 0; s->report && i < s->report->n_gpus; i++)
+		tell_device(&m, &s->report->gpus[i], &s->devices[i]);
 	for (uint32_t i = 0; i < s->n_runs; i++)
-		tell(&m, "run", run_key(&s->runs[i]), frame_of_run(&s->runs[i]));
+		tell_run(&m, &s->runs[i]);
 	tell_gone(&m);
 	write_line(&m, frame(m.ms, "moment", NULL));
-	json_decref(r->told);
-	r->told = m.now;
 	if (m.rc)
 		recorder_restart(r); /* nobody knows what arrived */
 	return m.rc;

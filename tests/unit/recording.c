@@ -132,12 +132,12 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
 	assert_int_equal(a->report->n_gpus, b->report->n_gpus);
 	assert_int_equal(a->n_runs, b->n_runs);
 	assert_true(a->now_ns / 1000000 == b->now_ns / 1000000);
-	assert_json(frame_of_machine(a->report), frame_of_machine(b->report));
+	assert_json(frame_of_machine(a->report, NULL), frame_of_machine(b->report, NULL));
 	for (uint32_t i = 0; i < a->report->n_gpus; i++)
-		assert_json(frame_of_device(&a->report->gpus[i], &a->devices[i]),
-			    frame_of_device(&b->report->gpus[i], &b->devices[i]));
+		assert_json(frame_of_device(&a->report->gpus[i], &a->devices[i], NULL),
+			    frame_of_device(&b->report->gpus[i], &b->devices[i], NULL));
 	for (uint32_t i = 0; i < a->n_runs; i++)
-		assert_json(frame_of_run(&a->runs[i]), frame_of_run(&b->runs[i]));
+		assert_json(frame_of_run(&a->runs[i], NULL), frame_of_run(&b->runs[i], NULL));
 }
 
 /* Something changes each second, and now and then what there is. */
@@ -216,6 +216,221 @@ static void an_index_needs_nothing_before_it(void **state)
 	play(p, from, (size_t)(end - from));
 	player_snapshot(p, out);
 	assert_same(&st->snap, out);
+	player_free(p);
+	recorder_free(rec);
+	free(out);
+	free(t.bytes);
+	stage_free(st);
+}
+
+/* --- changes --- */
+
+/* What differs; NULL: a key is gone. As a reader of two whole frames would say it. Takes both over. */
+static json_t *difference(json_t *before, json_t *after)
+{
+	json_t *changed = json_object(), *v;
+	const char *key;
+	bool all = true;
+
+	json_object_foreach(before, key, v) all = all && json_object_get(after, key);
+	json_object_foreach(after, key, v)
+	{
+		if (!json_equal(v, json_object_get(before, key)))
+			json_object_set(changed, key, v);
+	}
+	json_decref(before);
+	json_decref(after);
+	if (all)
+		return changed;
+	json_decref(changed);
+	return NULL;
+}
+
+static void assert_change(json_t *change, json_t *want)
+{
+	assert_int_equal(!change, !want);
+	if (want)
+		assert_json(want, change);
+}
+
+static uint32_t dice(uint64_t *seed, uint32_t n)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (uint32_t)(*seed >> 33) % n;
+}
+
+/* Any of the facts, texts and numbers of a device, to one of few values, so that some stay as they are. */
+static void change_device(struct gpu *g, struct device_seen *seen, uint64_t *seed)
+{
+	struct fact *const facts[] = { &g->power_mw,           &g->vram_used,
+				       &g->live.energy_uj,     &g->link.bytes_per_s,
+				       &g->holders.unseen,     &g->boot_vga,
+				       &g->link.hops[1].width, &g->holders.procs[0].vram };
+	struct fact_text *const texts[] = { &g->driver, &g->live.throttle,
+					    &g->holders.procs[0].engines };
+	struct fact *f = facts[dice(seed, COUNT(facts))];
+	struct fact_text *t = texts[dice(seed, COUNT(texts))];
+
+	*f = dice(seed, 4) ? fact_of(dice(seed, 2), dice(seed, 9) ? SRC_SYSFS : SRC_CACHE)
+			   : fact_unknown(dice(seed, 2) ? WHY_ASLEEP : WHY_TIMEOUT);
+	if (dice(seed, 3) == 0)
+		*t = dice(seed, 4) ? fact_text_of(dice(seed, 2) ? "a" : "b", SRC_SYSFS)
+				   : fact_text_unknown(WHY_NO_DRIVER);
+	switch (dice(seed, 12)) {
+	case 0:
+		g->awake = dice(seed, 3);
+		break;
+	case 1:
+		g->kind = dice(seed, GPU_KIND_COUNT);
+		break;
+	case 2:
+		g->link.n_hops = 1 + dice(seed, 3);
+		break;
+	case 3:
+		g->holders.n_procs = dice(seed, 3);
+		break;
+	case 4:
+		g->holders.procs[0].pid = dice(seed, 2);
+		break;
+	case 5:
+		g->link.hops[0].kind = dice(seed, HOP_COUNT);
+		break;
+	case 6:
+		seen->waiting_ms = dice(seed, 3000);
+		break;
+	case 7:
+		seen->lost = dice(seed, 2);
+		break;
+	case 8:
+		g->device = dice(seed, 2);
+		break;
+	case 9:
+		g->driver_note[0] = dice(seed, 2) ? 'x' : '\0';
+		break;
+	case 10:
+		g->link.cause = dice(seed, LINK_CAUSE_COUNT);
+		g->link.bottleneck = (int)dice(seed, 3) - 1;
+		break;
+	default:
+		g->holders.n_left_out = dice(seed, 2);
+	}
+}
+
+static void a_device_tells_what_changed(void **state)
+{
+	struct stage *st = stage_make();
+	struct gpu *g = &st->report->gpus[0];
+	struct device_told *was = calloc(1, sizeof(*was));
+	uint32_t whole = 0, none = 0;
+	uint64_t seed = 6;
+
+	(void)state;
+	for (uint32_t i = 0; i < 5000; i++) {
+		was->gpu = *g;
+		was->seen = st->snap.devices[0];
+		change_device(g, &st->snap.devices[0], &seed);
+		json_t *change = frame_of_device(g, &st->snap.devices[0], was);
+
+		whole += !change;
+		none += change && json_object_size(change) == 0;
+		assert_change(change, difference(frame_of_device(&was->gpu, &was->seen, NULL),
+						 frame_of_device(g, &st->snap.devices[0], NULL)));
+	}
+	assert_in_range(whole, 100, 4000);
+	assert_in_range(none, 100, 4000);
+	free(was);
+	stage_free(st);
+}
+
+static void change_run(struct run_seen *r, uint64_t *seed)
+{
+	struct telem_run *run = &r->page.run;
+
+	switch (dice(seed, 12)) {
+	case 0:
+		r->rc = dice(seed, 2) ? 0 : -EBUSY;
+		break;
+	case 1:
+		r->life = dice(seed, TELEM_DEAD + 1);
+		break;
+	case 2:
+		r->supervised = dice(seed, 2);
+		break;
+	case 3:
+		r->phase[0] = dice(seed, 2) ? 'x' : 'y';
+		break;
+	case 4:
+		run->n_seq = dice(seed, 4);
+		break;
+	case 5:
+		run->seq_tokens[dice(seed, 4)] = dice(seed, 2);
+		break;
+	case 6:
+		run->n_devices = dice(seed, 3);
+		break;
+	case 7:
+		run->devices[0].energy_uj = dice(seed, 2) ? TELEM_UNKNOWN : 5;
+		break;
+	case 8:
+		run->ctx_used_tokens = dice(seed, 2) ? TELEM_UNKNOWN32 : 5;
+		break;
+	case 9:
+		run->counts.requests = dice(seed, 2) ? TELEM_UNKNOWN : 5;
+		break;
+	case 10:
+		run->model[0] = dice(seed, 2) ? 'm' : 'n';
+		break;
+	default:
+		r->page.header.writer_pid = (int32_t)dice(seed, 2);
+	}
+}
+
+static void a_run_tells_what_changed(void **state)
+{
+	struct stage *st = stage_make();
+	struct run_seen *r = &st->snap.runs[0], *was = calloc(1, sizeof(*was));
+	uint32_t whole = 0, none = 0;
+	uint64_t seed = 7;
+
+	(void)state;
+	for (uint32_t i = 0; i < 5000; i++) {
+		*was = *r;
+		change_run(r, &seed);
+		json_t *change = frame_of_run(r, was);
+
+		whole += !change;
+		none += change && json_object_size(change) == 0;
+		assert_change(change, difference(frame_of_run(was, NULL), frame_of_run(r, NULL)));
+	}
+	assert_in_range(whole, 50, 4000);
+	assert_in_range(none, 100, 4900);
+	free(was);
+	stage_free(st);
+}
+
+/* Two pages of one name, in two folders: what is told of the second is told against the first. */
+static void two_of_a_name_leave_the_last(void **state)
+{
+	struct stage *st = stage_make();
+	struct recorder *rec = recorder_new();
+	struct player *p = player_new();
+	struct snapshot *out = calloc(1, sizeof(*out));
+	struct run_seen *r = st->snap.runs;
+	struct tape t = { 0 };
+
+	(void)state;
+	r[1] = r[0];
+	r[1].page.run.counts.generated_tokens = 500;
+	st->snap.n_runs = 2;
+	for (uint32_t i = 0; i < 3; i++) {
+		st->snap.now_ns += 1000000000;
+		r[0].page.run.counts.prompt_tokens += i; /* of the first alone */
+		assert_int_equal(recorder_moment(rec, &st->snap, to_tape, &t), 0);
+	}
+	play(p, t.bytes, t.n);
+	player_snapshot(p, out);
+	assert_int_equal(out->n_runs, 1);
+	assert_json(frame_of_run(&r[1], NULL), frame_of_run(&out->runs[0], NULL));
 	player_free(p);
 	recorder_free(rec);
 	free(out);
@@ -318,6 +533,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_goes_in_comes_out),
 		cmocka_unit_test(an_index_needs_nothing_before_it),
+		cmocka_unit_test(a_device_tells_what_changed),
+		cmocka_unit_test(a_run_tells_what_changed),
+		cmocka_unit_test(two_of_a_name_leave_the_last),
 		cmocka_unit_test(a_full_disk_ends_no_recording),
 		cmocka_unit_test(garbage_is_refused),
 		cmocka_unit_test(absurd_values_are_unknown),
