@@ -36,8 +36,9 @@ static const struct {
 
 static uint32_t char_width(uint32_t ch)
 {
-	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]); i++)
-		if (ch >= ranges[i].first && ch <= ranges[i].last)
+	/* In order: most characters are below the third. */
+	for (size_t i = 0; i < sizeof(ranges) / sizeof(ranges[0]) && ch >= ranges[i].first; i++)
+		if (ch <= ranges[i].last)
 			return ranges[i].width;
 	return 1;
 }

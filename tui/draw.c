@@ -2,8 +2,10 @@
 #include "tui/draw.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #include <ncurses.h>
 
@@ -11,6 +13,9 @@ struct screen {
 	SCREEN *term;
 	bool colour;
 	attr_t attrs[ATTR_COUNT];
+	/* What stands on the screen: rows that are the same again are passed over. */
+	struct cell *painted;
+	uint32_t n_painted, painted_cols;
 };
 
 /* KEY_RESIZE is no key of ours: resizeterm() itself puts it into the queue. */
@@ -77,8 +82,17 @@ static const struct {
 			  [ATTR_OTHER] = { 23, COLOR_GREEN } },
 };
 
+/* The next picture is painted whole. */
+static void forget(struct screen *s)
+{
+	free(s->painted);
+	s->painted = NULL;
+	s->n_painted = 0;
+}
+
 void screen_theme(struct screen *s, enum theme theme)
 {
+	forget(s);
 	for (int i = 0; i < ATTR_COUNT; i++) {
 		short c = COLORS >= 256 ? colours[theme][i].many : colours[theme][i].few;
 
@@ -133,6 +147,7 @@ void screen_close(struct screen *s)
 		return;
 	endwin();
 	delscreen(s->term);
+	free(s->painted);
 	free(s);
 }
 
@@ -152,35 +167,77 @@ void screen_resize(struct screen *s)
 {
 	struct winsize size;
 
-	(void)s;
+	forget(s);
 	if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row && size.ws_col)
 		resizeterm(size.ws_row, size.ws_col);
 	clearok(stdscr, TRUE);
 }
 
-static void paint_cell(const struct screen *s, const struct cell *c)
+/*
+ * One that the C library takes for wider or narrower than we do would push the rest of its row aside, or
+ * fall into the cell before it.
+ */
+static wchar_t shown(uint32_t ch, int cells)
 {
-	cchar_t out;
-	wchar_t text[2] = { (wchar_t)c->ch, 0 };
+	return ch < 0x7f || wcwidth((wchar_t)ch) == cells ? (wchar_t)ch : L'?';
+}
+
+static void paint_cell(const struct screen *s, int y, int x, const struct cell *c, int cells)
+{
+	wchar_t text[2] = { shown(c->ch, cells), 0 };
 	attr_t a = s->attrs[c->attr];
+	cchar_t out;
 
 	if (c->reversed)
 		a = (a & ~(attr_t)A_DIM) | A_REVERSE;
 	setcchar(&out, text, a & ~A_COLOR, (short)PAIR_NUMBER(a), NULL);
-	add_wch(&out);
+	mvadd_wch(y, x, &out);
+}
+
+static void paint_row(const struct screen *s, int y, const struct cell *cells, uint32_t n)
+{
+	move(y, 0);
+	clrtoeol();
+	for (uint32_t x = 0; x < n && (int)x < COLS; x++)
+		if (cells[x].ch)
+			paint_cell(s, y, (int)x, &cells[x], x + 1 < n && !cells[x + 1].ch ? 2 : 1);
+}
+
+/* Without memory each picture is painted whole. */
+static void remember(struct screen *s, const struct view *v)
+{
+	size_t size = (size_t)v->n_rows * v->cols * sizeof(*v->cells);
+	void *more = size ? realloc(s->painted, size) : NULL;
+
+	if (!more) {
+		forget(s);
+		return;
+	}
+	s->painted = more;
+	s->n_painted = v->n_rows;
+	s->painted_cols = v->cols;
+	memcpy(s->painted, v->cells, size);
+}
+
+static bool stands(const struct screen *s, uint32_t y, const struct cell *row)
+{
+	const size_t n = s->painted_cols;
+
+	return y < s->n_painted && !memcmp(&s->painted[y * n], row, n * sizeof(*row));
 }
 
 void screen_paint(struct screen *s, const struct view *v)
 {
-	erase();
-	for (uint32_t y = 0; y < v->n_rows && (int)y < LINES; y++) {
-		const struct cell *cells = view_row(v, y);
-
-		move((int)y, 0);
-		for (uint32_t x = 0; x < v->cols && (int)x < COLS; x++)
-			if (cells[x].ch)
-				paint_cell(s, &cells[x]);
-	}
+	if (s->painted_cols != v->cols)
+		forget(s);
+	if (!s->painted)
+		erase();
+	for (uint32_t y = 0; y < v->n_rows && (int)y < LINES; y++)
+		if (!stands(s, y, view_row(v, y)))
+			paint_row(s, (int)y, view_row(v, y), v->cols);
+	for (uint32_t y = v->n_rows; y < s->n_painted && (int)y < LINES; y++)
+		paint_row(s, (int)y, NULL, 0);
+	remember(s, v);
 	/* Who reads a screen by its cursor finds it on the line that counts. */
 	move((int)v->cursor_row < LINES ? (int)v->cursor_row : LINES - 1,
 	     (int)v->cursor_col < COLS ? (int)v->cursor_col : COLS - 1);
