@@ -27,25 +27,39 @@ static bool answers_nothing(const struct machine *m, const char *dir)
 	return ones == sizeof(header);
 }
 
-enum presence presence_of(const struct machine *m, const char *pci)
+enum presence presence_look(const struct machine *m, const char *pci, char dir[PATH_SIZE],
+			    enum awake *awake)
 {
 	const struct source s = { .m = m };
-	char link[PATH_SIZE], target[PATH_SIZE], dir[PATH_SIZE];
+	char link[PATH_SIZE], target[PATH_SIZE];
 
+	dir[0] = '\0';
+	*awake = AWAKE_UNKNOWN;
 	if (!addr_ok(pci) || !machine_exists(m, LIST))
 		return PRESENCE_UNKNOWN;
 	snprintf(link, sizeof(link), LIST "/%s", pci);
 	if (machine_link(m, link, target, sizeof(target)) == -ENOENT)
 		return PRESENCE_GONE;
-	sysfs_dir(&s, pci, dir, sizeof(dir));
+	sysfs_dir(&s, pci, dir, PATH_SIZE);
+	*awake = sysfs_awake(&s, dir);
 	/*
 	 * Any read of the configuration wakes the path to it. Asked again afterwards: it may have gone to
 	 * sleep while we read, which reads as all ones, too.
 	 */
-	if (sysfs_awake(&s, dir) == AWAKE_YES && answers_nothing(m, dir) &&
-	    sysfs_awake(&s, dir) == AWAKE_YES)
-		return PRESENCE_DEAD;
+	if (*awake == AWAKE_YES && answers_nothing(m, dir)) {
+		*awake = sysfs_awake(&s, dir);
+		if (*awake == AWAKE_YES)
+			return PRESENCE_DEAD;
+	}
 	return PRESENCE_HERE;
+}
+
+enum presence presence_of(const struct machine *m, const char *pci)
+{
+	char dir[PATH_SIZE];
+	enum awake awake;
+
+	return presence_look(m, pci, dir, &awake);
 }
 
 bool presence_usable(const struct machine *m, const char *pci)

@@ -214,6 +214,10 @@ bool asleep_now(const struct machine *m, const char *pci);
 /* A device is as awake as the sleepiest bridge above it; dir is its real folder. */
 enum awake sysfs_awake(const struct source *s, const char *dir);
 
+/* As presence_of(), with its folder ("": none) and how awake it was found, from the same reads. */
+enum presence presence_look(const struct machine *m, const char *pci, char dir[PATH_SIZE],
+			    enum awake *awake);
+
 /* The folder of a function, "sys/devices/pci0000:00/0000:00:02.0". */
 void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size);
 

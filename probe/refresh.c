@@ -57,13 +57,13 @@ static void ask_memory(const struct machine *m, struct gpu *g)
 int probe_refresh(const struct machine *m, struct gpu *g)
 {
 	const struct source s = { .m = m };
-	enum presence p = presence_of(m, g->pci);
 	char dir[PATH_SIZE];
+	enum presence p = presence_look(m, g->pci, dir, &g->awake);
 
 	if (p == PRESENCE_GONE || p == PRESENCE_DEAD)
 		return -ENODEV;
-	sysfs_dir(&s, g->pci, dir, sizeof(dir));
-	g->awake = sysfs_awake(&s, dir);
+	if (p == PRESENCE_UNKNOWN)
+		return 0;
 	read_driver(&s, dir, g);
 	if (gpu_has_nvml(g))
 		return 0;
