@@ -44,27 +44,56 @@ uint32_t eye_next_look(const struct lookout *l, const struct eye *e)
 	return e->may_sleep ? DOZE_MS : IDLE_MS;
 }
 
+static bool same_text(const struct fact_text *a, const struct fact_text *b)
+{
+	return fact_text_known(a) == fact_text_known(b) &&
+	       (!fact_text_known(a) || !strcmp(a->v, b->v));
+}
+
+/* What was read; the rest of what is shown comes from other threads, or came meanwhile. */
+static void publish(struct eye *e)
+{
+	/* Another driver brings other nodes and names, which a whole collection finds. */
+	if (e->looked && !same_text(&e->now.driver, &e->driver))
+		e->stale = e->live->stale = true;
+	e->driver = e->now.driver;
+	e->looked = true;
+	/* NVIDIA's numbers come by another way. */
+	if (e->nvml) {
+		e->gpu.awake = e->now.awake;
+		e->gpu.driver = e->now.driver;
+		return;
+	}
+	e->now.link = e->gpu.link;
+	e->now.tunnel = e->gpu.tunnel;
+	e->now.holders = e->gpu.holders;
+	e->gpu = e->now;
+	e->read_ns = telem_now_ns();
+}
+
 static uint32_t read_device(void *ctx)
 {
 	struct eye *e = ctx;
 	struct lookout *l = e->live;
+	bool was_resting;
+	uint32_t ms, turn;
+
+	pthread_mutex_lock(&l->lock);
+	e->now = e->gpu;
+	turn = e->turn;
+	pthread_mutex_unlock(&l->lock);
+
 	int rc = l->senses.refresh(l->senses.ctx, &e->now);
 	bool may_sleep = !rc && l->senses.may_sleep(l->senses.ctx, &e->now);
-	uint32_t ms;
 
 	pthread_mutex_lock(&l->lock);
 	e->lost = rc == -ENODEV;
-	if (!rc) {
-		/* NVIDIA's numbers come by another way. */
-		if (e->nvml) {
-			e->gpu.awake = e->now.awake;
-			e->gpu.driver = e->now.driver;
-		} else {
-			e->gpu = e->now;
-			e->read_ns = telem_now_ns();
-		}
-	}
+	if (!rc && turn == e->turn)
+		publish(e);
+	was_resting = e->resting;
 	judge_rest(e);
+	if (was_resting && !e->resting && l->keeper)
+		reader_kick(l->keeper); /* somebody works on it: who? */
 	e->may_sleep = may_sleep;
 	ms = eye_next_look(l, e);
 	pthread_mutex_unlock(&l->lock);
@@ -95,6 +124,25 @@ static bool add_eye(struct lookout *l, const struct gpu *g)
 	return true;
 }
 
+static bool same_card(const struct gpu *a, const struct gpu *b)
+{
+	return a->vendor == b->vendor && a->device == b->device && a->subvendor == b->subvendor &&
+	       a->subdevice == b->subdevice && a->class == b->class;
+}
+
+/* What the collection found of a device that is known: all, when it came anew in one way or another. */
+static void take_known(struct eye *e, const struct gpu *g)
+{
+	if (!e->lost && !e->stale && same_card(&e->gpu, g)) {
+		e->gpu.link = g->link;
+		e->gpu.tunnel = g->tunnel;
+		return;
+	}
+	e->gpu = *g;
+	e->stale = false;
+	e->turn++; /* a reading in flight is of what was there before */
+}
+
 /* A new collection: devices known already keep their place, new ones come last, and none is dropped. */
 static void take_base(struct lookout *l, struct report *r, uint32_t *first_new)
 {
@@ -107,12 +155,7 @@ static void take_base(struct lookout *l, struct report *r, uint32_t *first_new)
 			continue;
 		}
 		judge_library(l, e, &r->gpus[i]);
-		if (e->lost) {
-			e->gpu = r->gpus[i]; /* plugged in again */
-		} else {
-			e->gpu.link = r->gpus[i].link;
-			e->gpu.tunnel = r->gpus[i].tunnel;
-		}
+		take_known(e, &r->gpus[i]);
 	}
 	probe_free(l->base);
 	l->base = r;
@@ -145,16 +188,29 @@ static void start_eyes(struct lookout *l, uint32_t first)
 		l->library = start(library_read, l);
 }
 
+/* Whether all has to be collected again. */
+static bool is_due(struct lookout *l, uint64_t mark)
+{
+	bool stale;
+
+	pthread_mutex_lock(&l->lock);
+	stale = l->stale || !l->base_ns || mark != l->mark ||
+		telem_now_ns() - l->base_ns >= UINT64_C(1000000) * WHOLE_MS;
+	l->stale = false;
+	pthread_mutex_unlock(&l->lock);
+	return stale;
+}
+
 static uint32_t scan(void *ctx)
 {
 	struct lookout *l = ctx;
-	uint64_t mark = l->senses.mark(l->senses.ctx), now = telem_now_ns();
+	uint64_t mark = l->senses.mark(l->senses.ctx);
 	struct report *r = NULL;
 	struct err e = { 0 };
 	uint32_t first = 0;
 	int rc;
 
-	if (l->base_ns && mark == l->mark && now - l->base_ns < UINT64_C(1000000) * WHOLE_MS)
+	if (!is_due(l, mark))
 		return BUS_MS;
 	rc = l->senses.collect(l->senses.ctx, &r, &e);
 	pthread_mutex_lock(&l->lock);
@@ -162,6 +218,7 @@ static uint32_t scan(void *ctx)
 	if (rc) {
 		l->error = e;
 		l->error.rc = rc;
+		l->stale = true;
 	} else {
 		l->mark = mark;
 		take_base(l, r, &first);
@@ -189,6 +246,18 @@ static struct report *report_of_eyes(struct lookout *l)
 	return r;
 }
 
+/* Where every device rests, who holds them is asked as rarely as the drowsiest of them is looked at. */
+static uint32_t next_holders(struct lookout *l)
+{
+	bool rest = true;
+
+	pthread_mutex_lock(&l->lock);
+	for (uint32_t i = 0; i < l->n_eyes; i++)
+		rest = rest && (l->eyes[i]->resting || l->eyes[i]->gpu.awake == AWAKE_NO);
+	pthread_mutex_unlock(&l->lock);
+	return rest ? DOZE_MS : HOLDERS_MS;
+}
+
 static uint32_t read_holders(void *ctx)
 {
 	struct lookout *l = ctx;
@@ -210,7 +279,7 @@ static uint32_t read_holders(void *ctx)
 		pthread_mutex_unlock(&l->lock);
 	}
 	free(r);
-	return HOLDERS_MS;
+	return next_holders(l);
 }
 
 /* --- the feed --- */
@@ -292,11 +361,15 @@ int lookout_start(struct lookout **out, const struct senses *senses, const char 
 	l->run_dir = run_dir;
 	l->interval_ms = interval_ms;
 	pthread_mutex_init(&l->lock, NULL);
+	/* Without this one nobody's memory is told apart. It comes first: the others' eyes kick it. */
+	if (senses->holders)
+		l->keeper = start(read_holders, l);
 	rc = reader_start(&l->scanner, scan, l, e);
-	if (!rc && senses->holders && reader_start(&l->keeper, read_holders, l, NULL))
-		l->keeper = NULL; /* without it nobody's memory is told apart */
 	if (rc) {
-		free(l);
+		if (!l->keeper || readers_stop(&l->keeper, 1)) {
+			pthread_mutex_destroy(&l->lock);
+			free(l);
+		}
 		return rc;
 	}
 	*out = l;
@@ -311,8 +384,11 @@ bool lookout_stop(struct lookout *l)
 	/* The scanner first: it starts others. */
 	if (!readers_stop(&l->scanner, 1))
 		return false;
+	pthread_mutex_lock(&l->lock);
 	if (l->keeper)
 		all[n++] = l->keeper;
+	l->keeper = NULL; /* nobody kicks it any more, not even one that hangs until later */
+	pthread_mutex_unlock(&l->lock);
 	if (l->library)
 		all[n++] = l->library;
 	for (uint32_t i = 0; i < l->n_eyes; i++)

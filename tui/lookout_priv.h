@@ -23,10 +23,12 @@ struct eye {
 	struct reader *reader;
 	struct gpu now;
 	struct gpu gpu;
-	struct fact_text name; /* as the whole collection has it, for devices without NVML */
-	uint64_t read_ns;      /* 0: never yet */
-	bool lost, resting, may_sleep, nvml, works;
-	bool asked; /* of NVIDIA's: its answer is awaited */
+	struct fact_text driver; /* as it was read last, once `looked` */
+	uint64_t read_ns;        /* 0: never yet */
+	bool lost, resting, may_sleep, nvml, works, looked;
+	bool stale;    /* its driver changed: the next collection knows more of it */
+	uint32_t turn; /* counts what is shown being replaced by a collection */
+	bool asked;    /* of NVIDIA's: its answer is awaited */
 	uint64_t asked_ns;
 	uint32_t idle;
 };
@@ -43,6 +45,7 @@ struct lookout {
 	uint32_t n_eyes;
 	struct holders *holders; /* parallel to eyes; NULL: not read yet */
 	bool more_cards;         /* that an open library does not know of */
+	bool stale;              /* an eye is: collect soon */
 
 	/* Of one thread each. */
 	struct reader *scanner, *keeper, *library;

@@ -19,6 +19,9 @@ struct world {
 	int looks[8]; /* by slot */
 	int busy;     /* percent, of all */
 	int collected;
+	int id;    /* of the card in the first slot */
+	int bound; /* to a driver, all of them */
+	int asked; /* how often who holds them was */
 	const char *error;
 };
 
@@ -59,6 +62,10 @@ static int collect(void *ctx, struct report **r, struct err *e)
 			continue;
 		snprintf(g->pci, sizeof(g->pci), "0000:0%d:00.0", i);
 		g->awake = AWAKE_YES;
+		g->device = i == 1 ? (uint32_t)get(&w->id) : 0;
+		if (get(&w->bound))
+			g->drm_card = fact_text_of("/dev/dri/card1", SRC_SYSFS);
+		g->link.n_hops = (uint32_t)get(&w->collected) + 1;
 		(*r)->n_gpus++;
 	}
 	__atomic_add_fetch(&w->collected, 1, __ATOMIC_SEQ_CST);
@@ -76,6 +83,8 @@ static int refresh(void *ctx, struct gpu *g)
 	g->power_mw = fact_of(__atomic_add_fetch(&w->looks[slot_of(g)], 1, __ATOMIC_SEQ_CST),
 			      SRC_HWMON);
 	g->busy_percent = fact_of(get(&w->busy), SRC_SYSFS);
+	g->driver = get(&w->bound) ? fact_text_of("amdgpu", SRC_SYSFS)
+				   : fact_text_unknown(WHY_NO_DRIVER);
 	return 0;
 }
 
@@ -83,7 +92,20 @@ static uint64_t mark(void *ctx)
 {
 	struct world *w = ctx;
 
-	return (uint64_t)(get(&w->n) * 16 + get(&w->gone));
+	return (uint64_t)(get(&w->n) * 16 + get(&w->gone) + get(&w->id) * 256);
+}
+
+static int holders(void *ctx, struct report *r, struct err *e)
+{
+	struct world *w = ctx;
+
+	(void)e;
+	for (uint32_t i = 0; i < r->n_gpus; i++) {
+		r->gpus[i].holders.n_procs = 1;
+		r->gpus[i].holders.procs[0].pid = 4711;
+	}
+	__atomic_add_fetch(&w->asked, 1, __ATOMIC_SEQ_CST);
+	return 0;
 }
 
 static bool may_sleep(void *ctx, const struct gpu *g)
@@ -104,6 +126,7 @@ static struct stage stage_new(struct world *w)
 {
 	const struct senses senses = { .collect = collect,
 				       .refresh = refresh,
+				       .holders = holders,
 				       .mark = mark,
 				       .may_sleep = may_sleep,
 				       .ctx = w };
@@ -228,6 +251,71 @@ static void rows_stay(void **state)
 	end(&st);
 }
 
+static bool first_held(const struct stage *st)
+{
+	return st->snap->report && st->snap->report->n_gpus &&
+	       st->snap->report->gpus[0].holders.n_procs == 1;
+}
+
+/* Who holds a device, and how it is linked, comes from other threads than its numbers. */
+static void numbers_leave_the_rest(void **state)
+{
+	struct world w = { .n = 1, .busy = 50 };
+	struct stage st = stage_new(&w);
+
+	(void)state;
+	until(&st, first_held);
+	for (int looks = get(&w.looks[1]); get(&w.looks[1]) < looks + 4; sleep_ms(10)) {
+		st.feed.next(st.feed.ctx, st.snap);
+		assert_true(first_held(&st));
+	}
+	set(&w.n, 2);
+	until(&st, all_read);
+	for (int looks = get(&w.looks[1]); get(&w.looks[1]) < looks + 4; sleep_ms(10)) {
+		st.feed.next(st.feed.ctx, st.snap);
+		assert_int_equal(st.snap->report->gpus[0].link.n_hops, 2);
+	}
+	end(&st);
+}
+
+static bool first_is_new(const struct stage *st)
+{
+	return st->snap->report->gpus[0].device == 7 && st->snap->devices[0].age_ms < 1000;
+}
+
+/* Between two looks one card was pulled out and another put in. */
+static void another_card_is_told(void **state)
+{
+	struct world w = { .n = 2, .busy = 50 };
+	struct stage st = stage_new(&w);
+
+	(void)state;
+	until(&st, all_read);
+	set(&w.id, 7);
+	until(&st, first_is_new);
+	assert_int_equal(st.snap->report->n_gpus, 2);
+	end(&st);
+}
+
+static bool has_node(const struct stage *st)
+{
+	return fact_text_known(&st->snap->report->gpus[0].drm_card);
+}
+
+/* Its nodes come with its driver, and no device does: the bus alone would not say so for a minute. */
+static void a_driver_brings_its_nodes(void **state)
+{
+	struct world w = { .n = 1, .busy = 50 };
+	struct stage st = stage_new(&w);
+
+	(void)state;
+	until(&st, all_read);
+	assert_false(has_node(&st));
+	set(&w.bound, 1);
+	until(&st, has_node);
+	end(&st);
+}
+
 static bool told_error(const struct stage *st)
 {
 	return st->snap->device_error[0];
@@ -310,6 +398,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_device_is_read),
 		cmocka_unit_test(rows_stay),
+		cmocka_unit_test(numbers_leave_the_rest),
+		cmocka_unit_test(another_card_is_told),
+		cmocka_unit_test(a_driver_brings_its_nodes),
 		cmocka_unit_test(an_error_is_told),
 		cmocka_unit_test(an_idle_device_is_let_rest),
 		cmocka_unit_test(only_the_folder_that_was_named),
