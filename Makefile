@@ -315,7 +315,7 @@ lab:
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory lab-run
 
-lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded
+lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(BUILD)/tests/fake/prog_vfio_hold
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) sh tests/lab/run.sh $(TESTS)
 
 bench:

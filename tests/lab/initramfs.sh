@@ -1,12 +1,14 @@
 #!/bin/sh
-# The guests' file system: initramfs.sh KERNEL-FOLDER OUT. Writes OUT, an uncompressed cpio archive:
-# busybox, our programs from $BUILD with the libraries they load, lspci, the names of PCI ids, the modules
-# below, and guest/. What one case adds comes as a second archive behind it (vm.py).
+# The guests' file system: initramfs.sh KERNEL-FOLDER UDEV-FOLDER OUT. Writes OUT, an uncompressed cpio archive:
+# busybox, our programs from $BUILD with the libraries they load, lspci and setpci, strace, the udev daemon, the names
+# of PCI ids, the modules below, and guest/. What one case adds comes as a second archive behind it (vm.py).
 set -eu
 : "${BUILD:=build}"
-kernel=$1 out=$2
-# What the lab itself talks through; drivers of the GPUs that QEMU has; VFIO.
-modules='virtio_pci virtio_console bochs|bochs_drm cirrus|cirrus_qemu virtio_gpu vgem vfio_pci'
+kernel=$1 udev=$2 out=$3
+# What the lab itself talks through; drivers of the GPUs that QEMU has; VFIO; a disk that somebody may need, and a
+# file system for it; a network card, which is reset in another way than both.
+modules='virtio_pci virtio_console bochs|bochs_drm cirrus|cirrus_qemu virtio_gpu vgem vfio_pci vfio_iommu_type1
+nvme ext4 crc32c_generic|crc32c_cryptoapi e1000e'
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 trap 'exit 130' INT TERM
@@ -28,15 +30,24 @@ ln -s busybox "$root/bin/sh"
 program "$BUILD/bin/berth" "$root/berth/bin/berth"
 # The core needs the engine, which the guest has no use for.
 for p in "$BUILD"/libexec/berth/*; do
-	[ "${p##*/}" = core ] || program "$p" "$root/berth/libexec/berth/${p##*/}"
+	if [ -L "$p" ]; then
+		cp -P "$p" "$root/berth/libexec/berth/"
+	elif [ "${p##*/}" != core ]; then
+		program "$p" "$root/berth/libexec/berth/${p##*/}"
+	fi
 done
+program "$BUILD/tests/fake/prog_vfio_hold" "$root/bin/vfio_hold"
 program "$(PATH=$PATH:/usr/sbin:/sbin command -v lspci)" "$root/bin/lspci"
+program "$(PATH=$PATH:/usr/sbin:/sbin command -v setpci)" "$root/bin/setpci"
+program "$(command -v strace)" "$root/bin/strace"
+program "$udev/udevadm" "$root/bin/udevadm"
+ln -s udevadm "$root/bin/systemd-udevd"
 for ids in /usr/share/misc/pci.ids /usr/share/hwdata/pci.ids; do
 	[ ! -e "$ids" ] || cp -L "$ids" "$root/usr/share/misc/pci.ids"
 done
 # shellcheck disable=SC2086 # one word per module
 python3 tests/lab/modules.py "$kernel/modules" "$root/lab/modules" $modules
 cp tests/lab/guest/init "$root/init"
-cp tests/lab/guest/lib.sh "$root/lab/lib.sh"
+cp tests/lab/guest/lib.sh tests/lab/guest/device.sh "$root/lab/"
 chmod 755 "$root/init"
 (cd "$root" && find . | cpio -o -H newc -R +0:+0 --quiet) >"$out"

@@ -3,11 +3,11 @@
 # runs all cases or those named, and ends with one line that CI reads.
 #
 #   run.sh        this: the order, the limits, the summary
-#   kernel.sh     a Debian kernel and its modules, by apt, kept in the cache
+#   kernel.sh     a Debian kernel and its modules, by apt, kept in the cache (deb.sh); udev.sh: the udev daemon
 #   modules.py    those modules a guest loads, with what they depend on
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
 #   vm.py         boots one case in QEMU, plugs what it asks for, collects its results (qmp.py: the protocol)
-#   guest/        what runs in a guest before and around its script
+#   guest/        what runs in a guest before and around its script; device.sh: helpers of the device-* cases
 #   lab.py        helpers of the checks on the host
 #   cases/NAME/   one machine and what is asked of it:
 #       vm        the machine (the head of vm.py says how it is written)
@@ -83,11 +83,12 @@ case_run() {
 }
 
 case $(uname -m) in x86_64) ;; *) unable "its machines and kernels are for x86-64" ;; esac
-for tool in qemu-system-x86_64 busybox cpio zstd iasl lspci ldd python3; do
+for tool in qemu-system-x86_64 busybox cpio zstd iasl lspci setpci strace ldd python3; do
 	PATH=$PATH:/usr/sbin:/sbin command -v $tool >/dev/null || unable "no $tool; base/deps/packages.sh lab installs it"
 done
 kernel=$(sh tests/lab/kernel.sh) || unable "no kernel for the guests"
-sh tests/lab/initramfs.sh "$kernel" "$out/initramfs" || broken "no file system for the guests"
+udev=$(sh tests/lab/udev.sh) || unable "no udev for the guests"
+sh tests/lab/initramfs.sh "$kernel" "$udev" "$out/initramfs" || broken "no file system for the guests"
 echo "lab: Linux $(cat "$kernel/release"), $(qemu-system-x86_64 --version | sed -n '1s/ (.*//p')"
 [ $# -gt 0 ] || set -- tests/lab/cases/*/
 for c; do
