@@ -99,7 +99,7 @@ static void tell_rule(struct events *ev, const struct at *at, const struct rule 
 /* A device that is lost or silent tells nothing of its heat: such rules stand as they stood. */
 static bool stands_still(const struct at *at, const struct rule *r)
 {
-	return r->of_device && !r->anyway &&
+	return r->about == ABOUT_DEVICE && !r->anyway &&
 	       (at->device == DEVICE_LOST || at->device == DEVICE_SILENT);
 }
 
@@ -112,7 +112,7 @@ static void judge_rules(struct events *ev, struct watched *w, const struct at *a
 		struct text text;
 		bool holds;
 
-		if (r->of_device != (at->gpu != NULL) || stands_still(at, r))
+		if (r->about != at->about || stands_still(at, r))
 			continue;
 		text_init(&text, sentence, sizeof(sentence));
 		holds = r->holds(at, &text);
@@ -128,9 +128,12 @@ static void watch_device(struct events *ev, const struct snapshot *s, const stru
 			 uint32_t i)
 {
 	const struct gpu *g = &s->report->gpus[i];
-	const struct at at = {
-		.s = s, .t = t, .gpu = g, .seen = &s->devices[i], .device = judge_device(s, i)
-	};
+	const struct at at = { .about = ABOUT_DEVICE,
+			       .s = s,
+			       .t = t,
+			       .gpu = g,
+			       .seen = &s->devices[i],
+			       .device = judge_device(s, i) };
 	struct watched *w = find(ev, g->pci);
 	bool known = w != NULL;
 
@@ -149,7 +152,9 @@ static void watch_run(struct events *ev, const struct snapshot *s, const struct 
 		      uint32_t i)
 {
 	const struct run_seen *r = &s->runs[i];
-	const struct at at = { .s = s, .t = t, .run = r, .state = judge_run(r) };
+	const struct at at = {
+		.about = ABOUT_RUN, .s = s, .t = t, .run = r, .state = judge_run(r)
+	};
 	struct watched *w = find(ev, run_key(r));
 	bool known = w != NULL;
 
@@ -164,6 +169,50 @@ static void watch_run(struct events *ev, const struct snapshot *s, const struct 
 	if (known && r->starts > w->starts && w->starts)
 		say(ev, s, SEVERITY_WARN, "restarted", w->key, "was started again");
 	w->starts = r->starts;
+	w->seen = true;
+	judge_rules(ev, w, &at, known);
+}
+
+#define DENIED_NS UINT64_C(60000000000) /* how long refused accesses are news */
+
+/* What the counters of a bridge did since the snapshot before; the first one that is seen did nothing. */
+static void count_bridge(struct events *ev, struct watched *w, const struct snapshot *s,
+			 const struct telem_bridge *b, bool known)
+{
+	uint64_t denied = judge_traffic(b).denied, workers = b->counts.worker_restarts;
+	bool same = known && w->page_started_ns == b->started_ns;
+
+	workers = workers == TELEM_UNKNOWN ? 0 : workers;
+	if (same && workers > w->workers)
+		say(ev, s, SEVERITY_WARN, "worker", w->key,
+		    "its worker ended, and another took over");
+	if (!same || s->now_ns - w->denied_ns > DENIED_NS)
+		w->denied_ns = 0;
+	if (same && denied > w->denied)
+		w->denied_ns = s->now_ns;
+	w->page_started_ns = b->started_ns;
+	w->workers = workers;
+	w->denied = denied;
+}
+
+static void watch_bridge(struct events *ev, const struct snapshot *s, const struct thresholds *t,
+			 uint32_t i)
+{
+	const struct bridge_seen *b = &s->bridges[i];
+	struct at at = {
+		.about = ABOUT_BRIDGE, .s = s, .t = t, .bridge = b, .bridge_state = judge_bridge(b)
+	};
+	struct watched *w = find(ev, b->key);
+	bool known = w != NULL;
+
+	if (!w)
+		w = slot(ev, b->key);
+	if (!w)
+		return;
+	if (!known && ev->begun && judge_bridge_lives(b))
+		say(ev, s, SEVERITY_INFO, "began", w->key, b->page.socket);
+	count_bridge(ev, w, s, &b->page, known);
+	at.refused = w->denied_ns > 0;
 	w->seen = true;
 	judge_rules(ev, w, &at, known);
 }
@@ -196,6 +245,8 @@ void events_add(struct events *ev, const struct snapshot *s, const struct thresh
 		watch_device(ev, s, t, i);
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		watch_run(ev, s, t, i);
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		watch_bridge(ev, s, t, i);
 	gone(ev, s, before);
 	ev->begun = ev->begun || s->report;
 }

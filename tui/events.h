@@ -42,6 +42,8 @@ struct watched {
 	bool seen;      /* in the snapshot before */
 	uint32_t holds; /* bits by index of the rule */
 	uint32_t starts;
+	/* Of a bridge: its counters, and when that of denied accesses last moved; 0: it never did. */
+	uint64_t page_started_ns, workers, denied, denied_ns;
 };
 
 struct events {
@@ -49,7 +51,7 @@ struct events {
 	struct event ring[EVENTS_MAX];
 	bool begun; /* what the first snapshot shows is no change, unless it is an alarm */
 	uint32_t n_watched;
-	struct watched watched[PROBE_GPUS_MAX + SNAP_RUNS_MAX];
+	struct watched watched[PROBE_GPUS_MAX + SNAP_RUNS_MAX + SNAP_BRIDGES_MAX];
 };
 
 void events_add(struct events *ev, const struct snapshot *s, const struct thresholds *t);

@@ -7,8 +7,11 @@
 #include "tui/events.h"
 #include "tui/judge.h"
 
-/* What a rule looks at: a device or a run, never both. */
+enum about { ABOUT_DEVICE, ABOUT_RUN, ABOUT_BRIDGE };
+
+/* What a rule looks at: a device, a run or a bridge, never two of them. */
 struct at {
+	enum about about;
 	const struct snapshot *s;
 	const struct thresholds *t;
 	const struct gpu *gpu;
@@ -16,6 +19,9 @@ struct at {
 	enum device_state device;
 	const struct run_seen *run;
 	enum run_state state;
+	const struct bridge_seen *bridge;
+	enum bridge_state bridge_state;
+	bool refused; /* it denied an access within the last minute */
 };
 
 /* Whether it holds now; the sentence about it goes into `text`. */
@@ -28,7 +34,7 @@ typedef bool rule_fn(const struct at *at, struct text *text);
 struct rule {
 	const char *id;
 	enum severity severity;
-	bool of_device;
+	enum about about;
 	rule_fn *holds;
 	const char *help;
 	bool named;

@@ -17,9 +17,10 @@
 
 /* One thing that the cursor can stand on. */
 struct item {
-	char key[96];   /* what it is known by, whatever row it is in */
-	uint32_t index; /* in report->gpus (n_gpus: the CPU), runs, or among the newest events */
-	uint32_t proc;  /* of a process: in the holders of that GPU */
+	char key[96]; /* what it is known by, whatever row it is in */
+	uint32_t
+		index; /* in report->gpus (n_gpus: the CPU), runs, bridges, or among the newest events */
+	uint32_t proc; /* of a process: in the holders of that GPU */
 };
 
 struct listing {

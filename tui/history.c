@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tui/history.h"
+#include "tui/history_priv.h"
 
 #include <string.h>
 #include <strings.h>
@@ -29,8 +29,17 @@ static void shift(float *points, uint32_t n, uint64_t by, float with)
 		points[i] = with;
 }
 
-/* The value of this moment: of the newest second, and of those that went by unseen. */
-static void put(struct series *s, double v, uint64_t seconds)
+void series_clear(struct series *s)
+{
+	clear_points(s->points, HISTORY_POINTS);
+}
+
+void series_shift(struct series *s, uint64_t by)
+{
+	shift(s->points, HISTORY_POINTS, by, POINT_UNKNOWN);
+}
+
+void series_put(struct series *s, double v, uint64_t seconds)
 {
 	uint64_t n = seconds && seconds <= HELD_POINTS ? seconds : 1;
 
@@ -87,7 +96,7 @@ static struct device_history *device_slot(struct history *h, const char *pci)
 	*d = (struct device_history) { .watts = -1, .energy_uj = -1 };
 	text_copy(d->pci, sizeof(d->pci), pci);
 	for (int i = 0; i < DEVICE_SERIES; i++)
-		clear_points(d->s[i].points, HISTORY_POINTS);
+		series_clear(&d->s[i]);
 	return d;
 }
 
@@ -144,10 +153,10 @@ static void add_device(struct device_history *d, const struct gpu *g,
 		watts_of_energy(d, &g->live.energy_uj, read_ns);
 	if (d->watts >= 0)
 		d->joules += d->watts * passed_s;
-	put(&d->s[SERIES_POWER_W], d->watts, seconds);
-	put(&d->s[SERIES_BUSY], silent ? -1 : value_of(&g->busy_percent, 1), seconds);
-	put(&d->s[SERIES_TEMP_C], silent ? -1 : value_of(&g->temp_mc, 1000), seconds);
-	put(&d->s[SERIES_USED], silent ? -1 : share_used(g), seconds);
+	series_put(&d->s[SERIES_POWER_W], d->watts, seconds);
+	series_put(&d->s[SERIES_BUSY], silent ? -1 : value_of(&g->busy_percent, 1), seconds);
+	series_put(&d->s[SERIES_TEMP_C], silent ? -1 : value_of(&g->temp_mc, 1000), seconds);
+	series_put(&d->s[SERIES_USED], silent ? -1 : share_used(g), seconds);
 }
 
 /* --- runs --- */
@@ -181,7 +190,7 @@ static struct run_history *run_slot(struct history *h, const char *key)
 	*r = (struct run_history) { 0 };
 	text_copy(r->key, sizeof(r->key), key);
 	for (int i = 0; i < RUN_SERIES; i++)
-		clear_points(r->s[i].points, HISTORY_POINTS);
+		series_clear(&r->s[i]);
 	return r;
 }
 
@@ -232,7 +241,7 @@ static double watts_of_run(const struct history *h, const struct run_seen *r)
 static void move_on(struct run_history *r, uint64_t seconds)
 {
 	for (int i = 0; i < RUN_SERIES; i++)
-		shift(r->s[i].points, HISTORY_POINTS, seconds, POINT_UNKNOWN);
+		series_shift(&r->s[i], seconds);
 	shift(r->prompt_tokens, HISTORY_MINUTE, seconds, 0);
 	shift(r->prompt_s, HISTORY_MINUTE, seconds, 0);
 	shift(r->tokens, HISTORY_WINDOW, seconds, 0);
@@ -282,7 +291,8 @@ static void add_run(struct history *h, const struct snapshot *s, const struct ru
 		return;
 	}
 	if (run->ctx_tokens && run->ctx_used_tokens != TELEM_UNKNOWN32)
-		put(&r->s[SERIES_CONTEXT], 100.0 * run->ctx_used_tokens / run->ctx_tokens, seconds);
+		series_put(&r->s[SERIES_CONTEXT], 100.0 * run->ctx_used_tokens / run->ctx_tokens,
+			   seconds);
 	if (run->counts.generated_tokens == TELEM_UNKNOWN ||
 	    run->counts.prompt_tokens == TELEM_UNKNOWN || run->counts.prompt_ns == TELEM_UNKNOWN)
 		return; /* this engine does not count */
@@ -292,8 +302,8 @@ static void add_run(struct history *h, const struct snapshot *s, const struct ru
 	}
 	tokens = (double)(run->counts.generated_tokens - r->generated);
 	prompt = (double)(run->counts.prompt_tokens - r->prompt);
-	put(&r->s[SERIES_GENERATED], tokens / passed_s, seconds);
-	put(&r->s[SERIES_PROMPT], prompt / passed_s, seconds);
+	series_put(&r->s[SERIES_GENERATED], tokens / passed_s, seconds);
+	series_put(&r->s[SERIES_PROMPT], prompt / passed_s, seconds);
 	r->prompt_tokens[HISTORY_MINUTE - 1] += (float)prompt;
 	r->prompt_s[HISTORY_MINUTE - 1] += (float)((double)(run->counts.prompt_ns - r->prompt_ns) *
 						   1e-9);
@@ -353,9 +363,10 @@ void history_add(struct history *h, const struct snapshot *s)
 	h->last_ns = s->now_ns;
 	for (uint32_t i = 0; i < h->n_devices; i++)
 		for (int k = 0; k < DEVICE_SERIES; k++)
-			shift(h->devices[i].s[k].points, HISTORY_POINTS, seconds, POINT_UNKNOWN);
+			series_shift(&h->devices[i].s[k], seconds);
 	for (uint32_t i = 0; i < h->n_runs; i++)
 		move_on(&h->runs[i], seconds);
+	bridges_move_on(h, seconds);
 	/* A captured machine stands still: a curve of it would be made up. */
 	for (uint32_t i = 0; s->report && s->origin != ORIGIN_CAPTURED && i < s->report->n_gpus;
 	     i++) {
@@ -367,4 +378,5 @@ void history_add(struct history *h, const struct snapshot *s)
 	}
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		add_run(h, s, &s->runs[i], seconds, passed_s);
+	bridges_add(h, s, seconds, passed_s);
 }

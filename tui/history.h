@@ -14,6 +14,7 @@
 #define HISTORY_MINUTE  60
 #define HISTORY_DEVICES PROBE_GPUS_MAX
 #define HISTORY_RUNS    SNAP_RUNS_MAX
+#define HISTORY_BRIDGES SNAP_BRIDGES_MAX
 
 #define POINT_UNKNOWN (-1.0f) /* every series counts from 0 up */
 
@@ -24,6 +25,7 @@ struct series {
 
 enum device_series { SERIES_POWER_W, SERIES_BUSY, SERIES_TEMP_C, SERIES_USED, DEVICE_SERIES };
 enum run_series { SERIES_GENERATED, SERIES_PROMPT, SERIES_CONTEXT, RUN_SERIES };
+enum bridge_series { SERIES_ACCESSES, SERIES_WRITES, SERIES_P99_US, BRIDGE_SERIES };
 
 struct device_history {
 	char pci[24];
@@ -48,12 +50,25 @@ struct run_history {
 	bool shared;
 };
 
+struct bridge_history {
+	char key[96];                   /* of the bridge */
+	struct series s[BRIDGE_SERIES]; /* trapped a second, of them writes, microseconds */
+	uint64_t accesses, writes;      /* the counters of the last snapshot */
+	uint64_t latency[TELEM_LATENCY], latency_max_ns;
+	bool counted;             /* they are known */
+	uint64_t page_started_ns; /* another: the bridge was started again */
+	uint64_t seen_ns;
+	/* What came to each bucket in each second, the newest last. */
+	uint64_t window[HISTORY_WINDOW][TELEM_LATENCY];
+};
+
 struct history {
 	uint64_t last_ns;   /* of the last snapshot; 0: none yet */
 	uint64_t second_ns; /* when the newest point's second began */
-	uint32_t n_devices, n_runs;
+	uint32_t n_devices, n_runs, n_bridges;
 	struct device_history devices[HISTORY_DEVICES];
 	struct run_history runs[HISTORY_RUNS];
+	struct bridge_history bridges[HISTORY_BRIDGES];
 };
 
 /* Add a moment. One that is not later than the last (a recording was wound back) starts over. */
@@ -61,6 +76,11 @@ void history_add(struct history *h, const struct snapshot *s);
 
 const struct device_history *history_device(const struct history *h, const char *pci); /* or NULL */
 const struct run_history *history_run(const struct history *h, const char *key);       /* or NULL */
+
+const struct bridge_history *history_bridge(const struct history *h, const char *key); /* or NULL */
+
+/* What `share` of the accesses of the window took at most, ns; -1: there were none. */
+double history_latency(const struct bridge_history *b, double share);
 
 /* Prompt tokens per second of computing over the last minute; -1: none were computed. */
 double history_prompt_rate(const struct run_history *r);

@@ -2,16 +2,15 @@
 /* The snapshot for programs: "berth.top/1", as docs/schema/top.json says. */
 #include <stdlib.h>
 
-#include "tui/view.h"
+#include "tui/json_priv.h"
 
-/* jansson fails only when memory is gone; an answer with keys missing would be a lie. */
-static void put(json_t *o, const char *key, json_t *v)
+void top_put(json_t *o, const char *key, json_t *v)
 {
 	if (json_object_set_new(o, key, v))
 		abort();
 }
 
-static void append(json_t *list, json_t *v)
+void top_append(json_t *list, json_t *v)
 {
 	if (json_array_append_new(list, v))
 		abort();
@@ -33,8 +32,7 @@ static void put_bytes(json_t *o, const char *key, uint64_t bytes)
 	json_put_fact(o, key, &f);
 }
 
-/* A count that a hostile page may have made larger than JSON's integers. */
-static void put_count(json_t *o, const char *key, uint64_t n)
+void top_put_count(json_t *o, const char *key, uint64_t n)
 {
 	if (n == TELEM_UNKNOWN)
 		json_put_null(o, key);
@@ -45,10 +43,10 @@ static void put_count(json_t *o, const char *key, uint64_t n)
 static void put_rate(json_t *o, const char *key, double v, const char *why_key, const char *why)
 {
 	if (v >= 0) {
-		put(o, key, json_real(v));
+		top_put(o, key, json_real(v));
 		return;
 	}
-	put(o, key, json_null());
+	top_put(o, key, json_null());
 	json_put_text(o, why_key, why);
 }
 
@@ -63,6 +61,14 @@ static json_t *held_json(const struct held *h)
 	return o;
 }
 
+/* How the reading goes: when the numbers are from, and for how long the next ones have not come. */
+static void put_age(json_t *o, const struct snapshot *s, const struct device_seen *seen)
+{
+	/* Nobody reads a captured machine's sensors, and a recording does not keep when that was. */
+	top_put_count(o, "age_ms", s->origin == ORIGIN_LIVE ? seen->age_ms : TELEM_UNKNOWN);
+	top_put_count(o, "waiting_ms", seen->waiting_ms);
+}
+
 static json_t *gpu_json(const struct snapshot *s, uint32_t i)
 {
 	const struct gpu *g = &s->report->gpus[i];
@@ -73,9 +79,10 @@ static json_t *gpu_json(const struct snapshot *s, uint32_t i)
 	json_put_fact_text(o, "name", &g->name);
 	json_put_fact_text(o, "driver", &g->driver);
 	json_put_text(o, "state", device_state_name(judge_device(s, i)));
+	put_age(o, s, &s->devices[i]);
 	json_put_fact(o, "vram_total_bytes", &g->vram_total);
 	json_put_fact(o, "vram_used_bytes", &g->vram_used);
-	put(o, "held", held_json(&held));
+	top_put(o, "held", held_json(&held));
 	json_put_fact(o, "power_mw", &g->power_mw);
 	json_put_fact(o, "power_cap_mw", &g->power_cap_mw);
 	json_put_fact(o, "temp_mc", &g->temp_mc);
@@ -92,7 +99,7 @@ static json_t *cpu_json(const struct snapshot *s)
 	json_put_fact_text(o, "name", &s->report->cpu.name);
 	json_put_fact(o, "ram_total_bytes", &s->report->cpu.ram_total);
 	json_put_fact(o, "ram_used_bytes", &used);
-	put(o, "held", held_json(&held));
+	top_put(o, "held", held_json(&held));
 	return o;
 }
 
@@ -117,11 +124,11 @@ static json_t *run_devices_json(const struct telem_run *run)
 
 		json_put_text(o, "pci", d->pci);
 		json_put_text(o, "name", d->name);
-		put(o, "planned", telem_bytes_json(&d->planned));
-		put(o, "measured", telem_bytes_json(&d->measured));
+		top_put(o, "planned", telem_bytes_json(&d->planned));
+		top_put(o, "measured", telem_bytes_json(&d->measured));
 		json_put_int(o, "layers_asked", d->layers_asked);
 		json_put_int(o, "layers_verified", d->layers_verified);
-		append(list, o);
+		top_append(list, o);
 	}
 	return list;
 }
@@ -138,9 +145,9 @@ static void put_rates(json_t *o, const struct run_seen *r, uint64_t now_ns)
 	put_rate(o, "generated_tokens_per_s_average", judge_average_rate(run),
 		 "generated_tokens_per_s_average_why", "nothing was generated yet");
 	if (judge_drift(run, &percent, &measured, &planned)) {
-		put(o, "drift_percent", json_real(percent));
+		top_put(o, "drift_percent", json_real(percent));
 	} else {
-		put(o, "drift_percent", json_null());
+		top_put(o, "drift_percent", json_null());
 		json_put_text(o, "drift_percent_why", "nothing to compare");
 	}
 }
@@ -149,15 +156,15 @@ static void put_counts(json_t *o, const struct telem_counts *c)
 {
 	bool waited = c->first_tokens && c->first_tokens != TELEM_UNKNOWN;
 
-	put_count(o, "prompt_tokens", c->prompt_tokens);
-	put_count(o, "cached_tokens", c->cached_tokens);
-	put_count(o, "generated_tokens", c->generated_tokens);
-	put_count(o, "drafted_tokens", c->drafted_tokens);
-	put_count(o, "accepted_tokens", c->accepted_tokens);
-	put_count(o, "requests", c->requests);
-	put_count(o, "requests_failed", c->requests_failed);
-	put_count(o, "first_token_ns_mean",
-		  waited ? c->first_token_ns / c->first_tokens : TELEM_UNKNOWN);
+	top_put_count(o, "prompt_tokens", c->prompt_tokens);
+	top_put_count(o, "cached_tokens", c->cached_tokens);
+	top_put_count(o, "generated_tokens", c->generated_tokens);
+	top_put_count(o, "drafted_tokens", c->drafted_tokens);
+	top_put_count(o, "accepted_tokens", c->accepted_tokens);
+	top_put_count(o, "requests", c->requests);
+	top_put_count(o, "requests_failed", c->requests_failed);
+	top_put_count(o, "first_token_ns_mean",
+		      waited ? c->first_token_ns / c->first_tokens : TELEM_UNKNOWN);
 }
 
 /* Nothing when the engine does not tell. */
@@ -190,12 +197,12 @@ static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 	else
 		json_put_int(o, "ctx_used_tokens", run->ctx_used_tokens);
 	json_put_int(o, "sequences", run->n_seq);
-	put(o, "ctx_tokens_by_sequence", sequences_json(run));
+	top_put(o, "ctx_tokens_by_sequence", sequences_json(run));
 	json_put_int(o, "queue", run->queue);
 	json_put_int(o, "busy", run->busy);
 	put_counts(o, &run->counts);
 	put_rates(o, r, now_ns);
-	put(o, "devices", run_devices_json(run));
+	top_put(o, "devices", run_devices_json(run));
 	return o;
 }
 
@@ -207,38 +214,44 @@ static json_t *devices_json(const struct snapshot *s)
 		return json_null(); /* not read yet, which is not "none" */
 	list = json_array();
 	for (uint32_t i = 0; i < s->report->n_gpus; i++)
-		append(list, gpu_json(s, i));
+		top_append(list, gpu_json(s, i));
 	return list;
 }
+
+_Static_assert(AGE_UNKNOWN == TELEM_UNKNOWN, "both are null");
 
 json_t *snapshot_to_json(const struct snapshot *s)
 {
 	json_t *o = json_answer("berth.top/1");
 	json_t *runs = json_array();
+	json_t *bridges = json_array();
 	json_t *notes = json_array();
 
 	if (s->report)
 		json_put_fact_text(o, "host", &s->report->host);
 	json_put_bool(o, "captured", s->origin == ORIGIN_CAPTURED);
 	json_put_int(o, "devices_left_out", s->report ? s->report->n_left_out : 0);
-	put(o, "devices", devices_json(s));
-	put(o, "cpu", s->report ? cpu_json(s) : json_null());
+	top_put(o, "devices", devices_json(s));
+	top_put(o, "cpu", s->report ? cpu_json(s) : json_null());
 	if (s->device_error[0])
 		json_put_text(o, "device_error", s->device_error);
 	for (uint32_t i = 0; i < s->n_runs; i++) {
 		json_t *note;
 
 		if (!s->runs[i].rc) {
-			append(runs, run_json(&s->runs[i], s->now_ns));
+			top_append(runs, run_json(&s->runs[i], s->now_ns));
 			continue;
 		}
 		note = json_object();
 		json_put_text(note, "page", s->runs[i].file);
 		json_put_text(note, "note", s->runs[i].note);
-		append(notes, note);
+		top_append(notes, note);
 	}
-	put(o, "runs", runs);
-	put(o, "notes", notes);
+	top_put(o, "runs", runs);
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		top_append(bridges, bridge_json(&s->bridges[i]));
+	top_put(o, "bridges", bridges);
+	top_put(o, "notes", notes);
 	json_put_int(o, "runs_left_out", s->n_runs_left_out);
 	return o;
 }

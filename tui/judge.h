@@ -65,4 +65,33 @@ double judge_rate_now(const struct run_seen *r, uint64_t now_ns);
  */
 bool judge_drift(const struct telem_run *run, double *percent, double *measured, double *planned);
 
+/* --- bridges --- */
+
+enum bridge_state {
+	BRIDGE_STARTING,
+	BRIDGE_WAITING, /* for a client */
+	BRIDGE_RUNNING,
+	BRIDGE_RESTARTING, /* its worker ended, the next takes over */
+	BRIDGE_LOST,       /* its device is gone */
+	BRIDGE_STOPPED,
+	BRIDGE_FAILED,
+	BRIDGE_STALLED, /* the process lives, but gives no sign of life */
+	BRIDGE_DEAD,    /* the process is gone without a word */
+	BRIDGE_STATE_COUNT
+};
+
+enum bridge_state judge_bridge(const struct bridge_seen *b);
+const char *bridge_state_name(enum bridge_state s); /* "running", "LOST" */
+bool judge_bridge_lives(const struct bridge_seen *b);
+
+/* What came by in all regions; sums that do not fit stand at their largest. */
+struct traffic {
+	uint64_t reads, writes, posted, denied, logged;
+	uint64_t mapped_bytes;
+};
+struct traffic judge_traffic(const struct telem_bridge *b);
+
+/* What `share` of all its accesses took at most, ns: never more than the longest. -1: there were none. */
+double judge_latency(const struct telem_bridge *b, double share);
+
 #endif

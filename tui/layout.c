@@ -32,9 +32,16 @@ static uint32_t beside(const struct shape *s, const struct wish *w)
 	return n;
 }
 
+/* With its title, if it has anything to show. */
+static uint32_t titled(uint32_t rows, bool titles)
+{
+	return rows ? rows + titles : 0;
+}
+
 static uint32_t whole(const struct shape *s, const struct wish *w)
 {
-	return 2 * s->titles + w->devices[s->devices] + w->runs[s->runs];
+	return 2 * s->titles + w->devices[s->devices] + w->runs[s->runs] +
+	       titled(w->bridges[s->runs], s->titles);
 }
 
 static const struct shape *choose(uint32_t cols, uint32_t room, const struct wish *w)
@@ -62,12 +69,6 @@ static void give(struct layout *l, enum pane p, uint32_t upto, uint32_t *room)
 	*room -= more;
 }
 
-/* With its title, if it has anything to show. */
-static uint32_t titled(uint32_t rows, bool titles)
-{
-	return rows ? rows + titles : 0;
-}
-
 static uint32_t least(uint32_t rows, uint32_t most, bool titles)
 {
 	return titled(rows < most ? rows : most, titles);
@@ -78,16 +79,19 @@ static void share(struct layout *l, const struct wish *w, uint32_t room)
 {
 	const uint32_t devices = titled(w->devices[l->devices], l->titles);
 	const uint32_t runs = titled(w->runs[l->runs], l->titles);
+	const uint32_t bridges = titled(w->bridges[l->runs], l->titles);
 	const uint32_t half = room / 2;
 
 	give(l, PANE_DEVICES, least(w->devices[l->devices], 1, l->titles), &room);
 	give(l, PANE_RUNS, least(w->runs[l->runs], 1, l->titles), &room);
+	give(l, PANE_BRIDGES, least(w->bridges[l->runs], 1, l->titles), &room);
 	if (room > 2)
 		give(l, PANE_EVENTS, least(w->events, 1, l->titles), &room);
 	give(l, PANE_DEVICES, devices < half ? devices : half, &room);
 	if (room > 2)
 		give(l, PANE_PROCESSES, least(w->processes, 1, l->titles), &room);
 	give(l, PANE_RUNS, runs, &room);
+	give(l, PANE_BRIDGES, bridges, &room);
 	give(l, PANE_DEVICES, devices, &room);
 	give(l, PANE_EVENTS, least(w->events, 3, l->titles), &room);
 	give(l, PANE_PROCESSES, titled(w->processes, l->titles), &room);

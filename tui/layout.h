@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum pane { PANE_DEVICES, PANE_RUNS, PANE_PROCESSES, PANE_EVENTS, PANES };
+enum pane { PANE_DEVICES, PANE_RUNS, PANE_BRIDGES, PANE_PROCESSES, PANE_EVENTS, PANES };
 
 /* How much is said about one device or run. */
 enum form {
@@ -20,7 +20,7 @@ enum form {
 
 struct layout {
 	const char *name;
-	enum form devices, runs;
+	enum form devices, runs; /* bridges have the form of runs */
 	bool footer;
 	bool titles;          /* panes have a line that names them */
 	uint32_t rows[PANES]; /* on the screen, with the title; 0: not shown */
@@ -28,7 +28,7 @@ struct layout {
 
 /* What each pane would take, without its title, in each form; 0: it has nothing to show. */
 struct wish {
-	uint32_t devices[3], runs[3]; /* by enum form */
+	uint32_t devices[3], runs[3], bridges[3]; /* by enum form */
 	uint32_t processes, events;
 };
 

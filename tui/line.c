@@ -42,6 +42,23 @@ static void run_sentence(const struct run_seen *r, uint64_t now_ns, FILE *to)
 	fputs(".\n", to);
 }
 
+static void bridge_sentence(const struct bridge_seen *b, FILE *to)
+{
+	const struct telem_bridge *page = &b->page;
+	const struct traffic t = judge_traffic(page);
+	double p99 = judge_latency(page, 0.99);
+
+	fprintf(to, "%s is %s", b->key, bridge_state_name(judge_bridge(b)));
+	if (page->guest[0])
+		fprintf(to, ", for the guest %s", page->guest);
+	fprintf(to, ", took %" PRIu64 " reads and %" PRIu64 " writes", t.reads, t.writes);
+	if (p99 >= 0)
+		fprintf(to, ", 99 percent of them in less than %.1f microseconds", p99 / 1000);
+	if (t.denied)
+		fprintf(to, ", refused %" PRIu64, t.denied);
+	fputs(".\n", to);
+}
+
 void line_state(const struct snapshot *s, FILE *to)
 {
 	if (!s->report && s->device_error[0])
@@ -54,6 +71,8 @@ void line_state(const struct snapshot *s, FILE *to)
 		fputs("Nothing runs.\n", to);
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		run_sentence(&s->runs[i], s->now_ns, to);
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		bridge_sentence(&s->bridges[i], to);
 }
 
 static void event_sentence(const struct event *e, FILE *to)

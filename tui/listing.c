@@ -127,6 +127,16 @@ static void list_runs(struct listing *l, const struct frame *f)
 	sort(l, f, PANE_RUNS);
 }
 
+static void list_bridges(struct listing *l, const struct frame *f)
+{
+	const struct snapshot *s = f->snap;
+	const char *words = filter_of(f);
+
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		if (has(s->bridges[i].key, words) || has(s->bridges[i].page.guest, words))
+			add(l, s->bridges[i].key, i);
+}
+
 static bool is_ours(const struct snapshot *s, uint32_t pid)
 {
 	for (uint32_t i = 0; i < s->n_runs; i++)
@@ -176,9 +186,8 @@ static void list_events(struct listing *l, const struct frame *f)
 void listing_make(struct listing *l, const struct frame *f, enum pane pane)
 {
 	static void (*const lists[PANES])(struct listing * l, const struct frame *f) = {
-		[PANE_DEVICES] = list_devices,
-		[PANE_RUNS] = list_runs,
-		[PANE_PROCESSES] = list_processes,
+		[PANE_DEVICES] = list_devices, [PANE_RUNS] = list_runs,
+		[PANE_BRIDGES] = list_bridges, [PANE_PROCESSES] = list_processes,
 		[PANE_EVENTS] = list_events,
 	};
 

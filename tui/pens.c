@@ -55,6 +55,49 @@ void pen_rate(struct pen *p, double rate)
 		pen_printf(p, ATTR_PLAIN, rate < 100 ? "%.1f" : "%.0f", rate);
 }
 
+static void pen_short(struct pen *p, double n)
+{
+	static const char units[] = " kMGTPE";
+	size_t u = 0;
+
+	for (; n >= 999.5 && units[u + 1]; u++)
+		n /= 1000;
+	if (u)
+		pen_printf(p, ATTR_PLAIN, n < 99.95 ? "%.1f%c" : "%.0f%c", n, units[u]);
+	else
+		pen_printf(p, ATTR_PLAIN, "%.0f", n);
+}
+
+void pen_count(struct pen *p, uint64_t n)
+{
+	if (n == TELEM_UNKNOWN)
+		pen_text(p, ATTR_DIM, "-");
+	else
+		pen_short(p, (double)n);
+}
+
+void pen_per_s(struct pen *p, double rate)
+{
+	if (rate < 0)
+		pen_text(p, ATTR_DIM, "-");
+	else
+		pen_short(p, rate);
+}
+
+void pen_ns(struct pen *p, double ns)
+{
+	static const char *const units[] = { "ns", "us", "ms", "s" };
+	size_t u = 0;
+
+	if (ns < 0) {
+		pen_text(p, ATTR_DIM, "-");
+		return;
+	}
+	for (; ns >= 999.5 && u < 3; u++)
+		ns /= 1000;
+	pen_printf(p, ATTR_PLAIN, u && ns < 99.95 ? "%.1f %s" : "%.0f %s", ns, units[u]);
+}
+
 void pen_spark(struct pen *p, const struct frame *f, enum attr a, const struct series *s,
 	       double top)
 {

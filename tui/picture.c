@@ -27,6 +27,8 @@ static void make_pane(struct rows *r, const struct frame *f, const struct listin
 		rows_devices(r, f, l, form);
 	else if (pane == PANE_RUNS)
 		rows_runs(r, f, l, form);
+	else if (pane == PANE_BRIDGES)
+		rows_bridges(r, f, l, form);
 	else if (pane == PANE_PROCESSES && !f->prefs->hide_processes)
 		rows_processes(r, f, l);
 	else if (pane == PANE_EVENTS && !f->prefs->hide_events)
@@ -57,6 +59,8 @@ static struct layout choose(struct picture *p, const struct frame *f, uint32_t c
 		w.devices[form] = count(f, &p->lists[PANE_DEVICES], PANE_DEVICES, (enum form)form,
 					cols);
 		w.runs[form] = count(f, &p->lists[PANE_RUNS], PANE_RUNS, (enum form)form, cols);
+		w.bridges[form] = count(f, &p->lists[PANE_BRIDGES], PANE_BRIDGES, (enum form)form,
+					cols);
 	}
 	w.processes = count(f, &p->lists[PANE_PROCESSES], PANE_PROCESSES, list, cols);
 	w.events = count(f, &p->lists[PANE_EVENTS], PANE_EVENTS, list, cols);
@@ -233,6 +237,8 @@ static void text_page(struct picture *p, const struct frame *f, uint32_t rows, b
 		page_fits(&v, f);
 	else if (f->ui->page == PAGE_DEVICE)
 		page_device(&v, f, room);
+	else if (f->ui->page == PAGE_BRIDGE)
+		page_bridge(&v, f, room);
 	else
 		page_run(&v, f, room);
 	most = v.n_rows > room ? v.n_rows - room : 0;

@@ -204,7 +204,7 @@ void player_snapshot(struct player *p, struct snapshot *s)
 	json_t *state;
 
 	put_devices(p, s);
-	s->n_runs = s->n_runs_left_out = 0;
+	s->n_runs = s->n_bridges = s->n_runs_left_out = 0;
 	json_object_foreach(p->runs, key, state)
 	{
 		struct run_seen *r = &s->runs[s->n_runs++];

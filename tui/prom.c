@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tui/prom.h"
+#include "tui/prom_priv.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -70,8 +70,7 @@ static const struct metric run_metrics[] = {
 };
 /* clang-format on */
 
-/* A label's value, quoted. */
-static void label(FILE *to, const char *key, const char *value)
+void prom_label(FILE *to, const char *key, const char *value)
 {
 	fprintf(to, "%s=\"", key);
 	for (; *value; value++) {
@@ -85,12 +84,12 @@ static void label(FILE *to, const char *key, const char *value)
 	fputc('"', to);
 }
 
-static void head(FILE *to, const char *name, const char *type, const char *help)
+void prom_head(FILE *to, const char *name, const char *type, const char *help)
 {
 	fprintf(to, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
-static void value(FILE *to, uint64_t v, double per)
+void prom_value(FILE *to, uint64_t v, double per)
 {
 	if (per == 1)
 		fprintf(to, "} %" PRIu64 "\n", v);
@@ -101,9 +100,9 @@ static void value(FILE *to, uint64_t v, double per)
 static void gpu_labels(FILE *to, const struct gpu *g)
 {
 	fputc('{', to);
-	label(to, "pci", g->pci);
+	prom_label(to, "pci", g->pci);
 	fputc(',', to);
-	label(to, "name", fact_text_known(&g->name) ? g->name.v : "");
+	prom_label(to, "name", fact_text_known(&g->name) ? g->name.v : "");
 }
 
 static void print_device_metric(const struct report *r, const struct metric *m, FILE *to)
@@ -118,11 +117,11 @@ static void print_device_metric(const struct report *r, const struct metric *m, 
 		if (!fact_known(f) || f->v < 0)
 			continue;
 		if (!begun)
-			head(to, m->name, m->type, m->help);
+			prom_head(to, m->name, m->type, m->help);
 		begun = true;
 		fputs(m->name, to);
 		gpu_labels(to, g);
-		value(to, (uint64_t)f->v, m->per);
+		prom_value(to, (uint64_t)f->v, m->per);
 	}
 }
 
@@ -132,22 +131,22 @@ static void print_device_states(const struct snapshot *s, FILE *to)
 	const struct report *r = s->report;
 
 	if (r->n_gpus)
-		head(to, "berth_gpu_state", "gauge", "1: the device is in this state.");
+		prom_head(to, "berth_gpu_state", "gauge", "1: the device is in this state.");
 	for (uint32_t i = 0; i < r->n_gpus; i++) {
 		fputs("berth_gpu_state", to);
 		gpu_labels(to, &r->gpus[i]);
 		fputc(',', to);
-		label(to, "state", device_state_name(judge_device(s, i)));
-		value(to, 1, 1);
+		prom_label(to, "state", device_state_name(judge_device(s, i)));
+		prom_value(to, 1, 1);
 	}
 }
 
 static void run_labels(FILE *to, const struct run_seen *r)
 {
 	fputc('{', to);
-	label(to, "run", run_key(r));
+	prom_label(to, "run", run_key(r));
 	fputc(',', to);
-	label(to, "model", r->rc ? "" : r->page.run.model);
+	prom_label(to, "model", r->rc ? "" : r->page.run.model);
 }
 
 /* False: unknown. */
@@ -173,11 +172,11 @@ static void print_run_metric(const struct snapshot *s, const struct metric *m, F
 		if (!run_number(&s->runs[i], m, &v))
 			continue;
 		if (!begun)
-			head(to, m->name, m->type, m->help);
+			prom_head(to, m->name, m->type, m->help);
 		begun = true;
 		fputs(m->name, to);
 		run_labels(to, &s->runs[i]);
-		value(to, v, m->per);
+		prom_value(to, v, m->per);
 	}
 }
 
@@ -199,12 +198,12 @@ static void print_run_bytes(const struct run_seen *r, FILE *to)
 			fputs("berth_run_memory_bytes", to);
 			run_labels(to, r);
 			fputc(',', to);
-			label(to, "pci", d->pci);
+			prom_label(to, "pci", d->pci);
 			fputc(',', to);
-			label(to, "device", d->name);
+			prom_label(to, "device", d->name);
 			fputc(',', to);
-			label(to, "purpose", rows[k].purpose);
-			value(to, rows[k].bytes, 1);
+			prom_label(to, "purpose", rows[k].purpose);
+			prom_value(to, rows[k].bytes, 1);
 		}
 	}
 }
@@ -215,15 +214,16 @@ static void print_runs(const struct snapshot *s, FILE *to)
 		print_run_metric(s, &run_metrics[i], to);
 	if (!s->n_runs)
 		return;
-	head(to, "berth_run_state", "gauge", "1: the run is in this state.");
+	prom_head(to, "berth_run_state", "gauge", "1: the run is in this state.");
 	for (uint32_t i = 0; i < s->n_runs; i++) {
 		fputs("berth_run_state", to);
 		run_labels(to, &s->runs[i]);
 		fputc(',', to);
-		label(to, "state", run_state_name(judge_run(&s->runs[i])));
-		value(to, 1, 1);
+		prom_label(to, "state", run_state_name(judge_run(&s->runs[i])));
+		prom_value(to, 1, 1);
 	}
-	head(to, "berth_run_memory_bytes", "gauge", "What the run has on a device, as measured.");
+	prom_head(to, "berth_run_memory_bytes", "gauge",
+		  "What the run has on a device, as measured.");
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		print_run_bytes(&s->runs[i], to);
 }
@@ -235,5 +235,6 @@ int prom_print(const struct snapshot *s, FILE *to)
 	if (s->report)
 		print_device_states(s, to);
 	print_runs(s, to);
+	prom_bridges(s, to);
 	return fflush(to) || ferror(to) ? -EIO : 0;
 }

@@ -136,27 +136,99 @@ static bool run_drift(const struct at *at, struct text *text)
 	return percent >= DRIFT_PERCENT || percent <= -DRIFT_PERCENT;
 }
 
+/* --- bridges --- */
+
+static void why(struct text *text, const struct telem_bridge *b)
+{
+	if (b->trouble[0])
+		text_add(text, ": %s", b->trouble);
+}
+
+static bool bridge_lost(const struct at *at, struct text *text)
+{
+	text_add(text, "its device is gone, the guest reads all ones");
+	why(text, &at->bridge->page);
+	return at->bridge_state == BRIDGE_LOST;
+}
+
+static bool bridge_failed(const struct at *at, struct text *text)
+{
+	text_add(text, "failed");
+	why(text, &at->bridge->page);
+	return at->bridge_state == BRIDGE_FAILED;
+}
+
+static bool bridge_dead(const struct at *at, struct text *text)
+{
+	text_add(text, "its process is gone without a word");
+	return at->bridge_state == BRIDGE_DEAD;
+}
+
+static bool bridge_stalled(const struct at *at, struct text *text)
+{
+	text_add(text, "lives, but gives no sign of life");
+	return at->bridge_state == BRIDGE_STALLED;
+}
+
+static bool bridge_denied(const struct at *at, struct text *text)
+{
+	text_add(text, "refuses accesses of its guest, as its policy says");
+	return at->refused;
+}
+
+static bool bridge_drops(const struct at *at, struct text *text)
+{
+	uint64_t n = at->bridge->page.counts.recorder_drops;
+
+	text_add(text, "has a recorder that drops what it has no room for");
+	return n && n != TELEM_UNKNOWN;
+}
+
+static bool bridge_client(const struct at *at, struct text *text)
+{
+	const struct telem_bridge *b = &at->bridge->page;
+
+	text_add(text, "has a client, process %" PRId32 "%s%s", b->client_pid,
+		 b->guest[0] ? " of " : "", b->guest);
+	return b->client_pid > 0;
+}
+
 const struct rule event_rules[] = {
-	{ "lost", SEVERITY_BAD, true, device_lost, "berth doctor", false, "is back", true },
-	{ "silent", SEVERITY_BAD, true, device_silent, "berth doctor", false, "answers again",
-	  true },
-	{ "asleep", SEVERITY_INFO, true, device_asleep, "", false, "woke up", false },
-	{ "hot", SEVERITY_WARN, true, device_hot, "berth doctor", false, "has cooled down", false },
-	{ "throttled", SEVERITY_WARN, true, device_throttled, "berth doctor", false,
-	  "is not slowed down by heat any more", false },
-	{ "full", SEVERITY_WARN, true, device_full, "berth plan --device ADDR MODEL", false,
-	  "has memory to spare again", false },
-	{ "link", SEVERITY_WARN, true, device_slow_link, "berth doctor", false, NULL, false },
-	{ "run-lost", SEVERITY_BAD, false, run_lost, "berth logs", true, NULL, false },
-	{ "failed", SEVERITY_BAD, false, run_failed, "berth logs", true, NULL, false },
-	{ "waiting", SEVERITY_WARN, false, run_waiting, "berth logs", true, NULL, false },
-	{ "stalled", SEVERITY_WARN, false, run_stalled, "berth restart", true,
-	  "gives signs of life again", false },
-	{ "elsewhere", SEVERITY_BAD, false, run_elsewhere, "berth logs", true, NULL, false },
-	{ "context", SEVERITY_WARN, false, run_context, "", false, NULL, false },
-	{ "queue", SEVERITY_WARN, false, run_queue, "", false, "has caught up with its requests",
+	{ "lost", SEVERITY_BAD, ABOUT_DEVICE, device_lost, "berth doctor", false, "is back", true },
+	{ "silent", SEVERITY_BAD, ABOUT_DEVICE, device_silent, "berth doctor", false,
+	  "answers again", true },
+	{ "asleep", SEVERITY_INFO, ABOUT_DEVICE, device_asleep, "", false, "woke up", false },
+	{ "hot", SEVERITY_WARN, ABOUT_DEVICE, device_hot, "berth doctor", false, "has cooled down",
 	  false },
-	{ "drift", SEVERITY_WARN, false, run_drift, "berth plan --verify MODEL", false, NULL,
+	{ "throttled", SEVERITY_WARN, ABOUT_DEVICE, device_throttled, "berth doctor", false,
+	  "is not slowed down by heat any more", false },
+	{ "full", SEVERITY_WARN, ABOUT_DEVICE, device_full, "berth plan --device ADDR MODEL", false,
+	  "has memory to spare again", false },
+	{ "link", SEVERITY_WARN, ABOUT_DEVICE, device_slow_link, "berth doctor", false, NULL,
+	  false },
+	{ "run-lost", SEVERITY_BAD, ABOUT_RUN, run_lost, "berth logs", true, NULL, false },
+	{ "failed", SEVERITY_BAD, ABOUT_RUN, run_failed, "berth logs", true, NULL, false },
+	{ "waiting", SEVERITY_WARN, ABOUT_RUN, run_waiting, "berth logs", true, NULL, false },
+	{ "stalled", SEVERITY_WARN, ABOUT_RUN, run_stalled, "berth restart", true,
+	  "gives signs of life again", false },
+	{ "elsewhere", SEVERITY_BAD, ABOUT_RUN, run_elsewhere, "berth logs", true, NULL, false },
+	{ "context", SEVERITY_WARN, ABOUT_RUN, run_context, "", false, NULL, false },
+	{ "queue", SEVERITY_WARN, ABOUT_RUN, run_queue, "", false,
+	  "has caught up with its requests", false },
+	{ "drift", SEVERITY_WARN, ABOUT_RUN, run_drift, "berth plan --verify MODEL", false, NULL,
+	  false },
+	{ "bridge-lost", SEVERITY_BAD, ABOUT_BRIDGE, bridge_lost, "berth bridge status", false,
+	  "its device is back", false },
+	{ "bridge-failed", SEVERITY_BAD, ABOUT_BRIDGE, bridge_failed, "berth bridge status", false,
+	  NULL, false },
+	{ "bridge-dead", SEVERITY_BAD, ABOUT_BRIDGE, bridge_dead, "berth bridge status", false,
+	  NULL, false },
+	{ "bridge-stalled", SEVERITY_WARN, ABOUT_BRIDGE, bridge_stalled, "berth bridge status",
+	  false, "gives signs of life again", false },
+	{ "denied", SEVERITY_WARN, ABOUT_BRIDGE, bridge_denied, "berth bridge trace", false,
+	  "has refused nothing for a minute", false },
+	{ "drops", SEVERITY_WARN, ABOUT_BRIDGE, bridge_drops, "", false, NULL, false },
+	{ "client", SEVERITY_INFO, ABOUT_BRIDGE, bridge_client, "", false, "has no client any more",
 	  false },
 };
 

@@ -33,7 +33,7 @@ static void read_run(struct run_seen *r, const char *path)
 	text_clean(r->file);
 	r->rc = telem_read(path, &r->page, &r->life, &e);
 	if (!r->rc) {
-		if (is_name(r->page.run.name))
+		if (r->page.header.kind == TELEM_RUN && is_name(r->page.run.name))
 			text_copy(r->name, sizeof(r->name), r->page.run.name);
 		return;
 	}
@@ -42,6 +42,35 @@ static void read_run(struct run_seen *r, const char *path)
 			 r->file);
 	else
 		text_copy(r->note, sizeof(r->note), e.text);
+}
+
+/* The page that was read into a run's place is a bridge's. */
+static void take_bridge(struct snapshot *s, const struct run_seen *read)
+{
+	const struct telem_bridge *page = &read->page.bridge;
+	struct bridge_seen *b;
+	size_t stem = strlen(read->file);
+
+	if (s->n_bridges == SNAP_BRIDGES_MAX) {
+		s->n_runs_left_out++;
+		return;
+	}
+	b = &s->bridges[s->n_bridges++];
+	*b = (struct bridge_seen) { .life = read->life,
+				    .pid = read->page.header.writer_pid,
+				    .page = *page };
+	text_copy(b->file, sizeof(b->file), read->file);
+	if (stem > strlen(".telem"))
+		stem -= strlen(".telem");
+	if (page->pci[0])
+		snprintf(b->key, sizeof(b->key), "%s bridge", page->pci);
+	else
+		snprintf(b->key, sizeof(b->key), "%.*s bridge", stem < 80 ? (int)stem : 80,
+			 read->file);
+	/* Two pages of one device: the second by its own name. */
+	for (const struct bridge_seen *o = s->bridges; o < b; o++)
+		if (!strcmp(o->key, b->key))
+			text_copy(b->key, sizeof(b->key), b->file);
 }
 
 static bool is_in(const char *path, const char *dir)
@@ -164,7 +193,7 @@ void runs_read(struct snapshot *snap, const char *dir)
 	char **paths = NULL;
 	int n = telem_list(&paths);
 
-	snap->n_runs = snap->n_runs_left_out = 0;
+	snap->n_runs = snap->n_bridges = snap->n_runs_left_out = 0;
 	for (int i = 0; i < n; i++) {
 		struct run_seen *r = &snap->runs[snap->n_runs];
 
@@ -175,7 +204,10 @@ void runs_read(struct snapshot *snap, const char *dir)
 			continue;
 		}
 		read_run(r, paths[i]);
-		snap->n_runs += r->rc != -ENOENT; /* ended between listing and reading */
+		if (!r->rc && r->page.header.kind == TELEM_BRIDGE)
+			take_bridge(snap, r);
+		else
+			snap->n_runs += r->rc != -ENOENT; /* ended between listing and reading */
 	}
 	telem_list_free(paths);
 	read_records(snap, dir);

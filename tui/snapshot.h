@@ -15,9 +15,10 @@
 #include "base/telem.h"
 #include "probe/probe.h"
 
-#define SNAP_RUNS_MAX  64
-#define AGE_UNKNOWN    UINT64_MAX
-#define SNAP_SILENT_MS 3000 /* a reading that takes longer: "not answering" */
+#define SNAP_RUNS_MAX    64
+#define SNAP_BRIDGES_MAX 16
+#define AGE_UNKNOWN      UINT64_MAX
+#define SNAP_SILENT_MS   3000 /* a reading that takes longer: "not answering" */
 
 /* Where it comes from; the header of the screen says so, unless it is live. */
 enum origin {
@@ -52,6 +53,15 @@ struct run_seen {
 	char last_class[24], last_sentence[160]; /* how the last core ended; empty: none has */
 };
 
+/* A device that is given to a virtual machine, as its telemetry page tells. */
+struct bridge_seen {
+	char key[96];  /* what it is known by as long as it is watched: "0000:05:00.0 bridge" */
+	char file[96]; /* name of the page, without the folder */
+	enum telem_life life;
+	int32_t pid; /* of the writer */
+	struct telem_bridge page;
+};
+
 struct snapshot {
 	const struct report *report; /* NULL: not read yet, or `device_error` says why not */
 	char device_error[200];
@@ -65,8 +75,10 @@ struct snapshot {
 	uint32_t interval_ms;
 	bool paused;
 	uint32_t n_runs;
-	uint32_t n_runs_left_out; /* beyond SNAP_RUNS_MAX */
+	uint32_t n_runs_left_out; /* pages beyond SNAP_RUNS_MAX and SNAP_BRIDGES_MAX */
 	struct run_seen runs[SNAP_RUNS_MAX];
+	uint32_t n_bridges;
+	struct bridge_seen bridges[SNAP_BRIDGES_MAX];
 };
 
 /* What a run is known by as long as it is watched: its name, else its page's. */

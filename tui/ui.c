@@ -137,6 +137,9 @@ static struct action on_fits(const struct ask *a)
 
 static struct action on_enter(const struct ask *a)
 {
+	static const enum page pages[PANES] = {
+		[PANE_DEVICES] = PAGE_DEVICE, [PANE_RUNS] = PAGE_RUN, [PANE_BRIDGES] = PAGE_BRIDGE
+	};
 	const struct listing *l = ui_list(a);
 
 	if (is_text_page(a->ui)) {
@@ -146,7 +149,7 @@ static struct action on_enter(const struct ask *a)
 	} else if (l->n && a->ui->focus != PANE_PROCESSES) {
 		stand_on(a, ui_item(a));
 		text_copy(a->ui->subject, sizeof(a->ui->subject), l->items[ui_item(a)].key);
-		turn_to(a, a->ui->focus == PANE_DEVICES ? PAGE_DEVICE : PAGE_RUN);
+		turn_to(a, pages[a->ui->focus]);
 	}
 	return just(DO_NOTHING);
 }
@@ -286,11 +289,11 @@ static struct action on_wheel(const struct ask *a)
 const struct key_help key_helps[] = {
 	{ "q",          "quit",    "Leave." },
 	{ "?",          "help",    "Show or hide this page." },
-	{ "Enter",      "details", "All about the device or run under the cursor; back." },
+	{ "Enter",      "details", "All about the device, run or bridge under the cursor; back." },
 	{ "Up Down",    NULL,      "Move the cursor, or scroll by a row." },
 	{ "PgUp PgDn",  NULL,      "The same by a screen." },
 	{ "Home End",   NULL,      "To the first or the last." },
-	{ "Tab",        NULL,      "To the next list: 1 devices, 2 runs, 3 processes, 4 events." },
+	{ "Tab",        NULL,      "Next list: 1 devices, 2 runs, 3 bridges, 4 processes, 5 events." },
 	{ "Esc",        NULL,      "Back; without a filter; without a cursor." },
 	{ "p",          "pause",   "Freeze the picture, or go on." },
 	{ "+ -",        NULL,      "Halve or double the interval (0.1 s to 60 s)." },
@@ -329,7 +332,7 @@ static const struct {
 	{ K_TAB, on_tab, 1 },         { K_BACK_TAB, on_tab, -1 },
 	{ K_RIGHT, on_tab, 1 },       { K_LEFT, on_tab, -1 },
 	{ '1', on_pane, PANE_DEVICES }, { '2', on_pane, PANE_RUNS },
-	{ '3', on_pane, PANE_PROCESSES }, { '4', on_pane, PANE_EVENTS },
+	{ '3', on_pane, PANE_BRIDGES }, { '4', on_pane, PANE_PROCESSES }, { '5', on_pane, PANE_EVENTS },
 	{ 'p', on_simple, DO_PAUSE }, { ' ', on_simple, DO_PAUSE },
 	{ '+', on_interval, -1 },     { '=', on_interval, -1 },   { '-', on_interval, 1 },
 	{ '/', on_filter, 0 },

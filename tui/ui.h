@@ -9,7 +9,7 @@
 #include "tui/prefs.h"
 #include "tui/layout.h"
 
-enum page { PAGE_MAIN, PAGE_DEVICE, PAGE_RUN, PAGE_EVENTS, PAGE_FITS, PAGE_HELP };
+enum page { PAGE_MAIN, PAGE_DEVICE, PAGE_RUN, PAGE_BRIDGE, PAGE_EVENTS, PAGE_FITS, PAGE_HELP };
 
 /* Keys that are no character, above all code points. */
 enum key {

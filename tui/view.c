@@ -46,6 +46,15 @@ static uint32_t living_runs(const struct snapshot *s)
 	return n;
 }
 
+static uint32_t living_bridges(const struct snapshot *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		n += judge_bridge_lives(&s->bridges[i]);
+	return n;
+}
+
 /* What all devices whose power is known take together; -1: none is. */
 static double watts(const struct frame *f)
 {
@@ -95,7 +104,7 @@ void view_header(struct view *v, const struct frame *f)
 {
 	const struct snapshot *s = f->snap;
 	struct pen p = view_line(v);
-	uint32_t runs = living_runs(s);
+	uint32_t runs = living_runs(s), bridges = living_bridges(s);
 	double w = watts(f);
 
 	pen_text(&p, ATTR_TITLE, v->cols < 40 ? "berth" : "berth top");
@@ -111,6 +120,8 @@ void view_header(struct view *v, const struct frame *f)
 		pen_printf(&p, ATTR_PLAIN, "  %" PRIu32 " GPU%s", s->report->n_gpus,
 			   plural(s->report->n_gpus));
 	pen_printf(&p, ATTR_PLAIN, "  %" PRIu32 " run%s", runs, plural(runs));
+	if (bridges)
+		pen_printf(&p, ATTR_PLAIN, "  %" PRIu32 " bridge%s", bridges, plural(bridges));
 	if (w >= 0)
 		pen_printf(&p, ATTR_PLAIN, "  %.0f W", w);
 	if (s->interval_ms)
@@ -144,6 +155,8 @@ static void append_pane(struct view *v, const struct frame *f, enum pane pane)
 		rows_devices(&r, f, l, FORM_ROW);
 	else if (pane == PANE_RUNS)
 		rows_runs(&r, f, l, FORM_CARD);
+	else if (pane == PANE_BRIDGES)
+		rows_bridges(&r, f, l, FORM_CARD);
 	else
 		rows_processes(&r, f, l);
 	if (r.view.n_rows && pane != PANE_DEVICES)
@@ -159,5 +172,6 @@ void view_make(struct view *v, const struct frame *f)
 	view_header(v, f);
 	append_pane(v, f, PANE_DEVICES);
 	append_pane(v, f, PANE_RUNS);
+	append_pane(v, f, PANE_BRIDGES);
 	append_pane(v, f, PANE_PROCESSES);
 }

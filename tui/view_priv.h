@@ -61,6 +61,13 @@ void pen_spark(struct pen *p, const struct frame *f, enum attr a, const struct s
 /* Tokens per second, "-" when below 0. */
 void pen_rate(struct pen *p, double rate);
 
+/* A count as short as it gets: "940", "1.2k"; "-" for what nobody counts. */
+void pen_count(struct pen *p, uint64_t n);
+/* The same of a speed, "-" when below 0. */
+void pen_per_s(struct pen *p, double rate);
+/* What something took: "3.1 us"; "-" when below 0. */
+void pen_ns(struct pen *p, double ns);
+
 /* What used and total are counted in, so that both are in one unit: "GiB" and its bytes. */
 struct scale {
 	const char *unit;
@@ -88,11 +95,13 @@ void view_header(struct view *v, const struct frame *f);
 
 void rows_devices(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
 void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
+void rows_bridges(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
 void rows_processes(struct rows *r, const struct frame *f, const struct listing *l);
 void rows_events(struct rows *r, const struct frame *f, const struct listing *l);
 
 void page_device(struct view *v, const struct frame *f, uint32_t rows);
 void page_fits(struct view *v, const struct frame *f);
 void page_run(struct view *v, const struct frame *f, uint32_t rows);
+void page_bridge(struct view *v, const struct frame *f, uint32_t rows);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * prog_top_states SEED COUNT: as many moments as nobody sees, each as the monitor's JSON, a line each. Every member
- * is any value of its type; texts are bytes of any kind, with an end. A run's page has passed telem_check(), as
- * every page that the monitor reads has.
+ * is any value of its type; texts are bytes of any kind, with an end. Pages have passed telem_check(), as every
+ * page that the monitor reads has.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -169,6 +169,32 @@ static void make_run(struct run_seen *r, const struct report *report)
 	}
 }
 
+static void make_bridge(struct bridge_seen *b)
+{
+	struct telem_page page;
+
+	noise(&page, sizeof(page));
+	page.header = (struct telem_header) { .magic = TELEM_MAGIC,
+					      .version = TELEM_VERSION,
+					      .kind = TELEM_BRIDGE,
+					      .size = (uint32_t)telem_size(TELEM_BRIDGE) };
+	words(page.bridge.pci, sizeof(page.bridge.pci));
+	words(page.bridge.guest, sizeof(page.bridge.guest));
+	words(page.bridge.socket, sizeof(page.bridge.socket));
+	words(page.bridge.trouble, sizeof(page.bridge.trouble));
+	page.bridge.state = below(TELEM_BRIDGE_STATE_COUNT + 1);
+	page.bridge.mode = below(TELEM_MODE_COUNT + 1);
+	for (uint64_t *c = (uint64_t *)&page.bridge.counts; c < (uint64_t *)(&page.bridge + 1); c++)
+		*c = number();
+	if (telem_check(&page, telem_size(TELEM_BRIDGE), NULL))
+		abort();
+	*b = (struct bridge_seen) { .life = (enum telem_life)below(TELEM_DEAD + 1),
+				    .pid = (int32_t)number(),
+				    .page = page.bridge };
+	words(b->file, sizeof(b->file));
+	words(b->key, sizeof(b->key));
+}
+
 static void make(struct snapshot *s, struct report *r)
 {
 	memset(s, 0, offsetof(struct snapshot, runs));
@@ -186,6 +212,9 @@ static void make(struct snapshot *s, struct report *r)
 	s->n_runs_left_out = (uint32_t)number();
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		make_run(&s->runs[i], r);
+	s->n_bridges = below(8) ? below(2) : SNAP_BRIDGES_MAX;
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		make_bridge(&s->bridges[i]);
 }
 
 int main(int argc, char **argv)

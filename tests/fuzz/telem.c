@@ -4,7 +4,8 @@
 #include <string.h>
 
 #include "base/telem.h"
-#include "tui/frame.h"
+#include "base/text.h"
+#include "tui/picture.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
@@ -23,10 +24,32 @@ static void look(const struct snapshot *s, uint32_t cols, bool utf8)
 	view_fini(&v);
 }
 
+/* All about the bridge, after two moments, as a screen has it. */
+static void detail(struct snapshot *s)
+{
+	struct history *h = calloc(1, sizeof(*h));
+	struct picture *p = calloc(1, sizeof(*p));
+	struct ui ui = { .page = PAGE_BRIDGE };
+	struct prefs prefs;
+	const struct frame f = { .snap = s, .history = h, .prefs = &prefs, .ui = &ui };
+
+	prefs_default(&prefs);
+	text_copy(ui.subject, sizeof(ui.subject), s->bridges[0].key);
+	history_add(h, s);
+	s->now_ns += UINT64_C(1000000000);
+	history_add(h, s);
+	picture_init(p);
+	picture_make(p, &f, 80, 60, true);
+	picture_fini(p);
+	free(p);
+	free(h);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	struct snapshot *s = calloc(1, sizeof(*s));
 	struct run_seen *r = &s->runs[0];
+	struct bridge_seen *b = &s->bridges[0];
 	char *json;
 	json_t *o;
 
@@ -35,6 +58,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	r->life = size ? (enum telem_life)(bytes[size - 1] % 3) : TELEM_DEAD;
 	strcpy(r->note, "not a page");
 	s->n_runs = 1;
+	if (!r->rc && r->page.header.kind == TELEM_BRIDGE) {
+		*b = (struct bridge_seen) { .life = r->life, .page = r->page.bridge };
+		text_copy(b->key, sizeof(b->key), b->page.pci);
+		s->n_bridges = 1;
+		s->n_runs = 0;
+		detail(s);
+	}
 	s->now_ns = UINT64_C(1) << 40;
 	look(s, 1 + (size ? bytes[size / 2] : 0), size & 1);
 	look(s, 80, false);

@@ -80,13 +80,26 @@ for size in 80x24 120x36; do
 	shot screen-pages.txt $size calm 3 '\r'
 	shot screen-pages.txt $size calm 3 2 '\r'
 	shot screen-pages.txt $size trouble 5 e
-	shot screen-pages.txt $size trouble 5 4 '\r'
+	shot screen-pages.txt $size trouble 5 5 '\r'
 	shot screen-pages.txt $size calm 3 '?'
 done
 shot screen-pages.txt 40x10 calm 3 '?' '<Down>' '<PgDn>'
 shot screen-pages.txt 80x24 trouble 5 1 '<Down>' '<Down>' '<Down>' '\r'
 shot screen-pages.txt 80x24 trouble 3 2 '<Down>' '<Down>' '\r'
 golden screen-pages.txt "$T/screen-pages.txt"
+
+for size in 20x5 40x10 60x14 80x24 120x36 160x50; do
+	shot screen-bridge.txt $size bridge 2
+	shot screen-bridge.txt $size pulled 2
+done
+for size in 60x14 80x24 120x36; do
+	shot screen-bridge.txt $size bridge 2 3 '\r'
+	shot screen-bridge.txt $size pulled 2 3 '<Down>' '<Down>' '\r'
+done
+LC_ALL=C LOOK=1 shot screen-bridge.txt 80x24 pulled 2
+shot screen-bridge.txt 80x24 bridge 8 3
+shot screen-bridge.txt 80x24 pulled 2 / 0 6 : '\r'
+golden screen-bridge.txt "$T/screen-bridge.txt"
 
 LOOK=1 shot screen-keys.txt 80x24 calm 16 '<Down>' '<Down>' '<End>'
 LOOK=1 shot screen-keys.txt 80x24 calm 16 '<PgDn>' '<PgDn>'
@@ -101,7 +114,7 @@ shot screen-keys.txt 80x24 calm 3 P E
 shot screen-keys.txt 80x24 calm 3 K
 shot screen-keys.txt 80x24 calm 3 2 K
 shot screen-keys.txt 80x24 calm 3 2 K n
-shot screen-keys.txt 80x24 calm 3 3 K
+shot screen-keys.txt 80x24 calm 3 4 K
 shot screen-keys.txt 80x24 calm 3 '\t' '\t' '<BackTab>'
 shot screen-keys.txt 80x24 calm 3 R
 shot screen-keys.txt 80x24 calm 3 '<'

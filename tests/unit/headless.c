@@ -46,6 +46,15 @@ static struct snapshot *make(void)
 	run->devices[0].measured = (struct telem_bytes) { 1, 2, 3, TELEM_UNKNOWN };
 	strcpy(s->runs[1].name, "other");
 	s->runs[1].rc = -ENOENT;
+	s->n_bridges = 1;
+	strcpy(s->bridges[0].key, "0000:05:00.0 bridge");
+	strcpy(s->bridges[0].page.pci, "0000:05:00.0");
+	strcpy(s->bridges[0].page.guest, "vm");
+	s->bridges[0].page.state = TELEM_BRIDGE_RUNNING;
+	s->bridges[0].page.counts.interrupts = TELEM_UNKNOWN;
+	s->bridges[0].page.regions[TELEM_BAR0].size_bytes = 4096;
+	for (int i = 0; i < 3; i++)
+		telem_access(&s->bridges[0].page, TELEM_BAR0, i ? TELEM_READ : TELEM_POSTED, 1500);
 	return s;
 }
 
@@ -90,6 +99,13 @@ static void metrics(void **state)
 	has(t,
 	    "berth_run_memory_bytes{run=\"chat\",model=\"tiny\",pci=\"\",device=\"\",purpose=\"kv\"} 2\n");
 	has(t, "state=\"ASLEEP\"} 1\n");
+	has(t,
+	    "berth_bridge_reads_total{bridge=\"0000:05:00.0 bridge\",pci=\"0000:05:00.0\",guest=\"vm\",region=\"BAR0\"} 2\n");
+	has(t, "le=\"1.024e-06\"} 0\n");
+	has(t, "le=\"2.048e-06\"} 3\n");
+	has(t, "le=\"+Inf\"} 3\n");
+	has(t, "berth_bridge_access_seconds_count{bridge=\"0000:05:00.0 bridge\",");
+	assert_null(strstr(t, "berth_bridge_interrupts"));
 	/* What nobody knows is not there, not zero. */
 	assert_null(strstr(t, "purpose=\"other\""));
 	assert_null(strstr(t, "drafted"));
@@ -119,6 +135,9 @@ static void metrics_are_in_groups(void **state)
 			assert_string_equal(name, names[n - 1]);
 		} else {
 			assert_int_equal(sscanf(l, "%79[a-z_]", name), 1);
+			/* A histogram's samples go on with _bucket, _sum and _count. */
+			if (!strcmp(names[n - 1], "berth_bridge_access_seconds"))
+				name[strlen(names[n - 1])] = '\0';
 			assert_string_equal(name, names[n - 1]);
 		}
 	}

@@ -367,6 +367,106 @@ static void runs_begin_crash_and_come_back(void **state)
 	free(st);
 }
 
+/* --- bridges --- */
+
+static struct telem_bridge *add_bridge(struct stage *st)
+{
+	struct bridge_seen *b = &st->snap.bridges[st->snap.n_bridges++];
+
+	strcpy(b->key, "0000:05:00.0 bridge");
+	b->life = TELEM_ALIVE;
+	b->page.state = TELEM_BRIDGE_RUNNING;
+	b->page.started_ns = 7;
+	return &b->page;
+}
+
+/* A second in which so many accesses came, each of which took ns. */
+static void trapped(struct stage *st, uint32_t n, enum telem_access what, uint64_t ns)
+{
+	for (uint32_t i = 0; i < n; i++)
+		telem_access(&st->snap.bridges[0].page, TELEM_BAR0, what, ns);
+	second(st, 0);
+}
+
+static void what_comes_by_a_bridge(void **state)
+{
+	struct stage *st = stage_new(0);
+	struct telem_bridge *page = add_bridge(st);
+	const struct bridge_history *b;
+
+	(void)state;
+	telem_access(page, TELEM_BAR0, TELEM_READ, 1 << 20); /* before anybody looked */
+	look(st);
+	b = history_bridge(&st->history, "0000:05:00.0 bridge");
+	assert_non_null(b);
+	assert_true(newest(&b->s[SERIES_ACCESSES]) < 0);
+	assert_true(history_latency(b, 0.5) < 0);
+	trapped(st, 300, TELEM_READ, 3000);
+	trapped(st, 100, TELEM_POSTED, 3000);
+	assert_float_equal(newest(&b->s[SERIES_ACCESSES]), 100, 0.01);
+	assert_float_equal(newest(&b->s[SERIES_WRITES]), 100, 0.01);
+	assert_float_equal(series_mean(&b->s[SERIES_ACCESSES], 2), 200, 0.01);
+	assert_float_equal(history_latency(b, 0.5), 3072, 1);
+	/* Ten seconds later they are out of the window, and of the page they are not. */
+	for (int i = 0; i < 10; i++)
+		trapped(st, 1, TELEM_READ, 100);
+	assert_float_equal(history_latency(b, 1), 128, 1);
+	assert_float_equal(newest(&b->s[SERIES_P99_US]), 0.127, 0.002);
+	page->started_ns++; /* another bridge for the same device */
+	memset(page->regions, 0, sizeof(page->regions));
+	second(st, 0);
+	assert_true(newest(&b->s[SERIES_ACCESSES]) < 0);
+	trapped(st, 5, TELEM_WRITE, 100);
+	assert_float_equal(newest(&b->s[SERIES_WRITES]), 5, 0.01);
+	free(st);
+}
+
+static void bridges_lose_devices_and_workers(void **state)
+{
+	struct stage *st = stage_new(0);
+	struct telem_bridge *page = add_bridge(st);
+
+	(void)state;
+	page->regions[TELEM_BAR0].denied = 5;
+	page->counts.worker_restarts = 2;
+	page->client_pid = 7;
+	look(st);
+	assert_int_equal(st->events.n, 0); /* what was before is no news */
+	page->counts.worker_restarts = 3;
+	second(st, 0);
+	told(st, "worker", "another took over");
+	page->regions[TELEM_BAR0].denied = 6;
+	second(st, 0);
+	told(st, "denied", "refuses");
+	for (int i = 0; i < 59; i++)
+		second(st, 0);
+	assert_int_equal(st->events.n, 2);
+	second(st, 0);
+	second(st, 0);
+	told(st, "denied", "nothing for a minute");
+	page->state = TELEM_BRIDGE_LOST;
+	strcpy(page->trouble, "the cable");
+	second(st, 0);
+	told(st, "bridge-lost", "all ones: the cable");
+	assert_int_equal(events_standing(&st->events, SEVERITY_BAD), 1);
+	page->state = TELEM_BRIDGE_RUNNING;
+	second(st, 0);
+	told(st, "bridge-lost", "is back");
+	page->client_pid = 0;
+	second(st, 0);
+	told(st, "client", "no client");
+	st->snap.bridges[0].life = TELEM_DEAD;
+	second(st, 0);
+	told(st, "bridge-dead", "gone");
+	page->state = TELEM_BRIDGE_STOPPED;
+	second(st, 0);
+	assert_int_equal(events_standing(&st->events, SEVERITY_INFO), 0);
+	st->snap.n_bridges = 0;
+	second(st, 0);
+	told(st, "gone", "gone");
+	free(st);
+}
+
 static void the_log_keeps_the_newest(void **state)
 {
 	struct stage *st = stage_new(0);
@@ -399,7 +499,8 @@ static void many_come_and_go(void **state)
 		assert_float_equal(newest(&history_run(&st->history, st->snap.runs[63].file)
 						   ->s[SERIES_GENERATED]),
 				   5, 0.01);
-		assert_int_equal(st->events.n_watched, PROBE_GPUS_MAX + SNAP_RUNS_MAX);
+		assert_in_range(st->events.n_watched, PROBE_GPUS_MAX + SNAP_RUNS_MAX,
+				PROBE_GPUS_MAX + SNAP_RUNS_MAX + SNAP_BRIDGES_MAX);
 	}
 	free(st);
 }
@@ -419,6 +520,8 @@ int main(void)
 		cmocka_unit_test(an_alarm_that_stands_at_the_start_is_told),
 		cmocka_unit_test(devices_leave_hang_sleep_and_come),
 		cmocka_unit_test(runs_begin_crash_and_come_back),
+		cmocka_unit_test(what_comes_by_a_bridge),
+		cmocka_unit_test(bridges_lose_devices_and_workers),
 		cmocka_unit_test(the_log_keeps_the_newest),
 		cmocka_unit_test(many_come_and_go),
 	};

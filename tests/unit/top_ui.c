@@ -62,6 +62,19 @@ static void fill_gpus(struct stage *st, uint32_t n)
 	}
 }
 
+static void fill_bridges(struct stage *st, uint32_t n)
+{
+	st->snap.n_bridges = n;
+	for (uint32_t i = 0; i < n; i++) {
+		struct bridge_seen *b = &st->snap.bridges[i];
+
+		snprintf(b->key, sizeof(b->key), "0000:%02x:00.0 bridge", i + 1);
+		snprintf(b->page.pci, sizeof(b->page.pci), "0000:%02x:00.0", i + 1);
+		b->page.state = i % TELEM_BRIDGE_STATE_COUNT;
+		telem_access(&b->page, i % TELEM_REGIONS, TELEM_READ, 1000 + i);
+	}
+}
+
 static struct stage *stage_new(uint32_t gpus, uint32_t runs)
 {
 	struct stage *st = calloc(1, sizeof(*st));
@@ -208,7 +221,7 @@ static void ending_asks_and_holds_first(void **state)
 	a = press(st, 'y');
 	assert_int_equal(a.kind, DO_STOP); /* or its supervisor would start the next */
 	assert_string_equal(a.name, "chat");
-	press(st, '3');
+	press(st, '4');
 	a = press(st, 'K');
 	assert_int_equal(a.pid, 77);
 	press(st, 'n');
@@ -233,6 +246,28 @@ static void the_mouse_hits_what_is_there(void **state)
 	ui_key(&st->ui, &st->prefs, &st->frame, &st->picture, k);
 	assert_int_equal(st->ui.page, PAGE_MAIN);
 	ui_key(&st->ui, &st->prefs, &st->frame, &st->picture, k); /* nowhere: nothing */
+	stage_free(st);
+}
+
+static void a_bridge_has_a_pane_and_a_page(void **state)
+{
+	struct stage *st = stage_new(2, 1);
+
+	(void)state;
+	press(st, '3');
+	press(st, K_ENTER); /* there is none: nothing */
+	assert_int_equal(st->ui.page, PAGE_MAIN);
+	fill_bridges(st, 3);
+	draw(st);
+	press(st, '3');
+	assert_string_equal(st->ui.at[PANE_BRIDGES], "0000:01:00.0 bridge");
+	press(st, K_DOWN);
+	press(st, K_ENTER);
+	assert_int_equal(st->ui.page, PAGE_BRIDGE);
+	assert_string_equal(st->ui.subject, "0000:02:00.0 bridge");
+	press(st, K_ESCAPE);
+	press(st, K_TAB);
+	assert_int_equal(st->ui.focus, PANE_PROCESSES);
 	stage_free(st);
 }
 
@@ -261,6 +296,7 @@ static void a_monkey(void **state)
 			st->rows = 1 + (seed >> 13) % 95;
 			fill_gpus(st, (seed >> 5) % 65);
 			fill_runs(st, (seed >> 9) % 65);
+			fill_bridges(st, (seed >> 11) % (SNAP_BRIDGES_MAX + 1));
 			st->snap.now_ns += 1000000000;
 			history_add(&st->history, &st->snap);
 			events_add(&st->events, &st->snap, &st->prefs.alarm);
@@ -282,6 +318,7 @@ int main(void)
 		cmocka_unit_test(a_filter_hides_the_rest),
 		cmocka_unit_test(ending_asks_and_holds_first),
 		cmocka_unit_test(the_mouse_hits_what_is_there),
+		cmocka_unit_test(a_bridge_has_a_pane_and_a_page),
 		cmocka_unit_test(a_monkey),
 	};
 
