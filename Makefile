@@ -178,7 +178,7 @@ programs: $(if $(ALL_PKGS),$(FRONT)) $(PROGRAMS)
 
 # --- documents made from the command tables --------------------------------------------------------
 
-COMMANDS := $(notdir $(filter-out %/core %/core-llama-server,$(PROGRAMS)))
+COMMANDS := $(notdir $(filter-out %/core %/core-llama-server %/device-helper,$(PROGRAMS)))
 SCHEMAS  := $(patsubst docs/schema/%,$(BUILD)/share/berth/schema/%,$(wildcard docs/schema/*.json))
 MAN      := $(addprefix $(BUILD)/share/man/man1/,berth.1 $(addsuffix .1,$(addprefix berth-,$(COMMANDS))))
 COMPLETE := $(addprefix $(BUILD)/share/,bash-completion/completions/berth zsh/site-functions/_berth \
@@ -225,6 +225,21 @@ install: all
 	install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/berth/"
 	$(if $(wildcard $(ENGINE_BUILD)/engine/licenses),cp -R $(ENGINE_BUILD)/engine/licenses \
 		"$(DESTDIR)$(PREFIX)/share/doc/berth/")
+	$(if $(filter device,$(BUILT)),$(install_device))
+
+# What lets ordinary users ask for changes; nothing of it is setuid. Up to 126 polkit reads actions in no other folder
+# than /usr/share's, so they go there from /usr/local, too.
+POLKIT_ACTIONS ?= $(if $(filter /usr /usr/local,$(PREFIX)),/usr,$(PREFIX))/share/polkit-1/actions
+define install_device
+install -d "$(DESTDIR)$(POLKIT_ACTIONS)" "$(DESTDIR)$(PREFIX)/lib/udev/rules.d" "$(DESTDIR)$(PREFIX)/lib/sysusers.d" \
+		"$(DESTDIR)$(PREFIX)/share/doc/berth/examples"
+	sed 's|@HELPER@|$(PREFIX)/libexec/berth/device-helper|' device/data/org.berth.device.policy.in \
+		>"$(DESTDIR)$(POLKIT_ACTIONS)/org.berth.device.policy"
+	chmod 644 "$(DESTDIR)$(POLKIT_ACTIONS)/org.berth.device.policy"
+	install -m 644 device/data/70-berth-vfio.rules "$(DESTDIR)$(PREFIX)/lib/udev/rules.d/"
+	install -m 644 device/data/berth.conf "$(DESTDIR)$(PREFIX)/lib/sysusers.d/"
+	install -m 644 device/data/50-berth-power.rules "$(DESTDIR)$(PREFIX)/share/doc/berth/examples/"
+endef
 
 clean:
 	rm -rf $(wildcard build build-*)

@@ -3,8 +3,20 @@
 device.uses := probe base
 device.lib := \
 	agent.c \
+	authorise.c \
+	boxes.c \
+	elevate.c \
+	helper_words.c \
 	marked.c \
+	options.c \
+	src_bolt.c \
 	step.c \
+	tb.c \
+	verbs.c \
 
-device.programs := device
-device.device.src := main.c options.c verbs.c
+# For boltd; without it boxes are let in through sysfs.
+device.wants := libsystemd
+device.programs := device device-helper
+device.device.src := main.c
+# What pkexec starts as root
+device.device-helper.src := helper.c

@@ -21,6 +21,8 @@ static const struct opt opts[] = {
 	  .help = "Allow a device that is neither GPU nor accelerator." },
 	{ .name = "persist", .kind = OPT_FLAG, .offset = ROW(persist),
 	  .help = "Keep it so after the next start, by a file in /etc that undo removes." },
+	{ .name = "enrol", .kind = OPT_FLAG, .offset = ROW(enrol),
+	  .help = "Also have boltd let this box in by itself from now on, by boltd's own default policy." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
 	  .help = "Answer with one berth.device/1 object on stdout." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
@@ -32,6 +34,11 @@ static const char *const all_heed[] = { "machine", "json", "quiet", "verbose", N
 
 /* What every verb with a plan heeds besides. */
 static const char *const plans_heed[] = { "dry-run", "force", "any", NULL };
+
+static const struct alias aliases[] = {
+	{ "--enroll", "enrol" },
+	{ NULL, NULL },
+};
 
 static const struct example examples[] = {
 	{ NULL, NULL },
@@ -55,6 +62,7 @@ const struct cmd device_command = {
 		"written down in a journal before it is done; and taken back when a later step fails, or by undo.",
 	.opts = opts,
 	.n_opts = N_OF(opts),
+	.aliases = aliases,
 	.exits = "0  done, or it is so already\n1  the named device, or transaction, is absent\n2  wrong usage\n"
 		 "4  a bad value\n5  no permission, or somebody uses the device: nothing was changed\n"
 		 "6  the device vanished, or is not what it was",

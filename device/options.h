@@ -13,7 +13,7 @@
 
 struct options {
 	const char *machine;
-	bool json, dry_run, force, any, persist;
+	bool json, dry_run, force, any, persist, enrol;
 	int quiet, verbose;
 };
 

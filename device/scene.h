@@ -16,6 +16,7 @@
 #include "base/fact.h"
 #include "base/machine.h"
 #include "base/telem.h"
+#include "device/boxes.h"
 #include "probe/probe.h"
 
 #define SCENE_FUNCS_MAX 2048 /* functions: a server with virtual functions has hundreds */
@@ -94,6 +95,7 @@ struct scene_run {
 struct scene {
 	const struct machine *m; /* the caller's; NULL in tests that fill a scene by hand */
 	struct report *report;
+	struct boxes boxes; /* Thunderbolt: what bolt and sysfs say beyond the probe */
 	uint32_t n_funcs, n_funcs_left_out;
 	struct func *funcs; /* in order of addresses */
 	uint32_t n_holds, n_holds_left_out;

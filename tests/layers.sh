@@ -51,6 +51,7 @@ hwloc\.h
 n?curses(w/[a-z]*)?\.h
 jansson\.h
 libudev\.h
+systemd/.*\.h
 sha2\.h
 llama\.h
 curl/curl\.h
