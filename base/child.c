@@ -81,12 +81,16 @@ int child_receive(const struct child *c, void *record, size_t size, int timeout_
  * A driver that hangs in the kernel keeps its process until it is done: after a while we go on without
  * it.
  */
-void child_close(struct child *c)
+bool child_close(struct child *c)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 
 	own_close_fd(&c->from);
 	kill(c->pid, SIGKILL);
-	for (int i = 0; i < 200 && waitpid(c->pid, NULL, WNOHANG) == 0; i++)
+	for (int i = 0; i < 200; i++) {
+		if (waitpid(c->pid, NULL, WNOHANG) != 0)
+			return true;
 		nanosleep(&pause, NULL);
+	}
+	return false;
 }

@@ -7,6 +7,7 @@
 #ifndef BERTH_CHILD_H
 #define BERTH_CHILD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -30,7 +31,10 @@ void child_send(int to, const void *record, size_t size);
  */
 int child_receive(const struct child *c, void *record, size_t size, int timeout_ms);
 
-/* Kill it, if it still runs, and collect it. */
-void child_close(struct child *c);
+/*
+ * Kill it, if it still runs, and collect it. False: it hangs in the kernel, which keeps it, and its work, until the
+ * kernel is done.
+ */
+bool child_close(struct child *c);
 
 #endif

@@ -23,11 +23,8 @@ uint64_t telem_now_ns(void)
 	return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
 }
 
-/*
- * Field 22 of /proc/PID/stat, counted after the last ')' because the name may hold anything. A process
- * that has ended but was not yet waited for (state Z or X) is no writer any more.
- */
-static int start_time(int32_t pid, uint64_t *ticks)
+/* Counted after the last ')' because the name may hold anything. */
+int telem_start_time(int32_t pid, uint64_t *ticks)
 {
 	char path[64], buf[1024];
 
@@ -100,7 +97,7 @@ static int fill_file(int fd, const char *tmp, const char *path, enum telem_kind 
 	h->writer_pid = getpid();
 	boot_id(h->boot_id);
 	h->heartbeat_ns = telem_now_ns();
-	if (start_time(h->writer_pid, &h->writer_start))
+	if (telem_start_time(h->writer_pid, &h->writer_start))
 		h->writer_start = 0;
 	if (rename(tmp, path) == 0)
 		return 0;
@@ -248,7 +245,7 @@ static enum telem_life life_of(const struct telem_header *h)
 	boot_id(boot);
 	if (memcmp(boot, h->boot_id, sizeof(boot)) != 0 || h->writer_pid <= 0)
 		return TELEM_DEAD;
-	if (start_time(h->writer_pid, &start) || start != h->writer_start)
+	if (telem_start_time(h->writer_pid, &start) || start != h->writer_start)
 		return TELEM_DEAD;
 	return now > h->heartbeat_ns && now - h->heartbeat_ns > TELEM_STALE_NS ? TELEM_STALE
 									       : TELEM_ALIVE;

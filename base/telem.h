@@ -151,6 +151,12 @@ void telem_remove(struct telem_writer *w);
 /* Add the counts of now to a run's ring; between begin and end. */
 void telem_sample(struct telem_writer *w, uint64_t t_ns);
 
+/*
+ * When a process began: field 22 of /proc/PID/stat. 0; -ESRCH: there is none, or it has ended and was not yet waited
+ * for.
+ */
+int telem_start_time(int32_t pid, uint64_t *ticks);
+
 uint64_t telem_now_ns(void); /* CLOCK_BOOTTIME */
 
 /* --- the reader --- */

@@ -6,11 +6,19 @@ device.lib := \
 	authorise.c \
 	boxes.c \
 	elevate.c \
+	hand.c \
+	hand_live.c \
 	helper_words.c \
+	journal.c \
+	journal_parse.c \
 	marked.c \
 	options.c \
+	overlay.c \
+	run.c \
+	show.c \
 	src_bolt.c \
 	step.c \
+	step_json.c \
 	tb.c \
 	verbs.c \
 

@@ -144,6 +144,23 @@ static bool left_by_earlier(const struct txn *t, struct step *s)
 	return false;
 }
 
+/* Folders above the file that are not there. */
+static uint32_t missing_folders(const struct machine *m, const char *path)
+{
+	char folder[STEP_TARGET];
+	uint32_t n = 0;
+	char *slash;
+
+	text_copy(folder, sizeof(folder), path);
+	while ((slash = strrchr(folder, '/'))) {
+		*slash = '\0';
+		if (machine_exists(m, folder))
+			break;
+		n++;
+	}
+	return n;
+}
+
 int txn_before(struct txn *t, const struct machine *m, struct err *e)
 {
 	struct step *s = &t->steps[t->n - 1];
@@ -154,10 +171,15 @@ int txn_before(struct txn *t, const struct machine *m, struct err *e)
 				    : machine_read(m, s->target, s->before, sizeof(s->before));
 
 	s->known = n >= 0;
-	if (s->op != STEP_SAVE)
+	if (s->op != STEP_SAVE) {
+		if (strcmp(s->before, "(null)") ==
+		    0) /* so the kernel prints a text that was never set */
+			s->before[0] = '\0';
 		return 0;
+	}
 	if (n == -ENOENT || n == -ENOTDIR) {
 		s->known = s->was_gone = true;
+		s->made = missing_folders(m, s->target);
 		s->before[0] = '\0';
 		return 0;
 	}
@@ -175,4 +197,64 @@ int txn_before(struct txn *t, const struct machine *m, struct err *e)
 			       "/%s is no text, which alone can be put back; move it away",
 			       s->target);
 	return 0;
+}
+
+static int invert_to_before(const struct step *s, struct step *u, struct err *e)
+{
+	if (!s->known)
+		return err_set(e, -EPERM, "what it was before could not be read");
+	text_copy(u->value, sizeof(u->value), s->before);
+	u->gone = s->was_gone;
+	u->known = s->left_known;
+	text_copy(u->before, sizeof(u->before), s->left);
+	u->was_gone = s->op == STEP_SAVE && s->gone;
+	u->made = s->made;
+	u->undo = UNDO_BEFORE;
+	if (s->op == STEP_ASK && strlen(u->value) < sizeof(u->after.want)) {
+		u->after = (struct look) { .kind = LOOK_AGENT };
+		text_copy(u->after.agent, sizeof(u->after.agent), s->agent);
+		text_copy(u->after.path, sizeof(u->after.path), s->target);
+		text_copy(u->after.want, sizeof(u->after.want), u->value);
+	}
+	return 0;
+}
+
+static int invert_to_other(const struct step *s, struct step *u)
+{
+	if (!*s->undo_target)
+		return 1;
+	text_copy(u->target, sizeof(u->target), s->undo_target);
+	text_copy(u->value, sizeof(u->value), s->undo_value);
+	u->after = s->undone;
+	if (u->after.kind == LOOK_NONE && s->after.kind != LOOK_NONE) {
+		u->after = s->after;
+		u->after.not = !s->after.not ;
+	}
+	u->undo = UNDO_OTHER;
+	text_copy(u->undo_target, sizeof(u->undo_target), s->target);
+	text_copy(u->undo_value, sizeof(u->undo_value), s->value);
+	u->undone = s->after;
+	return 0;
+}
+
+int step_invert(const struct step *s, struct step *u, struct err *e)
+{
+	*u = (struct step) { .op = s->op, .may_fail = s->may_fail, .timeout_ms = s->timeout_ms };
+	text_copy(u->agent, sizeof(u->agent), s->agent);
+	text_copy(u->target, sizeof(u->target), s->target);
+	/* Cut rather than refused: the sentence alone is shorter for it. */
+	if ((size_t)snprintf(u->says, sizeof(u->says), "take back: %s", s->says) >= sizeof(u->says))
+		memcpy(u->says + sizeof(u->says) - 4, "...", 4);
+	if (s->op == STEP_AWAIT)
+		return 1;
+	switch (s->undo) {
+	case UNDO_BEFORE:
+		return invert_to_before(s, u, e);
+	case UNDO_OTHER:
+		return invert_to_other(s, u);
+	case UNDO_NEVER:
+	case STEP_UNDO_COUNT:
+		break;
+	}
+	return err_set(e, -EPERM, "%s", *s->why ? s->why : "nothing takes it back");
 }

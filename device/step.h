@@ -76,6 +76,10 @@ struct step {
 	struct look
 		undone; /* UNDO_OTHER: true once it is taken back; LOOK_NONE: `after` is not true any more */
 	char why[96];        /* UNDO_NEVER */
+	/* Of the runner: what the target read right after; how many folders above a STEP_SAVE's file were missing. */
+	bool left_known;
+	char left[STEP_VALUE];
+	uint32_t made;
 	bool may_fail;       /* its failure is told, and the rest goes on */
 	uint32_t timeout_ms; /* 0: STEP_TIMEOUT_MS */
 	char says[160];      /* for people: "unbind 0000:01:00.1 from snd_hda_intel" */
@@ -127,6 +131,11 @@ int txn_before(struct txn *t, const struct machine *m, struct err *e);
 /* Set a look: look_set(&s->after, LOOK_LINK, "vfio-pci", e, "sys/bus/pci/devices/%s/driver", pci). 0 or -EFBIG. */
 int look_set(struct look *l, enum look_kind kind, const char *want, struct err *e, const char *path,
 	     ...) __attribute__((format(printf, 5, 6)));
+
+/*
+ * The step that takes another back, in *u. 0; 1: there is nothing to do; -EPERM with *e: it cannot be taken back. Pure.
+ */
+int step_invert(const struct step *s, struct step *u, struct err *e);
 
 /* Names of the journal and of --dry-run --json. */
 const char *step_op_name(enum step_op op);
