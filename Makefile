@@ -304,11 +304,16 @@ DOCTOR_TREES := $(wildcard tests/machines/doctor/*.tree)
 $(BUILD)/tests/doctor/.unfolded: tests/machines/unfold.py $(DOCTOR_TREES) $(wildcard tests/machines/doctor/base/*.tree)
 	$(Q)mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(DOCTOR_TREES) && touch $@
 
+# Machines for `berth device`: what is in use, and by whom.
+DEVICE_TREES := $(wildcard tests/machines/device/*.tree)
+$(BUILD)/tests/device/.unfolded: tests/machines/unfold.py $(DEVICE_TREES) tests/machines/device
+	$(Q)mkdir -p $(@D) && python3 tests/machines/unfold.py $(@D) $(DEVICE_TREES) && touch $@
+
 .PHONY: check check-run test-programs fuzz fuzz-run lab lab-run bench ci nightly
 .SECONDARY:
 test-programs: $(UNIT) $(ENGINE_TESTS) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ)) $(FAKES) $(SCREENS) $(BUILD)/tests/modelgen/modelgen \
 	$(BUILD)/tests/models/.unpacked $(BUILD)/tests/machines/.unfolded \
-	$(BUILD)/tests/doctor/.unfolded
+	$(BUILD)/tests/doctor/.unfolded $(BUILD)/tests/device/.unfolded
 
 check:
 	$(Q)sh base/deps/packages.sh build test

@@ -17,6 +17,14 @@ device.lib := \
 	run.c \
 	show.c \
 	src_bolt.c \
+	guard.c \
+	lines.c \
+	scene.c \
+	scene_funcs.c \
+	scene_holds.c \
+	scene_nodes.c \
+	scene_procs.c \
+	scene_runs.c \
 	step.c \
 	step_json.c \
 	tb.c \

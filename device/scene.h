@@ -42,7 +42,9 @@ struct func {
 	char driver[40];                /* "": none is bound */
 	char override[40];              /* driver_override; "": none */
 	bool overridable;               /* it has a driver_override */
-	int32_t iommu_group;            /* -1: none, or not told */
+	/* Its lock is taken and not given back: a driver is letting go, or hangs. Nothing may be written to it. */
+	bool stuck;
+	int32_t iommu_group;   /* -1: none, or not told */
 	char reset_method[64]; /* as the kernel orders them: "flr bus"; "": none, or switched off */
 	bool has_reset;        /* it has a `reset` to write to */
 	bool has_reset_method; /* the kernel tells methods (since 5.15) and this one can be reset */
@@ -150,8 +152,5 @@ int scene_select(const struct scene *s, const char *device, const struct func **
 void func_title(struct text *t, const struct scene *s, const struct func *f);
 /* What a class is, for people: "sound", "USB controller", "bridge"; "device" for what no table has. */
 const char *class_words(uint32_t class);
-
-/* Whether a driver only keeps a device for a guest: vfio-pci and its kin, pci-stub. */
-bool driver_is_keeper(const char *driver);
 
 #endif

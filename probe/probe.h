@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/machine.h"
 #include "base/text.h"
+#include "probe/addr.h"
 #include "probe/bars.h"
 #include "probe/index.h"
 #include "probe/kfd.h"
@@ -199,6 +200,9 @@ bool gpu_can_compute(const struct gpu *g);
 bool gres_type(const char *name, char *buf, size_t size);
 void gpu_gres_type(const struct gpu *g, char *buf, size_t size);
 bool gpu_gres_file(const struct gpu *g, char *buf, size_t size);
+
+/* Whether a driver of this name holds devices for a virtual machine, or for nobody: vfio-pci, pci-stub. */
+bool driver_keeps(const char *name);
 
 const char *gpu_kind_name(enum gpu_kind k); /* "integrated", "discrete", "external", "bmc", ... */
 

@@ -14,15 +14,7 @@
 #define PATH_SIZE    512 /* of paths below a machine's root */
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
-/* --- pure parsers (parse.c, addr.c): any bytes in, values out --------------------------- */
-
-/* "0000:c1:00.0"; the domain has 4 to 8 digits. False for everything else. */
-bool addr_ok(const char *s);
-/* The PCI function that a device below it belongs to: the last address in its path; "" for none. */
-void addr_of_path(char *pci, size_t size, const char *path);
-
-/* Order by domain, bus, device and function, which is not the order of the bytes once domains differ. */
-int addr_compare(const char *a, const char *b);
+/* --- pure parsers (parse.c): any bytes in, values out ------------------------------------- */
 
 /* One line of power/runtime_status. */
 enum awake parse_runtime_status(const char *text);
@@ -195,9 +187,6 @@ struct want {
 /* Read everything. *out is one allocation; free() it. */
 int run_collect(const struct machine *m, const struct want *w, struct run **out, struct err *e);
 
-/* The display and accelerator classes: 03xx, 0b40, 1200. */
-bool class_is_ours(uint32_t class);
-
 void host_read(const struct source *s, struct report *r); /* names, kernel, RAM */
 void host_cpuinfo(const struct source *s, struct cpu *c); /* fills only what is unknown */
 void host_nodes(const struct source *s, struct cpu *c);   /* the same: NUMA nodes with CPUs */
@@ -316,8 +305,6 @@ const struct driver *driver_find(const char *name);
 const struct driver *driver_of(const struct gpu *g);
 /* Whether this driver is bound, with a row or without. */
 bool gpu_has_driver(const struct gpu *g, const char *driver);
-/* Whether a driver of this name holds devices for a virtual machine, or for nobody. */
-bool driver_keeps(const char *name);
 /* Whether NVIDIA's library knows it. */
 bool gpu_has_nvml(const struct gpu *g);
 /* Kernel modules that could drive a vendor's devices; ends with NULL. Never NULL itself. */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/apart.h"
 #include "base/own.h"
 #include "base/text.h"
 #include "probe/probe_priv.h"
@@ -40,7 +41,7 @@ static void record_failure(const struct source *s, const char *path, long rc)
 
 long src_read(const struct source *s, const char *path, char *buf, size_t size)
 {
-	long n = remembered(s, path, machine_read(s->m, path, buf, size));
+	long n = remembered(s, path, apart_read_one(s->m, path, buf, size));
 
 	if (n < 0)
 		record_failure(s, path, n);
