@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: MIT
-# Holds no program yet: see README.md.
+# Gives a device to a virtual machine over vfio-user.
 bar-forward.uses := probe base
+bar-forward.lib := wire.c wire_reply.c
