@@ -233,15 +233,12 @@ const struct doctor_check checks_iommu[] = {
 	  "Boot without iommu=off.", ADVICE_IOMMU_OFF, "A Lever T, H10", NULL },
 	{ 41, "wrong-driver", SEV_WARNING, CONF_LIKELY, "Another driver holds the card than the one that was meant",
 	  "a function's driver_override and driver, sys/module/nvidia", { NULL }, wrong_driver, REMEDY_COMMAND,
-	  "As root: echo {dev} > /sys/bus/pci/drivers/{arg}/unbind; echo {dev} > /sys/bus/pci/drivers_probe. To keep it so, "
-	  "blacklist {arg} in /etc/modprobe.d and write the initramfs anew.",
-	  "Unbind again, and echo {dev} > /sys/bus/pci/drivers/{arg}/bind", 0, "driverctl(8), A", NULL },
+	  "berth device bind {dev} DRIVER, with the one that was meant; --persist keeps it so.",
+	  "berth device undo", 0, "driverctl(8), A", NULL },
 	{ 42, "companion-on-host", SEV_WARNING, CONF_CERTAIN,
 	  "The card is held for a VM, but this function of it still belongs to the host",
 	  "driver links of all functions of a slot", { NULL }, companion_left, REMEDY_COMMAND,
-	  "As root: echo vfio-pci > /sys/bus/pci/devices/{dev}/driver_override; echo {dev} > /sys/bus/pci/drivers/{arg}/unbind; "
-	  "echo {dev} > /sys/bus/pci/drivers_probe",
-	  "echo > /sys/bus/pci/devices/{dev}/driver_override; unbind it from vfio-pci; echo {dev} > /sys/bus/pci/drivers_probe",
+	  "berth device bind {dev} vfio-pci: it takes all functions of the card.", "berth device undo",
 	  ADVICE_FOR_GUEST, "Proxmox guide", NULL },
 	{ 43, "reset-impossible", SEV_NOTE, CONF_CERTAIN,
 	  "The kernel knows no way to reset the card, or a reset failed: after one guest, the next may not start",

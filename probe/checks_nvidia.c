@@ -330,9 +330,9 @@ const struct doctor_check checks_nvidia[] = {
 	  "The card kept the protected memory of a start before, so the driver cannot start it again",
 	  "kernel log: NVRM: unexpected WPR2 already up, RmInitAdapter failed! (0x62:0x40",
 	  { "unexpected WPR2 already up", "RmInitAdapter failed! (0x62:0x40" }, by_log, REMEDY_COMMAND,
-	  "As root: modprobe -r nvidia_drm nvidia_modeset nvidia_uvm nvidia; echo 1 > /sys/bus/pci/devices/{dev}/reset; modprobe nvidia. "
-	  "When that does not help: echo 1 > /sys/bus/pci/devices/{dev}/remove; echo 1 > /sys/bus/pci/rescan; then power the box off and on.",
-	  "echo 1 > /sys/bus/pci/rescan brings back what was removed", 0, "A", NULL },
+	  "berth device unbind {dev}; berth device reset {dev}; berth device bind {dev} nvidia. When that does not help: "
+	  "berth device eject {dev}, power the box off and on, berth device rescan.",
+	  "berth device rescan brings back what was ejected", 0, "A", NULL },
 	{ 49, "nvidia-gsp-boot", SEV_ERROR, CONF_CERTAIN, "The card's own processor (GSP) did not start",
 	  "kernel log: NVRM: Cannot initialize GSP firmware RM, failed to wait for GFW_BOOT; and no WPR2 line beside it",
 	  { "Cannot initialize GSP firmware RM", "failed to wait for GFW_BOOT", "GSP failed to halt with GFW_BOOT" }, gsp_boot, REMEDY_POWER_CYCLE,

@@ -323,8 +323,9 @@ const struct doctor_check checks_pci[] = {
 	{ 25, "bar-resize-needs-unbind", SEV_NOTE, CONF_CERTAIN,
 	  "The BAR could be resized only after every function of the card is free of its driver",
 	  "a function's driver link while its BAR could be larger", { NULL }, bound_while_small, REMEDY_COMMAND,
-	  "As root: echo {dev} > /sys/bus/pci/drivers/{arg}/unbind (its audio function too)",
-	  "echo {dev} > /sys/bus/pci/drivers/{arg}/bind", 0, "R", NULL },
+	  "berth device rebar {dev} BAR SIZE unbinds all of them, resizes, and binds them again; 'berth doctor bar {dev}' names "
+	  "the size.",
+	  "berth device undo", 0, "R", NULL },
 	{ 26, "vf-bar-noise", SEV_NOTE, CONF_CERTAIN, "The log says that BARs of virtual functions found no room; nobody asked for them",
 	  "kernel log: VF BAR ... no space, failed to assign", { "VF BAR" }, vf_noise, REMEDY_NONE,
 	  "Nothing, unless virtual functions are wanted.", "", 0, "R", NULL },

@@ -121,9 +121,9 @@ const struct doctor_check checks_power[] = {
 	{ 34, "lost-in-d3cold", SEV_ERROR, CONF_CERTAIN, "The card was put to its deepest sleep and did not come back",
 	  "kernel log: Unable to change power state from D3cold to D0, device inaccessible",
 	  { "from D3cold to D0, device inaccessible" }, lost_in_d3cold, REMEDY_COMMAND,
-	  "Power the machine and the box off and on; then as root, at every boot: echo on > /sys/bus/pci/devices/{dev}/power/control; "
-	  "echo 0 > /sys/bus/pci/devices/{dev}/d3cold_allowed; for a guest's card boot with vfio-pci.disable_idle_d3=1",
-	  "echo auto > /sys/bus/pci/devices/{dev}/power/control; echo 1 > /sys/bus/pci/devices/{dev}/d3cold_allowed", ADVICE_PORTS_AWAKE,
+	  "Power the machine and the box off and on; then berth device sleep {dev} forbid --persist; for a guest's card boot with "
+	  "vfio-pci.disable_idle_d3=1",
+	  "berth device undo, or berth device sleep {dev} allow", ADVICE_PORTS_AWAKE,
 	  "kata-containers#11708, A", NULL },
 	{ 35, "ports-sleep", SEV_WARNING, CONF_LIKELY, "A port above the box is allowed to sleep, and has lost its card",
 	  "power/control = auto of bridges above; kernel log: pciehp ... Link Down, Card not present", { NULL }, ports_sleep, REMEDY_REBOOT,

@@ -308,9 +308,8 @@ const struct doctor_check checks_tb[] = {
 	{ 1, "tb-not-authorised", SEV_ERROR, CONF_CERTAIN,
 	  "A box is plugged in but not authorised, so what is in it is not on the PCI bus",
 	  TB "/*/authorized = 0", { NULL }, not_authorised, REMEDY_COMMAND,
-	  "boltctl list, then boltctl enroll with the UUID it shows; or for this time only, as root: "
-	  "echo 1 > /sys/bus/thunderbolt/devices/{dev}/authorized",
-	  "boltctl forget with the same UUID; or unplug it.", 0, "TBR", NULL },
+	  "berth device authorise {dev}, for this time only; with --enrol boltd lets it in from now on.",
+	  "berth device undo; or unplug it.", 0, "TBR", NULL },
 	{ 2, "tb-security-forbids-pcie", SEV_ERROR, CONF_CERTAIN,
 	  "The firmware's security level allows no PCIe through Thunderbolt",
 	  TB "/domain*/security = dponly, usbonly or nopcie", { NULL }, security_level, REMEDY_FIRMWARE,
@@ -319,8 +318,9 @@ const struct doctor_check checks_tb[] = {
 	{ 3, "tb-key-needed", SEV_ERROR, CONF_LIKELY,
 	  "The security level asks for a key, and this box has none or another one",
 	  TB "/domain*/security = secure with a router's authorized = 0", { NULL }, key_needed, REMEDY_COMMAND,
-	  "boltctl list, then boltctl forget and boltctl enroll with the UUID it shows: that makes a new key.",
-	  "boltctl forget with the same UUID.", 0, "TBA", NULL },
+	  "If you trust it: boltctl forget with the UUID that boltctl list shows, then berth device authorise {dev} --enrol: "
+	  "that makes a new key.",
+	  "berth device undo", 0, "TBA", NULL },
 	{ 4, "tb-no-dma-protection", SEV_WARNING, CONF_CERTAIN,
 	  "What is plugged into Thunderbolt may read and write all memory",
 	  TB "/domain*/iommu_dma_protection = 0 with security none or user", { NULL }, no_dma_protection,
