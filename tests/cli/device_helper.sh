@@ -1,0 +1,78 @@
+#!/bin/sh
+# What lets an ordinary user ask for changes: the files that polkit and udev read, and the helper that pkexec starts.
+. tests/lib.sh
+
+make -s install DESTDIR="$T/d" PREFIX=/usr BUILD="$BUILD" SAN="${SAN:-}" CC="${CC:-gcc}" >"$T/log" 2>&1 ||
+	fail "make install" "$(tail -n 5 "$T/log")"
+policy=$T/d/usr/share/polkit-1/actions/org.berth.device.policy
+rules=$T/d/usr/lib/udev/rules.d/70-berth-vfio.rules
+helper=$T/d/usr/libexec/berth/device-helper
+
+# ---- files that others read
+
+dtd=/usr/share/polkit-1/policyconfig-1.dtd
+exits "polkit's DTD accepts the actions" 0 xmllint --noout --nonet --dtdvalid $dtd "$policy"
+n=$(grep -c 'exec.path">/usr/libexec/berth/device-helper<' "$policy")
+[ "$n" -eq 4 ] && ok "each action names the helper" || fail "each action names the helper" "$n of 4"
+grep -q '@' "$policy" && fail "nothing is left to fill in" "$(grep @ "$policy")" || ok "nothing is left to fill in"
+setuid=$(find "$T/d" -perm /6000)
+[ -z "$setuid" ] && ok "nothing is setuid" || fail "nothing is setuid" "$setuid"
+grep -q '^g berth ' "$T/d/usr/lib/sysusers.d/berth.conf" && ok "the group is declared" || fail "the group is declared" absent
+
+# udevadm has verify since systemd 254; the group of a rule need not be here.
+if udevadm verify --help >"$T/out" 2>&1; then
+	exits "udev accepts the rules" 0 udevadm verify --no-summary --resolve-names=never "$rules"
+else
+	ok "udev accepts the rules (not asked: this systemd cannot verify)"
+fi
+node -e '
+	const vm = require("vm"), fs = require("fs");
+	let rule;
+	const polkit = { Result: { YES: "yes" }, addRule: f => { rule = f; } };
+	vm.runInNewContext(fs.readFileSync(process.argv[1], "utf8"), { polkit });
+	const who = (local, active, group) => ({ local, active, isInGroup: g => group && g === "berth" });
+	const ask = (id, s) => rule({ id: "org.berth.device." + id }, s) || "no";
+	console.log(ask("power", who(true, true, true)), ask("sleep", who(true, true, true)),
+		ask("manage", who(true, true, true)), ask("force", who(true, true, true)),
+		ask("power", who(false, true, true)), ask("power", who(true, false, true)),
+		ask("power", who(true, true, false)));' "$T/d/usr/share/doc/berth/examples/50-berth-power.rules" >"$T/out" 2>&1
+[ "$(cat "$T/out")" = "yes yes no no no no no" ] && ok "the example lets set power, and nothing else" ||
+	fail "the example lets set power, and nothing else" "$(cat "$T/out")"
+
+# ---- the helper: a device beside it that tells what it got
+
+cat >"$T/d/usr/libexec/berth/device" <<'D'
+#!/bin/sh
+echo "args: $*"
+env | sort
+echo "umask $(umask) in $PWD, $(ls /proc/self/fd | wc -l) descriptors"
+D
+exits "a helper without words refuses" 2 "$helper"
+one_sentence "in one sentence"
+for bad in 'manage list' 'power bind 01:00.0 nvidia' 'manage bind /etc/passwd x' \
+	'manage bind 01:00.0 --machine x' 'manage eject 01:00.0 --force' 'manage bind 01:00.0 -m'; do
+	# shellcheck disable=SC2086
+	exits "refused: $bad" 2 "$helper" $bad
+done
+[ ! -s "$T/out" ] && ok "and nothing was started" || fail "and nothing was started" "$(cat "$T/out")"
+if [ "$(id -u)" -eq 0 ]; then
+	chmod 755 "$T"
+	(
+		umask 0
+		cd "$T" && exec env -i EVIL=1 LD_DEBUG_OUTPUT="$T/ld" BERTH_STATE_DIR="$T" BERTH_NVML="$T/x" PATH="$T:$PATH" \
+			"$helper" manage bind 0000:01:00.0 vfio-pci --persist
+	) >"$T/out" 2>&1 5<"$0" 6<"$0"
+	# sh sets PWD, SHLVL and _ itself; ls has a descriptor of its own.
+	grep -v -e '^PWD=' -e '^SHLVL=' -e '^_=' -e '^OLDPWD=' "$T/out" >"$T/clean"
+	cat >"$T/want" <<-W
+		args: bind 0000:01:00.0 vfio-pci --persist
+		LC_ALL=C
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin
+		umask 0022 in /, 4 descriptors
+	W
+	cmp -s "$T/want" "$T/clean" && ok "the words arrive, and nothing else" ||
+		fail "the words arrive, and nothing else" "$(diff "$T/want" "$T/clean")"
+	exits "started by hand it says so" 2 setpriv --reuid 65534 --clear-groups "$helper" manage undo
+	says "and why" "does not run as root"
+fi
+finish
