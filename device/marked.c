@@ -134,5 +134,5 @@ bool number_is_near(const char *text, const char *want)
 
 	if (text_parse_u64(text, &is) || text_parse_u64(want, &asked))
 		return false;
-	return (is > asked ? is - asked : asked - is) <= asked / 20;
+	return (is > asked ? is - asked : asked - is) <= asked / 10;
 }

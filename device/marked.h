@@ -41,7 +41,7 @@ const struct marked_entry *marked_now(const struct marked *m);
 /* LOOK_MARKED: whether the file, in either form, marks the entry of this name. */
 bool marked_says(const char *text, const char *want);
 
-/* LOOK_NEAR: both are numbers, and differ by at most a twentieth of `want`. */
+/* LOOK_NEAR: both are numbers, and differ by at most a tenth of `want`. */
 bool number_is_near(const char *text, const char *want);
 
 #endif

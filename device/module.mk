@@ -5,6 +5,7 @@ device.lib := \
 	agent.c \
 	authorise.c \
 	boxes.c \
+	caps.c \
 	elevate.c \
 	hand.c \
 	hand_live.c \
@@ -14,8 +15,12 @@ device.lib := \
 	marked.c \
 	options.c \
 	overlay.c \
+	power.c \
+	power_show.c \
+	profiles.c \
 	run.c \
 	show.c \
+	sleep.c \
 	src_bolt.c \
 	guard.c \
 	lines.c \
@@ -29,6 +34,7 @@ device.lib := \
 	step_json.c \
 	tb.c \
 	verbs.c \
+	wake.c \
 
 # For boltd; without it boxes are let in through sysfs.
 device.wants := libsystemd

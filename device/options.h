@@ -13,7 +13,9 @@
 
 struct options {
 	const char *machine;
-	bool json, dry_run, force, any, persist, enrol;
+	const char *cap, *profile; /* power */
+	const char *whom;          /* --for */
+	bool json, dry_run, force, any, persist, enrol, wake;
 	int quiet, verbose;
 };
 

@@ -87,7 +87,8 @@ static bool is_so(struct runner *r, const struct step *s)
 
 	if (s->op == STEP_AWAIT)
 		return false;
-	if (s->after.kind != LOOK_NONE)
+	/* A number that is near is another one still */
+	if (s->after.kind != LOOK_NONE && s->after.kind != LOOK_NEAR)
 		return hand_look(r->hand, &s->after, &ignored) == 1;
 	if (!s->known || !hand_now(r->hand, s, now, &gone))
 		return false;

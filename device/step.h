@@ -38,7 +38,7 @@ enum look_kind {
 	LOOK_HERE,  /* the folder or file is there */
 	LOOK_GONE,  /* it is not */
 	LOOK_AGENT, /* the agent `agent` says `want` of the object `path` */
-	LOOK_NEAR, /* the file, or the agent if there is one, says a number within 5 % of `want`: drivers round */
+	LOOK_NEAR, /* the file, or the agent if there is one, says a number within 10 % of `want`: drivers round */
 	LOOK_MARKED, /* the file is a list, and the choice that it marks is named `want` (marked.h) */
 	LOOK_KIND_COUNT
 };

@@ -45,6 +45,13 @@ struct verb {
 	int (*answer)(const struct machine *m, const struct scene *s, const struct ask *a,
 		      const struct log *log, struct err *e);
 	bool needs_scene; /* of `answer`; `plan` always gets one */
+	/* Of a row with both: whether this call wants the answer. NULL: a row has one of them. */
+	bool (*asks)(const struct ask *a);
+	/*
+	 * Once all steps are done on a live machine: look again, and say in t->done what came of it. It changes
+	 * nothing, and cannot fail. NULL: t->done stands as planned.
+	 */
+	void (*after)(const struct machine *m, const struct ask *a, struct txn *t);
 };
 
 extern const struct verb verbs[]; /* ends with a NULL name */

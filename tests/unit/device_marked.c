@@ -116,11 +116,12 @@ static void looks(void **state)
 	assert_false(marked_says(" 0 A\n 1 B*:\n", "A"));
 	assert_true(marked_says("base [power_saving]", "power_saving"));
 	assert_false(marked_says("", "base"));
-	/* whole watts of 187.5, and what is no rounding */
+	/* whole watts of 187.5 and 15.9, and what is no rounding */
+	assert_true(number_is_near("15000000", "15900000"));
 	assert_true(number_is_near("187000000", "187500000"));
 	assert_true(number_is_near("200000", "200000"));
-	assert_true(number_is_near("210000", "200000"));
-	assert_false(number_is_near("210001", "200000"));
+	assert_true(number_is_near("220000", "200000"));
+	assert_false(number_is_near("220001", "200000"));
 	assert_false(number_is_near("18446744073709551615", "1"));
 	assert_false(number_is_near("", "0"));
 	assert_false(number_is_near("1 W", "1"));
