@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "device/boxes.h"
+
 const struct agent agents[] = {
+	{ "bolt", bolt_agent_call, bolt_agent_look },
 	{ NULL, NULL, NULL },
 };
 
