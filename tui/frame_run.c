@@ -4,23 +4,13 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "tui/frames.h"
+#include "tui/frames_priv.h"
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 
-/* A number of 4 or 8 bytes; all ones are unknown, null in JSON. */
-struct number {
-	const char *key;
-	size_t offset, size;
-};
-
-#define NUMBER(type, member, key)                                                                  \
-	{                                                                                          \
-		key, offsetof(type, member), sizeof(((type *)0)->member)                           \
-	}
-#define RUN(member)        NUMBER(struct telem_run, member, #member)
-#define COUNT(member)      NUMBER(struct telem_run, counts.member, #member)
-#define BYTES(set, member) NUMBER(struct telem_device, set.member, #set "_" #member "_bytes")
+#define RUN(member)        FRAME_NUMBER(struct telem_run, member, #member)
+#define COUNT(member)      FRAME_NUMBER(struct telem_run, counts.member, #member)
+#define BYTES(set, member) FRAME_NUMBER(struct telem_device, set.member, #set "_" #member "_bytes")
 
 #define TEXT(member)                                                                               \
 	{                                                                                          \
@@ -35,7 +25,7 @@ static const struct {
 	TEXT(file), TEXT(note), TEXT(name), TEXT(phase), TEXT(last_class), TEXT(last_sentence),
 };
 
-static const struct number run_numbers[] = {
+static const struct frame_number run_numbers[] = {
 	RUN(state), RUN(verified), RUN(n_seq), RUN(ctx_tokens), RUN(ctx_used_tokens), RUN(queue), RUN(busy),
 	RUN(started_ns), RUN(ready_ns),
 	COUNT(prompt_tokens), COUNT(prompt_ns), COUNT(generated_tokens), COUNT(generated_ns),
@@ -43,20 +33,19 @@ static const struct number run_numbers[] = {
 	COUNT(requests_failed), COUNT(first_tokens), COUNT(first_token_ns), COUNT(last_first_token_ns),
 };
 
-static const struct number device_numbers[] = {
+static const struct frame_number device_numbers[] = {
 	BYTES(planned, weights), BYTES(planned, kv), BYTES(planned, compute), BYTES(planned, other),
 	BYTES(measured, weights), BYTES(measured, kv), BYTES(measured, compute), BYTES(measured, other),
-	NUMBER(struct telem_device, layers_asked, "layers_asked"),
-	NUMBER(struct telem_device, layers_verified, "layers_verified"),
-	NUMBER(struct telem_device, energy_uj, "energy_uj"),
+	FRAME_NUMBER(struct telem_device, layers_asked, "layers_asked"),
+	FRAME_NUMBER(struct telem_device, layers_verified, "layers_verified"),
+	FRAME_NUMBER(struct telem_device, energy_uj, "energy_uj"),
 };
 /* clang-format on */
 
-/* Those that differ from `was`; NULL: all. */
-static void put_numbers(json_t *o, const struct number *rows, size_t n, const void *obj,
-			const void *was)
+void frame_put_numbers(json_t *o, const struct frame_number *rows, size_t n, const void *obj,
+		       const void *was)
 {
-	for (const struct number *r = rows; r < rows + n; r++) {
+	for (const struct frame_number *r = rows; r < rows + n; r++) {
 		const char *at = (const char *)obj + r->offset;
 		uint64_t v = 0;
 		uint32_t small;
@@ -73,9 +62,9 @@ static void put_numbers(json_t *o, const struct number *rows, size_t n, const vo
 	}
 }
 
-static void get_numbers(const json_t *o, const struct number *rows, size_t n, void *obj)
+void frame_get_numbers(const json_t *o, const struct frame_number *rows, size_t n, void *obj)
 {
-	for (const struct number *r = rows; r < rows + n; r++) {
+	for (const struct frame_number *r = rows; r < rows + n; r++) {
 		const json_t *v = json_object_get(o, r->key);
 		json_int_t i = json_integer_value(v);
 		uint64_t to = !json_is_integer(v) || i < 0 ? TELEM_UNKNOWN : (uint64_t)i;
@@ -98,7 +87,7 @@ static json_t *devices_json(const struct telem_run *run)
 
 		json_put_text(o, "pci", run->devices[i].pci);
 		json_put_text(o, "name", run->devices[i].name);
-		put_numbers(o, device_numbers, N_OF(device_numbers), &run->devices[i], NULL);
+		frame_put_numbers(o, device_numbers, N_OF(device_numbers), &run->devices[i], NULL);
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -132,13 +121,13 @@ static bool same_sequences(const struct telem_run *a, const struct telem_run *b)
 	       memcmp(a->seq_tokens, b->seq_tokens, n * sizeof(a->seq_tokens[0])) == 0;
 }
 
-static void put_unless(json_t *o, bool same, const char *key, json_int_t v)
+void frame_put_unless(json_t *o, bool same, const char *key, json_int_t v)
 {
 	if (!same)
 		json_put_int(o, key, v);
 }
 
-static void put_text_since(json_t *o, const char *key, const char *v, const char *was)
+void frame_put_text(json_t *o, const char *key, const char *v, const char *was)
 {
 	if (!was || strcmp(v, was) != 0)
 		json_put_text(o, key, v);
@@ -148,12 +137,12 @@ static void put_page(json_t *o, const struct telem_page *page, const struct tele
 {
 	const struct telem_run *run = &page->run, *old = was ? &was->run : NULL;
 
-	put_unless(o, was && page->header.writer_pid == was->header.writer_pid, "pid",
-		   page->header.writer_pid);
-	put_text_since(o, "model", run->model, was ? old->model : NULL);
-	put_text_since(o, "plan_id", run->plan_id, was ? old->plan_id : NULL);
-	put_text_since(o, "page_name", run->name, was ? old->name : NULL);
-	put_numbers(o, run_numbers, N_OF(run_numbers), run, old);
+	frame_put_unless(o, was && page->header.writer_pid == was->header.writer_pid, "pid",
+			 page->header.writer_pid);
+	frame_put_text(o, "model", run->model, was ? old->model : NULL);
+	frame_put_text(o, "plan_id", run->plan_id, was ? old->plan_id : NULL);
+	frame_put_text(o, "page_name", run->name, was ? old->name : NULL);
+	frame_put_numbers(o, run_numbers, N_OF(run_numbers), run, old);
 	if (!was || !same_devices(run, old))
 		json_object_set_new(o, "devices", devices_json(run));
 	if (!was || !same_sequences(run, old))
@@ -168,11 +157,11 @@ json_t *frame_of_run(const struct run_seen *r, const struct run_seen *was)
 		return NULL; /* the page is gone, and with it its keys */
 	o = json_object();
 	for (size_t i = 0; i < N_OF(texts); i++)
-		put_text_since(o, texts[i].key, (const char *)r + texts[i].offset,
+		frame_put_text(o, texts[i].key, (const char *)r + texts[i].offset,
 			       was ? (const char *)was + texts[i].offset : NULL);
-	put_unless(o, was && r->rc == was->rc, "rc", r->rc);
-	put_unless(o, was && r->life == was->life, "life", r->life);
-	put_unless(o, was && r->starts == was->starts, "starts", r->starts);
+	frame_put_unless(o, was && r->rc == was->rc, "rc", r->rc);
+	frame_put_unless(o, was && r->life == was->life, "life", r->life);
+	frame_put_unless(o, was && r->starts == was->starts, "starts", r->starts);
 	if (!was || r->supervised != was->supervised)
 		json_put_bool(o, "supervised", r->supervised);
 	if (!r->rc)
@@ -196,13 +185,13 @@ static void get_page(const json_t *o, struct telem_page *page)
 	json_get_text(o, "model", run->model, sizeof(run->model));
 	json_get_text(o, "plan_id", run->plan_id, sizeof(run->plan_id));
 	json_get_text(o, "page_name", run->name, sizeof(run->name));
-	get_numbers(o, run_numbers, N_OF(run_numbers), run);
+	frame_get_numbers(o, run_numbers, N_OF(run_numbers), run);
 	for (size_t i = 0; i < json_array_size(devices) && i < TELEM_DEVICES_MAX; i++) {
 		const json_t *d = json_array_get(devices, i);
 
 		json_get_text(d, "pci", run->devices[i].pci, sizeof(run->devices[i].pci));
 		json_get_text(d, "name", run->devices[i].name, sizeof(run->devices[i].name));
-		get_numbers(d, device_numbers, N_OF(device_numbers), &run->devices[i]);
+		frame_get_numbers(d, device_numbers, N_OF(device_numbers), &run->devices[i]);
 		run->n_devices = (uint32_t)i + 1;
 	}
 	for (size_t i = 0; i < json_array_size(tokens) && i < TELEM_SEQ_MAX; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a recording keeps of a snapshot, as flat JSON objects: one of the machine, one of each device, one of
- * each run. Made from a snapshot and back. Pure. Objects that are read are hostile: what is absent or
+ * each run, one of each bridge. Made from a snapshot and back. Pure. Objects that are read are hostile: what is absent or
  * of the wrong kind is unknown, and every text is cleaned.
  */
 #ifndef BERTH_TUI_FRAMES_H
@@ -22,6 +22,7 @@ json_t *frame_of_machine(const struct report *r, const struct report *was);
 json_t *frame_of_device(const struct gpu *g, const struct device_seen *seen,
 			const struct device_told *was);
 json_t *frame_of_run(const struct run_seen *r, const struct run_seen *was);
+json_t *frame_of_bridge(const struct bridge_seen *b, const struct bridge_seen *was);
 
 /* Fill a zeroed target. */
 void frame_to_machine(const json_t *o, struct report *r);
@@ -29,5 +30,8 @@ void frame_to_device(const json_t *o, struct gpu *g, struct device_seen *seen);
 
 /* A run's page comes back without its ring of samples, which a recording does not keep. */
 void frame_to_run(const json_t *o, struct run_seen *r);
+
+/* All but its key, which is the frame's id. */
+void frame_to_bridge(const json_t *o, struct bridge_seen *b);
 
 #endif

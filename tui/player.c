@@ -15,6 +15,7 @@ struct player {
 	json_t *machine;     /* NULL: not told yet */
 	json_t *devices;     /* address -> state, in the order in which they appeared */
 	json_t *runs;        /* key -> state */
+	json_t *bridges;     /* key -> state */
 	struct report *made; /* of the last snapshot */
 	char origin[64];
 };
@@ -27,6 +28,7 @@ struct player *player_new(void)
 		return NULL;
 	p->devices = json_object();
 	p->runs = json_object();
+	p->bridges = json_object();
 	return p;
 }
 
@@ -37,6 +39,7 @@ void player_free(struct player *p)
 	json_decref(p->machine);
 	json_decref(p->devices);
 	json_decref(p->runs);
+	json_decref(p->bridges);
 	free(p->made);
 	free(p);
 }
@@ -106,6 +109,7 @@ static int take_index(struct player *p)
 	p->machine = NULL;
 	json_object_clear(p->devices);
 	json_object_clear(p->runs);
+	json_object_clear(p->bridges);
 	return FRAME_INDEX;
 }
 
@@ -126,6 +130,8 @@ static int take(struct player *p, const json_t *o, struct err *e)
 		return take_state(p->devices, o, PROBE_GPUS_MAX, e);
 	if (!strcmp(kind, "run"))
 		return take_state(p->runs, o, SNAP_RUNS_MAX, e);
+	if (!strcmp(kind, "bridge"))
+		return take_state(p->bridges, o, SNAP_BRIDGES_MAX, e);
 	if (!strcmp(kind, "moment"))
 		return FRAME_MOMENT;
 	return !strcmp(kind, "event") ? FRAME_EVENT : FRAME_OTHER;
@@ -211,6 +217,15 @@ void player_snapshot(struct player *p, struct snapshot *s)
 
 		memset(r, 0, sizeof(*r));
 		frame_to_run(state, r);
+	}
+	json_object_foreach(p->bridges, key, state)
+	{
+		struct bridge_seen *b = &s->bridges[s->n_bridges++];
+
+		memset(b, 0, sizeof(*b));
+		text_copy(b->key, sizeof(b->key), key);
+		text_clean(b->key);
+		frame_to_bridge(state, b);
 	}
 	s->device_error[0] = '\0';
 	s->device_age_ms = 0;

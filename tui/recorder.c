@@ -196,6 +196,19 @@ static void tell_run(struct moment *m, const struct run_seen *run)
 	*was = *run;
 }
 
+static void tell_bridge(struct moment *m, const struct bridge_seen *b)
+{
+	struct told *t = meet(m, "bridge", b->key, sizeof(*b));
+
+	if (!t)
+		return;
+	struct bridge_seen *was = t->state;
+	json_t *change = t->known ? frame_of_bridge(b, was) : NULL;
+
+	tell(m, t, change, change ? NULL : frame_of_bridge(b, NULL));
+	*was = *b;
+}
+
 /* Subjects that were there the moment before. */
 static void tell_gone(struct moment *m)
 {
@@ -255,6 +268,8 @@ int recorder_moment(struct recorder *r, const struct snapshot *s, recording_put 
 		tell_device(&m, &s->report->gpus[i], &s->devices[i]);
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		tell_run(&m, &s->runs[i]);
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		tell_bridge(&m, &s->bridges[i]);
 	tell_gone(&m);
 	write_line(&m, frame(m.ms, "moment", NULL));
 	if (m.rc)

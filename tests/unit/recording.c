@@ -106,6 +106,12 @@ static struct stage *stage_make(void)
 	r->page.run.counts.requests = TELEM_UNKNOWN;
 	r->page.run.devices[0].measured.other = TELEM_UNKNOWN;
 	r->page.run.devices[0].measured.kv = 1 << 30;
+	st->snap.n_bridges = 1;
+	strcpy(st->snap.bridges[0].key, "0000:05:00.0 bridge");
+	st->snap.bridges[0].pid = 12;
+	strcpy(st->snap.bridges[0].page.pci, "0000:05:00.0");
+	st->snap.bridges[0].page.counts.interrupts = TELEM_UNKNOWN;
+	st->snap.bridges[0].page.regions[TELEM_BAR0].size_bytes = 4096;
 	return st;
 }
 
@@ -138,6 +144,12 @@ static void assert_same(const struct snapshot *a, const struct snapshot *b)
 			    frame_of_device(&b->report->gpus[i], &b->devices[i], NULL));
 	for (uint32_t i = 0; i < a->n_runs; i++)
 		assert_json(frame_of_run(&a->runs[i], NULL), frame_of_run(&b->runs[i], NULL));
+	assert_int_equal(a->n_bridges, b->n_bridges);
+	for (uint32_t i = 0; i < a->n_bridges; i++) {
+		assert_string_equal(a->bridges[i].key, b->bridges[i].key);
+		assert_memory_equal(&a->bridges[i].page, &b->bridges[i].page,
+				    sizeof(a->bridges[i].page));
+	}
 }
 
 /* Something changes each second, and now and then what there is. */
@@ -152,6 +164,11 @@ static void step(struct stage *st, uint32_t i)
 	st->report->n_gpus = i % 50 < 40 ? 2 : 1;
 	st->snap.n_runs = i % 90 < 80;
 	r->page.run.counts.generated_tokens += i % 5;
+	st->snap.n_bridges = i % 70 < 60;
+	telem_access(&st->snap.bridges[0].page, i % TELEM_REGIONS, i % 3, i * 100);
+	if (i % 40 == 0) /* another server: counters begin anew, a region is gone */
+		memset(st->snap.bridges[0].page.regions, 0,
+		       sizeof(st->snap.bridges[0].page.regions));
 	r->rc = i % 33 == 0 ? -ENOENT : 0;
 }
 
