@@ -175,24 +175,15 @@ void pen_fill(struct pen *p, enum attr a, char c, uint32_t n)
 		pen_char(p, a, (unsigned char)c, 1);
 }
 
-static char *encode(char *to, uint32_t ch)
+size_t view_encode(char to[4], uint32_t ch)
 {
-	if (ch < 0x80) {
-		*to++ = (char)ch;
-	} else if (ch < 0x800) {
-		*to++ = (char)(0xc0 | ch >> 6);
-		*to++ = (char)(0x80 | (ch & 0x3f));
-	} else if (ch < 0x10000) {
-		*to++ = (char)(0xe0 | ch >> 12);
-		*to++ = (char)(0x80 | (ch >> 6 & 0x3f));
-		*to++ = (char)(0x80 | (ch & 0x3f));
-	} else {
-		*to++ = (char)(0xf0 | ch >> 18);
-		*to++ = (char)(0x80 | (ch >> 12 & 0x3f));
-		*to++ = (char)(0x80 | (ch >> 6 & 0x3f));
-		*to++ = (char)(0x80 | (ch & 0x3f));
-	}
-	return to;
+	const size_t n = ch < 0x80 ? 1 : ch < 0x800 ? 2 : ch < 0x10000 ? 3 : 4;
+	static const unsigned char marks[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+
+	for (size_t i = n - 1; i; i--, ch >>= 6)
+		to[i] = (char)(0x80 | (ch & 0x3f));
+	to[0] = (char)(marks[n] | ch);
+	return n;
 }
 
 const char *view_text(const struct view *v, uint32_t row, char *buf)
@@ -204,7 +195,7 @@ const char *view_text(const struct view *v, uint32_t row, char *buf)
 	for (uint32_t i = 0; i < v->cols; i++) {
 		if (!cells[i].ch)
 			continue;
-		to = encode(to, cells[i].ch);
+		to += view_encode(to, cells[i].ch);
 		if (cells[i].ch != ' ')
 			end = to;
 	}

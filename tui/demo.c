@@ -14,6 +14,7 @@
 
 #define PROMPT_PER_S    900
 #define GENERATED_PER_S 38
+#define TRAPS_PER_S     900
 
 /* Up and down between low and high, once in `period` milliseconds; triangles, so that no maths differs. */
 static int64_t wave(uint64_t ms, uint64_t period, int64_t low, int64_t high)
@@ -102,6 +103,22 @@ static void fill_ring(struct telem_run *run, uint64_t now_ns, uint64_t ms)
 	run->ring_next = 0;
 }
 
+/* Accesses come in bursts, while the guest draws: two thirds of them reads, one in fifty had to wait. */
+static void move_bridge(struct telem_bridge *b, uint64_t ms)
+{
+	uint64_t n = ms * TRAPS_PER_S / 1000 + (uint64_t)wave(ms, 11000, 0, 2 * TRAPS_PER_S);
+	struct telem_region *bar = &b->regions[TELEM_BAR0];
+
+	bar->reads = n / 3 * 2;
+	bar->writes = n / 3;
+	bar->posted = n / 4;
+	b->latency[11] = n / 2;
+	b->latency[12] = n / 2 - n / 50;
+	b->latency[14] = n / 50;
+	b->counts.latency_ns = n * 4200;
+	b->counts.latency_max_ns = n ? 29000 : 0;
+}
+
 void demo_move(struct snapshot *s, struct report *r, uint64_t ms)
 {
 	static const struct telem_device nothing = { .pci = "" };
@@ -115,11 +132,23 @@ void demo_move(struct snapshot *s, struct report *r, uint64_t ms)
 		move_run(run, ms);
 		fill_ring(run, s->now_ns, ms);
 	}
+	for (uint32_t i = 0; i < s->n_bridges; i++)
+		move_bridge(&s->bridges[i].page, ms);
 }
 
 void demo_begin(struct demo *d, struct film *f)
 {
 	*d = (struct demo) { .film = f };
+}
+
+void demo_show(const struct demo *d, struct snapshot *s, uint64_t ms)
+{
+	film_show(d->film, film_first_ms(d->film), s);
+	/* The report is the player's, made anew for this moment: nobody else looks at it. */
+	if (s->report)
+		demo_move(s, (struct report *)s->report, ms);
+	s->origin = ORIGIN_DEMO;
+	s->origin_name[0] = 0;
 }
 
 static void next(void *ctx, struct snapshot *s)
@@ -131,12 +160,7 @@ static void next(void *ctx, struct snapshot *s)
 
 	if (!d->began_ns)
 		d->began_ns = now;
-	film_show(d->film, film_first_ms(d->film), s);
-	/* The report is the player's, made anew for this moment: nobody else looks at it. */
-	if (s->report)
-		demo_move(s, (struct report *)s->report, (now - d->began_ns) / 1000000);
-	s->origin = ORIGIN_DEMO;
-	s->origin_name[0] = 0;
+	demo_show(d, s, (now - d->began_ns) / 1000000);
 	if (localtime_r(&at, &tm))
 		strftime(s->clock, sizeof(s->clock), "%H:%M:%S", &tm);
 }

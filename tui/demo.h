@@ -17,6 +17,9 @@ struct demo {
 void demo_begin(struct demo *d, struct film *f);
 struct feed demo_feed(struct demo *d);
 
+/* The moment so many milliseconds into the demo, as it is shown, but for the time of day. */
+void demo_show(const struct demo *d, struct snapshot *s, uint64_t ms);
+
 /* Pure: what the captured moment looks like so many milliseconds into the demo. */
 void demo_move(struct snapshot *s, struct report *r, uint64_t ms);
 

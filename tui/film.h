@@ -39,6 +39,9 @@ struct replay {
 /* Begins `at_s` seconds into the film; from its end where that is negative. */
 void replay_begin(struct replay *r, struct film *f, const char *name, int64_t at_s);
 
+/* The moment where it stands, as it is shown. */
+void replay_show(struct replay *r, struct snapshot *s);
+
 /* A feed of snapshots; r must stay. */
 struct feed replay_feed(struct replay *r);
 

@@ -38,10 +38,39 @@ static uint32_t titled(uint32_t rows, bool titles)
 	return rows ? rows + titles : 0;
 }
 
+static uint32_t least(uint32_t rows, uint32_t most, bool titles)
+{
+	return titled(rows < most ? rows : most, titles);
+}
+
+/* What a pane has to show in a shape. */
+static uint32_t rows_of(const struct shape *s, const struct wish *w, enum pane p)
+{
+	const uint32_t rows[PANES] = {
+		[PANE_DEVICES] = w->devices[s->devices],
+		[PANE_RUNS] = w->runs[s->runs],
+		[PANE_BRIDGES] = w->bridges[s->runs],
+		[PANE_PROCESSES] = w->processes,
+		[PANE_EVENTS] = w->events,
+	};
+
+	return rows[p];
+}
+
+/* Rows that a pane takes at most, its title included: all it has, or what the person wants. */
+static uint32_t cap(const struct shape *s, const struct wish *w, enum pane p)
+{
+	uint32_t rows = rows_of(s, w, p), all = titled(rows, s->titles);
+	uint32_t few = least(rows, 1, s->titles);
+
+	if (!w->fixed[p] || w->fixed[p] >= all)
+		return all;
+	return w->fixed[p] > few ? w->fixed[p] : few;
+}
+
 static uint32_t whole(const struct shape *s, const struct wish *w)
 {
-	return 2 * s->titles + w->devices[s->devices] + w->runs[s->runs] +
-	       titled(w->bridges[s->runs], s->titles);
+	return cap(s, w, PANE_DEVICES) + cap(s, w, PANE_RUNS) + cap(s, w, PANE_BRIDGES);
 }
 
 static const struct shape *choose(uint32_t cols, uint32_t room, const struct wish *w)
@@ -69,33 +98,34 @@ static void give(struct layout *l, enum pane p, uint32_t upto, uint32_t *room)
 	*room -= more;
 }
 
-static uint32_t least(uint32_t rows, uint32_t most, bool titles)
+/* Something of everything first, then what the person asked for, then all of what matters most. */
+static void share(struct layout *l, const struct shape *s, const struct wish *w, uint32_t room)
 {
-	return titled(rows < most ? rows : most, titles);
-}
-
-/* Something of everything first, then all of what matters most. */
-static void share(struct layout *l, const struct wish *w, uint32_t room)
-{
-	const uint32_t devices = titled(w->devices[l->devices], l->titles);
-	const uint32_t runs = titled(w->runs[l->runs], l->titles);
-	const uint32_t bridges = titled(w->bridges[l->runs], l->titles);
 	const uint32_t half = room / 2;
+	uint32_t most[PANES], few[PANES], some;
 
-	give(l, PANE_DEVICES, least(w->devices[l->devices], 1, l->titles), &room);
-	give(l, PANE_RUNS, least(w->runs[l->runs], 1, l->titles), &room);
-	give(l, PANE_BRIDGES, least(w->bridges[l->runs], 1, l->titles), &room);
+	for (int p = 0; p < PANES; p++) {
+		most[p] = cap(s, w, (enum pane)p);
+		few[p] = least(rows_of(s, w, (enum pane)p), 1, s->titles);
+	}
+	give(l, PANE_DEVICES, few[PANE_DEVICES], &room);
+	give(l, PANE_RUNS, few[PANE_RUNS], &room);
+	give(l, PANE_BRIDGES, few[PANE_BRIDGES], &room);
 	if (room > 2)
-		give(l, PANE_EVENTS, least(w->events, 1, l->titles), &room);
-	give(l, PANE_DEVICES, devices < half ? devices : half, &room);
+		give(l, PANE_EVENTS, few[PANE_EVENTS], &room);
+	for (int p = 0; p < PANES; p++)
+		if (w->fixed[p])
+			give(l, (enum pane)p, most[p], &room);
+	give(l, PANE_DEVICES, most[PANE_DEVICES] < half ? most[PANE_DEVICES] : half, &room);
 	if (room > 2)
-		give(l, PANE_PROCESSES, least(w->processes, 1, l->titles), &room);
-	give(l, PANE_RUNS, runs, &room);
-	give(l, PANE_BRIDGES, bridges, &room);
-	give(l, PANE_DEVICES, devices, &room);
-	give(l, PANE_EVENTS, least(w->events, 3, l->titles), &room);
-	give(l, PANE_PROCESSES, titled(w->processes, l->titles), &room);
-	give(l, PANE_EVENTS, titled(w->events, l->titles), &room);
+		give(l, PANE_PROCESSES, few[PANE_PROCESSES], &room);
+	give(l, PANE_RUNS, most[PANE_RUNS], &room);
+	give(l, PANE_BRIDGES, most[PANE_BRIDGES], &room);
+	give(l, PANE_DEVICES, most[PANE_DEVICES], &room);
+	some = least(w->events, 3, s->titles);
+	give(l, PANE_EVENTS, some < most[PANE_EVENTS] ? some : most[PANE_EVENTS], &room);
+	give(l, PANE_PROCESSES, most[PANE_PROCESSES], &room);
+	give(l, PANE_EVENTS, most[PANE_EVENTS], &room);
 }
 
 struct layout layout_choose(uint32_t cols, uint32_t rows, const struct wish *w)
@@ -109,6 +139,6 @@ struct layout layout_choose(uint32_t cols, uint32_t rows, const struct wish *w)
 			    .footer = rows >= FOOTER_FROM,
 			    .titles = s->titles };
 
-	share(&l, w, room);
+	share(&l, s, w, room);
 	return l;
 }

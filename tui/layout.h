@@ -18,6 +18,8 @@ enum form {
 	FORM_CARD,  /* a row and its details */
 };
 
+#define PANE_ROWS_MAX 300
+
 struct layout {
 	const char *name;
 	enum form devices, runs; /* bridges have the form of runs */
@@ -30,6 +32,8 @@ struct layout {
 struct wish {
 	uint32_t devices[3], runs[3], bridges[3]; /* by enum form */
 	uint32_t processes, events;
+	uint32_t fixed
+		[PANES]; /* rows that the person wants, the title included; 0: as many as fit */
 };
 
 /*

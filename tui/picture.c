@@ -23,15 +23,17 @@ static void make_pane(struct rows *r, const struct frame *f, const struct listin
 		      enum pane pane, enum form form, uint32_t cols, bool utf8)
 {
 	view_init(&r->view, cols, utf8);
+	if (f->prefs->hidden[pane])
+		return;
 	if (pane == PANE_DEVICES)
 		rows_devices(r, f, l, form);
 	else if (pane == PANE_RUNS)
 		rows_runs(r, f, l, form);
 	else if (pane == PANE_BRIDGES)
 		rows_bridges(r, f, l, form);
-	else if (pane == PANE_PROCESSES && !f->prefs->hide_processes)
+	else if (pane == PANE_PROCESSES)
 		rows_processes(r, f, l);
-	else if (pane == PANE_EVENTS && !f->prefs->hide_events)
+	else if (pane == PANE_EVENTS)
 		rows_events(r, f, l);
 }
 
@@ -55,6 +57,7 @@ static struct layout choose(struct picture *p, const struct frame *f, uint32_t c
 	enum form list = cols >= VIEW_NARROW ? FORM_ROW : FORM_SHORT;
 	struct wish w = { 0 };
 
+	memcpy(w.fixed, f->prefs->rows, sizeof(w.fixed));
 	for (int form = FORM_SHORT; form <= FORM_CARD; form++) {
 		w.devices[form] = count(f, &p->lists[PANE_DEVICES], PANE_DEVICES, (enum form)form,
 					cols);

@@ -58,8 +58,16 @@ static const struct setting settings[] = {
 	{ "alarm-context", KIND_NUMBER, AT(alarm.context_percent), NULL, 0, 100, "percent of a run's context" },
 	{ "alarm-queue", KIND_NUMBER, AT(alarm.queue), NULL, 0, 1000000, "requests waiting" },
 	{ "alarm-silent", KIND_NUMBER, AT(alarm.silent_s), NULL, 0, 3600, "seconds that a device does not answer" },
-	{ "hide-processes", KIND_BOOL, AT(hide_processes), yes_no, 0, 0, "leave out processes that are no runs" },
-	{ "hide-events", KIND_BOOL, AT(hide_events), yes_no, 0, 0, "leave out the list of events" },
+	{ "hide-devices", KIND_BOOL, AT(hidden[PANE_DEVICES]), yes_no, 0, 0, "leave out the list of devices" },
+	{ "hide-runs", KIND_BOOL, AT(hidden[PANE_RUNS]), yes_no, 0, 0, "leave out the list of runs" },
+	{ "hide-bridges", KIND_BOOL, AT(hidden[PANE_BRIDGES]), yes_no, 0, 0, "leave out the list of bridges" },
+	{ "hide-processes", KIND_BOOL, AT(hidden[PANE_PROCESSES]), yes_no, 0, 0, "leave out processes that are no runs" },
+	{ "hide-events", KIND_BOOL, AT(hidden[PANE_EVENTS]), yes_no, 0, 0, "leave out the list of events" },
+	{ "rows-devices", KIND_NUMBER, AT(rows[PANE_DEVICES]), NULL, 0, PANE_ROWS_MAX, "rows for devices, the title included; 0: as many as fit" },
+	{ "rows-runs", KIND_NUMBER, AT(rows[PANE_RUNS]), NULL, 0, PANE_ROWS_MAX, "rows for runs, the title included; 0: as many as fit" },
+	{ "rows-bridges", KIND_NUMBER, AT(rows[PANE_BRIDGES]), NULL, 0, PANE_ROWS_MAX, "rows for bridges, the title included; 0: as many as fit" },
+	{ "rows-processes", KIND_NUMBER, AT(rows[PANE_PROCESSES]), NULL, 0, PANE_ROWS_MAX, "rows for processes, the title included; 0: as many as fit" },
+	{ "rows-events", KIND_NUMBER, AT(rows[PANE_EVENTS]), NULL, 0, PANE_ROWS_MAX, "rows for events, the title included; 0: as many as fit" },
 	{ "no-mouse", KIND_BOOL, AT(no_mouse), yes_no, 0, 0, "leave the mouse to the terminal, which then selects text with it" },
 };
 /* clang-format on */
@@ -334,7 +342,7 @@ static void make_folders(char *path)
 
 int prefs_save(const struct prefs *c, struct err *e)
 {
-	char text[4096], path[4096], fresh[4096 + 16];
+	char text[8192], path[4096], fresh[4096 + 16];
 	struct text t;
 	int rc;
 

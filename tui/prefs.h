@@ -8,6 +8,7 @@
 
 #include "base/err.h"
 #include "tui/events.h"
+#include "tui/layout.h"
 
 enum theme { THEME_SAFE, THEME_DARK, THEME_LIGHT, THEME_MONO, THEMES };
 enum units { UNITS_IEC, UNITS_SI, UNITSES };      /* GiB or GB */
@@ -21,7 +22,9 @@ struct prefs {
 	double price_kwh; /* of a kilowatt hour; 0: not known */
 	char currency[8]; /* as it is shown: "EUR" */
 	struct thresholds alarm;
-	bool hide_processes, hide_events, no_mouse;
+	bool hidden[PANES];
+	uint32_t rows[PANES]; /* of each list at most, its title included; 0: as many as fit */
+	bool no_mouse;
 };
 
 void prefs_default(struct prefs *c);

@@ -35,6 +35,14 @@ static void put_place(const struct replay *r, struct snapshot *s)
 		 (unsigned)(all % 60));
 }
 
+void replay_show(struct replay *r, struct snapshot *s)
+{
+	film_show(r->film, r->at_ms, s);
+	s->now_ns = r->at_ms * 1000000; /* nothing may have changed since the last line */
+	s->origin = ORIGIN_REPLAY;
+	put_place(r, s);
+}
+
 static void next(void *ctx, struct snapshot *s)
 {
 	struct replay *r = ctx;
@@ -45,10 +53,7 @@ static void next(void *ctx, struct snapshot *s)
 		gone = s->interval_ms;
 	r->last_ns = now;
 	go_to(r, (int64_t)(r->at_ms + gone));
-	film_show(r->film, r->at_ms, s);
-	s->now_ns = r->at_ms * 1000000; /* nothing may have changed since the last line */
-	s->origin = ORIGIN_REPLAY;
-	put_place(r, s);
+	replay_show(r, s);
 }
 
 static void wind(void *ctx, int64_t seconds)

@@ -93,24 +93,28 @@ static struct action on_pane(const struct ask *a)
 {
 	a->ui->page = PAGE_MAIN;
 	a->ui->focus = (enum pane)a->arg;
+	a->prefs->hidden[a->ui->focus] = false; /* who goes there wants to see it */
 	stand_on(a, ui_item(a));
 	return just(DO_NOTHING);
 }
 
-static struct action on_tab(const struct ask *a)
+void ui_next_list(const struct ask *a, int by)
 {
 	enum pane p = a->ui->focus;
 
-	if (is_text_page(a->ui))
-		return just(DO_NOTHING);
-	/* Those with nothing to stand on are passed over. */
 	for (int i = 0; i < PANES; i++) {
-		p = (enum pane)((p + PANES + a->arg) % PANES);
-		if (a->shown->lists[p].n && a->shown->layout.rows[p])
+		p = (enum pane)((p + PANES + by) % PANES);
+		if (a->shown->lists[p].n && a->shown->layout.rows[p] && !a->prefs->hidden[p])
 			break;
 	}
 	a->ui->focus = p;
 	stand_on(a, ui_item(a));
+}
+
+static struct action on_tab(const struct ask *a)
+{
+	if (!is_text_page(a->ui))
+		ui_next_list(a, a->arg);
 	return just(DO_NOTHING);
 }
 
@@ -167,7 +171,7 @@ static struct action on_escape(const struct ask *a)
 
 /* --- what the person wants otherwise --- */
 
-static void tell(const struct ask *a, const char *what, const char *value)
+void ui_tell(const struct ask *a, const char *what, const char *value)
 {
 	snprintf(a->ui->notice, sizeof(a->ui->notice), "%s: %s", what, value);
 }
@@ -175,7 +179,7 @@ static void tell(const struct ask *a, const char *what, const char *value)
 static void next(const struct ask *a, const char *what, const char *const *names, int *value)
 {
 	*value = names[*value + 1] ? *value + 1 : 0;
-	tell(a, what, names[*value]);
+	ui_tell(a, what, names[*value]);
 }
 
 static struct action on_sort(const struct ask *a)
@@ -208,19 +212,10 @@ static struct action on_degrees(const struct ask *a)
 	return just(DO_NOTHING);
 }
 
-static struct action on_hide(const struct ask *a)
-{
-	bool *hidden = a->arg == PANE_EVENTS ? &a->prefs->hide_events : &a->prefs->hide_processes;
-
-	*hidden = !*hidden;
-	tell(a, a->arg == PANE_EVENTS ? "events" : "processes", *hidden ? "hidden" : "shown");
-	return just(DO_NOTHING);
-}
-
 static struct action on_mouse(const struct ask *a)
 {
 	a->prefs->no_mouse = !a->prefs->no_mouse;
-	tell(a, "the mouse", a->prefs->no_mouse ? "selects text" : "moves the cursor");
+	ui_tell(a, "the mouse", a->prefs->no_mouse ? "selects text" : "moves the cursor");
 	return just(DO_LOOKS);
 }
 
@@ -307,6 +302,8 @@ const struct key_help key_helps[] = {
 	{ "u",          NULL,      "Bytes in GiB or in GB." },
 	{ "d",          NULL,      "Degrees Celsius or Fahrenheit." },
 	{ "P E",        NULL,      "Show or hide processes, events." },
+	{ "x",          NULL,      "Hide the list with the cursor; 1 to 5 show it again, X shows all." },
+	{ "[ ]",        NULL,      "Fewer or more rows for that list; X gives each what fits." },
 	{ "m",          NULL,      "The mouse moves the cursor, or selects text." },
 	{ "S",          NULL,      "Save these settings." },
 	{ "R",          NULL,      "Save the last minutes as a recording." },
@@ -338,7 +335,9 @@ static const struct {
 	{ '/', on_filter, 0 },
 	{ 's', on_sort, 0 },          { 't', on_theme, 0 },       { 'c', on_glyphs, 0 },
 	{ 'u', on_units, 0 },         { 'd', on_degrees, 0 },
-	{ 'P', on_hide, PANE_PROCESSES }, { 'E', on_hide, PANE_EVENTS },
+	{ 'P', ui_on_hide, PANE_PROCESSES }, { 'E', ui_on_hide, PANE_EVENTS },
+	{ 'x', ui_on_hide_this, 0 },     { 'X', ui_on_all, 0 },
+	{ '[', ui_on_size, -1 },         { ']', ui_on_size, 1 },
 	{ 'K', ui_on_kill, 0 },       { 'm', on_mouse, 0 },
 	{ 'S', on_simple, DO_SAVE },  { 'R', on_simple, DO_RECORD },
 	{ '<', on_wind, -WIND_S },    { '>', on_wind, WIND_S },
@@ -346,6 +345,13 @@ static const struct {
 	{ K_CLICK, on_click, 0 },     { K_WHEEL_UP, on_wheel, -1 }, { K_WHEEL_DOWN, on_wheel, 1 },
 };
 /* clang-format on */
+
+/* Of any script; no control characters, which no name that is shown has, and no halves of UTF-16. */
+static bool is_letter(uint32_t key)
+{
+	return key >= ' ' && !(key >= 0x7f && key < 0xa0) && !(key >= 0xd800 && key < 0xe000) &&
+	       key < KEY_NONE_;
+}
 
 static void type(struct ui *ui, uint32_t key)
 {
@@ -361,9 +367,14 @@ static void type(struct ui *ui, uint32_t key)
 		while (n && (ui->filter[--n] & 0xc0) == 0x80)
 			;
 		ui->filter[n] = '\0';
-	} else if (key >= ' ' && key < 0x7f && n + 1 < sizeof(ui->filter)) {
-		ui->filter[n] = (char)key;
-		ui->filter[n + 1] = '\0';
+	} else if (is_letter(key)) {
+		char bytes[4];
+		size_t more = view_encode(bytes, key);
+
+		if (n + more < sizeof(ui->filter)) {
+			memcpy(ui->filter + n, bytes, more);
+			ui->filter[n + more] = '\0';
+		}
 	}
 }
 

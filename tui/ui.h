@@ -71,7 +71,7 @@ struct ui {
 	uint32_t scroll[PANES]; /* rows above the part that shows */
 	uint32_t page_scroll;   /* of help, events and details */
 	char subject[96];       /* of a details page */
-	char filter[40];
+	char filter[64];
 	bool typing;         /* keys go to the filter */
 	bool asking;         /* ask_text, and 'y' does it */
 	struct action asked; /* what 'y' does */

@@ -31,6 +31,13 @@ static inline bool is_text_page(const struct ui *ui)
 const struct listing *ui_list(const struct ask *a);
 uint32_t ui_item(const struct ask *a);
 
-struct action ui_on_kill(const struct ask *a);
+/* "theme: dark" in the last line. */
+void ui_tell(const struct ask *a, const char *what, const char *value);
+
+/* To the next list, or the one before (by -1); those with nothing to stand on are passed over. */
+void ui_next_list(const struct ask *a, int by);
+
+/* arg: the list; arg -1 or 1: fewer or more rows. */
+key_fn ui_on_kill, ui_on_hide, ui_on_hide_this, ui_on_size, ui_on_all;
 
 #endif

@@ -58,6 +58,9 @@ struct frame; /* frame.h */
 /* A frame as text, as long as it takes: for --once and where no screen can be drawn on. */
 void view_make(struct view *v, const struct frame *f);
 
+/* A code point as UTF-8: its bytes, 1 to 4, without an end. */
+size_t view_encode(char to[4], uint32_t ch);
+
 /* A row as text: UTF-8 (or ASCII), without trailing spaces. buf has 4 * VIEW_COLS_MAX + 1 bytes. */
 const char *view_text(const struct view *v, uint32_t row, char *buf);
 

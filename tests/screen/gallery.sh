@@ -111,6 +111,12 @@ shot screen-keys.txt 80x24 calm 3 u d
 shot screen-keys.txt 120x36 calm 3 c
 shot screen-keys.txt 120x36 calm 3 c c
 shot screen-keys.txt 80x24 calm 3 P E
+shot screen-keys.txt 80x24 calm 8 2 x
+shot screen-keys.txt 80x24 calm 8 1 '[' '[' '[' x 1
+shot screen-keys.txt 80x24 calm 16 2 ']' 1 '[' '[' '['
+shot screen-keys.txt 80x24 calm 8 2 x 1 '[' X
+shot screen-keys.txt 80x24 names 4 / '\xe6\x96\x87' '\xe6\xa8\xa1' '\r'
+shot screen-keys.txt 80x24 names 4 / '\xe6\x96\x87' '\xe6\xa8\xa1' '\x7f' '\x7f'
 shot screen-keys.txt 80x24 calm 3 K
 shot screen-keys.txt 80x24 calm 3 2 K
 shot screen-keys.txt 80x24 calm 3 2 K n
@@ -119,6 +125,21 @@ shot screen-keys.txt 80x24 calm 3 '\t' '\t' '<BackTab>'
 shot screen-keys.txt 80x24 calm 3 R
 shot screen-keys.txt 80x24 calm 3 '<'
 golden screen-keys.txt "$T/screen-keys.txt"
+
+# a recording of a device that is pulled, played and wound; the demo, which is a recording set in motion
+export TZ=UTC
+for size in 40x10 80x24 120x36; do
+	shot screen-replay.txt $size "replay=$T/pulled.berthrec" 2
+	shot screen-replay.txt $size "demo=tui/demo.berthrec" 0
+done
+shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 '<' '<'
+shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 '<' '<' '<' '<' '<' '<' '<' '>'
+shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 '<' '<' 3 '\r'
+shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 e
+shot screen-replay.txt 80x24 "demo=tui/demo.berthrec" 0 '\r'
+shot screen-replay.txt 80x24 "demo=tui/demo.berthrec" 0 2 '\r'
+shot screen-replay.txt 120x36 "demo=tui/demo.berthrec" 0 3 '\r'
+golden screen-replay.txt "$T/screen-replay.txt"
 
 for m in none three asleep nvidia2; do
 	shot screen-machines.txt 80x24 "machine=tests/machines/$m" 0

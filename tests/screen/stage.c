@@ -10,10 +10,14 @@
  *   pulled    the same, but its device is pulled; a second bridge waits, a third was killed
  *   names     names as nobody should give them: two cells wide, broken, full of commands
  *   NAME=DIR  the devices of a machine folder
+ *   replay=FILE  the scene `pulled`, recorded to that file and shown again
+ *   demo=FILE    the recording that the demo is made of, a minute into it
  *
  * Once the minute is over, and after each key, the title becomes "done N", N keys answered: in band, so that
  * whoever sees it has all that was drawn before.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
@@ -23,7 +27,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/own.h"
 #include "base/text.h"
+#include "base/io.h"
+#include "tui/demo.h"
 #include "tui/watch.h"
 
 #define LAST   60 /* seconds */
@@ -35,8 +42,17 @@ struct stage {
 	const char *scene;
 	uint32_t n, step;
 	struct report *report;
-	struct history *past;
+	struct film *film; /* of replay and demo */
+	struct replay replay;
+	struct demo demo;
 };
+
+static bool is(const struct stage *st, const char *scene)
+{
+	size_t n = strlen(scene);
+
+	return !strncmp(st->scene, scene, n) && st->scene[n] == '=';
+}
 
 /* --- devices --- */
 
@@ -335,20 +351,14 @@ static void odd_names(struct stage *st, struct snapshot *s)
 
 /* --- the feed --- */
 
-static void next(void *ctx, struct snapshot *s)
+static void make_moment(struct stage *st, struct snapshot *s)
 {
-	struct stage *st = ctx;
-
-	if (st->step < LAST)
-		st->step++;
-	/* A second of the made-up minute passes as soon as it is drawn; afterwards time stands still. */
-	s->interval_ms = st->step < LAST ? 1 : 1000;
 	s->report = st->report;
 	s->now_ns = (1000 + st->step) * SECOND;
 	s->n_runs = s->n_bridges = 0;
 	memset(s->devices, 0, sizeof(s->devices));
 	snprintf(s->clock, sizeof(s->clock), "12:%02u:%02u", 34 + st->step / 60, st->step % 60);
-	if (strchr(st->scene, '=')) {
+	if (strchr(st->scene, '=') && !is(st, "replay")) {
 		s->origin = ORIGIN_CAPTURED;
 		return;
 	}
@@ -362,8 +372,79 @@ static void next(void *ctx, struct snapshot *s)
 	} else {
 		calm_runs(st, s);
 		if (strcmp(st->scene, "calm") != 0)
-			bridges(st, s, !strcmp(st->scene, "pulled"));
+			bridges(st, s, strcmp(st->scene, "bridge") != 0);
 	}
+}
+
+static void next(void *ctx, struct snapshot *s)
+{
+	struct stage *st = ctx;
+	bool moves = st->step < LAST;
+
+	st->step += moves;
+	/* A second of the made-up minute passes as soon as it is drawn; afterwards time stands still. */
+	s->interval_ms = st->step < LAST ? 1 : 1000;
+	if (!st->film) {
+		make_moment(st, s);
+	} else if (is(st, "demo")) {
+		demo_show(&st->demo, s, st->step * 1000);
+		snprintf(s->clock, sizeof(s->clock), "12:34:%02u", st->step % 60);
+	} else {
+		st->replay.at_ms += moves && st->step > 1 ? 1000 : 0;
+		replay_show(&st->replay, s);
+	}
+}
+
+static void wind(void *ctx, int64_t seconds)
+{
+	struct stage *st = ctx;
+	const struct feed played = replay_feed(&st->replay);
+
+	if (is(st, "replay"))
+		played.wind(played.ctx, seconds);
+}
+
+/* --- films --- */
+
+/* A recording says when it was made: at the same time each time. */
+static int put_line(void *ctx, const char *line, size_t size)
+{
+	static const char head[] = "{\"schema\":\"berth.recording/1\",\"t\":1001000,"
+				   "\"clock_ms\":1795264441000,\"origin\":\"\"}\n";
+	const int *fd = ctx;
+
+	return strstr(line, "clock_ms") ? io_write(*fd, head, sizeof(head) - 1)
+					: io_write(*fd, line, size);
+}
+
+static bool record(struct stage *st, const char *path)
+{
+	own_fd int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	own_free struct snapshot *s = calloc(1, sizeof(*s));
+	struct recorder *r = recorder_new();
+	int rc = fd < 0 ? -errno : 0;
+
+	for (st->step = 1; !rc && st->step <= LAST; st->step++) {
+		make_moment(st, s);
+		rc = recorder_moment(r, s, put_line, &fd);
+	}
+	st->step = 0;
+	recorder_free(r);
+	return rc == 0;
+}
+
+static bool take_film(struct stage *st)
+{
+	const char *path = strchr(st->scene, '=') + 1;
+	struct err e = { 0 };
+
+	if (film_open(&st->film, path, &e)) {
+		fprintf(stderr, "%s\n", e.text);
+		return false;
+	}
+	demo_begin(&st->demo, st->film);
+	replay_begin(&st->replay, st->film, strrchr(path, '/') + 1, 0);
+	return true;
 }
 
 static void painted(void *ctx, uint64_t keys)
@@ -391,11 +472,8 @@ static bool take_folder(struct stage *st, const char *dir)
 
 static bool make_devices(struct stage *st)
 {
-	const char *folder = strchr(st->scene, '=');
 	struct report *r;
 
-	if (folder)
-		return take_folder(st, folder + 1);
 	r = st->report = calloc(1, sizeof(*r));
 	if (!r)
 		return false;
@@ -413,11 +491,22 @@ static bool make_devices(struct stage *st)
 	return true;
 }
 
+static bool prepare(struct stage *st)
+{
+	const char *file = strchr(st->scene, '=');
+
+	if (is(st, "demo"))
+		return take_film(st);
+	if (is(st, "replay"))
+		return make_devices(st) && record(st, file + 1) && take_film(st);
+	return file ? take_folder(st, file + 1) : make_devices(st);
+}
+
 int main(int argc, char **argv)
 {
 	struct stage st = { .scene = argc > 1 ? argv[1] : "calm",
 			    .n = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0 };
-	struct feed feed = { .next = next, .painted = painted, .ctx = &st };
+	struct feed feed = { .next = next, .wind = wind, .painted = painted, .ctx = &st };
 	struct prefs prefs;
 	struct watching how = { .feed = &feed, .prefs = &prefs, .term = getenv("TERM") };
 	struct screen *screen;
@@ -425,7 +514,7 @@ int main(int argc, char **argv)
 	sigset_t set;
 
 	setlocale(LC_CTYPE, "");
-	if (!make_devices(&st))
+	if (!prepare(&st))
 		return 1;
 	prefs_default(&prefs);
 	prefs.price_kwh = 0.3;
@@ -443,5 +532,6 @@ int main(int argc, char **argv)
 	watch(screen, &how, NULL);
 	screen_close(screen);
 	probe_free(st.report);
+	film_close(st.film);
 	return 0;
 }

@@ -60,6 +60,32 @@ static void richer_with_room(void **state)
 	assert_int_equal(layout_choose(80, 24, &many).rows[PANE_EVENTS] > 0, 1);
 }
 
+/* What a person asked for is what there is, as far as there is anything to show. */
+static void sizes_that_were_asked_for(void **state)
+{
+	struct wish w = wish_of(17, 20, 4, 100);
+	struct layout l;
+
+	(void)state;
+	w.fixed[PANE_EVENTS] = 12;
+	w.fixed[PANE_DEVICES] = 4;
+	l = layout_choose(80, 24, &w);
+	assert_int_equal(l.rows[PANE_EVENTS], 12);
+	assert_int_equal(l.rows[PANE_DEVICES], 4);
+	assert_int_equal(total(&l), 24);
+	w.fixed[PANE_PROCESSES] = 300; /* all of it, and no more */
+	l = layout_choose(80, 60, &w);
+	assert_int_equal(l.rows[PANE_PROCESSES], 5);
+	w.fixed[PANE_RUNS] = 1; /* a title alone would be none */
+	l = layout_choose(80, 24, &w);
+	assert_int_equal(l.rows[PANE_RUNS], 2);
+	w.fixed[PANE_RUNS] = 300; /* the others keep something */
+	w.fixed[PANE_PROCESSES] = 0;
+	l = layout_choose(80, 24, &w);
+	assert_true(l.rows[PANE_DEVICES] >= 2);
+	assert_int_equal(total(&l), 24);
+}
+
 /* --- charts --- */
 
 static void terminals(void **state)
@@ -115,21 +141,23 @@ static void charts(void **state)
 static void a_file_says_what_it_changes(void **state)
 {
 	struct prefs c, back;
-	char buf[4096];
+	char buf[8192];
 	struct text t;
 	struct err e = { 0 };
 
 	(void)state;
 	prefs_default(&c);
-	assert_int_equal(prefs_parse(&c,
-				     "# mine\n theme = light \n\nprice-kwh=0.325\ninterval = 2.5\n"
-				     "alarm-temp = 80\nhide-events = yes\ncurrency = CHF",
-				     &e),
-			 0);
+	assert_int_equal(
+		prefs_parse(&c,
+			    "# mine\n theme = light \n\nprice-kwh=0.325\ninterval = 2.5\n"
+			    "alarm-temp = 80\nhide-events = yes\nrows-runs = 7\ncurrency = CHF",
+			    &e),
+		0);
 	assert_int_equal(c.theme, THEME_LIGHT);
 	assert_int_equal(c.interval_ms, 2500);
 	assert_int_equal(c.alarm.temp_c, 80);
-	assert_true(c.hide_events);
+	assert_true(c.hidden[PANE_EVENTS]);
+	assert_int_equal(c.rows[PANE_RUNS], 7);
 	assert_float_equal(c.price_kwh, 0.325, 1e-9);
 	text_init(&t, buf, sizeof(buf));
 	prefs_text(&c, &t);
@@ -142,7 +170,7 @@ static void a_file_says_what_it_changes(void **state)
 static void the_dearest_price_is_written_and_read_back(void **state)
 {
 	struct prefs c, back;
-	char buf[4096];
+	char buf[8192];
 	struct text t;
 	struct err e = { 0 };
 
@@ -171,6 +199,7 @@ static void nonsense_is_named_and_the_rest_taken(void **state)
 		{ "currency = Doubloons", "at most 7 letters" },
 		{ "alarm-memory = 101", "from 0 to 100" },
 		{ "hide-events = maybe", "one of no, yes" },
+		{ "rows-runs = 301", "from 0 to 300" },
 	};
 
 	(void)state;
@@ -194,6 +223,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_sizes),
 		cmocka_unit_test(richer_with_room),
+		cmocka_unit_test(sizes_that_were_asked_for),
 		cmocka_unit_test(terminals),
 		cmocka_unit_test(charts),
 		cmocka_unit_test(a_file_says_what_it_changes),

@@ -249,6 +249,73 @@ static void the_mouse_hits_what_is_there(void **state)
 	stage_free(st);
 }
 
+static void lists_are_hidden_and_sized(void **state)
+{
+	struct stage *st = stage_new(8, 4);
+	uint32_t runs;
+
+	(void)state;
+	runs = st->picture.layout.rows[PANE_RUNS];
+	assert_true(runs > 3);
+	press(st, '2');
+	press(st, '[');
+	assert_int_equal(st->picture.layout.rows[PANE_RUNS], runs - 1);
+	press(st, '[');
+	press(st, ']');
+	assert_int_equal(st->picture.layout.rows[PANE_RUNS], runs - 1);
+	assert_int_equal(st->prefs.rows[PANE_RUNS], runs - 1);
+	for (int i = 0; i < 40; i++)
+		press(st, '[');
+	assert_int_equal(st->picture.layout.rows[PANE_RUNS], 1 + st->picture.layout.titles);
+	press(st, 'x');
+	assert_int_equal(st->picture.layout.rows[PANE_RUNS], 0);
+	assert_int_equal(st->ui.focus, PANE_PROCESSES);
+	press(st, '2'); /* who goes there wants to see it */
+	assert_true(st->picture.layout.rows[PANE_RUNS] > 0);
+	press(st, 'x');
+	press(st, '4');
+	press(st, 'x');
+	assert_int_equal(st->ui.focus, PANE_DEVICES);
+	press(st, 'x'); /* the last one */
+	assert_true(st->picture.layout.rows[PANE_DEVICES] > 0);
+	assert_non_null(strstr(st->ui.notice, "stays"));
+	press(st, 'X');
+	assert_int_equal(st->picture.layout.rows[PANE_RUNS], runs);
+	assert_false(st->prefs.hidden[PANE_PROCESSES]);
+	stage_free(st);
+}
+
+static void a_filter_of_any_script(void **state)
+{
+	struct stage *st = stage_new(2, 2);
+
+	(void)state;
+	strcpy(st->snap.runs[1].page.run.model, "\xe4\xb8\xad\xe6\x96\x87 7B");
+	draw(st);
+	press(st, '/');
+	press(st, 0x4e2d);
+	press(st, 0x6587);
+	assert_string_equal(st->ui.filter, "\xe4\xb8\xad\xe6\x96\x87");
+	assert_int_equal(st->picture.lists[PANE_RUNS].n, 1);
+	press(st, K_BACKSPACE);
+	assert_string_equal(st->ui.filter, "\xe4\xb8\xad");
+	press(st, 0xe9);
+	assert_int_equal(st->picture.lists[PANE_RUNS].n, 0);
+	press(st, 0x9b); /* control characters, half a pair of UTF-16, no character */
+	press(st, 0xd83d);
+	press(st, 0x110000);
+	press(st, 0x7f);
+	assert_string_equal(st->ui.filter, "\xe4\xb8\xad\xc3\xa9");
+	for (int i = 0; i < 100; i++)
+		press(st, 0x1f600);
+	assert_in_range(strlen(st->ui.filter), 50, sizeof(st->ui.filter) - 1);
+	assert_int_equal((strlen(st->ui.filter) - 5) % 4, 0); /* no half of one */
+	for (int i = 0; i < 100; i++)
+		press(st, K_BACKSPACE);
+	assert_string_equal(st->ui.filter, "");
+	stage_free(st);
+}
+
 static void a_bridge_has_a_pane_and_a_page(void **state)
 {
 	struct stage *st = stage_new(2, 1);
@@ -318,6 +385,8 @@ int main(void)
 		cmocka_unit_test(a_filter_hides_the_rest),
 		cmocka_unit_test(ending_asks_and_holds_first),
 		cmocka_unit_test(the_mouse_hits_what_is_there),
+		cmocka_unit_test(lists_are_hidden_and_sized),
+		cmocka_unit_test(a_filter_of_any_script),
 		cmocka_unit_test(a_bridge_has_a_pane_and_a_page),
 		cmocka_unit_test(a_monkey),
 	};
