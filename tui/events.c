@@ -20,9 +20,12 @@ const struct thresholds thresholds_default = {
 static struct event *add(struct events *ev, const struct snapshot *s, enum severity severity,
 			 const char *rule, const char *subject)
 {
-	struct event *e = &ev->ring[ev->n++ % EVENTS_MAX];
+	struct event *e = ev->quiet ? &ev->unheard : &ev->ring[ev->n++ % EVENTS_MAX];
 
-	*e = (struct event) { .seq = ev->n, .ns = s->now_ns, .severity = severity };
+	ev->seq += !ev->quiet;
+	if (ev->n - ev->first > EVENTS_MAX)
+		ev->first = ev->n - EVENTS_MAX;
+	*e = (struct event) { .seq = ev->seq, .ns = s->now_ns, .severity = severity };
 	text_copy(e->clock, sizeof(e->clock), s->clock);
 	text_copy(e->rule, sizeof(e->rule), rule);
 	text_copy(e->subject, sizeof(e->subject), subject);
@@ -45,7 +48,7 @@ void events_say(struct events *ev, const struct snapshot *s, enum severity sever
 
 const struct event *events_newest(const struct events *ev, uint32_t i)
 {
-	if (i >= EVENTS_MAX || i >= ev->n)
+	if (i >= ev->n - ev->first)
 		return NULL;
 	return &ev->ring[(ev->n - 1 - i) % EVENTS_MAX];
 }
@@ -231,10 +234,23 @@ static void gone(struct events *ev, const struct snapshot *s, const bool *before
 	}
 }
 
+/* A recording was wound back: what lies ahead is no event yet, and what stands then was told then. */
+static void go_back(struct events *ev, const struct snapshot *s)
+{
+	while (ev->n > ev->first && ev->ring[(ev->n - 1) % EVENTS_MAX].ns > s->now_ns)
+		ev->n--;
+	memset(ev->watched, 0, sizeof(ev->watched));
+	ev->n_watched = 0;
+	ev->quiet = true;
+}
+
 void events_add(struct events *ev, const struct snapshot *s, const struct thresholds *t)
 {
 	bool before[sizeof(ev->watched) / sizeof(ev->watched[0])];
 
+	if (s->now_ns < ev->last_ns)
+		go_back(ev, s);
+	ev->last_ns = s->now_ns;
 	for (uint32_t i = 0; i < ev->n_watched; i++) {
 		before[i] = ev->watched[i].seen;
 		ev->watched[i].seen = false;
@@ -249,6 +265,7 @@ void events_add(struct events *ev, const struct snapshot *s, const struct thresh
 		watch_bridge(ev, s, t, i);
 	gone(ev, s, before);
 	ev->begun = ev->begun || s->report;
+	ev->quiet = false;
 }
 
 uint32_t events_standing(const struct events *ev, enum severity at_least)

@@ -47,8 +47,13 @@ struct watched {
 };
 
 struct events {
-	uint64_t n; /* ever; the newest are kept */
+	uint64_t
+		n; /* ever; the newest are kept. What a recording that is wound back has ahead is taken away */
+	uint64_t first;        /* of those, the oldest that is there */
+	uint64_t seq, last_ns; /* of the newest event, of the last snapshot */
 	struct event ring[EVENTS_MAX];
+	bool quiet;           /* what the snapshot shows is told already */
+	struct event unheard; /* where it is told then */
 	bool begun; /* what the first snapshot shows is no change, unless it is an alarm */
 	uint32_t n_watched;
 	struct watched watched[PROBE_GPUS_MAX + SNAP_RUNS_MAX + SNAP_BRIDGES_MAX];

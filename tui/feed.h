@@ -15,8 +15,11 @@ struct feed {
 	 */
 	void (*next)(void *ctx, struct snapshot *s);
 
-	/* A recording can be wound: by so many seconds, which may be negative. NULL: it cannot. */
-	void (*wind)(void *ctx, int64_t seconds);
+	/*
+	 * A recording can be wound: by so many seconds, which may be negative. The next calls of `next`, as many
+	 * as it says, show the seconds before that place, so that there are curves. NULL: it cannot.
+	 */
+	uint32_t (*wind)(void *ctx, int64_t seconds);
 
 	/* Each time that the screen stands as it shall, with the number of keys answered so far; NULL. */
 	void (*painted)(void *ctx, uint64_t keys);

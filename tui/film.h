@@ -34,6 +34,7 @@ struct replay {
 	char name[64];
 	uint64_t at_ms;   /* of the film */
 	uint64_t last_ns; /* CLOCK_MONOTONIC of the last snapshot; 0: none yet */
+	uint32_t ahead;   /* seconds up to where it was wound to; shown one after the other */
 };
 
 /* Begins `at_s` seconds into the film; from its end where that is negative. */

@@ -91,7 +91,7 @@ static void event_sentence(const struct event *e, FILE *to)
 
 void line_events(const struct events *ev, uint64_t *seen, FILE *to)
 {
-	uint64_t missed = ev->n - *seen;
+	uint64_t missed = ev->n > *seen ? ev->n - *seen : 0; /* a recording may be wound back */
 
 	if (missed > EVENTS_MAX) {
 		fprintf(to, "%" PRIu64 " changes came too fast to be told.\n", missed - EVENTS_MAX);

@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "tui/film.h"
 
+#define LEAD_S 60 /* what the curves of a screen show */
+
 static void go_to(struct replay *r, int64_t ms)
 {
 	int64_t first = (int64_t)film_first_ms(r->film), last = (int64_t)film_last_ms(r->film);
@@ -46,6 +48,13 @@ void replay_show(struct replay *r, struct snapshot *s)
 static void next(void *ctx, struct snapshot *s)
 {
 	struct replay *r = ctx;
+
+	if (r->ahead) {
+		r->ahead--;
+		replay_show(r, s);
+		r->at_ms += 1000;
+		return;
+	}
 	uint64_t now = clock_ns(), gone = r->last_ns ? (now - r->last_ns) / 1000000 : 0;
 
 	/* A monitor that was paused asks late: the film waited for it. */
@@ -56,12 +65,17 @@ static void next(void *ctx, struct snapshot *s)
 	replay_show(r, s);
 }
 
-static void wind(void *ctx, int64_t seconds)
+static uint32_t wind(void *ctx, int64_t seconds)
 {
 	struct replay *r = ctx;
+	uint64_t before;
 
 	go_to(r, (int64_t)r->at_ms + seconds * 1000);
+	before = r->at_ms - film_first_ms(r->film);
+	r->ahead = before / 1000 < LEAD_S ? (uint32_t)(before / 1000) : LEAD_S;
+	r->at_ms -= r->ahead * UINT64_C(1000);
 	r->last_ns = 0;
+	return r->ahead;
 }
 
 struct feed replay_feed(struct replay *r)

@@ -133,6 +133,8 @@ static void keep_events(struct tape *t, const struct snapshot *s)
 	bool alarm = false;
 
 	events_add(&t->events, s, &t->thresholds);
+	if (t->told > t->events.n)
+		t->told = t->events.n; /* wound back */
 	if (t->events.n - t->told > EVENTS_MAX)
 		t->told = t->events.n - EVENTS_MAX;
 	for (; t->told < t->events.n; t->told++) {
@@ -161,11 +163,11 @@ static void next(void *ctx, struct snapshot *s)
 	keep_events(t, s);
 }
 
-static void wind(void *ctx, int64_t seconds)
+static uint32_t wind(void *ctx, int64_t seconds)
 {
 	struct tape *t = ctx;
 
-	t->from.wind(t->from.ctx, seconds);
+	return t->from.wind(t->from.ctx, seconds);
 }
 
 static void painted(void *ctx, uint64_t keys)

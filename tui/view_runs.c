@@ -114,11 +114,21 @@ static void write_prompt_rate(struct pen *p, const void *row)
 	pen_rate(p, !has_page(row) ? -1 : now >= 0 ? now : judge_prompt_rate(run_of(row)));
 }
 
+/* A recording keeps no ring of samples: there, and of another machine, the last seconds tell. */
+static double rate_now(const struct run_row *r)
+{
+	enum origin from = r->f->snap->origin;
+	double now = has_page(r) ? judge_rate_now(r->seen, r->f->snap->now_ns) : -1;
+
+	if (now < 0 && r->past && r->state == RUN_GENERATING &&
+	    (from == ORIGIN_REPLAY || from == ORIGIN_REMOTE))
+		now = series_mean(&r->past->s[SERIES_GENERATED], 2);
+	return now;
+}
+
 static void write_rate_now(struct pen *p, const void *row)
 {
-	const struct run_row *r = row;
-
-	pen_rate(p, has_page(row) ? judge_rate_now(r->seen, r->f->snap->now_ns) : -1);
+	pen_rate(p, rate_now(row));
 }
 
 static void write_average_rate(struct pen *p, const void *row)

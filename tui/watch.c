@@ -60,6 +60,14 @@ static void paint(struct watch *w)
 		feed->painted(feed->ctx, w->keys);
 }
 
+/* The next moment, and what follows from it. */
+static void take_in(struct watch *w)
+{
+	w->how->feed->next(w->how->feed->ctx, &w->snap);
+	history_add(&w->history, &w->snap);
+	events_add(&w->events, &w->snap, &w->how->prefs->alarm);
+}
+
 /* --- what keys ask for --- */
 
 static void notice(struct watch *w, int rc, const struct err *e, const char *done)
@@ -86,8 +94,9 @@ static void wind(struct watch *w, int64_t seconds)
 	const struct feed *feed = w->how->feed;
 
 	if (feed->wind) {
-		feed->wind(feed->ctx, seconds);
-		w->next_ns = 0;
+		for (uint32_t n = feed->wind(feed->ctx, seconds); n; n--)
+			take_in(w);
+		take_in(w); /* also while the picture stands still */
 	} else {
 		notice(w, 0, NULL, "Only a recording can be wound.");
 	}
@@ -222,9 +231,7 @@ static void look(struct watch *w, uint64_t now)
 	if (now < w->next_ns && !no_report_yet(w))
 		return;
 	if (!w->snap.paused) {
-		w->how->feed->next(w->how->feed->ctx, &w->snap);
-		history_add(&w->history, &w->snap);
-		events_add(&w->events, &w->snap, &w->how->prefs->alarm);
+		take_in(w);
 		hear(w);
 	}
 	if (now >= w->next_ns)

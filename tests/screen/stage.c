@@ -389,19 +389,22 @@ static void next(void *ctx, struct snapshot *s)
 	} else if (is(st, "demo")) {
 		demo_show(&st->demo, s, st->step * 1000);
 		snprintf(s->clock, sizeof(s->clock), "12:34:%02u", st->step % 60);
+	} else if (st->replay.ahead) {
+		const struct feed played = replay_feed(&st->replay);
+
+		played.next(played.ctx, s);
 	} else {
 		st->replay.at_ms += moves && st->step > 1 ? 1000 : 0;
 		replay_show(&st->replay, s);
 	}
 }
 
-static void wind(void *ctx, int64_t seconds)
+static uint32_t wind(void *ctx, int64_t seconds)
 {
 	struct stage *st = ctx;
 	const struct feed played = replay_feed(&st->replay);
 
-	if (is(st, "replay"))
-		played.wind(played.ctx, seconds);
+	return is(st, "replay") ? played.wind(played.ctx, seconds) : 0;
 }
 
 /* --- films --- */

@@ -481,6 +481,35 @@ static void the_log_keeps_the_newest(void **state)
 }
 
 /* More subjects than there is room for: those that are gone make place. */
+/* A recording is wound back: what lies ahead is not told yet, and what is told once is not told again. */
+static void time_goes_back(void **state)
+{
+	struct stage *st = stage_new(1);
+	uint64_t before;
+
+	(void)state;
+	look(st);
+	for (int i = 0; i < 300; i++) { /* twice an event each: the log is full */
+		st->report.gpus[0].temp_mc.v = i % 2 ? 95000 : 50000;
+		second(st, 0);
+	}
+	before = events_newest(&st->events, 0)->seq;
+	st->snap.now_ns -= 10 * SECOND;
+	look(st);
+	assert_true(events_newest(&st->events, 0)->ns <= st->snap.now_ns);
+	assert_int_equal(events_standing(&st->events, SEVERITY_WARN), 1); /* it is hot, silently */
+	assert_non_null(events_newest(&st->events, EVENTS_MAX - 11));
+	assert_null(events_newest(&st->events, EVENTS_MAX - 10));
+	st->report.gpus[0].temp_mc.v = 50000;
+	second(st, 0);
+	told(st, "hot", "cooled");
+	assert_true(events_newest(&st->events, 0)->seq > before);
+	st->snap.now_ns = SECOND;
+	look(st);
+	assert_null(events_newest(&st->events, 0));
+	free(st);
+}
+
 static void many_come_and_go(void **state)
 {
 	struct stage *st = stage_new(PROBE_GPUS_MAX);
@@ -523,6 +552,7 @@ int main(void)
 		cmocka_unit_test(what_comes_by_a_bridge),
 		cmocka_unit_test(bridges_lose_devices_and_workers),
 		cmocka_unit_test(the_log_keeps_the_newest),
+		cmocka_unit_test(time_goes_back),
 		cmocka_unit_test(many_come_and_go),
 	};
 
