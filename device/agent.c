@@ -4,9 +4,11 @@
 #include <string.h>
 
 #include "device/boxes.h"
+#include "device/modules.h"
 
 const struct agent agents[] = {
 	{ "bolt", bolt_agent_call, bolt_agent_look },
+	{ "module", modprobe_call, modprobe_look },
 	{ NULL, NULL, NULL },
 };
 

@@ -4,6 +4,8 @@ device.uses := probe base
 device.lib := \
 	agent.c \
 	authorise.c \
+	bind.c \
+	bind_steps.c \
 	boxes.c \
 	caps.c \
 	elevate.c \
@@ -13,11 +15,14 @@ device.lib := \
 	journal.c \
 	journal_parse.c \
 	marked.c \
+	modules.c \
 	options.c \
 	overlay.c \
 	power.c \
 	power_show.c \
 	profiles.c \
+	persist.c \
+	rescan.c \
 	run.c \
 	show.c \
 	sleep.c \

@@ -30,6 +30,8 @@ static const struct opt opts[] = {
 	{ .name = "wake", .kind = OPT_FLAG, .offset = ROW(wake), .help = "Wake it, if it sleeps." },
 	{ .name = "for", .kind = OPT_TEXT, .arg = "TEXT", .offset = ROW(whom),
 	  .help = "Note in the journal for whom; undo takes back what was done for them." },
+	{ .name = "only", .kind = OPT_FLAG, .offset = ROW(only),
+	  .help = "This function alone, and not all of its card." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
 	  .help = "Answer with one berth.device/1 object on stdout." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },

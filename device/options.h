@@ -16,6 +16,7 @@ struct options {
 	const char *cap, *profile; /* power */
 	const char *whom;          /* --for */
 	bool json, dry_run, force, any, persist, enrol, wake;
+	bool only; /* this function, not its whole card */
 	int quiet, verbose;
 };
 

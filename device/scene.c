@@ -108,6 +108,7 @@ int scene_collect(const struct machine *m, const struct scene_opts *o, struct sc
 		rc = err_set(e, -ENOMEM, "out of memory");
 	if (rc == 0) {
 		join_report(s);
+		boxes_collect(m, s->report, &s->boxes);
 		if (!o->no_holds && read_holds(s))
 			rc = err_set(e, -ENOMEM, "out of memory");
 	}

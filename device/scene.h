@@ -94,6 +94,17 @@ struct scene_run {
 	char pci[TELEM_DEVICES_MAX][24];
 };
 
+/*
+ * A process that still has a group of vfio open whose functions are vfio's no more: somebody unbinds or removes them,
+ * and waits for this process, with locks taken that nothing gives back before.
+ */
+struct scene_wait {
+	uint32_t pid;
+	char who[64];
+	char what[64]; /* "/dev/vfio/18" */
+};
+#define SCENE_WAITS_MAX 16
+
 struct scene {
 	const struct machine *m; /* the caller's; NULL in tests that fill a scene by hand */
 	struct report *report;
@@ -104,6 +115,8 @@ struct scene {
 	struct hold *holds; /* in order of functions, then of kinds */
 	uint32_t n_runs;
 	struct scene_run runs[SCENE_RUNS_MAX];
+	uint32_t n_waits;
+	struct scene_wait waits[SCENE_WAITS_MAX];
 	struct fact unseen; /* processes that we may not look at: they may hold something too */
 	bool other_display; /* a display that is on no PCI function: a platform's, with a connector */
 };

@@ -25,7 +25,7 @@ struct node {
 	bool used;     /* something is known to be mounted or swapped on it */
 };
 
-#define NODES_MAX 16384
+#define NODES_MAX 4096
 
 struct nodes {
 	uint32_t n, room;

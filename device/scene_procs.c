@@ -102,12 +102,37 @@ static bool same_device(const struct node *node, const char *target, const struc
 	return strcmp(node->path, target) == 0;
 }
 
+/* A group of vfio by its number, of which no function is known to be vfio's. */
+static void wait_for(struct walk *w, const char *target, uint32_t pid)
+{
+	static const char groups[] = "/dev/vfio/";
+	struct scene *s = w->s;
+	struct hold h = { .kind = HOLD_VM, .pid = pid };
+
+	if (strncmp(target, groups, strlen(groups)) != 0 || target[strlen(groups)] < '0' ||
+	    target[strlen(groups)] > '9' || s->n_waits == SCENE_WAITS_MAX)
+		return;
+	struct scene_wait *one = &s->waits[s->n_waits++];
+
+	name_it(s->m, &h);
+	one->pid = pid;
+	text_copy(one->who, sizeof(one->who), h.who);
+	text_copy(one->what, sizeof(one->what), target);
+	text_clean(one->what);
+}
+
 static void hold_path(struct walk *w, const char *target, const struct stat *st, uint32_t pid)
 {
+	bool found = false;
+
 	for (uint32_t i = 0; i < w->n->n; i++)
 		if (same_device(&w->n->v[i], target, NULL) ||
-		    (st && same_device(&w->n->v[i], target, st)))
+		    (st && same_device(&w->n->v[i], target, st))) {
 			hold_node(w, &w->n->v[i], pid);
+			found = true;
+		}
+	if (!found)
+		wait_for(w, target, pid);
 }
 
 /* False: the process does not let us look, at this descriptor or any other. */

@@ -1,15 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/tb.h"
+#include "device/bind.h"
 #include "device/verb.h"
 
 static const char *const authorise_heeds[] = { "enrol", NULL };
 
 /* clang-format off */
+static const char *const bind_heeds[] = { "persist", "only", NULL };
+
 const struct verb verbs[] = {
 	{ .name = "authorise", .operands = "DEV", .summary = "let a Thunderbolt or USB4 box in, for this time",
 	  .min_words = 1, .max_words = 1, .heeds = authorise_heeds, .plan = authorise_plan },
 	{ .name = "deauthorise", .operands = "DEV", .summary = "let a box, and what is plugged into it, out again",
 	  .min_words = 1, .max_words = 1, .plan = deauthorise_plan },
+	{ .name = "bind", .operands = "DEV DRIVER", .min_words = 2, .max_words = 2, .heeds = bind_heeds,
+	  .summary = "give a card to a driver: vfio-pci for virtual machines; default: the kernel's choice",
+	  .plan = bind_plan },
+	{ .name = "unbind", .operands = "DEV", .min_words = 1, .max_words = 1, .heeds = bind_heeds,
+	  .summary = "take a card from its driver", .plan = unbind_plan },
+	{ .name = "rescan", .operands = "[BRIDGE]", .max_words = 1,
+	  .summary = "look for devices that are not listed, on all PCI buses or below a bridge", .plan = rescan_plan },
 	{ .name = NULL },
 };
 /* clang-format on */
