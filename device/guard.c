@@ -142,13 +142,40 @@ static size_t rank(enum hold_kind k)
 	return i;
 }
 
+/*
+ * Programs that keep a mixer or an input open only to hear of changes, and close it when the device goes: on a desktop
+ * these always have the sound of every card. Source: WirePlumber's ALSA monitor and PulseAudio's module-udev-detect act
+ * on udev's removal; logind revokes and closes. Whoever plays something has another file open (pcmC1D3p).
+ */
+static const struct {
+	const char *who, *what; /* beginnings */
+} yielding[] = {
+	{ "wireplumber", "/dev/snd/control" },
+	{ "pipewire", "/dev/snd/control" },
+	{ "pulseaudio", "/dev/snd/control" },
+	{ "systemd-logind", "/dev/input/" },
+	{ "acpid", "/dev/input/" },
+	{ "upowerd", "/dev/input/" },
+};
+
+static bool yields(const struct hold *h)
+{
+	for (size_t i = 0; h->kind == HOLD_PROCESS && i < sizeof(yielding) / sizeof(yielding[0]);
+	     i++)
+		if (strncmp(h->who, yielding[i].who, strlen(yielding[i].who)) == 0 &&
+		    strncmp(h->what, yielding[i].what, strlen(yielding[i].what)) == 0)
+			return true;
+	return false;
+}
+
 /* One process that has two files of a card open is one user. */
 static bool is_told(const struct scene *s, const uint32_t *holds, uint32_t n, const struct hold *h)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		const struct hold *o = &s->holds[holds[i]];
 
-		if (h->pid && o->pid == h->pid)
+		/* One that goes by itself does not speak for another that does not. */
+		if (h->pid && o->pid == h->pid && yields(o) == yields(h))
 			return true;
 		if (!h->pid && o->kind == h->kind && strcmp(o->who, h->who) == 0 &&
 		    (o->func == h->func || h->kind != HOLD_VFS))
@@ -256,6 +283,17 @@ static int refuse(const struct scene *s, const struct func *first, const uint32_
 		       advice);
 }
 
+/* Those who do not go by themselves. */
+static uint32_t insisting(const struct scene *s, uint32_t *holds, uint32_t n)
+{
+	uint32_t left = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (!yields(&s->holds[holds[i]]))
+			holds[left++] = holds[i];
+	return left;
+}
+
 static void warn_users(struct txn *t, const struct scene *s, enum harm harm, const uint32_t *holds,
 		       uint32_t n)
 {
@@ -308,7 +346,7 @@ int guard_check(const struct scene *s, const struct func *const *set, uint32_t n
 			stuck->pci, stuck->driver[0] ? " " : "", stuck->driver);
 	if (harm == HARM_POWER || !n)
 		return 0;
-	uint32_t users = guard_users(s, set, n, holds, s->n_holds);
+	uint32_t users = insisting(s, holds, guard_users(s, set, n, holds, s->n_holds));
 	const char *display = display_reason(s, set, n, &which);
 
 	if (display && !force)

@@ -9,32 +9,34 @@ device.lib := \
 	boxes.c \
 	caps.c \
 	elevate.c \
+	guard.c \
 	hand.c \
 	hand_live.c \
 	helper_words.c \
 	journal.c \
 	journal_parse.c \
+	lines.c \
+	list.c \
+	list_asks.c \
 	marked.c \
 	modules.c \
 	options.c \
 	overlay.c \
+	persist.c \
 	power.c \
 	power_show.c \
 	profiles.c \
-	persist.c \
 	rescan.c \
 	run.c \
-	show.c \
-	sleep.c \
-	src_bolt.c \
-	guard.c \
-	lines.c \
 	scene.c \
 	scene_funcs.c \
 	scene_holds.c \
 	scene_nodes.c \
 	scene_procs.c \
 	scene_runs.c \
+	show.c \
+	sleep.c \
+	src_bolt.c \
 	step.c \
 	step_json.c \
 	tb.c \

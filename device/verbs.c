@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/tb.h"
 #include "device/bind.h"
+#include "device/list.h"
+#include "device/tb.h"
 #include "device/verb.h"
 
 static const char *const authorise_heeds[] = { "enrol", NULL };
 
-/* clang-format off */
 static const char *const bind_heeds[] = { "persist", "only", NULL };
+static const char *const list_heeds[] = { "any", NULL };
 
+/* clang-format off */
 const struct verb verbs[] = {
+	{ .name = "list", .operands = "[DEV]", .max_words = 1, .heeds = list_heeds, .needs_scene = true,
+	  .summary = "show what each device can be asked, and why not", .answer = list_answer },
 	{ .name = "authorise", .operands = "DEV", .summary = "let a Thunderbolt or USB4 box in, for this time",
 	  .min_words = 1, .max_words = 1, .heeds = authorise_heeds, .plan = authorise_plan },
 	{ .name = "deauthorise", .operands = "DEV", .summary = "let a box, and what is plugged into it, out again",
@@ -19,7 +23,8 @@ const struct verb verbs[] = {
 	{ .name = "unbind", .operands = "DEV", .min_words = 1, .max_words = 1, .heeds = bind_heeds,
 	  .summary = "take a card from its driver", .plan = unbind_plan },
 	{ .name = "rescan", .operands = "[BRIDGE]", .max_words = 1,
-	  .summary = "look for devices that are not listed, on all PCI buses or below a bridge", .plan = rescan_plan },
+	  .summary = "look for devices that are not listed, on all PCI buses or below a bridge", .plan = rescan_plan,
+	  .after = rescan_after },
 	{ .name = NULL },
 };
 /* clang-format on */

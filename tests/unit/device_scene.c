@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What machines of tests/machines/device show: functions, who uses them, and what the guard makes of that. */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "device/guard.h"
+#include "base/telem.h"
 #include "device/lines.h"
+#include "device/scene_priv.h"
 #include "device/step.h"
 #include "tests/unit/harness.h"
 
@@ -181,6 +184,7 @@ static void users_of_an_idle_desk(void **state)
 {
 	(void)state;
 	expect_holds("desk", "00:02.0 it shows a picture on DP-1\n"
+			     "01:00.1 process 700 (wireplumber) has /dev/snd/controlC1 open\n"
 			     "02:00.0 / is mounted from /dev/nvme0n1p1\n"
 			     "02:00.0 /home is mounted from /dev/mapper/home\n"
 			     "02:00.0 /dev/nvme0n1p3 is swapped to\n"
@@ -197,6 +201,7 @@ static void users_of_everything(void **state)
 			     "01:00.0 process 1234 (llama-server) has /dev/dri/renderD129 open\n"
 			     "01:00.0 process 1310 (flasher) has its registers open\n"
 			     "01:00.0 it shows a picture on HDMI-A-1\n"
+			     "01:00.1 process 700 (wireplumber) has /dev/snd/controlC1 open\n"
 			     "01:00.1 process 1300 (mpv) has /dev/snd/controlC1 open\n"
 			     "02:00.0 / is mounted from /dev/nvme0n1p1\n"
 			     "02:00.0 /home is mounted from /dev/mapper/home\n"
@@ -433,6 +438,56 @@ static void lines_are_parsed(void **state)
 	assert_false(uevent_value("XDEVNAME=dri/card0", "DEVNAME", text, sizeof(text)));
 }
 
+/* A page of a living writer of the same user is a run; its process is told as that, once a card. */
+static void a_run_is_told_by_its_name(void **state)
+{
+	static struct scene s;
+	char dir[] = "/tmp/berth-scene-XXXXXX", path[64], words[128];
+	struct telem_writer w;
+	struct err e = { 0 };
+	struct machine m;
+	struct nodes none = { 0 };
+	struct func funcs[2] = { { .pci = "0000:01:00.0", .gpu = -1 },
+				 { .pci = "0000:ff:00.0", .gpu = -1 } };
+	struct hold holds[8] = { { 0 } };
+	struct text t;
+	(void)state;
+
+	assert_non_null(mkdtemp(dir));
+	setenv("BERTH_RUNTIME_DIR", dir, 1);
+	snprintf(path, sizeof(path), "%s/x.telem", dir);
+	assert_int_equal(telem_create(&w, path, TELEM_RUN, &e), 0);
+	telem_begin(&w);
+	w.page->run.state = TELEM_READY;
+	strcpy(w.page->run.name, "llama");
+	w.page->run.n_devices = 3;
+	strcpy(w.page->run.devices[1].pci, "0000:01:00.0");
+	strcpy(w.page->run.devices[2].pci, "0000:02:00.0");
+	telem_end(&w);
+	assert_int_equal(machine_open(&m, NULL, &e), 0);
+	s = (struct scene) { .m = &m, .funcs = funcs, .n_funcs = 2, .holds = holds };
+	scene_read_runs(&s);
+	telem_remove(&w);
+	assert_int_equal(s.n_runs, 1);
+	assert_int_equal(s.runs[0].n_pci, 2);
+	scene_hold(&s, &(struct hold) { .kind = HOLD_PROCESS, .pid = (uint32_t)getpid() });
+	/* Of a machine without files, so that only the run is found. */
+	m.live = false;
+	close(m.root_fd);
+	m.root_fd = open(dir, O_PATH | O_DIRECTORY);
+	scene_read_holds(&s, &none);
+	assert_int_equal(s.n_holds,
+			 2); /* by the page, and as a process: one once they are sorted */
+	for (uint32_t i = 0; i < s.n_holds; i++) {
+		text_init(&t, words, sizeof(words));
+		hold_words(&t, &holds[i]);
+		assert_non_null(strstr(words, "run llama (process "));
+	}
+	machine_close(&m);
+	unsetenv("BERTH_RUNTIME_DIR");
+	assert_int_equal(rmdir(dir), 0);
+}
+
 /* A captured folder may hold anything: these are whole machines of broken files. */
 static void broken_machines_are_survived(void **state)
 {
@@ -477,6 +532,7 @@ int main(void)
 		cmocka_unit_test(what_nobody_could_see_is_said),
 		cmocka_unit_test(classes_need_any),
 		cmocka_unit_test(lines_are_parsed),
+		cmocka_unit_test(a_run_is_told_by_its_name),
 		cmocka_unit_test(broken_machines_are_survived),
 	};
 
