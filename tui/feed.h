@@ -24,6 +24,9 @@ struct feed {
 	/* Each time that the screen stands as it shall, with the number of keys answered so far; NULL. */
 	void (*painted)(void *ctx, uint64_t keys);
 
+	/* Whom it is for has left: with nothing to show besides, there is no more to do. NULL: nobody leaves. */
+	bool (*over)(void *ctx);
+
 	/* The other end answers keys that change something here: processes may be ended. */
 	bool may_kill;
 	void *ctx;

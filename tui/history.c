@@ -151,7 +151,8 @@ static void add_device(struct device_history *d, const struct gpu *g,
 		d->watts = value_of(&g->power_mw, 1000);
 	else
 		watts_of_energy(d, &g->live.energy_uj, read_ns);
-	if (d->watts >= 0)
+	/* It may have slept, or a pause may lie between. */
+	if (d->watts >= 0 && passed_s <= HELD_POINTS)
 		d->joules += d->watts * passed_s;
 	series_put(&d->s[SERIES_POWER_W], d->watts, seconds);
 	series_put(&d->s[SERIES_BUSY], silent ? -1 : value_of(&g->busy_percent, 1), seconds);
@@ -272,7 +273,7 @@ static void add_energy(struct run_history *r, double tokens, double watts, doubl
 	if (tokens <= 0)
 		return; /* what it takes while it waits is not the tokens' */
 	r->tokens[HISTORY_WINDOW - 1] += (float)tokens;
-	if (watts < 0)
+	if (watts < 0 || passed_s > HELD_POINTS)
 		*joules = POINT_UNKNOWN;
 	else if (*joules >= 0)
 		*joules += (float)(watts * passed_s);

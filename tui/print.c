@@ -157,6 +157,8 @@ static int go_on(struct printing *g, struct err *e)
 	for (uint32_t n = 0;; feed->next(feed->ctx, &g->snap)) {
 		int rc = print_one(g, n == 0, e);
 
+		if (g->p->output == OUTPUT_NOTHING && feed->over && feed->over(feed->ctx))
+			return 0;
 		if (rc || ++n == g->p->count || ended(g, g->p->prefs->interval_ms))
 			return rc;
 	}

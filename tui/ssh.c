@@ -52,15 +52,26 @@ static int start(struct ssh *r, const int out[2], const int complaints[2], uint3
 			 command,
 			 NULL };
 	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t none, pipe;
 	int rc;
 
+	sigemptyset(&none);
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
 	snprintf(command, sizeof(command), "berth top --record - --interval %u.%03u",
 		 (unsigned)(interval_ms / 1000), (unsigned)(interval_ms % 1000));
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, out[1], STDOUT_FILENO);
 	posix_spawn_file_actions_adddup2(&files, complaints[1], STDERR_FILENO);
-	rc = posix_spawnp(&r->pid, argv[0], &files, NULL, argv, environ);
+	/* The monitor's signals come as data: what is blocked or ignored here must end ssh all the same. */
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawnattr_setsigdefault(&attr, &pipe);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+	rc = posix_spawnp(&r->pid, argv[0], &files, &attr, argv, environ);
+	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&files);
 	if (rc)
 		r->pid = 0;
@@ -197,16 +208,27 @@ int ssh_open(struct ssh **out, const char *host, uint32_t interval_ms, struct er
 	return rc;
 }
 
+/* Asked to, and after half a second made to. */
+static void end_child(pid_t pid)
+{
+	kill(pid, SIGTERM);
+	for (int i = 0; i < 50; i++) {
+		if (waitpid(pid, NULL, WNOHANG) != 0)
+			return;
+		poll(NULL, 0, 10);
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 void ssh_close(struct ssh *r)
 {
 	if (!r)
 		return;
 	own_close_fd(&r->out);
 	own_close_fd(&r->complaints);
-	if (r->pid > 0) {
-		kill(r->pid, SIGTERM);
-		waitpid(r->pid, NULL, 0);
-	}
+	if (r->pid > 0)
+		end_child(r->pid);
 	player_free(r->player);
 	free(r);
 }

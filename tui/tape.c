@@ -177,11 +177,20 @@ static void painted(void *ctx, uint64_t keys)
 	t->from.painted(t->from.ctx, keys);
 }
 
+/* Full disks and closed pipes do not heal. */
+static bool over(void *ctx)
+{
+	const struct tape *t = ctx;
+
+	return t->rc != 0;
+}
+
 struct feed tape_feed(struct tape *t)
 {
 	return (struct feed) { .next = next,
 			       .wind = t->from.wind ? wind : NULL,
 			       .painted = t->from.painted ? painted : NULL,
+			       .over = over,
 			       .may_kill = t->from.may_kill,
 			       .ctx = t };
 }

@@ -62,6 +62,21 @@ BERTH_SSH="$T/ssh" exits "--host that is not reached" 5 $top --host me@ws1 --onc
 has "ssh's last word" 'nothing came from me@ws1: Connection refused' "$T/err"
 exits "--host that is an option" 2 $top --host -oProxyCommand=x --once
 
+# What hangs is left, and ssh is not told to be deaf to it
+printf '#!/bin/sh\nshift 3\n%s top --machine %s --record - --count 1\necho ready >"%s"\nexec sleep 1000\n' \
+	"$BERTH" "$machine" "$T/hangs" >"$T/ssh"
+BERTH_SSH="$T/ssh" $top --host me@ws1 --line --interval 0.2 >"$T/out" &
+far=$!
+pids="$pids $far"
+for i in $(seq 200); do
+	[ -e "$T/hangs" ] && grep -q 'Radeon' "$T/out" && break
+	sleep 0.1
+done
+kill "$far"
+wait "$far"
+rc=$?
+if [ $rc = 0 ]; then ok "--host that hangs is left"; else fail "--host that hangs is left" "exit $rc"; fi
+
 # --- a demo ---
 exits "--demo" 0 $top --demo --once
 has "says that it is one" ' DEMO' "$T/out"
@@ -94,6 +109,12 @@ for bad in "--demo --machine $machine" "--json --line" "--at 5" "--replay x --at
 	"--flight --once" "--record - --json" "--record x --replay y"; do
 	exits "$bad" 2 $top $bad
 done
-$top --demo --record - --count 1000 --interval 0.1 | head -1 >"$T/first"
+# Without an end of its own, as it runs for a monitor on another machine
+{
+	$top --demo --record - --interval 0.1 2>"$T/err"
+	echo "$?" >"$T/rc"
+} | head -1 >"$T/first"
 has "a reader that leaves" 'berth.recording/1' "$T/first"
+has "ends the recording" '^5$' "$T/rc"
+has "which says so" 'could not be written: Broken pipe' "$T/err"
 finish

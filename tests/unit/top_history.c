@@ -102,6 +102,25 @@ static void speeds_and_energy(void **state)
 	free(st);
 }
 
+/* The machine slept: what its cards took meanwhile is not what they take now. */
+static void a_night_asleep_took_nothing_known(void **state)
+{
+	struct stage *st = stage_new(1);
+	const struct run_history *r;
+
+	(void)state;
+	add_run(st, "a.telem");
+	for (int i = 0; i < 5; i++)
+		second(st, 10);
+	r = history_run(&st->history, "a.telem");
+	assert_float_equal(history_tokens_per_joule(r), 0.1, 0.001);
+	st->snap.now_ns += 8 * 3600 * SECOND;
+	second(st, 10);
+	assert_true(history_device(&st->history, "0000:01:00.0")->joules < 1000);
+	assert_float_equal(history_tokens_per_joule(r), -1, 0.001);
+	free(st);
+}
+
 static void a_prompt_counts_the_time_spent_on_it(void **state)
 {
 	struct stage *st = stage_new(1);
@@ -540,6 +559,7 @@ int main(void)
 		cmocka_unit_test(speeds_and_energy),
 		cmocka_unit_test(a_prompt_counts_the_time_spent_on_it),
 		cmocka_unit_test(a_restart_is_no_speed),
+		cmocka_unit_test(a_night_asleep_took_nothing_known),
 		cmocka_unit_test(joules_of_two_are_nobodys),
 		cmocka_unit_test(power_from_two_readings_of_energy),
 		cmocka_unit_test(slow_looks_leave_no_gaps_and_a_pause_does),
