@@ -3,6 +3,7 @@
  * A libnvidia-ml.so.1 for tests, of two devices. FAKE_NVML says how it behaves:
  *
  *   ok, moving        energy and power follow the clock
+ *   eight             so do those of eight other devices, which it has instead
  *   old               a driver before r510: no memory v2, no power, no newer names
  *   hang, crash       in init; hang-device, crash-device: at the second device; hang-call: in the middle
  *   refuse            the library is not this driver's
@@ -53,6 +54,17 @@ static struct device devices[] = {
 	  25757220864ULL, 446371584ULL, 900000000ULL, 0, 1 },
 };
 
+#define L40S(bus, id)                                                                              \
+	{                                                                                          \
+		"0000:" bus ":00.0", "GPU-" bus "555555-2222-3333-4444-555555555555",              \
+			"NVIDIA L40S", 48305799168ULL, 627376128ULL, 21474836480ULL, 90000, id     \
+	}
+
+static struct device eight[] = {
+	L40S("13", 2), L40S("14", 3), L40S("15", 4), L40S("16", 5),
+	L40S("81", 6), L40S("91", 7), L40S("a1", 8), L40S("b1", 9),
+};
+
 static struct device migs[] = {
 	{ "", "MIG-aaaaaaaa-1111-2222-3333-444444444444", "NVIDIA A100-SXM4-40GB MIG 3g.20gb",
 	  20937965568ULL, 1000000ULL, 4000000000ULL, 0, 10 },
@@ -82,7 +94,6 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char *pci, struct device **d);
 int nvmlDeviceGetUUID(struct device *d, char *v, unsigned n);
 int nvmlDeviceGetName(struct device *d, char *v, unsigned n);
 int nvmlDeviceGetSerial(struct device *d, char *v, unsigned n);
-int nvmlDeviceGetVbiosVersion(struct device *d, char *v, unsigned n);
 int nvmlDeviceGetCudaComputeCapability(struct device *d, int *major, int *minor);
 int nvmlDeviceGetMinorNumber(struct device *d, unsigned *v);
 int nvmlDeviceGetMemoryInfo_v2(struct device *d, struct memory_v2 *m);
@@ -119,6 +130,39 @@ int nvmlDeviceGetComputeInstanceId(struct device *d, unsigned *v);
 int nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to);
 int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *d, unsigned *n, void *to);
 
+/* What nvtop wants besides; berth asks for none of it. */
+struct pci_info {
+	char old_address[16];
+	unsigned domain, bus, slot, device, subsystem;
+	char address[32];
+};
+
+struct use_of_process {
+	unsigned pid;
+	unsigned long long us;
+	unsigned sm, memory, encoder, decoder;
+};
+
+int nvmlInit(void);
+int nvmlShutdown(void);
+const char *nvmlErrorString(int rc);
+int nvmlDeviceGetCount_v2(unsigned *n);
+int nvmlDeviceGetHandleByIndex_v2(unsigned i, struct device **d);
+int nvmlDeviceGetPciInfo_v3(struct device *d, struct pci_info *to);
+int nvmlDeviceGetMaxPcieLinkWidth(struct device *d, unsigned *v);
+int nvmlDeviceGetPcieThroughput(struct device *d, int which, unsigned *kb_per_s);
+int nvmlDeviceGetEncoderUtilization(struct device *d, unsigned *percent, unsigned *us);
+int nvmlDeviceGetDecoderUtilization(struct device *d, unsigned *percent, unsigned *us);
+int nvmlDeviceGetProcessUtilization(struct device *d, struct use_of_process *to, unsigned *n,
+				    unsigned long long since_us);
+int nvmlDeviceGetComputeRunningProcesses(struct device *d, unsigned *n, void *to);
+int nvmlDeviceGetComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to);
+int nvmlDeviceGetGraphicsRunningProcesses(struct device *d, unsigned *n, void *to);
+int nvmlDeviceGetGraphicsRunningProcesses_v2(struct device *d, unsigned *n, void *to);
+int nvmlDeviceGetMPSComputeRunningProcesses(struct device *d, unsigned *n, void *to);
+int nvmlDeviceGetMPSComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to);
+int nvmlDeviceGetMPSComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to);
+
 static int mode(const char *name)
 {
 	const char *m = getenv("FAKE_NVML");
@@ -133,6 +177,18 @@ static void misbehave(const char *hang, const char *crash)
 			pause();
 	if (mode(crash))
 		abort();
+}
+
+static struct device *cards(unsigned *n)
+{
+	*n = mode("eight") ? sizeof(eight) / sizeof(eight[0])
+			   : sizeof(devices) / sizeof(devices[0]);
+	return mode("eight") ? eight : devices;
+}
+
+static int moves(void)
+{
+	return mode("moving") || mode("eight");
 }
 
 /* What every call on the first device answers when it is gone. */
@@ -182,12 +238,15 @@ FAKE int nvmlSystemGetDriverVersion(char *v, unsigned n)
 
 FAKE int nvmlDeviceGetHandleByPciBusId_v2(const char *pci, struct device **d)
 {
-	for (int i = 0; i < 2; i++) {
-		if (strcmp(devices[i].pci, pci) != 0)
+	unsigned n;
+	struct device *all = cards(&n);
+
+	for (unsigned i = 0; i < n; i++) {
+		if (strcmp(all[i].pci, pci) != 0)
 			continue;
-		if (i == 1)
+		if (all[i].id == 1)
 			misbehave("hang-device", "crash-device");
-		*d = &devices[i];
+		*d = &all[i];
 		return state(*d);
 	}
 	return NOT_FOUND;
@@ -207,11 +266,6 @@ FAKE int nvmlDeviceGetSerial(struct device *d, char *v, unsigned n)
 {
 	snprintf(v, n, "1320221000000");
 	return d->id == 1 ? NOT_SUPPORTED : state(d);
-}
-
-FAKE int nvmlDeviceGetVbiosVersion(struct device *d, char *v, unsigned n)
-{
-	return text(d, v, n, "94.02.42.00.a9");
 }
 
 FAKE int nvmlDeviceGetCudaComputeCapability(struct device *d, int *major, int *minor)
@@ -263,7 +317,7 @@ FAKE int nvmlDeviceGetPowerUsage(struct device *d, unsigned *mw)
 {
 	if (mode("hang-call"))
 		misbehave("hang-call", "");
-	*mw = mode("moving") ? 20000 + (unsigned)(clock_ms() % 100000) : d->mw;
+	*mw = moves() ? 20000 + (unsigned)(clock_ms() % 100000) : d->mw;
 	return d->mw && !mode("old") ? state(d) : NOT_SUPPORTED;
 }
 
@@ -337,7 +391,7 @@ FAKE int nvmlDeviceGetPowerManagementLimitConstraints(struct device *d, unsigned
 
 FAKE int nvmlDeviceGetTotalEnergyConsumption(struct device *d, unsigned long long *mj)
 {
-	*mj = mode("garbage") ? ~0ULL : mode("moving") ? clock_ms() : 123456;
+	*mj = mode("garbage") ? ~0ULL : moves() ? clock_ms() : 123456;
 	return state(d);
 }
 
@@ -489,8 +543,10 @@ FAKE int nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, unsigned *n, 
 
 	if (mode("mig") && d->id == 0)
 		return 4; /* NO_PERMISSION: the whole card's list is for root */
-	if (have > *n)
+	if (have > *n) {
+		*n = have;
 		return TOO_SMALL;
+	}
 	*n = have;
 	for (unsigned i = 0; i < have; i++)
 		process(to, i, (unsigned)getppid() + (mode("many") ? i : 0) + i,
@@ -500,8 +556,155 @@ FAKE int nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, unsigned *n, 
 
 FAKE int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *d, unsigned *n, void *to)
 {
-	*n = d->id < 10;
-	if (*n)
+	const unsigned have = d->id < 10;
+
+	if (have > *n) {
+		*n = have;
+		return TOO_SMALL;
+	}
+	*n = have;
+	if (have)
 		process(to, 0, (unsigned)getppid(), 4096000000ULL);
 	return state(d);
+}
+
+/* --- for nvtop --- */
+
+FAKE int nvmlInit(void)
+{
+	return nvmlInit_v2();
+}
+
+FAKE int nvmlShutdown(void)
+{
+	return OK;
+}
+
+FAKE const char *nvmlErrorString(int rc)
+{
+	return rc == OK ? "Success" : "Failure";
+}
+
+FAKE int nvmlDeviceGetCount_v2(unsigned *n)
+{
+	cards(n);
+	return OK;
+}
+
+FAKE int nvmlDeviceGetHandleByIndex_v2(unsigned i, struct device **d)
+{
+	unsigned n;
+	struct device *all = cards(&n);
+
+	if (i >= n)
+		return INVALID;
+	*d = &all[i];
+	return state(*d);
+}
+
+FAKE int nvmlDeviceGetPciInfo_v3(struct device *d, struct pci_info *to)
+{
+	memset(to, 0, sizeof(*to));
+	sscanf(d->pci, "%x:%x:%x", &to->domain, &to->bus, &to->slot);
+	snprintf(to->old_address, sizeof(to->old_address), "%s", d->pci);
+	snprintf(to->address, sizeof(to->address), "0000%s", d->pci);
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetMaxPcieLinkWidth(struct device *d, unsigned *v)
+{
+	return put(d, v, 16);
+}
+
+FAKE int nvmlDeviceGetPcieThroughput(struct device *d, int which, unsigned *kb_per_s)
+{
+	return put(d, kb_per_s, (unsigned)(clock_ms() % 1000) * (unsigned)(which + 1));
+}
+
+FAKE int nvmlDeviceGetEncoderUtilization(struct device *d, unsigned *percent, unsigned *us)
+{
+	*us = 1000000;
+	return put(d, percent, 0);
+}
+
+FAKE int nvmlDeviceGetDecoderUtilization(struct device *d, unsigned *percent, unsigned *us)
+{
+	*us = 1000000;
+	return put(d, percent, 0);
+}
+
+FAKE int nvmlDeviceGetProcessUtilization(struct device *d, struct use_of_process *to, unsigned *n,
+					 unsigned long long since_us)
+{
+	(void)since_us;
+	if (!to || *n < 1) {
+		*n = 1;
+		return TOO_SMALL;
+	}
+	*n = 1;
+	*to = (struct use_of_process) { .pid = (unsigned)getppid(),
+					.us = clock_ms() * 1000,
+					.sm = 7 };
+	return state(d);
+}
+
+/* The first of the three had records of 16 bytes. */
+static int old_processes(struct device *d, unsigned *n, void *to)
+{
+	const unsigned pid = (unsigned)getppid();
+	const unsigned long long bytes = 4096000000ULL;
+
+	if (*n < 1) {
+		*n = 1;
+		return TOO_SMALL;
+	}
+	*n = 1;
+	memset(to, 0, 16);
+	memcpy(to, &pid, sizeof(pid));
+	memcpy((char *)to + 8, &bytes, sizeof(bytes));
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetComputeRunningProcesses(struct device *d, unsigned *n, void *to)
+{
+	return old_processes(d, n, to);
+}
+
+FAKE int nvmlDeviceGetGraphicsRunningProcesses(struct device *d, unsigned *n, void *to)
+{
+	return old_processes(d, n, to);
+}
+
+FAKE int nvmlDeviceGetComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to)
+{
+	return nvmlDeviceGetComputeRunningProcesses_v3(d, n, to);
+}
+
+FAKE int nvmlDeviceGetGraphicsRunningProcesses_v2(struct device *d, unsigned *n, void *to)
+{
+	return nvmlDeviceGetGraphicsRunningProcesses_v3(d, n, to);
+}
+
+static int no_processes(struct device *d, unsigned *n)
+{
+	*n = 0;
+	return state(d);
+}
+
+FAKE int nvmlDeviceGetMPSComputeRunningProcesses(struct device *d, unsigned *n, void *to)
+{
+	(void)to;
+	return no_processes(d, n);
+}
+
+FAKE int nvmlDeviceGetMPSComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to)
+{
+	(void)to;
+	return no_processes(d, n);
+}
+
+FAKE int nvmlDeviceGetMPSComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to)
+{
+	(void)to;
+	return no_processes(d, n);
 }

@@ -1,10 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# A peer for the core: the newest engine that Debian has, with its llama-server, and our core built for it.
-# root.sh DIR leaves, below DIR, which is kept from run to run (remove it to have what Debian has by then):
+# Peers: the newest engine that Debian has, with its llama-server, and our core built for it; and nvtop. root.sh
+# DIR leaves, below DIR, which is kept from run to run (remove it to have what Debian has by then):
 #
 #   root/            Debian's packages, unpacked, with a C library of their own; nothing of it is installed
 #   llama-server     theirs, made to start with that C library
+#   nvtop            the same
 #   core/            our build for that engine; core/libexec/berth/core starts with the same C library
 #   version          of the engine
 #
@@ -12,7 +13,7 @@
 set -u
 LC_ALL=C
 export LC_ALL
-packages='llama.cpp-tools libllama-dev libggml-dev libmicrohttpd12t64 libjansson4 libmd0'
+packages='llama.cpp-tools libllama-dev libggml-dev libmicrohttpd12t64 libjansson4 libmd0 nvtop'
 release=forky
 libs=usr/lib/x86_64-linux-gnu
 
@@ -64,10 +65,11 @@ make_root() {
 
 # What starts with the root's loader and finds its libraries, the host's where it has none. Sets no rights
 # and no root folder: anybody can run it.
-make_server() {
-	cp "$root/usr/bin/llama-server" "$dir/llama-server.new" &&
-		patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$root/$libs:$root/$libs/llama" "$dir/llama-server.new" &&
-		mv "$dir/llama-server.new" "$dir/llama-server"
+make_program() {
+	[ -x "$dir/$1" ] && return
+	cp "$root/usr/bin/$1" "$dir/$1.new" &&
+		patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$root/$libs:$root/$libs/llama" "$dir/$1.new" &&
+		mv "$dir/$1.new" "$dir/$1"
 }
 
 # As core/engine/fetch.sh writes it for the pinned engine
@@ -110,10 +112,13 @@ exec 9>"$dir/lock" && flock 9
 rm -f "$dir/version" # there again when all is
 root=$dir/root
 loader=$root/$libs/ld-linux-x86-64.so.2
+[ -x "$root/usr/bin/nvtop" ] || rm -rf "$root" "$dir/llama-server" # made before there was all that we want
 [ -d "$root" ] || make_root
 version=$(sed -n 's/^Version: *//p' "$root/$libs/pkgconfig/llama.pc") && [ -n "$version" ] ||
 	skip "$root names no version of the engine"
-[ -x "$dir/llama-server" ] || make_server || skip "patchelf cannot mend Debian's llama-server"
+for program in llama-server nvtop; do
+	make_program "$program" || skip "patchelf cannot mend Debian's $program"
+done
 write_mk
 make_core "${1%/}"
 echo "$version" >"$dir/version"
