@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -163,6 +164,17 @@ static int begin(struct top *t, struct err *e)
 	return run(t, e);
 }
 
+/*
+ * A thread for each device would have the C library keep memory for each of them. And a report has room for
+ * far more devices than there are: mapped by itself, as any of its size is until the first is freed, it takes
+ * what is used of it.
+ */
+static void keep_small(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 256 * 1024);
+}
+
 int main(int argc, char **argv)
 {
 	own_free struct top *t = calloc(1, sizeof(*t));
@@ -171,6 +183,7 @@ int main(int argc, char **argv)
 
 	if (!t)
 		return err_report(top_command.name, err_set(&e, -ENOMEM, "out of memory"), &e);
+	keep_small();
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
 	if (options_parse(&t->o, argc, argv, &rc) != CMD_RUN)
