@@ -1,5 +1,6 @@
 # berth top beside nvtop, btop and htop, each once a second on a terminal of 120x36: this machine; two cards whose
-# NVIDIA library moves, and a run that generates; eight such cards; ours alone with eight of which only files tell.
+# NVIDIA library moves, and a run that generates; eight such cards; ours alone with eight of which only files tell,
+# because one of them sleeps.
 # CPU of a core, memory, bytes to the terminal, the first picture; ratios over 1: berth takes less. Then keys while
 # a card hangs. Ours is held to its goals. nvtop is this machine's, or that of peer/root.sh, which the benchmark of
 # the core has left; without a card it shows nothing, and ends.
@@ -9,6 +10,23 @@ export TERM=xterm-256color LC_ALL=C.UTF-8 HOME="$T" XDG_CONFIG_HOME="$T/config" 
 	BERTH_RUNTIME_DIR="$T/run" BERTH_NO_CACHE=1
 bad=0
 nvtop=$(command -v nvtop || echo "$PWD/$BUILD/bench/nvtop")
+
+# scene NAME: this script's, in the tree at hand
+scene() {
+	live sh tests/bench/top.sh "$1"
+	cat "$T/out"
+	[ "$rc" -eq 0 ] || { bad=1; cat "$T/err"; }
+}
+
+# Every card of the tree awake, with the driver that the first has
+waken() {
+	find "$tree/sys/devices" -name runtime_status | while read -r f; do echo active >"$f"; done
+	driver=$tree/sys/bus/pci/drivers/nvidia
+	mkdir -p "$driver"
+	for card in "$tree"/sys/bus/pci/devices/*; do
+		[ "$(cat "$card/vendor")" = 0x10de ] && ln -sfn "$(realpath --relative-to="$(realpath "$card")" "$driver")" "$card/driver"
+	done
+}
 
 skip() {
 	echo "$1: only this machine is measured"
@@ -66,6 +84,8 @@ two)
 	exit "$bad" ;;
 eight)
 	FAKE_NVML=eight four 'eight'
+	exit "$bad" ;;
+files)
 	row 'eight, files' berth "$BERTH" top || bad=1
 	exit "$bad" ;;
 esac
@@ -77,11 +97,9 @@ mkdir "$T/lib"
 ln -s "$(realpath "$BUILD/tests/fake/lib_nvml.so")" "$T/lib/libnvidia-ml.so.1"
 export LD_LIBRARY_PATH="$T/lib" BERTH_NVML="$T/lib/libnvidia-ml.so.1"
 prepare nvidia2
-live sh tests/bench/top.sh two
-cat "$T/out"
-[ "$rc" -eq 0 ] || { bad=1; cat "$T/err"; }
+scene two
 prepare eight-gpus
-live sh tests/bench/top.sh eight
-cat "$T/out"
-[ "$rc" -eq 0 ] || { bad=1; cat "$T/err"; }
+scene files
+waken
+scene eight
 exit "$bad"
