@@ -10,11 +10,6 @@
 #include "base/text.h"
 #include "core/batch_priv.h"
 
-uint64_t batch_now_ns(void)
-{
-	return telem_now_ns();
-}
-
 /* --- from any thread --- */
 
 static void ring(struct batch *b)
@@ -30,7 +25,7 @@ int batch_submit(struct batch *b, struct request *r)
 {
 	int rc = 0;
 
-	r->submitted_ns = batch_now_ns();
+	r->submitted_ns = telem_now_ns();
 	pthread_mutex_lock(&b->lock);
 	if (b->closed) {
 		rc = -ESHUTDOWN;
@@ -137,7 +132,7 @@ static void set_state(struct batch *b, enum batch_state state, uint32_t busy)
 	if (busy)
 		b->stats.idle_since_ns = 0;
 	else if (!b->stats.idle_since_ns)
-		b->stats.idle_since_ns = batch_now_ns();
+		b->stats.idle_since_ns = telem_now_ns();
 	b->stats.busy = busy;
 	pthread_mutex_unlock(&b->lock);
 	if (shown != b->shown && shown == TELEM_ASLEEP)
@@ -211,7 +206,7 @@ static enum failure check_layers(const struct batch *b, struct err *e)
 
 static enum failure wake_up(struct batch *b, struct err *e)
 {
-	uint64_t start = batch_now_ns();
+	uint64_t start = telem_now_ns();
 	enum failure f;
 
 	set_state(b, BATCH_LOADING, 0);
@@ -224,7 +219,7 @@ static enum failure wake_up(struct batch *b, struct err *e)
 	take_account(b);
 	page_account(b->o.page, b->o.account, b->facts.n_ctx);
 	pthread_mutex_lock(&b->lock);
-	b->stats.load_ns = batch_now_ns() - start;
+	b->stats.load_ns = telem_now_ns() - start;
 	pthread_mutex_unlock(&b->lock);
 	b->loaded = true;
 	set_state(b, BATCH_READY, 0);
@@ -242,7 +237,7 @@ static void rest(struct batch *b)
 		rung = 0;
 	page_beat(b->o.page);
 	if (b->loaded && b->o.sleep_s && !is_queued(b) &&
-	    batch_now_ns() - since >= b->o.sleep_s * UINT64_C(1000000000))
+	    telem_now_ns() - since >= b->o.sleep_s * UINT64_C(1000000000))
 		go_to_sleep(b);
 }
 
@@ -372,7 +367,7 @@ static int fill(struct batch *b, struct err *e)
 	b->stats.queue_max = b->o.queue_max;
 	b->stats.ctx_tokens = b->facts.n_ctx;
 	b->stats.load_ns = b->o.load_ns;
-	b->stats.idle_since_ns = batch_now_ns();
+	b->stats.idle_since_ns = telem_now_ns();
 	take_account(b);
 	return 0;
 }

@@ -6,6 +6,7 @@
  */
 #include <string.h>
 
+#include "base/telem.h"
 #include "core/batch_priv.h"
 
 /* A draft that is less sure than this is wrong more often than a guess may be. */
@@ -184,7 +185,7 @@ enum failure draft_guess(struct batch *b, struct err *e)
 	choose_lengths(b);
 	n = compose_texts(b, &g);
 	while (n && !f) {
-		uint64_t start = batch_now_ns();
+		uint64_t start = telem_now_ns();
 		bool full, only_guesses = n == g.n;
 
 		f = engine_compute(b->o.draft, b->inputs, n, &full, e);
@@ -195,7 +196,7 @@ enum failure draft_guess(struct batch *b, struct err *e)
 		if (!f)
 			take_guesses(b, &g);
 		if (only_guesses)
-			spec_guess(&b->costs, batch_now_ns() - start);
+			spec_guess(&b->costs, telem_now_ns() - start);
 		n = f ? 0 : compose_guesses(b, &g);
 	}
 	return f;

@@ -57,8 +57,6 @@ struct batch {
 	struct batch_stats stats;
 };
 
-uint64_t batch_now_ns(void); /* CLOCK_BOOTTIME */
-
 /* Give a request a slot, or end it. At least one must be idle. */
 void slot_begin(struct batch *b, struct request *r);
 

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/telem.h"
 #include "base/text.h"
 #include "core/batch_priv.h"
 #include "core/probs.h"
@@ -67,7 +68,7 @@ static void release(struct batch *b, struct slot *s)
 	s->output = -1;
 	s->n_tokens = s->n_cached;
 	draft_keep(b, s, s->n_tokens);
-	s->used_ns = batch_now_ns();
+	s->used_ns = telem_now_ns();
 	request_unref(r);
 	for (uint32_t i = 0; i < b->n_slots; i++)
 		b->slots[i].parked = false;
@@ -76,7 +77,7 @@ static void release(struct batch *b, struct slot *s)
 static void fill_usage(struct slot *s)
 {
 	struct request *r = s->request;
-	uint64_t now = batch_now_ns();
+	uint64_t now = telem_now_ns();
 
 	r->prompt_ns = (s->first_ns ? s->first_ns : now) - s->begun_ns;
 	if (s->first_ns)
@@ -275,7 +276,7 @@ void slot_begin(struct batch *b, struct request *r)
 		refuse(b, r, REQUEST_BAD, "a stop string is empty or too long");
 		return;
 	}
-	r->queued_ns = batch_now_ns() - r->submitted_ns;
+	r->queued_ns = telem_now_ns() - r->submitted_ns;
 	make_prompt(b, r, &p);
 	if (!p.error && r->kind == REQUEST_GENERATE) {
 		int rc = engine_draw_new(&draw, b->o.engine, r, &p.e);
@@ -295,7 +296,7 @@ void slot_begin(struct batch *b, struct request *r)
 	s->draw = draw;
 	s->output = -1;
 	spec_begin(&s->spec);
-	s->begun_ns = batch_now_ns();
+	s->begun_ns = telem_now_ns();
 	s->first_ns = s->last_ns = 0;
 	textout_init(&s->text, r->stop, r->n_stop);
 	if (draw)
@@ -333,7 +334,7 @@ static void output_vector(struct batch *b, struct slot *s)
 	probs_normalise(sum, n);
 	s->request->embedding = sum;
 	s->request->n_embedding = n;
-	s->first_ns = s->last_ns = batch_now_ns();
+	s->first_ns = s->last_ns = telem_now_ns();
 	slot_end(b, s, REQUEST_DONE);
 	/* Every text has the sequence for itself */
 	s->n_cached = s->n_tokens = engine_cut(b->o.engine, slot_id(b, s), 0);
@@ -388,7 +389,7 @@ static void output_token(struct batch *b, struct slot *s)
 
 	s->n_right += guessed;
 	r->accepted_tokens += guessed;
-	s->last_ns = batch_now_ns();
+	s->last_ns = telem_now_ns();
 	if (token == ENGINE_TOO_SLOW || token == ENGINE_NO_THREAD) {
 		slot_fail(b, s, token == ENGINE_TOO_SLOW ? REQUEST_BAD : REQUEST_ENGINE,
 			  token == ENGINE_TOO_SLOW ? ENGINE_SLOW_GRAMMAR
@@ -424,7 +425,7 @@ void slot_output(struct batch *b, struct slot *s)
 	if (s->request->kind == REQUEST_EMBED) {
 		output_vector(b, s);
 	} else if (s->request->empty) {
-		s->first_ns = s->last_ns = batch_now_ns();
+		s->first_ns = s->last_ns = telem_now_ns();
 		slot_end(b, s, REQUEST_LENGTH);
 	} else {
 		output_token(b, s);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "base/telem.h"
 #include "core/batch_priv.h"
 #include "core/slots.h"
 
@@ -273,12 +274,12 @@ static enum failure compute(struct batch *b, uint32_t *n, bool *full, struct err
 
 enum failure batch_step(struct batch *b, struct err *e)
 {
-	uint64_t start = batch_now_ns(), pass;
+	uint64_t start = telem_now_ns(), pass;
 	uint32_t n = 0, generated;
 	enum failure f = b->o.draft ? draft_guess(b, e) : FAILURE_NONE;
 	bool full;
 
-	pass = batch_now_ns();
+	pass = telem_now_ns();
 	divide(b);
 	if (f == FAILURE_NONE)
 		f = compute(b, &n, &full, e);
@@ -294,9 +295,9 @@ enum failure batch_step(struct batch *b, struct err *e)
 	else
 		outputs(b);
 	if (!full)
-		learn(b, n, batch_now_ns() - pass);
+		learn(b, n, telem_now_ns() - pass);
 	if (!full && n == generated)
-		spec_pass(&b->costs, n, batch_now_ns() - pass);
-	count(b, full ? 0 : n, full ? 0 : generated, batch_now_ns() - start);
+		spec_pass(&b->costs, n, telem_now_ns() - pass);
+	count(b, full ? 0 : n, full ? 0 : generated, telem_now_ns() - start);
 	return FAILURE_NONE;
 }
