@@ -151,8 +151,7 @@ static void add_device(struct device_history *d, const struct gpu *g,
 		d->watts = value_of(&g->power_mw, 1000);
 	else
 		watts_of_energy(d, &g->live.energy_uj, read_ns);
-	/* It may have slept, or a pause may lie between. */
-	if (d->watts >= 0 && passed_s <= HELD_POINTS)
+	if (d->watts >= 0)
 		d->joules += d->watts * passed_s;
 	series_put(&d->s[SERIES_POWER_W], d->watts, seconds);
 	series_put(&d->s[SERIES_BUSY], silent ? -1 : value_of(&g->busy_percent, 1), seconds);
@@ -273,7 +272,7 @@ static void add_energy(struct run_history *r, double tokens, double watts, doubl
 	if (tokens <= 0)
 		return; /* what it takes while it waits is not the tokens' */
 	r->tokens[HISTORY_WINDOW - 1] += (float)tokens;
-	if (watts < 0 || passed_s > HELD_POINTS)
+	if (watts < 0)
 		*joules = POINT_UNKNOWN;
 	else if (*joules >= 0)
 		*joules += (float)(watts * passed_s);
@@ -309,7 +308,7 @@ static void add_run(struct history *h, const struct snapshot *s, const struct ru
 	r->prompt_s[HISTORY_MINUTE - 1] += (float)((double)(run->counts.prompt_ns - r->prompt_ns) *
 						   1e-9);
 	r->shared = is_shared(s, seen);
-	add_energy(r, tokens, watts_of_run(h, seen), passed_s);
+	add_energy(r, tokens, h->gap ? -1 : watts_of_run(h, seen), passed_s);
 	take_counters(r, run);
 }
 
@@ -361,6 +360,7 @@ void history_add(struct history *h, const struct snapshot *s)
 		h->last_ns = h->second_ns = s->now_ns;
 	seconds = seconds_passed(h, s->now_ns);
 	passed_s = (double)(s->now_ns - h->last_ns) * 1e-9;
+	h->gap = passed_s > HELD_POINTS && passed_s > 3e-3 * s->interval_ms;
 	h->last_ns = s->now_ns;
 	for (uint32_t i = 0; i < h->n_devices; i++)
 		for (int k = 0; k < DEVICE_SERIES; k++)
@@ -375,7 +375,7 @@ void history_add(struct history *h, const struct snapshot *s)
 		struct device_history *d = device_slot(h, g->pci);
 
 		if (d)
-			add_device(d, g, &s->devices[i], s->now_ns, seconds, passed_s);
+			add_device(d, g, &s->devices[i], s->now_ns, seconds, h->gap ? 0 : passed_s);
 	}
 	for (uint32_t i = 0; i < s->n_runs; i++)
 		add_run(h, s, &s->runs[i], seconds, passed_s);

@@ -63,6 +63,7 @@ struct bridge_history {
 };
 
 struct history {
+	bool gap; /* before the newest look: asleep or paused, so that nobody knows the power of that time */
 	uint64_t last_ns;   /* of the last snapshot; 0: none yet */
 	uint64_t second_ns; /* when the newest point's second began */
 	uint32_t n_devices, n_runs, n_bridges;

@@ -121,6 +121,22 @@ static void a_night_asleep_took_nothing_known(void **state)
 	free(st);
 }
 
+/* Who looks once a minute wants to know the energy of all of it. */
+static void slow_looks_count_all_energy(void **state)
+{
+	struct stage *st = stage_new(1);
+
+	(void)state;
+	st->snap.interval_ms = 60000;
+	look(st);
+	for (int i = 0; i < 3; i++) {
+		st->snap.now_ns += 60 * SECOND;
+		look(st);
+	}
+	assert_float_equal(history_device(&st->history, "0000:01:00.0")->joules, 18000, 1);
+	free(st);
+}
+
 static void a_prompt_counts_the_time_spent_on_it(void **state)
 {
 	struct stage *st = stage_new(1);
@@ -560,6 +576,7 @@ int main(void)
 		cmocka_unit_test(a_prompt_counts_the_time_spent_on_it),
 		cmocka_unit_test(a_restart_is_no_speed),
 		cmocka_unit_test(a_night_asleep_took_nothing_known),
+		cmocka_unit_test(slow_looks_count_all_energy),
 		cmocka_unit_test(joules_of_two_are_nobodys),
 		cmocka_unit_test(power_from_two_readings_of_energy),
 		cmocka_unit_test(slow_looks_leave_no_gaps_and_a_pause_does),
