@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A PCI function as the bridge drives it, whatever stands behind: VFIO, the project's kernel module, or memory. Regions and
+ * interrupts have VFIO's numbers, since vfio-user has them, too.
+ *
+ * Nothing here waits for a client, and nothing is retried. A device that is gone answers -ENODEV to everything but close();
+ * what the guest then reads is its caller's affair.
+ */
+#ifndef BERTH_DEVICE_H
+#define BERTH_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bar-forward/maps.h"
+#include "bar-forward/wire.h"
+#include "base/err.h"
+
+enum dev_region_index { DEV_BAR0, DEV_BAR5 = 5, DEV_ROM, DEV_CONFIG, DEV_VGA, DEV_REGIONS };
+enum dev_irq_index { DEV_INTX, DEV_MSI, DEV_MSIX, DEV_ERR, DEV_REQ, DEV_IRQS };
+
+struct dev_region {
+	uint64_t size; /* bytes; 0: there is none */
+	bool read, write;
+	bool io;  /* a BAR of I/O ports */
+	bool map; /* region_fd() gives a descriptor */
+	uint32_t n_areas; /* that may be mapped, with `map`; 0: all of it */
+	struct vu_area areas[VU_AREAS_MAX];
+};
+
+struct dev_irq {
+	uint32_t count;
+	bool eventfd, maskable, automasked, noresize;
+};
+
+struct dev_facts {
+	char name[128]; /* a PCI address, or the file that describes it */
+	struct dev_region region[DEV_REGIONS];
+	struct dev_irq irq[DEV_IRQS];
+	bool reset; /* it can be reset alone */
+	bool wide;  /* eight bytes are one access, not two */
+};
+
+/* DMA that a device of memory wants done in the client's memory that has no descriptor; see attend(). */
+struct dev_dma {
+	bool write;
+	uint64_t iova;
+	uint32_t count;
+	const uint8_t *bytes; /* of a write */
+};
+
+struct device;
+
+struct device_ops {
+	const char *name; /* "vfio", "kmod", "memory" */
+
+	/* `what`: a PCI address, or a description's path. *d is closed by close(). */
+	int (*open)(struct device **d, const char *what, struct err *e);
+	void (*close)(struct device *d);
+	const struct dev_facts *(*facts)(const struct device *d);
+
+	/* One access of just this width, 1, 2, 4 or 8 bytes, within the region. 0, -EIO or -ENODEV. */
+	int (*read)(struct device *d, uint32_t region, uint64_t offset, void *bytes, uint32_t width);
+	int (*write)(struct device *d, uint32_t region, uint64_t offset, const void *bytes, uint32_t width);
+
+	/* A descriptor to map a region by, at *offset; the caller closes it. Or a negative errno. */
+	int (*region_fd)(struct device *d, uint32_t region, uint64_t *offset);
+
+	int (*reset)(struct device *d, struct err *e);
+
+	/*
+	 * As a client asked. fds: for VU_IRQ_EVENTFD `count` of them, -1: none for that one; NULL: all are taken away. The device
+	 * keeps its own duplicates where it needs them.
+	 */
+	int (*irqs)(struct device *d, const struct vu_irqs *set, const int *fds, struct err *e);
+
+	/* What of the client's memory the device reaches. The row is the caller's, and stays as long as the map. */
+	int (*map)(struct device *d, const struct map *row, struct err *e);
+	int (*unmap)(struct device *d, const struct map *row, struct err *e);
+
+	/* Whether it is still there: one side-effect-free look, as often as the caller likes. 0 or -ENODEV. */
+	int (*present)(struct device *d);
+
+	/*
+	 * Devices that do something by themselves: a descriptor to poll (-1: none), and what to do when it is readable. 1: *dma
+	 * is to be done by message, and its end told to dma_done(); 0: nothing.
+	 */
+	int (*poll_fd)(const struct device *d);
+	int (*attend)(struct device *d, struct dev_dma *dma);
+	void (*dma_done)(struct device *d, int rc, const uint8_t *bytes);
+};
+
+extern const struct device_ops memory_device_ops;
+extern const struct device_ops vfio_device_ops;
+
+#endif
