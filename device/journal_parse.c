@@ -90,7 +90,7 @@ static int parse_step_line(const json_t *o, struct entry *en, struct err *e)
 				strlen(json_string_value(left)) == json_string_length(left) &&
 				text_copy(s->left, sizeof(s->left), json_string_value(left));
 	}
-	if (state == STATE_HUNG) {
+	if (json_object_get(o, "pid")) {
 		en->hung = (pid_t)json_integer_value(json_object_get(o, "pid"));
 		en->hung_began = (uint64_t)json_integer_value(json_object_get(o, "began"));
 	}

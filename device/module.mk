@@ -15,9 +15,13 @@ device.lib := \
 	helper_words.c \
 	journal.c \
 	journal_parse.c \
+	act.c \
+	journal_verb.c \
 	lines.c \
 	list.c \
 	list_asks.c \
+	recover.c \
+	undo.c \
 	marked.c \
 	modules.c \
 	options.c \

@@ -50,6 +50,8 @@ static const struct alias aliases[] = {
 };
 
 static const struct example examples[] = {
+	{ "berth device undo", "take back what was last done" },
+	{ "berth device journal", "what was done, when, by whom, and what became of it" },
 	{ NULL, NULL },
 };
 
@@ -96,7 +98,7 @@ int device_options_check(const struct verb *v, const struct options *o)
 		const char *name = opts[i].name;
 
 		if (!cmd_given(&opts[i], o, &device_defaults) || among(all_heed, name) ||
-		    (v->plan && among(plans_heed, name)) || among(v->heeds, name))
+		    ((v->plan || v->run) && among(plans_heed, name)) || among(v->heeds, name))
 			continue;
 		return cmd_usage_error(&device_command, "%s takes no --%s", v->name, name);
 	}

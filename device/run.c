@@ -47,7 +47,7 @@ static int note(struct runner *r, const struct txn *t, uint32_t i, struct outcom
 
 	if (why)
 		text_copy(o->whys[i], sizeof(o->whys[i]), why);
-	if (r->hand->hung && state == STATE_HUNG)
+	if (state == STATE_HUNG || state == STATE_UNDOING)
 		v.pid = r->hand->hung;
 	o->states[i] = state;
 	return r->journal ? journal_note(r->journal, t, &v, e) : 0;
@@ -87,7 +87,7 @@ static bool is_so(struct runner *r, const struct step *s)
 
 	if (s->op == STEP_AWAIT)
 		return false;
-	/* A number that is near is another one still */
+	/* Near is good enough for what was written, and no reason not to write. */
 	if (s->after.kind != LOOK_NONE && s->after.kind != LOOK_NEAR)
 		return hand_look(r->hand, &s->after, &ignored) == 1;
 	if (!s->known || !hand_now(r->hand, s, now, &gone))
@@ -185,7 +185,7 @@ static int undo_step(struct runner *r, struct txn *t, uint32_t i, struct outcome
 		log_warn(r->log, "%s", e->text);
 	rc = act(r, &u, e);
 	if (rc)
-		note(r, t, i, o, STATE_STUCK, e->text, &unsaid);
+		note(r, t, i, o, r->hand->hung ? STATE_UNDOING : STATE_STUCK, e->text, &unsaid);
 	else
 		note(r, t, i, o, STATE_UNDONE, NULL, &unsaid);
 	return rc;
@@ -218,7 +218,7 @@ int txn_take_back(struct runner *r, struct txn *t, struct outcome *o, const char
 			err_set(e, rc, "step %u stays (%s): %s", i + 1, t->steps[i].says, one.text);
 		}
 		if (r->hand->hung)
-			break;
+			return rc; /* the next change brings it to its end */
 	}
 	note_end(r, t, o, rc ? RUN_FAILED : RUN_UNDONE, cause, &unsaid);
 	return rc;

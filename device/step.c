@@ -57,7 +57,8 @@ void txn_close(struct txn *t)
 	t->steps = NULL;
 }
 
-static int put(char *to, size_t size, struct err *e, const char *fmt, va_list ap)
+static int __attribute__((format(printf, 4, 0)))
+put(char *to, size_t size, struct err *e, const char *fmt, va_list ap)
 {
 	int n = vsnprintf(to, size, fmt, ap);
 

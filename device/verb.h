@@ -27,6 +27,7 @@ struct scene; /* device/scene.h: what the machine shows */
 
 struct verb {
 	const char *name;
+	const char *alias;    /* another spelling; may be NULL */
 	const char *operands; /* "DEV DRIVER" */
 	const char *summary;  /* one line for --help and the man page, no full stop */
 	uint32_t min_words, max_words;
@@ -52,6 +53,9 @@ struct verb {
 	 * nothing, and cannot fail. NULL: t->done stands as planned.
 	 */
 	void (*after)(const struct machine *m, const struct ask *a, struct txn *t);
+	/* In place of both: all by itself, to an exit code; it heeds what a plan does. */
+	int (*run)(const struct verb *v, const struct machine *m, struct ask *a,
+		   const struct log *log);
 };
 
 extern const struct verb verbs[]; /* ends with a NULL name */

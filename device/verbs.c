@@ -2,6 +2,7 @@
 #include "device/bind.h"
 #include "device/list.h"
 #include "device/tb.h"
+#include "device/undo.h"
 #include "device/verb.h"
 
 static const char *const authorise_heeds[] = { "enrol", NULL };
@@ -25,6 +26,10 @@ const struct verb verbs[] = {
 	{ .name = "rescan", .operands = "[BRIDGE]", .max_words = 1,
 	  .summary = "look for devices that are not listed, on all PCI buses or below a bridge", .plan = rescan_plan,
 	  .after = rescan_after },
+	{ .name = "undo", .operands = "[TRANSACTION]", .max_words = 1, .run = undo_run,
+	  .summary = "take back the last transaction that can be, or this one; what was changed since only with --force" },
+	{ .name = "journal", .operands = "[TRANSACTION]", .max_words = 1, .answer = journal_answer,
+	  .summary = "list what was done, or show each step of one transaction" },
 	{ .name = NULL },
 };
 /* clang-format on */
