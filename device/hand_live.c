@@ -55,7 +55,7 @@ static int write_value(const struct machine *m, const struct step *s, struct err
 {
 	char line[STEP_VALUE + 2];
 	int n = snprintf(line, sizeof(line), "%s\n", s->value);
-	own_fd int fd = machine_openat(m, s->target, O_WRONLY | O_NOCTTY);
+	own_fd int fd = machine_openat(m, s->target, O_WRONLY | O_TRUNC | O_NOCTTY);
 
 	if (fd < 0)
 		return err_set(e, fd, "cannot open %s%s: %s", m->path, s->target, strerror(-fd));

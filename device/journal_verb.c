@@ -121,7 +121,7 @@ int undo_run(const struct verb *v, const struct machine *m, struct ask *a, const
 		err_set(&e, rc, "there is nothing to take back: nothing was done here yet");
 	if (!rc)
 		rc = decide_undo(&j, a, &t, log, &e);
-	return rc ? err_report("device", rc, &e) : act_out(&act, &t);
+	return rc ? (int)err_report("device", rc, &e) : act_out(&act, &t);
 }
 
 /* --- journal --- */

@@ -63,7 +63,7 @@ static int run(const struct verb *v, const struct machine *m, struct ask *a, con
 int main(int argc, char **argv)
 {
 	struct ask a = { .o = device_defaults };
-	const struct verb *v;
+	const struct verb *v = NULL;
 	struct machine m;
 	struct err e = { 0 };
 	struct log log;
