@@ -172,11 +172,11 @@ static json_t *boxes_json(const struct scene *s)
 
 json_t *list_json(const struct scene *s, const struct func *const *set, uint32_t n)
 {
-	json_t *o = json_answer("berth.device/1"), *devices = json_array(), *lone = json_array();
+	json_t *o = json_answer("berth.device.list/1"), *devices = json_array(),
+	       *lone = json_array();
 	struct lone_setting settings[SETTINGS_MAX];
 	uint32_t k = list_lone_settings(s, settings, SETTINGS_MAX);
 
-	json_put_text(o, "verb", "list");
 	for (uint32_t i = 0; i < n; i++)
 		json_array_append_new(devices, device_json(s, set[i]));
 	for (uint32_t i = 0; i < k; i++) {

@@ -26,7 +26,7 @@ extern const struct ask_row asks[]; /* ends with a NULL verb */
 /* Users of a card: as guard_users(), of all its functions. */
 uint32_t list_users(const struct scene *s, const struct func *f, uint32_t *holds, uint32_t max);
 
-/* The answer as JSON (docs/schema/device.json), for the devices set[0] to set[n - 1]. The caller owns it. */
+/* The answer as JSON (docs/schema/device_list.json), for the devices set[0] to set[n - 1]. The caller owns it. */
 json_t *list_json(const struct scene *s, const struct func *const *set, uint32_t n);
 
 #define SETTINGS_MAX 64

@@ -9,13 +9,20 @@
 #include "device/sleep.h"
 #include "device/tb.h"
 
-/* A refusal without the address that it begins with: the device is named above. */
+/*
+ * What stands in the way, without the address that the refusal begins with and without what follows: the users are
+ * listed above.
+ */
 static void add_refusal(struct text *t, const struct func *f, const struct err *e)
 {
 	size_t n = strlen(f->pci);
-	bool named = strncmp(e->text, f->pci, n) == 0 && e->text[n] == ' ';
+	const char *why = strncmp(e->text, f->pci, n) == 0 && e->text[n] == ' ' ? e->text + n + 1
+										: e->text;
 
-	text_add(t, "no: %s", named ? e->text + n + 1 : e->text);
+	if (strstr(why, "--force"))
+		text_add(t, "only with --force: it %.*s", (int)strcspn(why, ":;"), why);
+	else
+		text_add(t, "no: %s", why);
 }
 
 static void bind_words(struct text *t, const struct scene *s, const struct func *f)
