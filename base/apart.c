@@ -28,9 +28,9 @@ static struct answer read_one(const struct machine *m, const char *path)
 	return a;
 }
 
-/* One that is left behind must keep nothing of ours open: a lock would stay taken until it ends. */
-static void close_others(unsigned a, unsigned b)
+void apart_close_others(int to, int root)
 {
+	unsigned a = (unsigned)to, b = (unsigned)root;
 	unsigned low = a < b ? a : b, high = a < b ? b : a;
 
 	if (low > 3)
@@ -44,7 +44,7 @@ static void read_all(int to, void *arg)
 {
 	const struct work *w = arg;
 
-	close_others((unsigned)to, (unsigned)w->m->root_fd);
+	apart_close_others(to, w->m->root_fd);
 	for (uint32_t i = 0; i < w->n; i++) {
 		struct answer a = read_one(w->m, w->paths[i]);
 

@@ -28,4 +28,10 @@ bool apart_must(const char *path);
 /* One file, as machine_read(); with a child only where it must be. */
 long apart_read_one(const struct machine *m, const char *path, char *buf, size_t size);
 
+/*
+ * For other children that read: close all but the standard streams and these two. One that is left behind must keep
+ * nothing of ours open: a lock would stay taken until it ends.
+ */
+void apart_close_others(int to, int root);
+
 #endif

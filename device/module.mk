@@ -35,6 +35,7 @@ device.lib := \
 	scene.c \
 	scene_funcs.c \
 	scene_holds.c \
+	scene_maps.c \
 	scene_nodes.c \
 	scene_procs.c \
 	scene_runs.c \

@@ -38,6 +38,15 @@ int scene_read_nodes(const struct scene *s, struct nodes *n);
 /* scene_procs.c: processes that have something open or mapped; scene_holds.c: all the others. */
 void scene_read_procs(struct scene *s, struct nodes *n);
 void scene_read_holds(struct scene *s, struct nodes *n);
+/*
+ * scene_maps.c: registers that processes have mapped, and their command lines. Both wait for a lock of the process,
+ * which one that hangs in a driver may hold for ever: on a live machine they are read in children, which are left
+ * behind. `got` has each mapping; the count of processes that gave no answer.
+ */
+uint32_t scene_maps(const struct machine *m, const uint32_t *pids, uint32_t n,
+		    void (*got)(void *ctx, uint32_t pid, const char *pci), void *ctx);
+/* Words ended by NUL: the count of bytes, or a negative errno. */
+long scene_cmdline(const struct machine *m, uint32_t pid, char *buf, size_t size);
 void scene_read_runs(struct scene *s);
 /* Once the mounts of other name spaces are asked for: a line of any mountinfo file below the root. */
 void scene_read_mounts(struct scene *s, struct nodes *n, const char *path);

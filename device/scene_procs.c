@@ -2,7 +2,8 @@
 /*
  * Processes that use a function: by an open device file, an open or mapped file of its registers, and the mounts
  * that only their name space has. Links are read, and on a live machine the numbers of what is below /dev asked for,
- * so that a container's own names do not hide it; nothing is opened that could wake or hang.
+ * so that a container's own names do not hide it; nothing is opened that could wake, and what could hang is read in
+ * a child (scene_maps.c).
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -18,14 +19,14 @@
 
 #define PROCESSES_MAX   100000
 #define DESCRIPTORS_MAX 65536
-#define MAPS_MAX        262144 /* lines of one process: the kernel's own limit is 65530 */
 #define SPACES_MAX      256
 #define KTHREAD         0x00200000 /* PF_KTHREAD, include/linux/sched.h */
 
 struct walk {
 	struct scene *s;
 	struct nodes *n;
-	uint32_t n_seen;
+	uint32_t n_seen, n_pids;
+	uint32_t *pids; /* PROCESSES_MAX */
 	int64_t unseen;
 	uint32_t n_spaces;
 	char spaces[SPACES_MAX][32]; /* "mnt:[4026531841]" */
@@ -61,8 +62,7 @@ static void name_it(const struct machine *m, struct hold *h)
 		text_copy(h->who, sizeof(h->who), text_clean(comm));
 	if (h->kind != HOLD_VM)
 		return;
-	proc_path(path, h->pid, "cmdline");
-	long n = machine_read_bytes(m, path, words, sizeof(words));
+	long n = scene_cmdline(m, h->pid, words, sizeof(words));
 	char name[64];
 
 	if (n > 0 && vm_name_parse(words, (size_t)n, name, sizeof(name)))
@@ -80,16 +80,16 @@ static void hold_node(struct walk *w, const struct node *node, uint32_t pid)
 	scene_hold(w->s, &h);
 }
 
-static void hold_registers(struct walk *w, const char *path, uint32_t pid)
+static void hold_registers(void *ctx, uint32_t pid, const char *pci)
 {
-	char pci[24];
-	int func = registers_parse(path, pci, sizeof(pci)) ? scene_index(w->s, pci) : -1;
+	struct scene *s = ctx;
+	int func = scene_index(s, pci);
 	struct hold h = { .kind = HOLD_MAP, .func = (uint32_t)func, .pid = pid };
 
 	if (func < 0)
 		return;
-	name_it(w->s->m, &h);
-	scene_hold(w->s, &h);
+	name_it(s->m, &h);
+	scene_hold(s, &h);
 }
 
 /* --- descriptors ------------------------------------------------------------------------------------------------------ */
@@ -153,7 +153,10 @@ static bool look_at_fd(struct walk *w, int dir, const char *fd, uint32_t pid)
 
 		hold_path(w, target, told ? &st : NULL, pid);
 	} else if (strncmp(target, "/sys/devices/", 13) == 0) {
-		hold_registers(w, target, pid);
+		char pci[24];
+
+		if (registers_parse(target, pci, sizeof(pci)))
+			hold_registers(w->s, pid, pci);
 	}
 	return true;
 }
@@ -187,21 +190,7 @@ static void look_at_fds(struct walk *w, uint32_t pid)
 	}
 }
 
-/* --- mappings and mounts ------------------------------------------------------------------------------------------------ */
-
-static void look_at_maps(struct walk *w, uint32_t pid)
-{
-	char path[SCENE_PATH], line[1024];
-	struct line_file maps;
-
-	proc_path(path, pid, "maps");
-	if (!lines_open(&maps, w->s->m, path))
-		return;
-	for (int i = 0; i < MAPS_MAX && lines_next(&maps, line, sizeof(line)); i++)
-		if (strstr(line, "/resource"))
-			hold_registers(w, line, pid);
-	lines_close(&maps);
-}
+/* --- mounts ------------------------------------------------------------------------------------------------ */
 
 /* Each name space of mounts once: a container may have the last mount of a disk. */
 static void look_at_mounts(struct walk *w, uint32_t pid)
@@ -234,6 +223,11 @@ void scene_read_procs(struct scene *s, struct nodes *n)
 	take_fd(&fd);
 	w->s = s;
 	w->n = n;
+	own_free uint32_t *pids = calloc(PROCESSES_MAX, sizeof(*pids));
+
+	w->pids = pids;
+	if (!pids)
+		return;
 	for (int i = 0; i < PROCESSES_MAX && (de = readdir(d)); i++) {
 		uint64_t pid;
 
@@ -244,8 +238,10 @@ void scene_read_procs(struct scene *s, struct nodes *n)
 		w->n_seen++;
 		look_at_mounts(w, (uint32_t)pid);
 		look_at_fds(w, (uint32_t)pid);
-		look_at_maps(w, (uint32_t)pid);
+		if (w->n_pids < PROCESSES_MAX)
+			w->pids[w->n_pids++] = (uint32_t)pid;
 	}
+	w->unseen += scene_maps(s->m, pids, w->n_pids, hold_registers, s);
 	if (w->n_seen)
 		s->unseen = fact_of(w->unseen, SRC_PROC);
 }

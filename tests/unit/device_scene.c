@@ -488,6 +488,36 @@ static void a_run_is_told_by_its_name(void **state)
 	assert_int_equal(rmdir(dir), 0);
 }
 
+/* On a live machine they are read in a child: here a folder that says it is one. */
+static void count_mapping(void *ctx, uint32_t pid, const char *pci)
+{
+	assert_int_equal(pid, 1310);
+	assert_string_equal(pci, "0000:01:00.0");
+	++*(int *)ctx;
+}
+
+static void mappings_are_read_in_a_child(void **state)
+{
+	static const uint32_t pids[] = { 900, 1310, 99999, 1400 };
+	on_stage struct stage st;
+	char words[128];
+	int n = 0;
+	(void)state;
+
+	open_stage(&st, "held");
+	st.m.live = true;
+	/* A loaded machine may keep the child waiting: then it is told as silent, and nothing is made up. */
+	uint32_t silent = scene_maps(&st.m, pids, COUNT(pids), count_mapping, &n);
+
+	assert_true(silent ? n <= 1 : n == 1);
+	long len = scene_cmdline(&st.m, 1400, words, sizeof(words));
+
+	assert_true(len == -ETIMEDOUT || memmem(words, (size_t)len, "guest=win11", 11));
+	assert_true(scene_cmdline(&st.m, 99999, words, sizeof(words)) < 0);
+	assert_true(scene_cmdline(&st.m, 1400, words, 4) < 0);
+	st.m.live = false;
+}
+
 /* A captured folder may hold anything: these are whole machines of broken files. */
 static void broken_machines_are_survived(void **state)
 {
@@ -533,6 +563,7 @@ int main(void)
 		cmocka_unit_test(classes_need_any),
 		cmocka_unit_test(lines_are_parsed),
 		cmocka_unit_test(a_run_is_told_by_its_name),
+		cmocka_unit_test(mappings_are_read_in_a_child),
 		cmocka_unit_test(broken_machines_are_survived),
 	};
 
