@@ -280,21 +280,20 @@ static int add_settings(const struct move *m, struct txn *t, struct err *e)
 	return 0;
 }
 
+/* What is in the initramfs comes before udev, and so before the setting. */
 static void say_start(const struct move *m, struct txn *t)
 {
 	const char *host = m->f->driver;
 	struct text w;
 
-	if (!(m->none || m->keep) || !host[0] || driver_keeps(host))
+	if (!m->keep || !host[0] || driver_keeps(host))
 		return;
 	text_init(&w, t->done, sizeof(t->done));
 	text_add(
 		&w,
-		"at the next start %.39s may have it for a moment; where that must not be: 'softdep %.39s pre: "
-		"%.39s' in /etc/modprobe.d, and the initramfs made anew",
-		host, host, m->none ? "..." : m->real);
-	if (m->none)
-		t->done[0] = '\0';
+		"at the next start %s may have it for a moment; where that must not be: 'softdep %s pre: %s' in "
+		"/etc/modprobe.d, and the initramfs made anew",
+		host, host, m->real);
 }
 
 static int check_overridable(const struct move *m, struct err *e)

@@ -118,10 +118,8 @@ int guard_class(const struct scene *s, const struct func *f, enum harm harm, boo
 /* --- who is hit ------------------------------------------------------------------------------------------------ */
 
 /* A function of the set, a virtual function of one, or below a bridge of it. */
-static bool is_hit(const struct scene *s, const struct func *const *set, uint32_t n,
-		   const struct func *f)
+static bool is_hit(const struct func *const *set, uint32_t n, const struct func *f)
 {
-	(void)s;
 	for (uint32_t i = 0; i < n; i++) {
 		size_t len = strlen(set[i]->dir);
 
@@ -194,7 +192,7 @@ uint32_t guard_users(const struct scene *s, const struct func *const *set, uint3
 			const struct hold *h = &s->holds[i];
 
 			if (rank(h->kind) == k && h->func < s->n_funcs &&
-			    is_hit(s, set, n, &s->funcs[h->func]) && !is_told(s, holds, count, h))
+			    is_hit(set, n, &s->funcs[h->func]) && !is_told(s, holds, count, h))
 				holds[count++] = i;
 		}
 	return count;
@@ -218,7 +216,7 @@ static const char *display_reason(const struct scene *s, const struct func *cons
 
 		if (!is_display(f))
 			continue;
-		bool hit = is_hit(s, set, n, f);
+		bool hit = is_hit(set, n, f);
 
 		/* One without a driver shows nothing, unless the firmware's picture is on it. */
 		other |= !hit && (f->driver[0] || f->boot_vga == 1);

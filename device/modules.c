@@ -18,11 +18,11 @@
 static const struct {
 	const char *driver, *module;
 } others[] = {
-	{ "xhci_hcd", "xhci_pci" },       { "ehci-pci", "ehci_pci" },
-	{ "ohci-pci", "ohci_pci" },       { "virtio-pci", "virtio_pci" },
-	{ "bochs-drm", "bochs" },         { "sof-audio-pci-intel-tgl", "snd_sof_pci_intel_tgl" },
-	{ "i801_smbus", "i2c_i801" },     { "cirrus-qemu", "cirrus_qemu" },
-	{ "thunderbolt", "thunderbolt" }, { "iwlwifi", "iwlwifi" },
+	{ "xhci_hcd", "xhci_pci" },
+	{ "bochs-drm", "bochs" },
+	{ "i801_smbus", "i2c_i801" },
+	{ "sof-audio-pci-intel-tgl", "snd_sof_pci_intel_tgl" },
+	{ "sof-audio-pci-intel-mtl", "snd_sof_pci_intel_mtl" },
 };
 
 bool driver_name_ok(const char *name)
@@ -136,6 +136,42 @@ static int is_installed(const struct machine *m, const char *module)
 	return found;
 }
 
+/* "alias nvidia nvidia-current", "install nvidia ...": a name that modprobe makes something of. */
+static bool config_has(const struct machine *m, const char *folder, const char *module)
+{
+	own_free char **names = NULL;
+	int n = machine_list(m, folder, &names);
+	char path[SCENE_PATH], line[1024], word[16], name[128];
+	bool found = false;
+
+	for (int i = 0; i < n && !found; i++) {
+		struct line_file f;
+
+		if ((size_t)snprintf(path, sizeof(path), "%s/%s", folder, names[i]) >=
+			    sizeof(path) ||
+		    !lines_open(&f, m, path))
+			continue;
+		while (!found && lines_next(&f, line, sizeof(line)))
+			found = sscanf(line, " %15s %127s", word, name) == 2 &&
+				(strcmp(word, "alias") == 0 || strcmp(word, "install") == 0) &&
+				is_name(name, strlen(name), module);
+		lines_close(&f);
+	}
+	return found;
+}
+
+static bool is_configured(const struct machine *m, const char *module)
+{
+	/* modprobe.d(5) */
+	static const char *const folders[] = { "etc/modprobe.d", "run/modprobe.d",
+					       "usr/lib/modprobe.d", "lib/modprobe.d" };
+
+	for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+		if (config_has(m, folders[i], module))
+			return true;
+	return false;
+}
+
 static const char *module_of(const char *driver)
 {
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
@@ -154,7 +190,7 @@ enum driver_state driver_look(const struct machine *m, const char *name, char *r
 
 	if (installed < 0)
 		return DRIVER_UNTOLD;
-	return installed ? DRIVER_MODULE : DRIVER_UNKNOWN;
+	return installed || is_configured(m, module) ? DRIVER_MODULE : DRIVER_UNKNOWN;
 }
 
 /* --- the agent ------------------------------------------------------------------------------------------------- */

@@ -199,26 +199,26 @@ const struct gpu *scene_gpu(const struct scene *s, const struct func *f)
 		       : NULL;
 }
 
-static bool take(const struct func **set, uint32_t max, uint32_t *n, const struct func *f)
+/* Counts what does not fit, too. */
+static void take(const struct func **set, uint32_t max, uint32_t *n, const struct func *f)
 {
 	if (*n < max)
 		set[*n] = f;
 	(*n)++;
-	return true;
 }
 
 uint32_t scene_slot(const struct scene *s, const struct func *f, const struct func **set,
 		    uint32_t max)
 {
 	const char *dot = strrchr(f->pci, '.');
+	size_t len = dot ? (size_t)(dot - f->pci) + 1 : strlen(f->pci);
 	uint32_t n = 0;
 
-	if (f->physfn[0] || !dot)
-		return take(set, max, &n, f), n;
 	for (uint32_t i = 0; i < s->n_funcs; i++) {
 		const struct func *o = &s->funcs[i];
+		bool same = !f->physfn[0] && !o->physfn[0] && strncmp(o->pci, f->pci, len) == 0;
 
-		if (!o->physfn[0] && strncmp(o->pci, f->pci, (size_t)(dot - f->pci) + 1) == 0)
+		if (o == f || same)
 			take(set, max, &n, o);
 	}
 	return n < max ? n : max;

@@ -138,13 +138,11 @@ static void add_by_number(const struct scene *s, struct nodes *n, const char *fo
 
 /* --- what sys/dev does not tell -------------------------------------------------------------------------------- */
 
-static void add_known(const struct scene *s, struct nodes *n, const struct fact_text *path,
-		      uint32_t func, bool vfio)
+static void add_known(struct nodes *n, const struct fact_text *path, uint32_t func, bool vfio)
 {
 	struct node *one = fact_text_known(path) && path->v[0] == '/' ? add_node(n, path->v, func)
 								      : NULL;
 
-	(void)s;
 	if (one)
 		one->vfio |= vfio;
 }
@@ -192,10 +190,10 @@ static void add_gpus(const struct scene *s, struct nodes *n)
 
 		if (!g)
 			continue;
-		add_known(s, n, &g->drm_card, i, false);
-		add_known(s, n, &g->drm_render, i, false);
-		add_known(s, n, &g->accel, i, false);
-		add_known(s, n, &g->vfio, i, true);
+		add_known(n, &g->drm_card, i, false);
+		add_known(n, &g->drm_render, i, false);
+		add_known(n, &g->accel, i, false);
+		add_known(n, &g->vfio, i, true);
 	}
 	add_nvidia(s, n);
 }

@@ -266,6 +266,11 @@ static void a_module_is_loaded_first(void **state)
 	assert_string_equal(st.t.steps[0].agent, "module");
 	assert_string_equal(st.t.steps[0].target, "pci_stub");
 	assert_int_equal(st.t.steps[0].after.kind, LOOK_HERE);
+	txn_close(&st.t);
+	txn_open(&st.t, "bind");
+	/* By a name that modprobe's configuration has. */
+	assert_int_equal(plan(&st, "bind 05:00.0 nvidia_legacy", NO_OPTIONS), 0);
+	assert_string_equal(st.t.steps[0].target, "nvidia_legacy");
 }
 
 static void warned_of_what_stays_behind(void **state)
