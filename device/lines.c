@@ -126,7 +126,7 @@ bool registers_parse(const char *line, char *pci, size_t size)
 	addr_of_path(pci, size, path);
 	const char *last = strrchr(path, '/');
 
-	return last && strcmp(last + 1, pci) == 0;
+	return last && pci[0] && strcmp(last + 1, pci) == 0;
 }
 
 bool vm_name_parse(const char *words, size_t len, char *name, size_t size)
