@@ -5,10 +5,12 @@
 
 #include "device/boxes.h"
 #include "device/modules.h"
+#include "device/power.h"
 
 const struct agent agents[] = {
 	{ "bolt", bolt_agent_call, bolt_agent_look },
 	{ "module", modprobe_call, modprobe_look },
+	{ "nvml", nvml_agent_call, nvml_agent_look },
 	{ NULL, NULL, NULL },
 };
 

@@ -28,6 +28,7 @@ device.lib := \
 	overlay.c \
 	persist.c \
 	power.c \
+	power_agent.c \
 	power_show.c \
 	profiles.c \
 	rescan.c \

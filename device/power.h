@@ -25,6 +25,11 @@ int power_decide(const struct power_facts *p, const struct machine *m, const cha
 /* For `list`: "236 W of 212 to 280 W; profiles", or why there is nothing to ask. Wakes nothing. */
 void power_words(struct text *t, const struct scene *s, const struct func *f);
 
+/* A row of agents[]. */
+int nvml_agent_call(const struct machine *m, const char *object, const char *value, struct err *e);
+int nvml_agent_look(const struct machine *m, const char *object, char *said, size_t size,
+		    struct err *e);
+
 /* Rows of verbs[]. */
 int power_plan(const struct scene *s, const struct ask *a, struct txn *t, struct err *e);
 int power_answer(const struct machine *m, const struct scene *s, const struct ask *a,

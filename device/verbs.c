@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/bind.h"
 #include "device/list.h"
+#include "device/power.h"
+#include "device/sleep.h"
 #include "device/tb.h"
 #include "device/undo.h"
 #include "device/verb.h"
@@ -11,6 +13,9 @@ static const char *const bind_heeds[] = { "persist", "only", NULL };
 static const char *const list_heeds[] = { "any", NULL };
 
 /* clang-format off */
+static const char *const power_heeds[] = { "cap", "profile", "wake", "for", NULL };
+static const char *const sleep_heeds[] = { "persist", "for", NULL };
+
 const struct verb verbs[] = {
 	{ .name = "list", .operands = "[DEV]", .max_words = 1, .heeds = list_heeds, .needs_scene = true,
 	  .summary = "show what each device can be asked, and why not", .answer = list_answer },
@@ -30,6 +35,12 @@ const struct verb verbs[] = {
 	  .summary = "take back the last transaction that can be, or this one; what was changed since only with --force" },
 	{ .name = "journal", .operands = "[TRANSACTION]", .max_words = 1, .answer = journal_answer,
 	  .summary = "list what was done, or show each step of one transaction" },
+	{ .name = "power", .operands = "DEV", .min_words = 1, .max_words = 1, .heeds = power_heeds,
+	  .summary = "show what it may draw, and its profiles; with --cap or --profile set them",
+	  .plan = power_plan, .answer = power_answer, .needs_scene = true, .asks = power_asks, .after = power_after },
+	{ .name = "sleep", .operands = "DEV allow|shallow|forbid", .min_words = 2, .max_words = 2, .heeds = sleep_heeds,
+	  .summary = "let it save power while nobody uses it, with its power on (shallow) or off, or keep it awake",
+	  .plan = sleep_plan },
 	{ .name = NULL },
 };
 /* clang-format on */
