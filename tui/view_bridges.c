@@ -142,8 +142,8 @@ static const struct column columns[] = {
 	{ "DMA",       8,  8,  8, 14, true,  write_dma, false, 0 },
 	{ "RETRY",     5,  5,  6, 12, true,  write_retries, false, 0 },
 	{ "DENIED",    6,  6,  7, 13, true,  write_denied, false, 0 },
-	{ "ERROR",     5,  5,  6, 11, true,  write_errors, false, 100 },
-	{ "RESTARTS",  8,  8,  8,  9, true,  write_restarts, false, 100 },
+	{ "ERROR",     5,  5,  6, 11, true,  write_errors, false, 112 },
+	{ "RESTARTS",  8,  8,  8,  9, true,  write_restarts, false, 112 },
 };
 
 static const struct column short_columns[] = {

@@ -98,6 +98,14 @@ key "d: degrees" d ' 106 F'
 key "m: the mouse selects text" m 'the mouse: selects text'
 key "P: processes" P 'processes: hidden'
 key "E: events" E 'events: hidden'
+t send-keys 2
+key "[: fewer rows" '[' 'runs: at most'
+key "]: more rows" ']' 'runs: at most'
+key "X: all as large as fits" X 'lists: all'
+key "x: the list is hidden" x 'runs: hidden'
+key "2: and shown again" 2 '^fake-7b'
+key "[: for the settings" '[' 'runs: at most'
+key "P: for the settings" P 'processes: hidden'
 key "S: saves" S 'The settings are saved'
 key "R: a recording, or why not" R 'record'
 key "<: no recording to wind" '<' 'Only a recording'
@@ -107,7 +115,8 @@ key "F1: help" F1 'Show or hide this page'
 key "F1: back" F1 '^DEVICE'
 t send-keys C-l
 sees "Ctrl-L" '^DEVICE'
-if grep -q '^units = si' "$T/config/berth/top.conf" && grep -q '^theme = dark' "$T/config/berth/top.conf"; then
+if grep -q '^units = si' "$T/config/berth/top.conf" && grep -q '^theme = dark' "$T/config/berth/top.conf" &&
+	grep -q '^rows-runs = [0-9]' "$T/config/berth/top.conf" && grep -q '^hide-processes = yes' "$T/config/berth/top.conf"; then
 	ok "what was saved"
 else
 	fail "what was saved" "$(cat "$T/config/berth/top.conf")"
@@ -116,6 +125,25 @@ rm -rf "$T/config"
 t send-keys q
 sees "q leaves with 0" '^exit=0'
 sees "q gives the terminal back" '^ echo'
+
+# a bridge on the live machine: its accesses, its page, and its end
+: >"$T/bridge.ready"
+"$BUILD/tests/fake/prog_telem_writer" "$T/run/bridge.telem" 200 bridge >"$T/bridge.ready" &
+bridge=$!
+while ! grep -q ready "$T/bridge.ready"; do sleep 0.05; done
+screen 100 30 "$top"
+sees "a bridge" '^05:00.0 fake-vm .*running .*trap'
+t send-keys 3
+key "Enter: all about the bridge" Enter '^took .*half below'
+sees "its accesses a second" '^[0-9.e+]* /s '
+key "Esc: back from the bridge" Escape '^DEVICE'
+kill $bridge
+wait $bridge 2>/dev/null
+sees "a bridge whose process is gone" '^05:00.0 fake-vm .*DEAD'
+sees "and the alarm" 'BAD .*bridge its process is gone'
+t send-keys q
+sees "and leaves it" '^exit=0'
+rm -f "$T/run/bridge.telem"
 
 mkdir "$T/home"
 screen 80 24 "HOME=$T/home XDG_DATA_HOME= XDG_CACHE_HOME= OLLAMA_MODELS=$T/home $BERTH top"
