@@ -95,6 +95,8 @@ static void decide(struct move *m, bool only)
 
 		*c = (struct change) { .f = slot[i] };
 		decide_one(m, c);
+		/* Its link is gone from the beginning of an unbind that hangs: no sign that all is done. */
+		c->nothing &= !slot[i]->stuck;
 	}
 }
 

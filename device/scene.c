@@ -81,6 +81,9 @@ static int read_holds(struct scene *s)
 		scene_read_runs(s);
 		scene_read_procs(s, &n);
 		scene_read_holds(s, &n);
+		/* A capture keeps no processes: then it is the probe's count. */
+		if (!fact_known(&s->unseen) && s->report->n_gpus)
+			s->unseen = s->report->gpus[0].holders.unseen;
 		sort_holds(s);
 	}
 	free(n.v);

@@ -337,6 +337,27 @@ static void refusals_say_why(void **state)
 		"firmware's setup and the kernel");
 }
 
+/* The kernel takes the link away first: without a driver, and still letting go of it. */
+static void what_hangs_is_not_done(void **state)
+{
+	on_stage struct stage st;
+	struct func *f;
+	(void)state;
+
+	open_stage(&st, "desk");
+	f = (struct func *)(uintptr_t)scene_func(st.s, "01:00.1");
+	f->stuck = true;
+	f->driver[0] = '\0';
+	assert_int_equal(
+		plan(&st, "unbind 01:00.1", (struct options) { .only = true, .force = true }),
+		-EBUSY);
+	assert_string_equal(
+		st.e.text,
+		"0000:01:00.1 is locked by the kernel: its driver has been told to let go and "
+		"waits for its last user, or hangs; end that user first");
+	assert_int_equal(plan(&st, "rescan", NO_OPTIONS), -EBUSY);
+}
+
 static void rescans(void **state)
 {
 	on_stage struct stage st;
@@ -373,6 +394,7 @@ int main(void)
 		cmocka_unit_test(warned_of_what_stays_behind),
 		cmocka_unit_test(warned_of_the_next_start),
 		cmocka_unit_test(refusals_say_why),
+		cmocka_unit_test(what_hangs_is_not_done),
 		cmocka_unit_test(rescans),
 	};
 

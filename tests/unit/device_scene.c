@@ -192,6 +192,29 @@ static void users_of_an_idle_desk(void **state)
 			     "04:00.0 it has 2 virtual functions\n");
 }
 
+static void users_that_a_capture_kept(void **state)
+{
+	(void)state;
+	expect_holds("captured", "00:02.0 it shows a picture on DP-1\n"
+				 "01:00.0 process 1 (ollama) uses it\n"
+				 "02:00.0 / is mounted from /dev/nvme0n1p1\n"
+				 "02:00.0 /home is mounted from /dev/mapper/home\n"
+				 "02:00.0 /dev/nvme0n1p3 is swapped to\n"
+				 "03:00.0 network interface eth0 is up and has the default route\n"
+				 "04:00.0 it has 2 virtual functions\n"
+				 "04:00.1 the virtual machine process (process 2) has it\n");
+}
+
+static void unseen_processes_are_counted(void **state)
+{
+	on_stage struct stage st;
+	(void)state;
+
+	open_stage(&st, "captured");
+	assert_true(fact_known(&st.s->unseen));
+	assert_int_equal(st.s->unseen.v, 3);
+}
+
 static void users_of_everything(void **state)
 {
 	(void)state;
@@ -554,6 +577,8 @@ int main(void)
 		cmocka_unit_test(neighbours_are_found),
 		cmocka_unit_test(one_device_is_selected),
 		cmocka_unit_test(users_of_an_idle_desk),
+		cmocka_unit_test(users_that_a_capture_kept),
+		cmocka_unit_test(unseen_processes_are_counted),
 		cmocka_unit_test(users_of_everything),
 		cmocka_unit_test(the_guard_names_who),
 		cmocka_unit_test(force_says_what_breaks),
