@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "device/agent_pci.h"
+#include "device/agent_run.h"
 #include "device/boxes.h"
 #include "device/modules.h"
 #include "device/power.h"
@@ -11,6 +13,8 @@ const struct agent agents[] = {
 	{ "bolt", bolt_agent_call, bolt_agent_look },
 	{ "module", modprobe_call, modprobe_look },
 	{ "nvml", nvml_agent_call, nvml_agent_look },
+	{ "pci", NULL, pci_look },
+	{ "run", run_ask, run_look },
 	{ NULL, NULL, NULL },
 };
 

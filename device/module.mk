@@ -2,12 +2,16 @@
 # Manages the hardware: the only program that changes the machine.
 device.uses := probe base
 device.lib := \
+	act.c \
 	agent.c \
+	agent_pci.c \
+	agent_run.c \
 	authorise.c \
 	bind.c \
 	bind_steps.c \
 	boxes.c \
 	caps.c \
+	eject.c \
 	elevate.c \
 	guard.c \
 	hand.c \
@@ -15,23 +19,26 @@ device.lib := \
 	helper_words.c \
 	journal.c \
 	journal_parse.c \
-	act.c \
 	journal_verb.c \
+	let_go.c \
 	lines.c \
 	list.c \
 	list_asks.c \
-	recover.c \
-	undo.c \
 	marked.c \
 	modules.c \
 	options.c \
 	overlay.c \
 	persist.c \
+	port.c \
 	power.c \
 	power_agent.c \
 	power_show.c \
 	profiles.c \
+	reason.c \
+	rebar.c \
+	recover.c \
 	rescan.c \
+	reset.c \
 	run.c \
 	scene.c \
 	scene_funcs.c \
@@ -46,8 +53,10 @@ device.lib := \
 	step.c \
 	step_json.c \
 	tb.c \
+	undo.c \
 	verbs.c \
 	wake.c \
+	windows.c \
 
 # For boltd; without it boxes are let in through sysfs.
 device.wants := libsystemd

@@ -32,6 +32,8 @@ static const struct opt opts[] = {
 	  .help = "Note in the journal for whom; undo takes back what was done for them." },
 	{ .name = "only", .kind = OPT_FLAG, .offset = ROW(only),
 	  .help = "This function alone, and not all of its card." },
+	{ .name = "method", .kind = OPT_TEXT, .arg = "WORD", .offset = ROW(method),
+	  .help = "How reset resets it: flr, pm, bus, or another word of the device's reset_method." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
 	  .help = "Answer with one berth.device/1 object on stdout." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },

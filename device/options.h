@@ -16,7 +16,8 @@ struct options {
 	const char *cap, *profile; /* power */
 	const char *whom;          /* --for */
 	bool json, dry_run, force, any, persist, enrol, wake;
-	bool only; /* this function, not its whole card */
+	bool only;          /* this function, not its whole card */
+	const char *method; /* of reset */
 	int quiet, verbose;
 };
 

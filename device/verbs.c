@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/bind.h"
+#include "device/eject.h"
 #include "device/list.h"
 #include "device/power.h"
+#include "device/rebar.h"
+#include "device/reset.h"
 #include "device/sleep.h"
 #include "device/tb.h"
 #include "device/undo.h"
@@ -11,6 +14,8 @@ static const char *const authorise_heeds[] = { "enrol", NULL };
 
 static const char *const bind_heeds[] = { "persist", "only", NULL };
 static const char *const list_heeds[] = { "any", NULL };
+
+static const char *const reset_heeds[] = { "method", NULL };
 
 /* clang-format off */
 static const char *const power_heeds[] = { "cap", "profile", "wake", "for", NULL };
@@ -41,6 +46,12 @@ const struct verb verbs[] = {
 	{ .name = "sleep", .operands = "DEV allow|shallow|forbid", .min_words = 2, .max_words = 2, .heeds = sleep_heeds,
 	  .summary = "let it save power while nobody uses it, with its power on (shallow) or off, or keep it awake",
 	  .plan = sleep_plan },
+	{ .name = "eject", .operands = "DEV", .summary = "have all of its box or slot leave, so that it may be unplugged",
+	  .min_words = 1, .max_words = 1, .plan = eject_plan },
+	{ .name = "reset", .operands = "DEV", .summary = "reset it, with all that the reset reaches, and check what comes back",
+	  .min_words = 1, .max_words = 1, .heeds = reset_heeds, .plan = reset_plan },
+	{ .name = "rebar", .operands = "DEV BAR SIZE", .summary = "give a BAR another of the sizes that the card lists",
+	  .min_words = 3, .max_words = 3, .plan = rebar_plan },
 	{ .name = NULL },
 };
 /* clang-format on */

@@ -20,6 +20,7 @@
 #include "base/text.h"
 #include "probe/addr.h"
 #include "probe/bars.h"
+#include "probe/config.h"
 #include "probe/index.h"
 #include "probe/kfd.h"
 #include "probe/link.h"
