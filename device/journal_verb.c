@@ -176,6 +176,8 @@ static int show_json(const struct entries *all, const struct entry *one, const s
 {
 	json_t *a = json_answer("berth.device/1"), *list = json_array();
 
+	json_put_text(a, "verb", "journal");
+
 	for (int i = 0; i < all->n; i++)
 		if (all->v[i] && (!one || all->v[i] == one))
 			json_array_append_new(list, entry_to_json(all->v[i], j));
