@@ -267,6 +267,18 @@ static void add_advice(struct text *t, const struct scene *s, const uint32_t *ho
 	}
 }
 
+static int refuse_display(const struct scene *s, const struct func *which, const char *why,
+			  const uint32_t *holds, uint32_t n, struct err *e)
+{
+	char users[480] = "";
+	struct text t;
+
+	text_init(&t, users, sizeof(users));
+	add_users(&t, s, holds, n);
+	return err_set(e, -EBUSY, "%s %s%s%s; --force does it all the same", which->pci, why,
+		       n ? "; and " : "", users);
+}
+
 static int refuse(const struct scene *s, const struct func *first, const uint32_t *holds,
 		  uint32_t n, struct err *e)
 {
@@ -348,8 +360,7 @@ int guard_check(const struct scene *s, const struct func *const *set, uint32_t n
 	const char *display = display_reason(s, set, n, &which);
 
 	if (display && !force)
-		return err_set(e, -EBUSY, "%s %s; --force does it all the same", which->pci,
-			       display);
+		return refuse_display(s, which, display, holds, users, e);
 	if (users && !force)
 		return refuse(s, set[0], holds, users, e);
 	if (display && t)

@@ -330,7 +330,8 @@ static void refusals_say_why(void **state)
 	refused("desk", "bind 01:00.0 ../../x", NO_OPTIONS, -EINVAL, EXIT_BAD_INPUT,
 		"'../../x' is no name of a driver, such as vfio-pci");
 	refused("desk", "unbind 00:02.0", NO_OPTIONS, -EBUSY, EXIT_ENV,
-		"0000:00:02.0 is the boot display: the console and the firmware's picture are on it; --force "
+		"0000:00:02.0 is the boot display: the console and the firmware's picture are on it; and it "
+		"shows a picture on DP-1; --force "
 		"does it all the same");
 	refused("noiommu", "bind 01:00.0 vfio-pci", NO_OPTIONS, -ENOSYS, EXIT_ENV,
 		"no IOMMU serves 0000:01:00.0, so vfio-pci would not take it: switch VT-d or AMD-Vi on, in the "

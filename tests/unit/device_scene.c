@@ -259,7 +259,8 @@ static void the_guard_names_who(void **state)
 		{ "desk", "0c:00.0", HARM_DEVICE, 0, "" },
 		{ "held", "01:00.0", HARM_POWER, 0, "" },
 		{ "desk", "00:02.0", HARM_DRIVER, -EBUSY,
-		  "0000:00:02.0 is the boot display: the console and the firmware's picture are on it; --force "
+		  "0000:00:02.0 is the boot display: the console and the firmware's picture are on it; and it "
+		  "shows a picture on DP-1; --force "
 		  "does it all the same" },
 		{ "held", "01:00.1", HARM_DRIVER, -EBUSY,
 		  "0000:01:00.0 is in use: process 900 (kwin_wayland) has /dev/dri/card1 open, process 1234 "
