@@ -102,6 +102,41 @@ static bool same_device(const struct node *node, const char *target, const struc
 	return strcmp(node->path, target) == 0;
 }
 
+/*
+ * Mediated devices have groups, too: a part of the function whose folder holds theirs. Those of a platform belong to
+ * no function. False: the group is one of PCI functions, or gone.
+ */
+static bool hold_other_bus(struct walk *w, const char *group, const char *node, uint32_t pid)
+{
+	own_free char **names = NULL;
+	char path[SCENE_PATH], target[SCENE_PATH], pci[24];
+	bool other = false;
+
+	if ((size_t)snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%s/devices", group) >=
+	    sizeof(path))
+		return true;
+	int n = machine_list(w->s->m, path, &names);
+
+	for (int i = 0; i < n; i++) {
+		struct node one = { .vfio = true };
+
+		if (addr_ok(names[i]))
+			continue;
+		other = true;
+		if ((size_t)snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%s/devices/%s",
+				     group, names[i]) >= sizeof(path) ||
+		    machine_link(w->s->m, path, target, sizeof(target)))
+			continue;
+		addr_of_path(pci, sizeof(pci), target);
+		int func = scene_index(w->s, pci);
+
+		one.func = (uint32_t)func;
+		if (func >= 0 && text_copy(one.path, sizeof(one.path), node))
+			hold_node(w, &one, pid);
+	}
+	return other;
+}
+
 /* A group of vfio by its number, of which no function is known to be vfio's. */
 static void wait_for(struct walk *w, const char *target, uint32_t pid)
 {
@@ -110,7 +145,8 @@ static void wait_for(struct walk *w, const char *target, uint32_t pid)
 	struct hold h = { .kind = HOLD_VM, .pid = pid };
 
 	if (strncmp(target, groups, strlen(groups)) != 0 || target[strlen(groups)] < '0' ||
-	    target[strlen(groups)] > '9' || s->n_waits == SCENE_WAITS_MAX)
+	    target[strlen(groups)] > '9' || s->n_waits == SCENE_WAITS_MAX ||
+	    hold_other_bus(w, target + strlen(groups), target, pid))
 		return;
 	struct scene_wait *one = &s->waits[s->n_waits++];
 

@@ -333,6 +333,9 @@ static void refusals_say_why(void **state)
 		"0000:00:02.0 is the boot display: the console and the firmware's picture are on it; and it "
 		"shows a picture on DP-1; --force "
 		"does it all the same");
+	refused("vgpu", "bind 01:00.0 vfio-pci", NO_OPTIONS, -EBUSY, EXIT_ENV,
+		"0000:01:00.0 is in use: the virtual machine qemu-system-x86 (process 710) has it; shut the "
+		"virtual machine down, or give --force");
 	refused("noiommu", "bind 01:00.0 vfio-pci", NO_OPTIONS, -ENOSYS, EXIT_ENV,
 		"no IOMMU serves 0000:01:00.0, so vfio-pci would not take it: switch VT-d or AMD-Vi on, in the "
 		"firmware's setup and the kernel");
@@ -374,6 +377,9 @@ static void rescans(void **state)
 	refused("desk", "rescan 01:00.0", NO_OPTIONS, -EINVAL, EXIT_BAD_INPUT,
 		"0000:01:00.0 is no bridge but a device (VGA display): give the bridge above it, 0000:00:01.0, "
 		"or nothing for all buses");
+	close_stage(&st);
+	open_stage(&st, "vgpu");
+	assert_int_equal(plan(&st, "rescan", NO_OPTIONS), 0);
 	refused("given", "rescan", NO_OPTIONS, -EBUSY, EXIT_ENV,
 		"process 77 (old) still has /dev/vfio/44 open, whose device is being taken away: a rescan would "
 		"wait for it, and could not be ended; shut it down first");
