@@ -14,10 +14,11 @@ static const struct {
 	const char *name;
 	int rc;
 } errnos[] = {
-	{ "EACCES", -EACCES },   { "EPERM", -EPERM },     { "EIO", -EIO },
-	{ "ENODEV", -ENODEV },   { "EINVAL", -EINVAL },   { "EBUSY", -EBUSY },
-	{ "ENXIO", -ENXIO },     { "EAGAIN", -EAGAIN },   { "EFBIG", -EFBIG },
-	{ "ENODATA", -ENODATA }, { "EBADMSG", -EBADMSG }, { "EOPNOTSUPP", -EOPNOTSUPP },
+	{ "EACCES", -EACCES },       { "EPERM", -EPERM },     { "EIO", -EIO },
+	{ "ENODEV", -ENODEV },       { "EINVAL", -EINVAL },   { "EBUSY", -EBUSY },
+	{ "ENXIO", -ENXIO },         { "EAGAIN", -EAGAIN },   { "EFBIG", -EFBIG },
+	{ "ENODATA", -ENODATA },     { "EBADMSG", -EBADMSG }, { "EOPNOTSUPP", -EOPNOTSUPP },
+	{ "ETIMEDOUT", -ETIMEDOUT },
 };
 
 /* The errno a captured machine remembers for a path, else rc. Of those without a row we know that it failed. */
@@ -264,6 +265,8 @@ enum why why_of(int rc)
 		return WHY_NEEDS_ROOT;
 	case -EAGAIN: /* what a capture has of a file that was left unread: src_there() */
 		return WHY_ASLEEP;
+	case -ETIMEDOUT: /* whose lock somebody holds: base/apart.h */
+		return WHY_TIMEOUT;
 	default:
 		return WHY_GARBLED;
 	}

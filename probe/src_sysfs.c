@@ -105,8 +105,14 @@ static void why_no_driver(const struct fn *f)
 	struct text t;
 
 	text_init(&t, f->g->driver_note, sizeof(f->g->driver_note));
-	if (read_in(f, "driver_override", override, sizeof(override)) > 0 &&
-	    strcmp(override, "(null)")) {
+	long n = read_in(f, "driver_override", override, sizeof(override));
+
+	/* The link to the driver goes first, and the lock is held until the driver has let go. */
+	if (n == -ETIMEDOUT) {
+		text_add(&t, "its last driver is letting go of it, or hangs");
+		return;
+	}
+	if (n > 0 && strcmp(override, "(null)")) {
 		text_add(&t, "driver_override keeps it for %s", text_clean(override));
 		return;
 	}

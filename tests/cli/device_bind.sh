@@ -79,6 +79,12 @@ no "no IOMMU" 5 "no IOMMU serves 0000:01:00.0" noiommu bind 01:00.0 vfio-pci
 no "a rescan that would wait" 5 "still has /dev/vfio/44 open" given rescan
 no "a rescan below no bridge" 4 "is no bridge but a device" desk rescan 01:00.0
 
+# What the probe says of a card whose unbind hangs, as a capture keeps it
+run "$BERTH" probe --json --machine "$M/letting-go"
+for word in '"driver_override_why": "timed out"' '"driver_note": "its last driver is letting go of it, or hangs"'; do
+	grep -q "$word" "$T/out" && ok "the probe tells $word" || fail "the probe tells $word" "$(grep driver "$T/out" | head -5)"
+done
+
 (cd "$M" && find desk held given noiommu | LC_ALL=C sort && find desk held given noiommu -type f -exec cksum {} +) >"$T/after"
 cmp -s "$T/before" "$T/after" && ok "the machines are as they were" || fail "the machines are as they were" "$(diff "$T/before" "$T/after" | head -5)"
 [ -e "$T/state" ] && fail "nothing is kept of a folder" "$(ls "$T/state")" || ok "nothing is kept of a folder"
