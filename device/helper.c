@@ -6,6 +6,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,10 +36,20 @@ static int make_clean(void)
 	return chdir("/") < 0 ? -errno : 0;
 }
 
+/* Who asked, as pkexec tells it: a number, for the journal. */
+static void take_uid(char *to, size_t size)
+{
+	const char *uid = getenv("PKEXEC_UID");
+
+	if (uid && uid[0] && strlen(uid) <= 10 && !uid[strspn(uid, "0123456789")])
+		snprintf(to, size, "PKEXEC_UID=%s", uid);
+}
+
 int main(int argc, char **argv)
 {
 	static char path_is[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin", locale_is[] = "LC_ALL=C";
-	char *environment[] = { path_is, locale_is, NULL };
+	static char uid_is[32] = "PKEXEC_UID=";
+	char *environment[] = { path_is, locale_is, uid_is, NULL };
 	struct err e = { 0 };
 	char program[1024];
 
@@ -50,6 +61,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "berth device-helper: cannot prepare: %s\n", e.text);
 		return EXIT_ENV;
 	}
+	take_uid(uid_is, sizeof(uid_is));
 	argv[1] = program;
 	execve(program, argv + 1, environment);
 	fprintf(stderr, "berth device-helper: cannot start %s: %s\n", program, strerror(errno));

@@ -157,7 +157,7 @@ static int read_device(sd_bus *bus, const char *path, struct bolt_device *d, sd_
 	return rc;
 }
 
-static void read_devices(sd_bus *bus, struct bolt_state *s)
+static int read_devices(sd_bus *bus, struct bolt_state *s)
 {
 	own_msg sd_bus_message *m = NULL;
 	const char *path;
@@ -166,24 +166,44 @@ static void read_devices(sd_bus *bus, struct bolt_state *s)
 	if (rc >= 0)
 		rc = sd_bus_message_enter_container(m, 'a', "o");
 	while (rc >= 0 && (rc = sd_bus_message_read(m, "o", &path)) > 0) {
+		struct bolt_device d;
+		int one = read_device(bus, path, &d, NULL);
+
+		if (one == -ETIMEDOUT)
+			return one;
+		if (one < 0 || !box_uid_ok(d.uid))
+			continue;
 		if (s->n_devices == TB_ROUTERS_MAX)
 			s->n_left_out++;
-		else if (read_device(bus, path, &s->devices[s->n_devices], NULL) >= 0 &&
-			 box_uid_ok(s->devices[s->n_devices].uid))
-			s->n_devices++;
+		else
+			s->devices[s->n_devices++] = d;
 	}
-	if (rc < 0)
-		snprintf(s->why, sizeof(s->why), "boltd does not list its devices: %s",
-			 strerror(-rc));
+	return rc < 0 ? rc : 0;
 }
 
-static void read_text(sd_bus *bus, const char *property, char *to, size_t size)
+static int read_text(sd_bus *bus, const char *property, char *to, size_t size)
 {
 	char *text = NULL;
+	int rc = sd_bus_get_property_string(bus, NAME, PATH, MANAGER, property, NULL, &text);
 
-	if (sd_bus_get_property_string(bus, NAME, PATH, MANAGER, property, NULL, &text) >= 0)
+	if (rc >= 0)
 		take(to, size, text);
 	free(text);
+	return rc;
+}
+
+/* An old boltd has no AuthMode; one that does not answer is not asked again and again. */
+static void read_bolt(sd_bus *bus, struct bolt_state *s)
+{
+	int rc = read_text(bus, "DefaultPolicy", s->default_policy, sizeof(s->default_policy));
+
+	if (rc >= 0)
+		rc = read_devices(bus, s);
+	if (rc >= 0)
+		read_text(bus, "AuthMode", s->auth_mode, sizeof(s->auth_mode));
+	s->here = rc < 0 ? BOLT_UNKNOWN : BOLT_RUNS;
+	if (rc < 0)
+		snprintf(s->why, sizeof(s->why), "it runs and does not answer (%s)", strerror(-rc));
 }
 
 void bolt_collect(struct bolt_state *s, uint32_t timeout_ms)
@@ -204,10 +224,7 @@ void bolt_collect(struct bolt_state *s, uint32_t timeout_ms)
 	} else if (rc == 0) {
 		s->here = can_be_started(bus) ? BOLT_STARTABLE : BOLT_NONE;
 	} else {
-		s->here = BOLT_RUNS;
-		read_text(bus, "AuthMode", s->auth_mode, sizeof(s->auth_mode));
-		read_text(bus, "DefaultPolicy", s->default_policy, sizeof(s->default_policy));
-		read_devices(bus, s);
+		read_bolt(bus, s);
 	}
 }
 

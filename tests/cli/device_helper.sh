@@ -59,7 +59,7 @@ if [ "$(id -u)" -eq 0 ]; then
 	chmod 755 "$T"
 	(
 		umask 0
-		cd "$T" && exec env -i EVIL=1 LD_DEBUG_OUTPUT="$T/ld" BERTH_STATE_DIR="$T" BERTH_NVML="$T/x" PATH="$T:$PATH" \
+		cd "$T" && exec env -i EVIL=1 LD_DEBUG_OUTPUT="$T/ld" BERTH_STATE_DIR="$T" BERTH_NVML="$T/x" PKEXEC_UID=1000 PATH="$T:$PATH" \
 			"$helper" manage bind 0000:01:00.0 vfio-pci --persist
 	) >"$T/out" 2>&1 5<"$0" 6<"$0"
 	# sh sets PWD, SHLVL and _ itself; ls has a descriptor of its own.
@@ -68,6 +68,7 @@ if [ "$(id -u)" -eq 0 ]; then
 		args: bind 0000:01:00.0 vfio-pci --persist
 		LC_ALL=C
 		PATH=/usr/sbin:/usr/bin:/sbin:/bin
+		PKEXEC_UID=1000
 		umask 0022 in /, 4 descriptors
 	W
 	cmp -s "$T/want" "$T/clean" && ok "the words arrive, and nothing else" ||
