@@ -24,9 +24,9 @@ static const char *const sleep_heeds[] = { "persist", "for", NULL };
 const struct verb verbs[] = {
 	{ .name = "list", .operands = "[DEV]", .max_words = 1, .heeds = list_heeds, .needs_scene = true,
 	  .summary = "show what each device can be asked, and why not", .answer = list_answer },
-	{ .name = "authorise", .operands = "DEV", .summary = "let a Thunderbolt or USB4 box in, for this time",
+	{ .name = "authorise", .alias = "authorize", .operands = "DEV", .summary = "let a Thunderbolt or USB4 box in, for this time",
 	  .min_words = 1, .max_words = 1, .heeds = authorise_heeds, .plan = authorise_plan },
-	{ .name = "deauthorise", .operands = "DEV", .summary = "let a box, and what is plugged into it, out again",
+	{ .name = "deauthorise", .alias = "deauthorize", .operands = "DEV", .summary = "let a box, and what is plugged into it, out again",
 	  .min_words = 1, .max_words = 1, .plan = deauthorise_plan },
 	{ .name = "bind", .operands = "DEV DRIVER", .min_words = 2, .max_words = 2, .heeds = bind_heeds,
 	  .summary = "give a card to a driver: vfio-pci for virtual machines; default: the kernel's choice",

@@ -166,7 +166,7 @@ exits "--enrol keeps it" 0 on_tree "$BERTH" device authorise "$(uid 3)" --enroll
 says "and says what that means" "by itself from now on, by its own default policy ('auto')"
 holds "the box is in" "$box/0-3/authorized" 1
 [ -e "$T/bolt/devices/$(uid 3)" ] && ok "boltd keeps it" || fail "boltd keeps it" "$(ls "$T/bolt/devices")"
-exits "it is enrolled once" 4 on_tree "$BERTH" device authorise 0-3 --enrol
+exits "it is enrolled once" 4 on_tree "$BERTH" device authorize 0-3 --enrol
 exits "undo forgets it" 0 on_tree "$BERTH" device undo
 [ ! -e "$T/bolt/devices/$(uid 3)" ] && ok "boltd forgot it" || fail "boltd forgot it" "$(ls "$T/bolt/devices")"
 holds "and the box is out" "$box/0-3/authorized" 0
