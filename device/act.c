@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -80,6 +81,19 @@ int act_out(struct act *act, struct txn *t)
 	return carry_out(act, t);
 }
 
+/* In whose name: what the journal can hold, and a terminal can show. */
+static int put_whom(struct txn *t, const char *whom, struct err *e)
+{
+	if (!whom)
+		return 0;
+	if (!*whom || !text_copy(t->whom, sizeof(t->whom), whom) ||
+	    strcmp(text_clean(t->whom), whom) != 0)
+		return err_set(e, VERB_USAGE,
+			       "--for takes 1 to %zu letters, and nothing unprintable",
+			       sizeof(t->whom) - 1);
+	return 0;
+}
+
 /* The words and options, for the journal and for who waits. */
 static void put_words(struct txn *t, const struct ask *a)
 {
@@ -107,6 +121,9 @@ int act_begin(struct act *act, struct txn *t, struct err *e)
 	if (rc)
 		return err_set(e, rc, "out of memory");
 	put_words(t, act->a);
+	rc = put_whom(t, act->a->o.whom, e);
+	if (rc)
+		return rc;
 	if (!act->m->live || act->a->o.dry_run)
 		return 0;
 	act->helped = elevate_needed(act->m);

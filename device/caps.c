@@ -24,17 +24,17 @@
  */
 /* clang-format off */
 static const struct cap_row rows[] = {
-	{ "amdgpu", "board", "the sustained power (slow PPT on a processor)", NULL,
+	{ "amdgpu", "board", "the sustained power", NULL,
 	  "power1_cap", "power1_cap_min", "power1_cap_max", "power1_cap_default", false },
-	{ "amdgpu", "fast", "short peaks (fast PPT)", NULL,
+	{ "amdgpu", "fast", "short peaks", NULL,
 	  "power2_cap", "power2_cap_min", "power2_cap_max", "power2_cap_default", false },
-	{ "xe", "card", "the card's sustained power (PL1)", NULL,
+	{ "xe", "card", "the card's sustained power", NULL,
 	  "power1_max", NULL, "power1_rated_max", "power1_rated_max", true },
-	{ "xe", "package", "the package's sustained power (PL1)", NULL,
+	{ "xe", "package", "the package's sustained power", NULL,
 	  "power2_max", NULL, "power2_rated_max", "power2_rated_max", true },
-	{ "xe", "card-burst", "the card's short peaks (PL2)", NULL, "power1_cap", NULL, NULL, NULL, true },
-	{ "xe", "package-burst", "the package's short peaks (PL2)", NULL, "power2_cap", NULL, NULL, NULL, true },
-	{ "i915", "card", "the card's sustained power (PL1)", NULL,
+	{ "xe", "card-burst", "the card's short peaks", NULL, "power1_cap", NULL, NULL, NULL, true },
+	{ "xe", "package-burst", "the package's short peaks", NULL, "power2_cap", NULL, NULL, NULL, true },
+	{ "i915", "card", "the card's sustained power", NULL,
 	  "power1_max", NULL, "power1_rated_max", "power1_rated_max", true },
 	{ "nvidia", "board", "the whole board", "nvml", NULL, NULL, NULL, NULL, false },
 };
@@ -153,7 +153,8 @@ static void read_agent(const struct scene *s, const struct func *f, const struct
 	struct power_limit l;
 	struct err e = { 0 };
 
-	if (ask_agent(s, f, timeout_ms, &l, &e)) {
+	c->rc = ask_agent(s, f, timeout_ms, &l, &e);
+	if (c->rc) {
 		text_copy(c->said, sizeof(c->said), e.text);
 		return;
 	}
@@ -201,7 +202,7 @@ void watts(struct text *t, int64_t mw)
 
 void cap_range(struct text *t, const struct cap *c)
 {
-	if (fact_known(&c->min_mw) && fact_known(&c->max_mw)) {
+	if (fact_known(&c->min_mw) && c->min_mw.v > 0 && fact_known(&c->max_mw)) {
 		char low[32];
 		struct text l;
 
@@ -271,7 +272,7 @@ static int in_range(const struct cap *c, const char *device, int64_t mw, struct 
 	watts(&t, mw);
 	text_init(&t, range, sizeof(range));
 	cap_range(&t, c);
-	if (mw == 0 && !range[0])
+	if (mw == 0 && !(fact_known(&c->min_mw) && c->min_mw.v > 0))
 		return err_set(e, -EINVAL, "0 W is no limit for %s", device);
 	return err_set(e, -EINVAL, "%s is outside of what %s can be set to: %s", words, device,
 		       range);

@@ -35,8 +35,9 @@ struct cap {
 struct caps {
 	uint32_t n;
 	struct cap list[CAPS_MAX];
-	enum why why;   /* there is none, or none could be read */
-	char said[200]; /* in an agent's words; "" */
+	enum why why; /* there is none, or none could be read */
+	int rc;       /* why an agent told none, in its words; 0, "" */
+	char said[200];
 };
 
 /* Whether the driver has rows at all. */

@@ -204,6 +204,8 @@ static json_t *head_to_json(const struct journal *j, const struct txn *t)
 		json_put_text(o, "undoes", t->undoes);
 	if (*t->done)
 		json_put_text(o, "done", t->done);
+	if (*t->whom)
+		json_put_text(o, "for", t->whom);
 	if (t->keep)
 		json_put_bool(o, "keep", true);
 	put_when(o);

@@ -48,6 +48,7 @@ static int parse_head(const json_t *o, struct entry *en, struct err *e)
 	json_get_text(o, "device", t->device, sizeof(t->device));
 	json_get_text(o, "undoes", t->undoes, sizeof(t->undoes));
 	json_get_text(o, "done", t->done, sizeof(t->done));
+	json_get_text(o, "for", t->whom, sizeof(t->whom));
 	json_get_text(o, "when", en->when, sizeof(en->when));
 	json_get_text(o, "who", en->who, sizeof(en->who));
 	json_get_text(o, "boot", en->boot, sizeof(en->boot));

@@ -73,15 +73,25 @@ static int no_such(const char *id, struct err *e)
 
 /* --- undo --- */
 
-static struct entry *last_to_undo(const struct entries *all, const struct journal *j)
+/* whom: of those that were done in this name; NULL: of all. */
+static struct entry *last_to_undo(const struct entries *all, const struct journal *j,
+				  const char *whom)
 {
 	for (int i = all->n - 1; i >= 0; i--) {
 		struct entry *en = all->v[i];
 
-		if (en && !*en->t.undoes && undo_is_possible(en, strcmp(en->boot, j->boot) != 0))
+		if (en && !*en->t.undoes && (!whom || strcmp(en->t.whom, whom) == 0) &&
+		    undo_is_possible(en, strcmp(en->boot, j->boot) != 0))
 			return en;
 	}
 	return NULL;
+}
+
+/* What was done in a name may be nothing, or taken back already: then all is well. */
+static void say_none(struct txn *t)
+{
+	snprintf(t->done, sizeof(t->done), "nothing that was done for '%s' is left to take back",
+		 t->whom);
 }
 
 static int decide_undo(const struct journal *j, const struct ask *a, struct txn *t,
@@ -91,16 +101,20 @@ static int decide_undo(const struct journal *j, const struct ask *a, struct txn 
 	struct entry *en = NULL;
 	int rc = read_all(j, &all, log, e);
 
-	if (!rc && a->n_words) {
+	if (!rc && *t->whom) {
+		en = last_to_undo(&all, j, t->whom);
+		if (!en)
+			say_none(t);
+	} else if (!rc && a->n_words) {
 		en = find(&all, a->words[0]);
 		rc = en ? 0 : no_such(a->words[0], e);
 	} else if (!rc) {
-		en = last_to_undo(&all, j);
+		en = last_to_undo(&all, j, NULL);
 		rc = en ? 0 : err_set(e, -ENOENT, "there is nothing to take back");
 	}
-	if (!rc)
+	if (!rc && en)
 		rc = undo_make(en, strcmp(en->boot, j->boot) != 0, a->o.force, t, e);
-	if (!rc)
+	if (!rc && en)
 		log_note(log, "takes back transaction %s: %s %s", en->t.id, en->t.verb,
 			 en->t.words);
 	entries_free(&all);
@@ -113,10 +127,17 @@ int undo_run(const struct verb *v, const struct machine *m, struct ask *a, const
 	struct act act = { .v = v, .m = m, .a = a, .log = log, .j = &j };
 	own_txn struct txn t = { 0 };
 	struct err e = { 0 };
-	int rc = act_begin(&act, &t, &e);
+	int rc = a->o.whom && a->n_words ? err_set(&e, VERB_USAGE, "give TXN or --for, not both")
+					 : act_begin(&act, &t, &e);
 
+	if (rc == VERB_USAGE)
+		return cmd_usage_error(&device_command, "%s", e.text);
 	if (!rc && j.dir_fd < 0)
 		rc = journal_open(&j, m, false, &e);
+	if (rc == -ENOENT && *t.whom) {
+		say_none(&t);
+		return act_out(&act, &t);
+	}
 	if (rc == -ENOENT)
 		err_set(&e, rc, "there is nothing to take back: nothing was done here yet");
 	if (!rc)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/overlay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -78,6 +79,15 @@ static int remember_asked(struct overlay *o, const char *agent, const char *obje
 	return rc;
 }
 
+/* A list that marks nothing but the choice. */
+static int remember_marked(struct overlay *o, const struct look *l)
+{
+	char list[sizeof(l->want) + 2];
+
+	snprintf(list, sizeof(list), "[%s]", l->want);
+	return remember(o, OVERLAY_TEXT, l->path, list);
+}
+
 /* That a look came true. One that says "not so" leaves open what is so instead, but for things and links. */
 static int remember_look(struct overlay *o, const struct look *l)
 {
@@ -85,8 +95,9 @@ static int remember_look(struct overlay *o, const struct look *l)
 
 	switch (l->kind) {
 	case LOOK_TEXT:
-	case LOOK_MARKED:
 		return l->not ? 0 : remember(o, OVERLAY_TEXT, l->path, l->want);
+	case LOOK_MARKED:
+		return l->not ? 0 : remember_marked(o, l);
 	case LOOK_LINK:
 		if (l->not )
 			return remember(o, OVERLAY_LINK, l->path, *l->want ? "" : "something");

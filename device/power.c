@@ -38,7 +38,7 @@ static int nothing(const struct power_facts *p, const char *what, enum why why, 
 		return err_set(e, -EOPNOTSUPP, "%s has no driver that could set its %s", p->pci,
 			       what);
 	if (p->caps.said[0] && strcmp(what, "profile") != 0)
-		return err_set(e, -EOPNOTSUPP, "%s", p->caps.said);
+		return err_set(e, p->caps.rc, "%s", p->caps.said);
 	return err_set(e, -EOPNOTSUPP, "%s: its driver, %s, offers no %s to set", p->pci, p->driver,
 		       what);
 }
@@ -108,8 +108,8 @@ static int limit(const struct power_facts *p, const struct machine *m, const cha
 		return rc;
 	text_init(&w, words, sizeof(words));
 	watts(&w, mw);
-	s = txn_add(t, c->row->agent ? STEP_ASK : STEP_WRITE, e, "limit %s of %s to %s",
-		    c->row->what, p->pci, words);
+	s = txn_add(t, c->row->agent ? STEP_ASK : STEP_WRITE, e, "limit %s to %s (%s)", p->pci,
+		    words, c->row->what);
 	if (!s)
 		return e->rc;
 	return c->row->agent ? ask_agent(s, c, mw, e) : write_file(s, c, mw, m, t, e);

@@ -119,6 +119,7 @@ void show_txn_json(json_t *a, const struct txn *t, const struct outcome *o)
 	json_put_text_or_null(a, "device", t->device);
 	json_put_text_or_null(a, "transaction", t->id);
 	json_put_text_or_null(a, "undoes", t->undoes);
+	json_put_text_or_null(a, "for", t->whom);
 	json_put_text_or_null(a, "says", t->done);
 	for (uint32_t i = 0; i < t->n_warns; i++) {
 		char warn[sizeof(t->warns[0])];

@@ -110,20 +110,35 @@ static int set_card(const struct scene *s, const struct func *f, const struct ch
 /* --- for good --- */
 
 /* udev(7): by address and ids, so that another device at this place is left alone; drivers set it as they bind. */
-static int rule_text(char *to, size_t size, const struct func *f, const struct choice *c,
-		     struct err *e)
+static void rule_line(struct text *t, const struct func *f, const struct choice *c)
 {
-	char cold[48] = "";
-
+	text_add(t,
+		 "ACTION==\"add|bind\", SUBSYSTEM==\"pci\", KERNEL==\"%s\", "
+		 "ATTR{vendor}==\"0x%04x\", ATTR{device}==\"0x%04x\"",
+		 f->pci, f->vendor, f->device);
 	if (c->cold)
-		snprintf(cold, sizeof(cold), ", ATTR{d3cold_allowed}=\"%s\"", c->cold);
-	return step_put_sized(to, size, e,
-			      "# Written by berth device sleep %s %s --persist; undo, or the same "
-			      "verb, changes it.\n"
-			      "ACTION==\"add|bind\", SUBSYSTEM==\"pci\", KERNEL==\"%s\", "
-			      "ATTR{vendor}==\"0x%04x\", ATTR{device}==\"0x%04x\"%s, "
-			      "ATTR{power/control}=\"%s\"\n",
-			      f->pci, c->word, f->pci, f->vendor, f->device, cold, c->control);
+		text_add(t, ", ATTR{d3cold_allowed}=\"%s\"", c->cold);
+	text_add(t, ", ATTR{power/control}=\"%s\"\n", c->control);
+}
+
+static int rule_text(char *to, size_t size, const struct scene *s, const struct func *f,
+		     const struct choice *c, struct err *e)
+{
+	const struct func *slot[SCENE_SLOT_MAX];
+	uint32_t n = c->slot ? scene_slot(s, f, slot, SCENE_SLOT_MAX) : 0;
+	struct text t;
+
+	text_init(&t, to, size);
+	text_add(&t,
+		 "# Written by berth device sleep %s %s --persist; undo, or the same verb, changes "
+		 "it.\n",
+		 f->pci, c->word);
+	for (uint32_t i = 0; i < n && i < SCENE_SLOT_MAX; i++)
+		if (slot[i]->power_control[0])
+			rule_line(&t, slot[i], c);
+	if (n == 0)
+		rule_line(&t, f, c);
+	return t.cut ? err_set(e, -EFBIG, "%s has too many functions for one rule", f->pci) : 0;
 }
 
 static int persist(const struct scene *s, const struct func *f, const struct choice *c,
@@ -136,7 +151,7 @@ static int persist(const struct scene *s, const struct func *f, const struct cho
 	if (!step)
 		return e->rc;
 	sleep_rule_path(step->target, sizeof(step->target), f);
-	rc = rule_text(step->value, sizeof(step->value), f, c, e);
+	rc = rule_text(step->value, sizeof(step->value), s, f, c, e);
 	if (rc == 0 && s->m)
 		rc = txn_before(t, s->m, e);
 	if (rc == 0)

@@ -92,6 +92,7 @@ struct txn {
 	char words[256]; /* what was asked, as words of a command line after the verb */
 	char device[24]; /* the PCI address that it is about; "" for none */
 	char undoes[40]; /* the transaction that this one takes back; "" for none */
+	char whom[64];   /* --for: in whose name, by which undo finds it, too; "" for nobody's */
 	bool keep;       /* what was done stays when a later step fails */
 	char done[256];  /* a sentence for the end: "you may unplug it now"; "" for none */
 	char warns[WARNS_MAX]

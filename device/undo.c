@@ -13,7 +13,13 @@ static bool was_done(enum step_state s)
 /* With the kernel that was told it, it is gone. */
 static bool ended_with_boot(const struct step *s, bool other_boot)
 {
-	return other_boot && (s->op == STEP_WRITE || s->op == STEP_AWAIT);
+	/* Agents whose doings end so as well: a driver's limits, a module that was loaded */
+	static const char *const forgetful[] = { "nvml", "module" };
+	bool forgets = s->op == STEP_WRITE || s->op == STEP_AWAIT;
+
+	for (size_t i = 0; s->op == STEP_ASK && i < sizeof(forgetful) / sizeof(forgetful[0]); i++)
+		forgets = forgets || strcmp(s->agent, forgetful[i]) == 0;
+	return other_boot && forgets;
 }
 
 bool undo_is_possible(const struct entry *en, bool other_boot)

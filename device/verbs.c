@@ -18,6 +18,7 @@ static const char *const list_heeds[] = { "any", NULL };
 static const char *const reset_heeds[] = { "method", NULL };
 
 /* clang-format off */
+static const char *const undo_heeds[] = { "for", NULL };
 static const char *const power_heeds[] = { "cap", "profile", "wake", "for", NULL };
 static const char *const sleep_heeds[] = { "persist", "for", NULL };
 
@@ -36,7 +37,7 @@ const struct verb verbs[] = {
 	{ .name = "rescan", .operands = "[BRIDGE]", .max_words = 1,
 	  .summary = "look for devices that are not listed, on all PCI buses or below a bridge", .plan = rescan_plan,
 	  .after = rescan_after },
-	{ .name = "undo", .operands = "[TRANSACTION]", .max_words = 1, .run = undo_run,
+	{ .name = "undo", .operands = "[TRANSACTION]", .max_words = 1, .run = undo_run, .heeds = undo_heeds,
 	  .summary = "take back the last transaction that can be, or this one; what was changed since only with --force" },
 	{ .name = "journal", .operands = "[TRANSACTION]", .max_words = 1, .answer = journal_answer,
 	  .summary = "list what was done, or show each step of one transaction" },
