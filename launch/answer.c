@@ -3,6 +3,7 @@
 
 #include "launch/cpus.h"
 #include "launch/job.h"
+#include "launch/power.h"
 #include "launch/proof.h"
 #include "vram-planner/plan.h"
 
@@ -72,6 +73,7 @@ static void put_start(json_t *o, const struct job *j)
 	cpus_text(&t, &j->cpus);
 	json_put_text(o, "cpus", cpus);
 	put_memory(o, &j->memory);
+	json_object_set_new(o, "power_caps", power_json(j));
 	for (uint32_t i = 0; i < j->start.argc; i++) {
 		json_t *a = json_string(j->start.argv[i]);
 
@@ -146,6 +148,7 @@ void job_dry_run(struct text *t, const struct job *j)
 	cpus_text(t, &j->cpus);
 	text_add(t, "\nmemory: ");
 	memory_text(t, &j->memory);
+	power_text(t, j);
 	for (uint32_t i = 0; j->sockets && i < j->sockets->n; i++)
 		text_add(t, "\nserves: %s %s", socket_speaks(&j->sockets->list[i]),
 			 j->sockets->list[i].where);

@@ -6,6 +6,7 @@
 #include "base/sockets.h"
 #include "launch/cores.h"
 #include "launch/options.h"
+#include "launch/powerwish.h"
 #include "launch/runs.h"
 #include "launch/slurm.h"
 
@@ -107,6 +108,16 @@ static int check_sbatch(const struct options *o)
 	return 0;
 }
 
+static int check_power(const struct options *o)
+{
+	struct power_wish w;
+	struct err e = { 0 };
+
+	if (power_wish_parse(&w, o->power_cap, &e))
+		return cmd_usage_error(&launch_command, "--power-cap: %s", e.text);
+	return 0;
+}
+
 static bool temperature_is_good(const char *s)
 {
 	char *end;
@@ -159,7 +170,7 @@ int launch_options_check(struct options *o)
 	if (vain)
 		return cmd_usage_error(&launch_command, "--%s is not for --engine %s", vain,
 				       core_names[o->engine]);
-	if (check_sbatch(o))
+	if (check_sbatch(o) || check_power(o))
 		return EXIT_USAGE;
 	o->serve = o->serve || o->detach || o->name || o->listen.n || o->ollama;
 	if (o->serve)

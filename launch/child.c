@@ -321,12 +321,10 @@ static int read_both(struct child *c, int64_t deadline, struct output *o)
 	return 0;
 }
 
-static int judge_output(int rc, int status, const struct tail *tail, const char *program,
-			int timeout_ms, struct err *e)
+/* Of what did not end by itself, and answered in bounds, there is no answer. */
+static int judge_end(int rc, int status, const struct child_answer *a, const char *program,
+		     int timeout_ms, struct err *e)
 {
-	char reason[400];
-
-	tail_reason(tail, reason, sizeof(reason));
 	if (rc == -ETIMEDOUT)
 		return err_set(e, rc, "%s did not answer within %d s; a driver may hang", program,
 			       timeout_ms / 1000);
@@ -334,21 +332,18 @@ static int judge_output(int rc, int status, const struct tail *tail, const char 
 		return err_set(e, rc, "%s answered more than %d bytes", program, OUTPUT_MAX);
 	if (WIFSIGNALED(status))
 		return err_set(e, -EIO, "%s was ended by signal %d%s%s", program, WTERMSIG(status),
-			       reason[0] ? ": " : "", reason);
-	if (WEXITSTATUS(status) != 0)
-		return err_set(e, -EIO, "%s ended with status %d%s%s", program, WEXITSTATUS(status),
-			       reason[0] ? ": " : "", reason);
+			       a->said[0] ? ": " : "", a->said);
 	return 0;
 }
 
-int child_output(const struct core_start *s, int timeout_ms, char **out, size_t *n, struct err *e)
+int child_ask(const struct core_start *s, int timeout_ms, struct child_answer *a, struct err *e)
 {
 	own_free struct output *o = calloc(1, sizeof(*o));
 	own_free char *bytes = malloc(OUTPUT_MAX + 1);
 	struct child c;
 	int status = 0, rc;
 
-	*out = NULL;
+	*a = (struct child_answer) { 0 };
 	if (!o || !bytes)
 		return err_set(e, -ENOMEM, "out of memory");
 	o->bytes = bytes;
@@ -362,11 +357,31 @@ int child_output(const struct core_start *s, int timeout_ms, char **out, size_t 
 		continue;
 	c.pid = 0;
 	child_fini(&c);
-	rc = judge_output(rc, status, &o->tail, s->argv[0], timeout_ms, e);
+	tail_reason(&o->tail, a->said, sizeof(a->said));
+	rc = judge_end(rc, status, a, s->argv[0], timeout_ms, e);
 	if (rc)
 		return rc;
 	bytes[o->n] = 0;
-	*n = o->n;
-	*out = take_ptr(&bytes);
+	a->exit = WEXITSTATUS(status);
+	a->n = o->n;
+	a->out = take_ptr(&bytes);
+	return 0;
+}
+
+int child_output(const struct core_start *s, int timeout_ms, char **out, size_t *n, struct err *e)
+{
+	struct child_answer a;
+	int rc = child_ask(s, timeout_ms, &a, e);
+
+	*out = NULL;
+	if (rc)
+		return rc;
+	if (a.exit) {
+		free(a.out);
+		return err_set(e, -EIO, "%s ended with status %d%s%s", s->argv[0], a.exit,
+			       a.said[0] ? ": " : "", a.said);
+	}
+	*n = a.n;
+	*out = a.out;
 	return 0;
 }

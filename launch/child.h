@@ -34,6 +34,17 @@ int child_start(struct child *c, const struct core_start *s, const cpu_set_t *cp
 /* Kill the whole group if it still lives, reap it, close the descriptors. */
 void child_fini(struct child *c);
 
+/* What a child that ended by itself left. */
+struct child_answer {
+	char *out; /* its stdout, n bytes and a NUL; whoever asked frees it */
+	size_t n;
+	int exit;
+	char said[400]; /* the line of its stderr that tells most; "" */
+};
+
+/* Run to the end, at most timeout_ms. 0, whatever it exited with; else an errno with *e, and no answer. */
+int child_ask(const struct core_start *s, int timeout_ms, struct child_answer *a, struct err *e);
+
 /*
  * Run to the end, at most timeout_ms, and take its stdout. *out is the caller's to free, `*n` bytes and
  * a NUL. 0, or an errno with *e saying what happened, with what it wrote last on stderr.

@@ -24,6 +24,7 @@
 
 struct serve;  /* serve.h */
 struct narrow; /* narrow.h */
+struct ledger; /* ledger.h */
 
 struct job {
 	struct options o;
@@ -67,7 +68,8 @@ struct job {
 	bool stop, again;    /* asked for: an end; a new start */
 	struct wire wire;
 	struct tail tail;
-	bool proven; /* proof is filled: placement is as planned */
+	struct ledger *power; /* power limits that were set; NULL: none is asked for */
+	bool proven;          /* proof is filled: placement is as planned */
 	struct proof proof;
 	char *text; /* what was generated, kept for --json only */
 	size_t n_text;

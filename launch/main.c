@@ -9,6 +9,7 @@
 #include "base/cmd.h"
 #include "base/own.h"
 #include "launch/job.h"
+#include "launch/power.h"
 #include "launch/serve.h"
 #include "launch/submit.h"
 #include "launch/verbs.h"
@@ -125,6 +126,12 @@ static int carry_out(struct job *j, struct err *e)
 
 	if (j->o.slurm)
 		return rc < 0 ? (int)err_report("launch", rc, e) : rc;
+	if (rc == 0)
+		rc = power_check(j, e);
+	if (rc == 0 && !j->o.dry_run)
+		rc = job_signals(j, e);
+	if (rc == 0 && !j->o.dry_run)
+		rc = power_apply(j, e);
 	if (rc)
 		return err_report("launch", rc, e);
 	if (j->o.dry_run)
@@ -169,12 +176,16 @@ static int plan_and_run(struct job *j, struct err *e)
 static int launch(struct job *j, struct err *e)
 {
 	bool waited = false;
-	int rc = j->o.serve && !j->o.slurm ? serve_begin(j, &waited, e) : 0;
+	int rc;
 
+	if (!j->o.dry_run)
+		power_recover(&j->log);
+	rc = j->o.serve && !j->o.slurm ? serve_begin(j, &waited, e) : 0;
 	if (rc && !waited)
 		rc = (int)err_report("launch", rc, e);
 	else if (!waited)
 		rc = plan_and_run(j, e);
+	power_restore(j);
 	serve_end(j, rc);
 	return rc;
 }

@@ -72,6 +72,9 @@ static const struct opt opts[] = {
 	{ .name = "engine", .kind = OPT_ENUM, .arg = "WHICH", .offset = ROW(engine), .choices = core_names,
 	  .help = "What computes: berth (its own core), or llama-server: the one in PATH, or that BERTH_LLAMA_SERVER names; it "
 		  "gets the same plan, has to prove it just so, and answers requests only." },
+	{ .name = "power-cap", .kind = OPT_TEXT, .arg = "W|ADDR=W,...", .offset = ROW(power_cap),
+	  .help = "Limit what each GPU of the run draws, in watts, by `berth device power`, and take that back at the end: "
+		  "250, or 0000:03:00.0=250,0000:06:00.0=default; none leaves the limits as they are." },
 	{ .name = "lora", .kind = OPT_LIST, .arg = "FILE[=SCALE]", .offset = ROW(loras),
 	  .help = "Change the model by this LoRA adapter, which is planned, too; may be given again." },
 	{ .name = "draft", .kind = OPT_TEXT, .arg = "MODEL", .offset = ROW(draft),
@@ -162,6 +165,7 @@ static const struct example examples[] = {
 	{ "berth launch model.gguf --accept cpu --prompt Hello -n 32", "the processor will do" },
 	{ "berth launch model.gguf -d --name chat", "serve it on 127.0.0.1:8470 and keep it running; berth stop chat" },
 	{ "berth launch model.gguf --serve --slurm --sbatch time=8:00:00", "serve it from a job that has just those GPUs" },
+	{ "berth launch model.gguf -d --power-cap 200", "serve it with each GPU limited to 200 W, for as long as it serves" },
 	{ "berth launch chat", "what ~/.config/berth/profiles.d/chat.conf says" },
 	{ NULL, NULL },
 };
@@ -187,6 +191,9 @@ const struct cmd launch_command = {
 		"each type as are planned, in the words of `berth probe --format slurm`, for the host memory of the plan and "
 		"for this node. In the job the granted devices are compared with the planned ones before anything is loaded; "
 		"others are exit code 7.\n\n"
+		"With --power-cap the limits are set before the core starts, which may want root or polkit's leave, and nothing is "
+		"started where one cannot be; they are taken back when the run ends, once, whatever it ended by. Should "
+		"berth launch itself be killed, the next `berth ps`, launch, stop or restart does it.\n\n"
 		"Ctrl-C stops after the current token and exits 0 (1 if the model was not ready yet); pressed "
 		"again, it kills the core at once. A core that crashes never leaves a process behind: the exit code is 8 and the class of "
 		"the crash is in the JSON. The core dies with berth launch, however that dies.",
@@ -198,7 +205,7 @@ const struct cmd launch_command = {
 		 "5  the environment refuses\n6  a device of the plan was lost or changed\n"
 		 "7  the engine put a layer, or Slurm the job, elsewhere than planned\n8  the engine failed",
 	.examples = examples,
-	.see_also = "berth-plan(1), berth-probe(1), berth-top(1)",
+	.see_also = "berth-plan(1), berth-probe(1), berth-device(1), berth-top(1)",
 };
 /* clang-format on */
 

@@ -33,6 +33,7 @@ struct options {
 	int engine; /* of cores[] */
 	const char *prompt, *temperature;
 	uint32_t max_tokens, seed;
+	const char *power_cap; /* powerwish.h */
 	const char *draft;
 	uint32_t n_draft, draft_min; /* 0: not given */
 	struct opt_list loras, vectors;

@@ -63,6 +63,39 @@ void run_name_from(char *name, size_t size, const char *model)
 
 /* --- the record as JSON --- */
 
+static json_t *caps_to_json(const struct run_record *r)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = 0; i < r->n_caps; i++) {
+		json_t *o = json_object();
+
+		json_put_text(o, "pci", r->caps[i].pci);
+		json_put_text(o, "cap", r->caps[i].cap);
+		json_put_text_or_null(o, "txn", r->caps[i].txn);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+static void caps_from_json(struct run_record *r, const json_t *list)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o)
+	{
+		struct run_cap *c = &r->caps[r->n_caps];
+
+		if (r->n_caps == RUN_CAPS_MAX)
+			return;
+		json_get_text(o, "pci", c->pci, sizeof(c->pci));
+		json_get_text(o, "cap", c->cap, sizeof(c->cap));
+		json_get_text(o, "txn", c->txn, sizeof(c->txn));
+		r->n_caps += c->pci[0] && c->cap[0];
+	}
+}
+
 json_t *run_to_json(const struct run_record *r)
 {
 	json_t *o = json_answer("berth.run/1"), *addresses = json_array();
@@ -88,6 +121,7 @@ json_t *run_to_json(const struct run_record *r)
 	json_put_text_or_null(o, "last_class", r->last_class);
 	json_put_text_or_null(o, "last_sentence", r->last_sentence);
 	json_put_text_or_null(o, "notice", r->notice);
+	json_object_set_new(o, "power_caps", caps_to_json(r));
 	return o;
 }
 
@@ -141,6 +175,7 @@ int run_from_json(struct run_record *r, const json_t *o, struct err *e)
 	json_get_text(o, "last_class", r->last_class, sizeof(r->last_class));
 	json_get_text(o, "last_sentence", r->last_sentence, sizeof(r->last_sentence));
 	json_get_text(o, "notice", r->notice, sizeof(r->notice));
+	caps_from_json(r, json_object_get(o, "power_caps"));
 	return 0;
 }
 

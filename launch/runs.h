@@ -18,6 +18,7 @@
 
 #define RUNS_MAX     256
 #define RUN_NAME_MAX 64
+#define RUN_CAPS_MAX 16
 
 enum run_state {
 	RUN_STARTING, /* planning */
@@ -50,7 +51,13 @@ struct run_record {
 	char page[512];
 	char last_class[24];     /* how the last core ended; empty: none has */
 	char last_sentence[768]; /* why */
-	char notice[256];        /* how it differs from what was asked for; empty: not at all */
+	uint32_t n_caps;
+	struct run_cap {
+		char pci[24];
+		char cap[24]; /* watts, or "default" */
+		char txn[40]; /* of `berth device journal` */
+	} caps[RUN_CAPS_MAX]; /* power limits that end with it */
+	char notice[256];     /* how it differs from what was asked for; empty: not at all */
 };
 
 /* A name is also a file's: letters, digits, '.', '_' and '-', the first a letter or a digit. */

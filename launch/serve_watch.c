@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "launch/detach.h"
+#include "launch/power.h"
 #include "launch/serve_priv.h"
 
 /* A line for `systemctl status`: the state, and what a person would ask next. */
@@ -32,6 +33,7 @@ void serve_tell(struct job *j, enum run_state state)
 	struct serve *s = j->serve;
 
 	s->record.state = state;
+	power_record(j, &s->record);
 	run_tell(&s->claim, &s->record);
 	tell_manager(s);
 }

@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "launch/oom.h"
+#include "launch/power.h"
 #include "launch/serve.h"
 #include "launch/watch_priv.h"
 
@@ -183,6 +184,7 @@ static void judge(struct watch *w)
 	};
 
 	ending_judge(&j->ending, &f);
+	power_forget(j, j->loss.pci);
 }
 
 /* A child inherits the policy; where a container forbids it, the run is only slower. */
@@ -213,6 +215,8 @@ static int start_and_watch(struct watch *w, struct err *e)
 
 	if (rc == 0)
 		rc = job_signals(j, e);
+	if (rc == 0)
+		rc = power_apply(j, e); /* of what another plan uses */
 	if (rc)
 		return rc;
 	losses_open(&j->losses);

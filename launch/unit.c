@@ -173,12 +173,34 @@ static void socket_lines(struct text *t, const struct unit *u)
 	}
 }
 
+/*
+ * The run itself is nobody, and its /sys cannot be written: the limits are set with full rights ("+",
+ * systemd.service(5)), and taken back after whatever it ended by. A device that is gone is no reason to fail.
+ */
+static void limits(struct text *t, const struct unit *u)
+{
+	for (uint32_t i = 0; i < u->n_limits; i++) {
+		text_add(t, "ExecStartPre=+");
+		quoted(t, u->berth);
+		text_add(t, " device power %s --cap %s --wake --for unit-%.30s-%s\n",
+			 u->limits[i].pci, u->limits[i].cap, u->profile, u->limits[i].pci);
+	}
+	for (uint32_t i = 0; i < u->n_limits; i++) {
+		text_add(t, "ExecStopPost=+-");
+		quoted(t, u->berth);
+		text_add(t, " device undo --for unit-%.30s-%s\n", u->profile, u->limits[i].pci);
+	}
+}
+
 static void life(struct text *t, const struct unit *u)
 {
 	/* A plan that says no, bad input and a wrong placement are the same the next time */
-	text_add(t, "\n[Service]\nType=notify\nNotifyAccess=main\nExecStart=");
+	text_add(t, "\n[Service]\nType=notify\nNotifyAccess=main\n");
+	limits(t, u);
+	text_add(t, "ExecStart=");
 	quoted(t, u->berth);
-	text_add(t, " launch --serve --name %s %s\n", u->run, u->profile);
+	text_add(t, " launch --serve --name %s%s %s\n", u->run,
+		 u->n_limits ? " --power-cap none" : "", u->profile);
 	text_add(t, "TimeoutStartSec=infinity\nTimeoutStopSec=30\nKillMode=mixed\n"
 		    "WatchdogSec=300\n"
 		    "Restart=on-failure\nRestartSec=5\nRestartPreventExitStatus=1 2 3 4 7\n");

@@ -11,6 +11,7 @@
 
 #define UNIT_ALLOWED_MAX 48
 #define UNIT_GROUPS_MAX  4
+#define UNIT_LIMITS_MAX  16
 #define UNIT_TEXT_MAX    8192
 #define UNIT_NAME_MAX    96
 #define UNIT_STREAM_MAX  128
@@ -31,7 +32,12 @@ struct unit {
 	const char *cpus;   /* a list as the kernel writes it; NULL: all */
 	uint32_t n_allowed; /* 0, and not cpu_only: every GPU */
 	char allowed[UNIT_ALLOWED_MAX]
-		    [64]; /* files of /dev, or "char-" and a name of /proc/devices */
+		    [64];  /* files of /dev, or "char-" and a name of /proc/devices */
+	uint32_t n_limits; /* power limits, which systemd has set for it and taken back */
+	struct unit_limit {
+		char pci[24];
+		char cap[24];
+	} limits[UNIT_LIMITS_MAX];
 	uint32_t n_groups;
 	const char *groups[UNIT_GROUPS_MAX]; /* that exist here and own such devices */
 };

@@ -17,6 +17,7 @@
 #include "base/self.h"
 #include "launch/cpus.h"
 #include "launch/options.h"
+#include "launch/powerwish.h"
 #include "launch/profile.h"
 #include "probe/probe.h"
 #include "base/sockets.h"
@@ -172,13 +173,51 @@ static int nvidia_minor(const struct machine *m, const char *pci)
 	return at && sscanf(at + sizeof(key) - 1, "%d", &minor) == 1 && minor >= 0 ? minor : -1;
 }
 
+/* One of the profile's GPUs, and the limit that it is to have. */
+static void limit(struct work *w, const struct power_wish *wish, const char *pci)
+{
+	const char *cap = power_wish_of(wish, pci);
+	struct unit_limit *to = &w->u.limits[w->u.n_limits];
+
+	if (!cap || w->u.n_limits == UNIT_LIMITS_MAX)
+		return;
+	text_copy(to->pci, sizeof(to->pci), pci);
+	text_copy(to->cap, sizeof(to->cap), cap);
+	w->u.n_limits++;
+}
+
+/* Which GPUs a run will use is known beforehand only where they are named. */
+static int limit_devices(struct work *w, struct err *e)
+{
+	struct power_wish wish;
+	int rc = power_wish_parse(&wish, w->launch.power_cap, e);
+
+	if (rc)
+		return err_at(e, -EBADMSG, "%s: power-cap", w->profile.path);
+	if (w->u.cpu_only || w->u.user || w->launch.device)
+		return 0; /* allow_selected() knows them; a user's manager has no rights to lend */
+	if (wish.all[0])
+		return err_set(
+			e, -EBADMSG,
+			"%s: systemd sets the power limits of this run, and has to know for "
+			"which GPUs: add 'device = ADDR', or name them: 'power-cap = ADDR=%s'",
+			w->profile.path, wish.all);
+	for (uint32_t i = 0; i < wish.n; i++)
+		limit(w, &wish, wish.list[i].pci);
+	return 0;
+}
+
 /* The profile's devices, as this machine (or a captured one) has them. */
 static int allow_selected(struct work *w, const struct machine *m, struct err *e)
 {
 	struct probe_opts how = { .no_procs = true };
 	uint32_t index[PROBE_GPUS_MAX];
 	struct report *r = NULL;
+	struct power_wish wish;
 	int rc = probe_collect(m, &how, &r, e);
+
+	if (rc == 0)
+		rc = power_wish_parse(&wish, w->launch.power_cap, e);
 
 	if (rc == 0)
 		rc = probe_select(r, w->launch.device, index, e);
@@ -187,6 +226,7 @@ static int allow_selected(struct work *w, const struct machine *m, struct err *e
 
 		unit_allow(&w->u, g->pci, fact_text_known(&g->driver) ? g->driver.v : "",
 			   nvidia_minor(m, g->pci));
+		limit(w, &wish, g->pci);
 	}
 	probe_free(r);
 	return rc < 0 ? err_at(e, rc, "%s: device", w->profile.path) : 0;
@@ -231,7 +271,9 @@ static int understand(struct work *w, const char *name, struct err *e)
 		return err_set(e, -EBADMSG,
 			       "%s: a unit's run must not leave its service: take detach out",
 			       w->profile.path);
-	rc = allow_devices(w, e);
+	rc = limit_devices(w, e);
+	if (rc == 0)
+		rc = allow_devices(w, e);
 	if (rc)
 		return rc;
 	find_groups(u);

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/text.h"
+#include "launch/power.h"
 #include "launch/runs.h"
 #include "launch/verbs.h"
 
@@ -143,6 +144,9 @@ static void print_run(const struct run_record *r)
 	       r->starts, base ? base + 1 : r->model, r->n_addresses ? r->addresses[0] : "");
 	for (uint32_t i = 1; i < r->n_addresses; i++)
 		printf("%82s %s\n", "", r->addresses[i]);
+	for (uint32_t i = 0; i < r->n_caps; i++)
+		printf("%20s %s is limited to %s%s\n", "", r->caps[i].pci, r->caps[i].cap,
+		       strcmp(r->caps[i].cap, "default") == 0 ? "" : " W");
 	if (r->notice[0])
 		printf("%20s %s\n", "", r->notice);
 	if (r->last_sentence[0])
@@ -167,10 +171,13 @@ int verb_ps(int argc, char **argv)
 	struct verb_options o = { 0 };
 	own_free struct run_record *list = NULL;
 	struct err e = { 0 };
+	struct log log;
 	int first, rc, n;
 
 	if (!parse(&ps, argc, argv, &o, 0, &first, &rc))
 		return rc;
+	log_init(&log, "berth ps", 0, 0);
+	power_recover(&log);
 	n = runs_list(&list, &e);
 	if (n < 0)
 		return (int)err_report("ps", n, &e);
@@ -235,6 +242,7 @@ int verb_stop(int argc, char **argv)
 	if (!parse(&stop, argc, argv, &o, 64, &first, &rc))
 		return rc;
 	log_init(&log, "berth stop", o.quiet, 0);
+	power_recover(&log);
 	for (int i = first; i < argc; i++) {
 		struct err e = { 0 };
 		int one = stop_one(argv[i], o.timeout_s, &e);
@@ -282,6 +290,7 @@ int verb_restart(int argc, char **argv)
 	if (!parse(&restart, argc, argv, &o, 1, &first, &rc))
 		return rc;
 	log_init(&log, "berth restart", o.quiet, 0);
+	power_recover(&log);
 	rc = runs_find(&r, argv[first], &e);
 	if (rc == 0)
 		rc = order(&r, SIGUSR1, &e);

@@ -50,6 +50,19 @@ has "a system's unit" 'IPAddressAllow=localhost'
 has "a system's unit" 'WatchdogSec=[0-9]*'
 has "a system's unit" 'RestartPreventExitStatus=.*7'
 
+# power limits: the run has no rights, so systemd sets them, for GPUs that are known beforehand
+profile quiet 'model = /srv/m.gguf' 'power-cap = 250'
+bad "a limit for nobody knows which GPUs" 4 "systemd sets the power limits of this run" quiet --system
+exits "a user's limits are the run's own matter" 0 "$BERTH" unit quiet
+has "a user's limits" 'ExecStart=".*/bin/berth" launch --serve --name quiet quiet'
+profile quiet 'model = /srv/m.gguf' 'device = 0000:03:00.0,0000:00:02.0' 'power-cap = 250,00:02.0=default'
+exits "limits of named devices" 0 "$BERTH" unit quiet --system --machine "$(machine three)"
+has "limits" 'ExecStartPre=+".*/bin/berth" device power 0000:03:00.0 --cap 250 --wake --for unit-quiet-0000:03:00.0'
+has "limits" 'ExecStopPost=+-".*/bin/berth" device undo --for unit-quiet-0000:00:02.0'
+has "limits" 'ExecStart=".*/bin/berth" launch --serve --name quiet --power-cap none quiet'
+profile quiet 'model = /srv/m.gguf' 'power-cap = lots'
+bad "a limit that is none" 4 "power-cap: 'lots' is no number" quiet --system
+
 # devices: those that are named, by what this machine says of them
 three=$(machine three)
 profile gone 'model = /srv/m.gguf' 'device = 0000:fe:00.0'

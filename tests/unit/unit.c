@@ -77,7 +77,9 @@ static void devices(void **state)
 
 static void managers(void **state)
 {
-	struct unit u = { .profile = "chat", .run = "talk", .berth = "/opt/a b%c/bin/berth", .cpus = "0-3" };
+	struct unit u = {
+		.profile = "chat", .run = "talk", .berth = "/opt/a b%c/bin/berth", .cpus = "0-3"
+	};
 
 	(void)state;
 	assert_true(has(service(&u),
@@ -101,7 +103,9 @@ static void managers(void **state)
 
 static void sockets(void **state)
 {
-	struct unit u = { .profile = "chat", .run = "talk", .berth = "/usr/bin/berth", .ollama = true };
+	struct unit u = {
+		.profile = "chat", .run = "talk", .berth = "/usr/bin/berth", .ollama = true
+	};
 	char streams[2][UNIT_STREAM_MAX] = { "127.0.0.1:8470", "/run/x" }, name[UNIT_NAME_MAX];
 	struct text t;
 
@@ -121,12 +125,43 @@ static void sockets(void **state)
 	assert_int_equal(strncmp(words, UNIT_MARK, strlen(UNIT_MARK)), 0);
 }
 
+/* The run has no rights: systemd sets its limits, and takes them back, each by its own name in the journal. */
+static void limits(void **state)
+{
+	struct unit u = { .profile = "chat", .run = "chat", .berth = "/usr/bin/berth" };
+
+	(void)state;
+	assert_null(strstr(service(&u), "ExecStartPre"));
+	assert_null(strstr(words, "power"));
+	u.n_limits = 2;
+	strcpy(u.limits[0].pci, "0000:03:00.0");
+	strcpy(u.limits[0].cap, "250");
+	strcpy(u.limits[1].pci, "0000:06:00.0");
+	strcpy(u.limits[1].cap, "default");
+	assert_true(has(service(&u),
+			"ExecStartPre=+\"/usr/bin/berth\" device power 0000:03:00.0 --cap 250 "
+			"--wake --for unit-chat-0000:03:00.0"));
+	assert_true(has(words,
+			"ExecStartPre=+\"/usr/bin/berth\" device power 0000:06:00.0 --cap default "
+			"--wake --for unit-chat-0000:06:00.0"));
+	assert_true(
+		has(words,
+		    "ExecStopPost=+-\"/usr/bin/berth\" device undo --for unit-chat-0000:03:00.0"));
+	assert_true(
+		has(words,
+		    "ExecStopPost=+-\"/usr/bin/berth\" device undo --for unit-chat-0000:06:00.0"));
+	assert_true(has(
+		words,
+		"ExecStart=\"/usr/bin/berth\" launch --serve --name chat --power-cap none chat"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(devices),
 		cmocka_unit_test(managers),
 		cmocka_unit_test(sockets),
+		cmocka_unit_test(limits),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
