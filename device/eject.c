@@ -22,6 +22,7 @@ struct leaving {
 	int router; /* the box, in report->usb4; -1: none, or not known */
 	const struct func *all[SET_MAX];
 	uint32_t n;
+	const struct func *top; /* one that hangs right at the port */
 	struct pci_slot slot;
 	struct port_power power;
 };
@@ -47,10 +48,10 @@ static int find_leaving(const struct scene *s, const struct func *f, struct leav
 	if (l->way == WAY_TUNNEL)
 		return 0;
 	for (uint32_t i = 0; i < l->n; i++)
-		if (strcmp(l->all[i]->above, l->port->pci) == 0) {
-			port_slot(s, l->all[i]->pci, &l->slot);
-			break;
-		}
+		if (strcmp(l->all[i]->above, l->port->pci) == 0 && !l->top)
+			l->top = l->all[i];
+	if (l->top)
+		port_slot(s, l->top->pci, &l->slot);
 	if (l->slot.power[0])
 		port_power(s, l->port, &l->power);
 	return 0;
@@ -197,11 +198,15 @@ static int power_off(const struct leaving *l, struct txn *t, struct err *e)
 		return -EFBIG;
 	st->may_fail = !l->power.known;
 	st->known = true;
-	st->undo = UNDO_BEFORE;
+	st->undo = UNDO_OTHER;
 	rc = step_put(st->target, e, "sys/bus/pci/slots/%s/power", l->slot.name);
 	rc = rc ? rc : step_put(st->value, e, "0");
 	rc = rc ? rc : step_put(st->before, e, "1");
-	return rc ? rc : look_set(&st->after, LOOK_TEXT, "0", e, "%s", st->target);
+	rc = rc ? rc : look_set(&st->after, LOOK_TEXT, "0", e, "%s", st->target);
+	rc = rc ? rc : step_put(st->undo_target, e, "%s", st->target);
+	rc = rc ? rc : step_put(st->undo_value, e, "1");
+	/* A card that was plugged in again by hand has switched it on. */
+	return rc ? rc : look_set(&st->undone, LOOK_HERE, "", e, "%s", l->top->dir);
 }
 
 /* --- the end ---------------------------------------------------------------------------------------- */
@@ -320,7 +325,7 @@ void eject_words(struct text *t, const struct scene *s, const struct func *f)
 	enum way_out way = port_of(s, f, tb_router_behind(s, f->pci), &port);
 
 	if (way == WAY_NONE)
-		text_add(t, "no port above it serves hot-plug");
+		text_add(t, "no: no port above it serves hot-plug");
 	else
 		text_add(t, "%s, below port %s", ways[way], port->pci);
 }

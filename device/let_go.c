@@ -56,9 +56,8 @@ static int choice_steps(const struct func *f, struct txn *t, struct err *e)
 	if (!s)
 		return -EFBIG;
 	rc = step_put(s->target, e, DEVICES "/%s/driver_override", f->pci);
-	rc = rc ? rc : step_put(s->value, e, "\n");
 	rc = rc ? rc : step_put(s->before, e, "%s", f->override);
-	s->known = true;
+	s->known = true; /* its value is nothing, which takes the choice away */
 	s->undo = UNDO_BEFORE;
 	if (rc)
 		return rc;

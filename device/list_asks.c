@@ -3,9 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "device/eject.h"
 #include "device/guard.h"
 #include "device/list.h"
 #include "device/power.h"
+#include "device/rebar.h"
+#include "device/reset.h"
 #include "device/sleep.h"
 #include "device/tb.h"
 
@@ -58,6 +61,9 @@ const struct ask_row asks[] = {
 	{ "power", power_words },
 	{ "sleep", sleep_words },
 	{ "box", box_words },
+	{ "eject", eject_words },
+	{ "reset", reset_words },
+	{ "rebar", rebar_words },
 	{ NULL, NULL },
 };
 /* clang-format on */

@@ -31,8 +31,8 @@ static const struct {
 	{ "*/reset_subordinate", -EAGAIN, "a function below is in the middle of something: try again" },
 	{ "*/reset_method", -EINVAL, "the kernel does not know that method for this function" },
 	{ "*/reset_method", -EOPNOTSUPP, "this function has no way to be reset" },
-	{ "*/slots/*/power", -ENOENT, "the slot is gone" },
-	{ "*/slots/*/power", -EINVAL, "the slot was off already, or is busy with a card that just came" },
+	{ "*/slots/*/power", -ENODEV, "the slot is empty, or is so already: plug the card in again" },
+	{ "*/slots/*/power", -EBUSY, "the slot is busy with a card that just came: try again" },
 	{ "*/drivers/*/unbind", -ENODEV, "the driver has let it go by itself, or the function is gone" },
 	{ "*/drivers/*/bind", -EBUSY, "another driver has it, or somebody holds its IOMMU group" },
 	{ "*/drivers/*/bind", -ENODEV, "the driver does not want it (any more), or the function is gone: "

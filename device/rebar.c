@@ -236,7 +236,15 @@ static bool is_away(const struct plan *p, const struct func *f)
 	return false;
 }
 
-static int put_away(const struct plan *p, const struct func *f, struct txn *t, struct err *e)
+/* The file that finds a function again: of the bridge above it, or, on a root bus, of all. */
+static int rescan_of(char target[STEP_TARGET], const struct func *f, struct err *e)
+{
+	if (!f->above[0])
+		return step_put_sized(target, STEP_TARGET, e, "sys/bus/pci/rescan");
+	return step_put_sized(target, STEP_TARGET, e, "sys/bus/pci/devices/%s/rescan", f->above);
+}
+
+static int put_away(const struct func *f, struct txn *t, struct err *e)
 {
 	struct step *st = txn_add(t, STEP_WRITE, e, "take %s away for now", f->pci);
 	int rc;
@@ -248,7 +256,7 @@ static int put_away(const struct plan *p, const struct func *f, struct txn *t, s
 	rc = step_put(st->target, e, "sys/bus/pci/devices/%s/remove", f->pci);
 	rc = rc ? rc : step_put(st->value, e, "1");
 	rc = rc ? rc : look_set(&st->after, LOOK_GONE, "", e, "%s", f->dir);
-	rc = rc ? rc : step_put(st->undo_target, e, "sys/bus/pci/devices/%s/rescan", p->f->above);
+	rc = rc ? rc : rescan_of(st->undo_target, f, e);
 	rc = rc ? rc : step_put(st->undo_value, e, "1");
 	return rc ? rc : look_set(&st->undone, LOOK_HERE, "", e, "%s", f->dir);
 }
@@ -312,7 +320,7 @@ static int find_again(const struct plan *p, struct txn *t, struct err *e)
 		return -EFBIG;
 	st->timeout_ms = REMOVE_MS;
 	st->undo = UNDO_OTHER; /* to be found is nothing to take back */
-	rc = step_put(st->target, e, "sys/bus/pci/devices/%s/rescan", p->f->above);
+	rc = rescan_of(st->target, p->away[0], e);
 	rc = rc ? rc : step_put(st->value, e, "1");
 	rc = rc ? rc : look_set(&st->after, LOOK_HERE, "", e, "%s", p->away[0]->dir);
 	for (uint32_t i = 1; i < p->n_away && !rc; i++)
@@ -330,7 +338,7 @@ static int put_steps(const struct plan *p, struct txn *t, struct err *e)
 	for (uint32_t i = 0; i < p->n_slot && !rc; i++)
 		rc = let_go_step(order[i], is_away(p, order[i]), t, e);
 	for (uint32_t i = 0; i < p->n_away && !rc; i++)
-		rc = put_away(p, p->away[i], t, e);
+		rc = put_away(p->away[i], t, e);
 	rc = rc ? rc : resize(p, t, e);
 	rc = rc ? rc : see_nested(p, t, e);
 	rc = rc ? rc : find_again(p, t, e);
@@ -400,10 +408,13 @@ void rebar_words(struct text *t, const struct scene *s, const struct func *f)
 		text_init(&list, sizes, sizeof(sizes));
 		list_sizes(&list, f->sizes[i]);
 		text_add(t, "%sBAR %d has %s", t->len > began ? "; " : "", i,
-			 text_size(now, res_size(&f->res[i])));
+			 res_size(&f->res[i]) ? text_size(now, res_size(&f->res[i]))
+					      : "no size that is told");
 		if (list.len)
 			text_add(t, " of %s", sizes);
 		else
 			text_add(t, "; its sizes are known while it is awake");
 	}
+	if (t->len == began)
+		text_add(t, "no BAR of it can be resized");
 }

@@ -11,7 +11,7 @@
 
 int rebar_plan(const struct scene *s, const struct ask *a, struct txn *t, struct err *e);
 
-/* What list says of it: BARs and the sizes they can have; nothing when none can. */
+/* What list says of it: BARs and the sizes they can have; or that none can. */
 void rebar_words(struct text *t, const struct scene *s, const struct func *f);
 
 #endif

@@ -211,7 +211,7 @@ static int check_offer(const struct plan *p, struct err *e)
 static int choose(struct plan *p, struct err *e)
 {
 	take_offer(p);
-	if (only_bus(p) && bus_mate(p)) {
+	if (only_bus(p) && bus_mate(p) && (p->method || p->f->above[0])) {
 		p->reach = REACH_BUS;
 		return take_bridge(p, e);
 	}
@@ -380,7 +380,7 @@ void reset_words(struct text *t, const struct scene *s, const struct func *f)
 	struct err e = { 0 };
 
 	if (choose(&p, &e))
-		text_add(t, "%s", e.text);
+		text_add(t, "no: %s", e.text);
 	else if (p.bridge)
 		text_add(t, "bus, all below %s together", p.bridge->pci);
 	else

@@ -191,7 +191,7 @@ static void slots_lose_their_power(void **state)
 
 	assert_string_equal(off->target, "sys/bus/pci/slots/1/power");
 	assert_string_equal(off->after.want, "0");
-	assert_int_equal(off->undo, UNDO_BEFORE);
+	assert_int_equal(off->undone.kind, LOOK_HERE);
 	assert_false(off->may_fail);
 	assert_string_equal(st.t.done, "Slot 1 is off: you may take the card out now.");
 	/* No switch: nothing is written, and nothing is promised. */
@@ -597,18 +597,18 @@ static void list_has_words(void **state)
 
 	open_stage(&st, "slots");
 	expect_words(&st, eject_words, "01:00.0", "hot-plug slot, below port 0000:00:01.0");
-	expect_words(&st, eject_words, "04:00.0", "no port above it serves hot-plug");
+	expect_words(&st, eject_words, "04:00.0", "no: no port above it serves hot-plug");
 	close_stage(&st);
 	open_stage(&st, "resets");
 	expect_words(&st, reset_words, "01:00.0", "flr pm");
 	expect_words(&st, reset_words, "03:00.0", "bus, all below 0000:00:07.0 together");
 	expect_words(&st, reset_words, "07:00.0", "as the kernel chooses");
 	expect_words(&st, reset_words, "06:00.0",
-		     "somebody switched all resets of 0000:06:00.0 off: "
+		     "no: somebody switched all resets of 0000:06:00.0 off: "
 		     "'echo default > /sys/bus/pci/devices/0000:06:00.0/reset_method' allows them");
 	close_stage(&st);
 	open_stage(&st, "rebar");
-	expect_words(&st, rebar_words, "12:00.1", "");
+	expect_words(&st, rebar_words, "12:00.1", "no BAR of it can be resized");
 	expect_words(&st, rebar_words, "50:00.0",
 		     "BAR 0 has 256.0 MiB; its sizes are known while it is awake");
 	expect_words(
