@@ -247,20 +247,23 @@ int flight_save(const char *dir, const char *path, struct err *e)
 	return err_set(e, rc, "%s cannot be written: %s", path, strerror(-rc));
 }
 
-int flight_new_name(const char *prefix, char *path, size_t size, struct err *e)
+int flight_new_name(const char *prefix, uint32_t nth, char *path, size_t size, struct err *e)
 {
 	const char *state = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
 	time_t now = time(NULL);
-	char when[32] = "";
+	char when[32] = "", which[16] = "";
 	struct tm tm;
 	int n = -1;
 
 	if (localtime_r(&now, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%dT%H-%M-%S", &tm);
+	if (nth > 1)
+		snprintf(which, sizeof(which), "-%u", (unsigned)nth);
 	if (state && *state == '/')
-		n = snprintf(path, size, "%s/berth/%s%s.berthrec", state, prefix, when);
+		n = snprintf(path, size, "%s/berth/%s%s%s.berthrec", state, prefix, when, which);
 	else if (home && *home == '/')
-		n = snprintf(path, size, "%s/.local/state/berth/%s%s.berthrec", home, prefix, when);
+		n = snprintf(path, size, "%s/.local/state/berth/%s%s%s.berthrec", home, prefix,
+			     when, which);
 	if (n < 0 || (size_t)n >= size)
 		return err_set(e, -ENOENT, "neither XDG_STATE_HOME nor HOME says where to save it");
 	io_make_parents(path);

@@ -31,7 +31,10 @@ int flight_dir(char *dir, size_t size, struct err *e);
  */
 int flight_save(const char *dir, const char *path, struct err *e);
 
-/* "$XDG_STATE_HOME/berth/PREFIX2026-11-21T12-34-56.berthrec" (else ~/.local/state), its folder made. */
-int flight_new_name(const char *prefix, char *path, size_t size, struct err *e);
+/*
+ * "$XDG_STATE_HOME/berth/PREFIX2026-11-21T12-34-56.berthrec" (else ~/.local/state), its folder made; with
+ * "-2" and so on for the nth of one second.
+ */
+int flight_new_name(const char *prefix, uint32_t nth, char *path, size_t size, struct err *e);
 
 #endif

@@ -56,6 +56,8 @@ static int open_signals(struct err *e)
 static int print(struct top *t, enum output output, struct err *e)
 {
 	const struct printer p = { .feed = &t->feed,
+				   .tape = &t->tape,
+				   .log = &t->log,
 				   .prefs = &t->prefs,
 				   .output = output,
 				   .count = t->o.once || output == OUTPUT_METRICS ? 1 : t->o.count,
@@ -86,34 +88,13 @@ static bool wants_screen(const struct options *o)
 
 /* --- with one --- */
 
-static int save(void *ctx, char *said, size_t size, struct err *e)
-{
-	char path[512];
-	int rc = tape_save(ctx, path, sizeof(path), e);
-
-	if (!rc)
-		snprintf(said, size, "Saved: berth top --replay %s", path);
-	return rc;
-}
-
-static bool word(void *ctx, char *said, size_t size)
-{
-	char path[512];
-
-	if (!tape_saved(ctx, path, sizeof(path)))
-		return false;
-	snprintf(said, size, "What came before the alarm is saved in %s", path);
-	return true;
-}
-
 static int on_screen(struct top *t, struct err *e)
 {
 	const char *term = getenv("TERM");
-	const struct keeper keeper = { .save = save, .word = word, .ctx = &t->tape };
 	const struct watching how = { .feed = &t->feed,
 				      .prefs = &t->prefs,
 				      .signals = t->signals,
-				      .keeper = &keeper,
+				      .tape = &t->tape,
 				      .utf8 = t->utf8,
 				      .term = term };
 	struct screen *screen = NULL;
@@ -131,6 +112,17 @@ static int on_screen(struct top *t, struct err *e)
 }
 
 /* --- both --- */
+
+/* The first error is told; a word that nobody heard comes after the screen. */
+static int end(struct top *t, int rc, struct err *e)
+{
+	struct word last;
+	int bad = tape_end(&t->tape, &last, rc ? NULL : e);
+
+	if (last.text[0])
+		log_note(&t->log, "%s", last.text);
+	return rc ? rc : bad;
+}
 
 static int run(struct top *t, struct err *e)
 {
@@ -151,7 +143,7 @@ static int run(struct top *t, struct err *e)
 	rc = o->record ? tape_file(&t->tape, o->record, e) : 0;
 	if (!rc)
 		rc = screen ? on_screen(t, e) : print(t, output_of(o), e);
-	return rc ? rc : tape_end(&t->tape, e);
+	return end(t, rc, e);
 }
 
 static int begin(struct top *t, struct err *e)
@@ -186,6 +178,7 @@ int main(int argc, char **argv)
 	keep_small();
 	setlocale(LC_CTYPE, "");
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* what cannot be written is told, and the terminal given back */
 	if (options_parse(&t->o, argc, argv, &rc) != CMD_RUN)
 		return rc;
 	log_init(&t->log, "berth top", t->o.quiet, t->o.verbose);

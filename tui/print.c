@@ -74,6 +74,18 @@ static void print_changes(struct printing *g, bool first)
 	line_events(&g->events, &g->told, stdout);
 }
 
+/* Words of who keeps what is seen: as sentences, or beside what programs read. */
+static void hear(struct printing *g)
+{
+	struct word word;
+
+	while (tape_word(g->p->tape, &word))
+		if (g->p->output == OUTPUT_LINES)
+			events_say(&g->events, &g->snap, word.severity, word.text);
+		else
+			log_note(g->p->log, "%s", word.text);
+}
+
 /* Whatever became of stdout, no device was lost: -EIO would say so. */
 static int print_one(struct printing *g, bool first, struct err *e)
 {
@@ -155,6 +167,7 @@ static int go_on(struct printing *g, struct err *e)
 	const struct feed *feed = g->p->feed;
 
 	for (uint32_t n = 0;; feed->next(feed->ctx, &g->snap)) {
+		hear(g);
 		int rc = print_one(g, n == 0, e);
 
 		if (g->p->output == OUTPUT_NOTHING && feed->over && feed->over(feed->ctx))

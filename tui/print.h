@@ -3,13 +3,15 @@
 #ifndef BERTH_TUI_PRINT_H
 #define BERTH_TUI_PRINT_H
 
-#include "tui/feed.h"
 #include "tui/options.h"
+#include "tui/tape.h"
 
 enum output { OUTPUT_FRAMES, OUTPUT_JSON, OUTPUT_LINES, OUTPUT_METRICS, OUTPUT_NOTHING };
 
 struct printer {
 	const struct feed *feed;
+	struct tape *tape; /* what `feed` passes through */
+	const struct log *log;
 	const struct prefs *prefs;
 	enum output output;
 	uint32_t count; /* looks; 0: until a signal ends it */

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "tui/tape.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -10,9 +9,6 @@
 
 #include "base/io.h"
 #include "base/own.h"
-#include "base/text.h"
-
-#define ALARM_PREFIX "alarm-"
 
 void tape_begin(struct tape *t, struct feed from, bool flight, const struct thresholds *thresholds)
 {
@@ -35,8 +31,57 @@ int tape_file(struct tape *t, const char *path, struct err *e)
 	return t->recorder ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
-int tape_end(struct tape *t, struct err *e)
+/* --- words --- */
+
+static bool tell_saved(struct tape *t, const struct saved *how, struct word *w)
 {
+	const char *path = how->path;
+
+	w->severity = how->e.rc ? SEVERITY_WARN : SEVERITY_INFO;
+	if (how->e.rc && how->alarm)
+		t->saved_ms = 0; /* the next alarm tries again */
+	if (how->e.rc)
+		snprintf(w->text, sizeof(w->text), "Not saved: %.500s", how->e.text);
+	else if (how->alarm)
+		snprintf(w->text, sizeof(w->text), "What came before the alarm is saved in %s",
+			 path);
+	else
+		snprintf(w->text, sizeof(w->text), "Saved: berth top --replay %s", path);
+	return true;
+}
+
+/* Once for each time that it begins to fail. */
+static bool tell_failed(int rc, bool *told, const char *what, struct word *w)
+{
+	if (!rc || *told) {
+		*told = rc != 0;
+		return false;
+	}
+	*told = true;
+	w->severity = SEVERITY_WARN;
+	snprintf(w->text, sizeof(w->text), "%s: %s", what, strerror(-rc));
+	return true;
+}
+
+bool tape_word(struct tape *t, struct word *w)
+{
+	struct saved how;
+
+	if (saver_ended(&t->saver, &how))
+		return tell_saved(t, &how, w);
+	return tell_failed(t->rc, &t->told_rc, "The recording broke off", w) ||
+	       tell_failed(t->flight_rc, &t->told_flight, "The flight recorder cannot be written",
+			   w);
+}
+
+bool tape_is_busy(const struct tape *t)
+{
+	return t->saver.now != NULL;
+}
+
+int tape_end(struct tape *t, struct word *last, struct err *e)
+{
+	struct saved how;
 	int rc = t->rc;
 
 	own_close_fd(&t->fd);
@@ -44,7 +89,17 @@ int tape_end(struct tape *t, struct err *e)
 	t->recorder = NULL;
 	flight_close(t->flight);
 	t->flight = NULL;
-	return rc ? err_set(e, rc, "the recording could not be written: %s", strerror(-rc)) : 0;
+	last->text[0] = '\0';
+	if (saver_wait(&t->saver, TAPE_END_S, &how))
+		tell_saved(t, &how, last);
+	else if (t->saver.now)
+		snprintf(last->text, sizeof(last->text),
+			 "Not saved: the disk has not answered for %d seconds", TAPE_END_S);
+	if (!rc)
+		return 0;
+	/* A file as large as it may be is no bad input. */
+	return err_set(e, rc == -EFBIG ? -ENOSPC : rc, "the recording could not be written: %s",
+		       strerror(-rc));
 }
 
 /* --- the flight recorder --- */
@@ -61,62 +116,25 @@ static void keep_flight(struct tape *t, const struct snapshot *s)
 			t->flight = NULL;
 	}
 	if (t->flight)
-		flight_moment(t->flight, s); /* a full disk: the next moment begins anew */
+		t->flight_rc = flight_moment(t->flight, s); /* the next moment begins anew */
 }
 
-/* The oldest recording of an alarm goes when there are enough. The names are dates: they sort. */
-static void drop_oldest(const char *path)
+int tape_save(struct tape *t, struct err *e)
 {
-	char dir[512], oldest[256] = "";
-	uint32_t n = 0;
-
-	text_copy(dir, sizeof(dir), path);
-	*strrchr(dir, '/') = '\0';
-	own_dir DIR *d = opendir(dir);
-
-	for (const struct dirent *de; d && (de = readdir(d));) {
-		if (strncmp(de->d_name, ALARM_PREFIX, strlen(ALARM_PREFIX)) != 0)
-			continue;
-		n++;
-		if (!oldest[0] || strcmp(de->d_name, oldest) < 0)
-			text_copy(oldest, sizeof(oldest), de->d_name);
-	}
-	if (n >= TAPE_ALARMS)
-		unlinkat(dirfd(d), oldest, 0);
+	if (!t->dir[0])
+		return err_set(e, -ENOENT, "no flight recorder is kept here");
+	return saver_begin(&t->saver, t->dir, false, e);
 }
 
-static int save(struct tape *t, const char *prefix, char *path, size_t size, struct err *e)
-{
-	int rc = t->dir[0] ? flight_new_name(prefix, path, size, e)
-			   : err_set(e, -ENOENT, "no flight recorder is kept here");
-
-	if (!rc && *prefix)
-		drop_oldest(path);
-	return rc ? rc : flight_save(t->dir, path, e);
-}
-
-int tape_save(struct tape *t, char *path, size_t size, struct err *e)
-{
-	return save(t, "", path, size, e);
-}
-
-bool tape_saved(struct tape *t, char *path, size_t size)
-{
-	bool any = t->saved[0] != '\0';
-
-	text_copy(path, size, t->saved);
-	t->saved[0] = '\0';
-	return any;
-}
-
+/* Not twice in ten minutes; and once what is being saved is through, if there is something. */
 static void save_alarm(struct tape *t, uint64_t now_ms)
 {
 	if (t->saved_ms && now_ms - t->saved_ms < TAPE_SAVE_MS)
+		t->alarm = false;
+	if (!t->alarm || saver_begin(&t->saver, t->dir, true, NULL))
 		return;
-	if (save(t, ALARM_PREFIX, t->saved, sizeof(t->saved), NULL))
-		t->saved[0] = '\0';
-	else
-		t->saved_ms = now_ms;
+	t->alarm = false;
+	t->saved_ms = now_ms;
 }
 
 /* --- what passes --- */
@@ -148,8 +166,8 @@ static void keep_events(struct tape *t, const struct snapshot *s)
 			t->rc = recorder_event(t->recorder, ev, to_fd, t);
 	}
 	/* Only who writes it saves it: one file for one alarm, however many watch. */
-	if (alarm && t->flight)
-		save_alarm(t, s->now_ns / 1000000);
+	t->alarm = t->flight && (t->alarm || alarm);
+	save_alarm(t, s->now_ns / 1000000);
 }
 
 static void next(void *ctx, struct snapshot *s)

@@ -8,23 +8,33 @@
 
 #include "tui/feed.h"
 #include "tui/flight.h"
+#include "tui/saver.h"
 
 #define TAPE_TRY_MS  10000  /* between attempts to become the one who writes the flight recorder */
 #define TAPE_SAVE_MS 600000 /* between two saves for alarms */
-#define TAPE_ALARMS  8      /* recordings of alarms that are kept; the oldest goes */
+#define TAPE_END_S   10     /* that a saving is waited for at the end */
+
+/* What a person should hear of. */
+struct word {
+	enum severity severity;
+	char text[600]; /* one sentence */
+};
 
 struct tape {
 	struct feed from;
 	char dir[512];         /* of the flight recorder; empty: none is kept */
 	struct flight *flight; /* NULL: somebody else writes it, or it cannot be written */
+	int flight_rc;         /* of writing it; it is tried again with each moment */
 	uint64_t tried_ms, saved_ms;
+	struct saver saver;
+	bool alarm;                /* one came that is not saved yet */
 	struct recorder *recorder; /* of the file; NULL: none */
 	int fd;                    /* of the file; -1 */
 	int rc;                    /* of writing to it; it is given up after the first failure */
+	bool told_rc, told_flight; /* those two were told */
 	struct events events;
 	struct thresholds thresholds;
-	uint64_t told;   /* events written so far */
-	char saved[512]; /* where the last alarm was saved; empty: none was since tape_saved */
+	uint64_t told; /* events written so far */
 };
 
 /* With `flight`, the flight recorder is kept. Nothing that fails there is an error: the feed goes on. */
@@ -33,15 +43,21 @@ void tape_begin(struct tape *t, struct feed from, bool flight, const struct thre
 /* Also write to a new file, or to standard output for "-". 0 or -errno with *e. */
 int tape_file(struct tape *t, const char *path, struct err *e);
 
-/* What was kept stays. -errno when the file could not be written to its end. */
-int tape_end(struct tape *t, struct err *e);
+/*
+ * What was kept stays, and what is being saved is waited for: `last` tells how that went, empty where nothing
+ * was. -errno when the file could not be written to its end.
+ */
+int tape_end(struct tape *t, struct word *last, struct err *e);
 
 struct feed tape_feed(struct tape *t);
 
-/* Save the flight recorder now, whoever writes it; path gets the new file's name. */
-int tape_save(struct tape *t, char *path, size_t size, struct err *e);
+/* Begin to save the flight recorder, whoever writes it; a word will tell how that went. */
+int tape_save(struct tape *t, struct err *e);
 
-/* An alarm was saved since the last call: where. */
-bool tape_saved(struct tape *t, char *path, size_t size);
+/* The next thing to tell: what was saved, or could not be; that a recording broke off. False: none. */
+bool tape_word(struct tape *t, struct word *w);
+
+/* A word will come without another moment. */
+bool tape_is_busy(const struct tape *t);
 
 #endif

@@ -15,7 +15,7 @@
 #include "tui/picture.h"
 
 #define FIRST_LOOK_MS  20 /* until the first report is there */
-#define ANSWER_LOOK_MS 50 /* until the planner has answered */
+#define ANSWER_LOOK_MS 50 /* until the planner has answered, or something is saved */
 
 struct watch {
 	struct screen *screen;
@@ -102,16 +102,13 @@ static void wind(struct watch *w, int64_t seconds)
 	}
 }
 
+/* How it went is a word that comes later. */
 static void record(struct watch *w)
 {
-	const struct keeper *k = w->how->keeper;
-	char said[sizeof(w->ui.notice)] = "";
 	struct err e = { 0 };
-	int rc = k ? k->save(k->ctx, said, sizeof(said), &e)
-		   : err_set(&e, -ENOTSUP, "Nothing is recorded here.");
+	int rc = tape_save(w->how->tape, &e);
 
-	notice(w, rc, &e, said);
-	events_say(&w->events, &w->snap, rc < 0 ? SEVERITY_WARN : SEVERITY_INFO, w->ui.notice);
+	notice(w, rc, &e, "Saving the last minutes ...");
 }
 
 static void act(struct watch *w, const struct action *a)
@@ -212,28 +209,28 @@ static int patience(const struct watch *w, uint64_t now)
 {
 	uint64_t ms = w->next_ns > now ? (w->next_ns - now + 999999) / 1000000 : 0;
 
-	if (w->fits.state == FITS_ASKING && ms > ANSWER_LOOK_MS)
+	if ((w->fits.state == FITS_ASKING || tape_is_busy(w->how->tape)) && ms > ANSWER_LOOK_MS)
 		ms = ANSWER_LOOK_MS;
 	return no_report_yet(w) && ms > FIRST_LOOK_MS ? FIRST_LOOK_MS : (int)ms;
 }
 
+/* What is no picture: in the last line, unless something is asked or typed there, and among the events. */
 static void hear(struct watch *w)
 {
-	const struct keeper *k = w->how->keeper;
-	char said[sizeof(w->ui.notice)] = "";
+	struct word word;
 
-	if (k && k->word(k->ctx, said, sizeof(said)))
-		events_say(&w->events, &w->snap, SEVERITY_INFO, said);
+	while (tape_word(w->how->tape, &word)) {
+		notice(w, 0, NULL, word.text);
+		events_say(&w->events, &w->snap, word.severity, word.text);
+	}
 }
 
 static void look(struct watch *w, uint64_t now)
 {
 	if (now < w->next_ns && !no_report_yet(w))
 		return;
-	if (!w->snap.paused) {
+	if (!w->snap.paused)
 		take_in(w);
-		hear(w);
-	}
 	if (now >= w->next_ns)
 		w->next_ns = now + (uint64_t)w->snap.interval_ms * 1000000;
 }
@@ -247,6 +244,7 @@ static void loop(struct watch *w)
 		};
 
 		look(w, telem_now_ns());
+		hear(w);
 		fits_poll(&w->fits);
 		paint(w);
 		if (poll(fds, 2, patience(w, telem_now_ns())) <= 0)

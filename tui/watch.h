@@ -5,22 +5,13 @@
 
 #include "tui/draw.h"
 #include "tui/events.h"
-#include "tui/feed.h"
-
-/* Whoever keeps what was seen. */
-struct keeper {
-	/* Save what was kept: 0 with a sentence in `said`, or a negative errno with *e. */
-	int (*save)(void *ctx, char *said, size_t size, struct err *e);
-	/* Whether there is something to tell, after each look. */
-	bool (*word)(void *ctx, char *said, size_t size);
-	void *ctx;
-};
+#include "tui/tape.h"
 
 struct watching {
 	struct feed *feed;
-	struct prefs *prefs;         /* keys change them */
-	int signals;                 /* a signalfd: SIGWINCH, and those that end */
-	const struct keeper *keeper; /* NULL: nobody */
+	struct prefs *prefs; /* keys change them */
+	int signals;         /* a signalfd: SIGWINCH, and those that end */
+	struct tape *tape;   /* what `feed` passes through */
 	bool utf8;
 	const char *term; /* $TERM */
 };

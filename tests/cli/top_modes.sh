@@ -40,6 +40,13 @@ assert [l["id"] for l in lines if l.get("f") == "device"][:2] == ["0000:00:02.0"
 times = [l["t"] for l in lines]
 assert times == sorted(times) and times[-1] - times[0] >= 300
 ' "$T/film.berthrec" 2>"$T/err"; then ok "it is lines of JSON, in order"; else fail "it is lines of JSON, in order" "$(cat "$T/err")"; fi
+(
+	ulimit -f 2
+	$top --machine $machine --record "$T/cut.berthrec" --line --count 2 --interval 0.2 >"$T/out" 2>"$T/err"
+)
+rc=$?
+if [ $rc = 5 ]; then ok "a disk that is full"; else fail "a disk that is full" "exit $rc, $(cat "$T/err")"; fi
+has "is told at once" 'Warning: The recording broke off: File too large\.$' "$T/out"
 exits "--replay --once" 0 $top --replay "$T/film.berthrec" --once
 has "says what it is" 'REPLAY film.berthrec, 0:00 of 0:00' "$T/out"
 has "the devices of then" '^03:00.0 Radeon RX 7900 XT .*1.2/24.0 GiB' "$T/out"

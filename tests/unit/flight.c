@@ -294,12 +294,27 @@ static int count_files(const char *dir, const char *prefix)
 	return n;
 }
 
+/* Wait for its next word; what follows those words. */
+static const char *hear(struct tape *t, enum severity severity, const char *begins)
+{
+	static struct word w;
+
+	while (!tape_word(t, &w)) {
+		assert_true(tape_is_busy(t));
+		usleep(1000);
+	}
+	assert_int_equal(w.severity, severity);
+	assert_memory_equal(w.text, begins, strlen(begins));
+	return w.text + strlen(begins);
+}
+
 static void what_came_before_an_alarm_is_saved(void **state)
 {
 	struct staged st = { .r = calloc(1, sizeof(*st.r)) };
 	struct snapshot *snap = calloc(1, sizeof(*snap));
 	struct tape *t = calloc(2, sizeof(*t));
-	char dir[512], path[512], file[512];
+	char dir[512], file[512];
+	struct word word;
 	struct err e = { 0 };
 
 	(void)state;
@@ -318,22 +333,30 @@ static void what_came_before_an_alarm_is_saved(void **state)
 	assert_null(feed.wind);
 	for (int i = 0; i < 699; i++)
 		feed.next(feed.ctx, snap);
-	assert_false(tape_saved(&t[0], path, sizeof(path)));
+	assert_false(tape_word(&t[0], &word));
 	feed.next(feed.ctx, snap);
-	assert_true(tape_saved(&t[0], path, sizeof(path)));
+	const char *saved = hear(&t[0], SEVERITY_INFO, "What came before the alarm is saved in ");
+
 	assert_int_equal(count_files(dir, "alarm-"), 1);
-	seconds_of(path, 0, 699);
+	seconds_of(saved, 0, 699);
 
 	/* Who comes second keeps no flight recorder, and takes over when the first has ended. */
 	other.next(other.ctx, snap);
 	assert_null(t[1].flight);
-	assert_int_equal(tape_save(&t[1], path, sizeof(path), &e), 0);
-	unlink(path);
-	assert_int_equal(tape_end(&t[0], &e), 0);
+	assert_int_equal(tape_save(&t[1], &e), 0);
+	assert_int_equal(tape_save(&t[1], &e), -EBUSY);
+	saved = hear(&t[1], SEVERITY_INFO, "Saved: berth top --replay ");
+	seconds_of(saved, 0, 699);
+	/* A second later, or in the same one: another file. */
+	assert_int_equal(tape_save(&t[1], &e), 0);
+	assert_int_equal(tape_end(&t[0], &word, &e), 0);
+	assert_string_equal(word.text, "");
 	for (int i = 0; i < TAPE_TRY_MS / 1000; i++)
 		other.next(other.ctx, snap);
 	assert_non_null(t[1].flight);
-	assert_int_equal(tape_end(&t[1], &e), 0);
+	assert_int_equal(tape_end(&t[1], &word, &e), 0);
+	assert_non_null(strstr(word.text, "Saved: berth top --replay "));
+	assert_int_equal(count_files(dir, "2"), 2);
 	free(st.r);
 	free(snap);
 	free(t);
@@ -343,6 +366,40 @@ static void what_came_before_an_alarm_is_saved(void **state)
 	assert_int_equal(film_open(&f, file, &e), 0);
 	assert_int_equal(film_last_ms(f) - film_first_ms(f), 699000);
 	film_close(f);
+}
+
+/* Nothing waits for the disk, and who watches hears of it. */
+static void what_cannot_be_written_is_told_once(void **state)
+{
+	struct staged st = { .r = calloc(1, sizeof(*st.r)) };
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	struct tape *t = calloc(1, sizeof(*t));
+	struct word word;
+	char path[512];
+	struct err e = { 0 };
+
+	(void)state;
+	in_home(path, "kept-none");
+	setenv("BERTH_RUNTIME_DIR", path, 1);
+	tape_begin(t, (struct feed) { .next = staged_next, .ctx = &st }, true, &thresholds_default);
+	assert_int_equal(tape_save(t, &e), 0);
+	assert_non_null(strstr(hear(t, SEVERITY_WARN, "Not saved: "), "nothing was recorded"));
+	assert_int_equal(tape_file(t, "/dev/full", &e), -EEXIST);
+	t->fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	t->recorder = recorder_new();
+	struct feed feed = tape_feed(t);
+
+	feed.next(feed.ctx, snap);
+	hear(t, SEVERITY_WARN, "The recording broke off: No space left on device");
+	for (int i = 0; i < 5; i++) {
+		feed.next(feed.ctx, snap);
+		assert_false(tape_word(t, &word));
+	}
+	assert_int_equal(tape_end(t, &word, &e), -ENOSPC);
+	setenv("BERTH_RUNTIME_DIR", home, 1);
+	free(st.r);
+	free(snap);
+	free(t);
 }
 
 /* However often it happens, the disk does not fill. */
@@ -363,13 +420,15 @@ static void alarms_are_kept_to_a_number(void **state)
 	struct staged st = { .r = calloc(1, sizeof(*st.r)), .s = 600 };
 	struct snapshot *snap = calloc(1, sizeof(*snap));
 	struct tape *t = calloc(1, sizeof(*t));
+	struct word word;
 
 	tape_begin(t, (struct feed) { .next = staged_next, .ctx = &st }, true, &thresholds_default);
 	struct feed feed = tape_feed(t);
 
 	for (int i = 0; i < 100; i++)
 		feed.next(feed.ctx, snap);
-	tape_end(t, NULL);
+	hear(t, SEVERITY_INFO, "What came before");
+	tape_end(t, &word, NULL);
 	assert_int_equal(count_files(dir, "alarm-"), before); /* one came, the oldest went */
 	in_home(path, "berth/alarm-1999-01-01.berthrec");
 	assert_int_equal(access(path, F_OK), -1);
@@ -388,6 +447,7 @@ int main(void)
 		cmocka_unit_test(a_film_is_wound),
 		cmocka_unit_test(what_came_before_an_alarm_is_saved),
 		cmocka_unit_test(alarms_are_kept_to_a_number),
+		cmocka_unit_test(what_cannot_be_written_is_told_once),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
