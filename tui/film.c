@@ -11,10 +11,16 @@
 #include "base/io.h"
 #include "base/own.h"
 
-/* Where everything is told, and the header that is in force there. */
+#define SEAM_MS 1000 /* between the end of one boot and the beginning of the next */
+
+/*
+ * Where everything is told, and the header that is in force there. A film of several boots goes on: in each,
+ * `later_ms` is what its clock is behind the film's.
+ */
 struct mark {
-	uint64_t ms;
+	uint64_t ms; /* of the film */
 	size_t at, header;
+	uint64_t later_ms;
 };
 
 struct film {
@@ -24,7 +30,9 @@ struct film {
 	size_t n_marks;
 	uint64_t first_ms, last_ms;
 	struct player *player;
-	size_t at; /* of the next line for the player */
+	size_t at;         /* of the next line for the player */
+	size_t mark;       /* the newest that it has reached */
+	uint64_t shown_ms; /* all lines up to this time were handed to it */
 	uint32_t garbled;
 };
 
@@ -82,7 +90,7 @@ static const char *line_end(const struct film *f, size_t at)
 	return at < f->n ? memchr(f->bytes + at, '\n', f->n - at) : NULL;
 }
 
-static int add_mark(struct film *f, uint64_t ms, size_t at, size_t header)
+static int add_mark(struct film *f, struct mark m)
 {
 	if ((f->n_marks & (f->n_marks + 1)) == 0) { /* 0, 1, 3, 7, ... are full */
 		struct mark *more = realloc(f->marks, (2 * f->n_marks + 1) * sizeof(*more));
@@ -91,28 +99,48 @@ static int add_mark(struct film *f, uint64_t ms, size_t at, size_t header)
 			return -ENOMEM;
 		f->marks = more;
 	}
-	f->marks[f->n_marks++] = (struct mark) { ms, at, header };
+	f->marks[f->n_marks++] = m;
 	return 0;
+}
+
+/*
+ * The film's time of a line whose own is `ms`; false: what lies before the moment that was reached, and does
+ * not begin with a header as another boot does, is made up.
+ */
+static bool follows(const struct film *f, uint64_t ms, bool begins, struct mark *m)
+{
+	uint64_t at = ms + m->later_ms;
+
+	if (at < f->last_ms && begins && f->last_ms < RECORDING_MS_MAX) {
+		at = f->last_ms + SEAM_MS;
+		m->later_ms = at - ms;
+	}
+	m->ms = at;
+	return at >= f->last_ms;
 }
 
 static int find_marks(struct film *f, struct err *e)
 {
+	struct mark m = { 0 };
+	bool begins = false; /* nothing with a time came since the last header */
 	const char *end;
-	size_t header = 0;
 	int rc = 0;
 
-	for (size_t at = 0; !rc && (end = line_end(f, at)); at = (size_t)(end - f->bytes) + 1) {
-		uint64_t ms = f->last_ms;
-		int kind = recording_peek(f->bytes + at, (size_t)(end - f->bytes) - at, &ms);
+	for (; !rc && (end = line_end(f, m.at)); m.at = (size_t)(end - f->bytes) + 1) {
+		uint64_t ms = 0;
+		int kind = recording_peek(f->bytes + m.at, (size_t)(end - f->bytes) - m.at, &ms);
 
-		if (kind == FRAME_HEADER)
-			header = at;
-		/* What lies before the moment that was reached is of another boot, or made up. */
-		if (kind < 0 || ms < f->last_ms)
+		if (kind == FRAME_HEADER) {
+			m.header = m.at;
+			begins = true;
 			continue;
-		f->last_ms = ms;
+		}
+		if (kind < 0 || !follows(f, ms, begins, &m))
+			continue;
+		begins = false;
+		f->last_ms = m.ms;
 		if (kind == FRAME_INDEX)
-			rc = add_mark(f, ms, at, header);
+			rc = add_mark(f, m);
 	}
 	if (rc)
 		return err_set(e, rc, "out of memory");
@@ -187,7 +215,7 @@ static void approach(struct film *f, uint64_t ms)
 	const struct mark *m = mark_for(f, ms);
 	struct player *p;
 
-	if (player_ms(f->player) <= ms && f->at >= m->at)
+	if (f->shown_ms <= ms && f->at >= m->at)
 		return;
 	p = player_new();
 	if (!p)
@@ -196,6 +224,42 @@ static void approach(struct film *f, uint64_t ms)
 	f->player = p;
 	feed_line(f, m->header);
 	f->at = m->at;
+	f->mark = (size_t)(m - f->marks);
+}
+
+/* Whether the line at f->at, which ends at `end`, is of the time before `ms` or has none. */
+static bool is_due(struct film *f, const char *end, uint64_t ms)
+{
+	const struct mark *next = f->mark + 1 < f->n_marks ? &f->marks[f->mark + 1] : NULL;
+	uint64_t at = 0;
+
+	/* The header of what comes next has another boot's time of day. */
+	if (next && f->at == next->header && next->ms > ms)
+		return false;
+	if (next && f->at == next->at)
+		f->mark++;
+	return recording_peek(f->bytes + f->at, (size_t)(end - f->bytes) - f->at, &at) < 0 ||
+	       at + f->marks[f->mark].later_ms <= ms;
+}
+
+static void put_later(uint64_t *ns, uint64_t later_ms)
+{
+	if (*ns && *ns != TELEM_UNKNOWN)
+		*ns += later_ms * 1000000;
+}
+
+/* Times of another boot, in the time of the film. */
+static void shift(struct snapshot *s, uint64_t later_ms)
+{
+	s->now_ns += later_ms * 1000000;
+	for (uint32_t i = 0; later_ms && i < s->n_runs; i++) {
+		put_later(&s->runs[i].page.run.started_ns, later_ms);
+		put_later(&s->runs[i].page.run.ready_ns, later_ms);
+	}
+	for (uint32_t i = 0; later_ms && i < s->n_bridges; i++) {
+		put_later(&s->bridges[i].page.started_ns, later_ms);
+		put_later(&s->bridges[i].page.connected_ns, later_ms);
+	}
 }
 
 void film_show(struct film *f, uint64_t ms, struct snapshot *s)
@@ -207,13 +271,9 @@ void film_show(struct film *f, uint64_t ms, struct snapshot *s)
 	if (ms < f->first_ms)
 		ms = f->first_ms;
 	approach(f, ms);
-	while ((end = line_end(f, f->at))) {
-		uint64_t at = 0;
-
-		if (recording_peek(f->bytes + f->at, (size_t)(end - f->bytes) - f->at, &at) >= 0 &&
-		    at > ms)
-			break;
+	while ((end = line_end(f, f->at)) && is_due(f, end, ms))
 		f->at = feed_line(f, f->at);
-	}
+	f->shown_ms = ms;
 	player_snapshot(f->player, s);
+	shift(s, f->marks[f->mark].later_ms);
 }

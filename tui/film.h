@@ -11,7 +11,7 @@
 struct film;
 
 /*
- * Read it whole: gzip is not unpacked, a last line without an end is left out. -EBADMSG: not a recording, or
+ * Read it whole. Where another boot begins the film's time goes on; snapshots are in the film's time. gzip is not unpacked, a last line without an end is left out. -EBADMSG: not a recording, or
  * nothing in it; -EFBIG: longer than FILM_BYTES_MAX; or an errno of reading.
  */
 int film_open(struct film **f, const char *path, struct err *e);

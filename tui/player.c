@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Lines of a recording to snapshots. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -10,7 +11,7 @@
 #include "tui/recording.h"
 
 struct player {
-	uint64_t ms;         /* of the newest line */
+	uint64_t ms;         /* of the newest line since the last header */
 	int64_t clock_ms;    /* what to add for the time of day; of the header */
 	json_t *machine;     /* NULL: not told yet */
 	json_t *devices;     /* address -> state, in the order in which they appeared */
@@ -42,11 +43,6 @@ void player_free(struct player *p)
 	json_decref(p->bridges);
 	free(p->made);
 	free(p);
-}
-
-uint64_t player_ms(const struct player *p)
-{
-	return p->ms;
 }
 
 /* --- lines --- */
@@ -146,9 +142,11 @@ int player_line(struct player *p, const char *line, size_t size, struct err *e)
 	if (!o)
 		return size < RECORDING_LINE_MAX ? -EBADMSG
 						 : bad(e, "the recording has a line too long");
-	rc = t < 0 || t > INT64_C(1) << 52 ? bad(e, "the recording has a time that cannot be")
-					   : take(p, o, e);
-	if (rc >= 0 && (uint64_t)t > p->ms)
+	rc = t < 0 || (uint64_t)t > RECORDING_MS_MAX
+		     ? bad(e, "the recording has a time that cannot be")
+		     : take(p, o, e);
+	/* Another boot begins with a header, and may be earlier. */
+	if (rc == FRAME_HEADER || (rc >= 0 && (uint64_t)t > p->ms))
 		p->ms = (uint64_t)t;
 	json_decref(o);
 	return rc;
@@ -164,8 +162,10 @@ int recording_peek(const char *line, size_t size, uint64_t *ms)
 
 	if (size < sizeof(time_key) || memcmp(line, time_key, sizeof(time_key) - 1) != 0)
 		return size > 10 && memmem(line, size, "\"schema\"", 8) ? FRAME_HEADER : -EBADMSG;
-	while (at < end && *at >= '0' && *at <= '9' && v < UINT64_C(1) << 52)
+	while (at < end && *at >= '0' && *at <= '9' && v <= RECORDING_MS_MAX)
 		v = v * 10 + (uint64_t)(*at++ - '0');
+	if (v > RECORDING_MS_MAX)
+		return -EBADMSG;
 	*ms = v;
 	return (size_t)(end - at) >= sizeof(index) && memcmp(at + 1, index, sizeof(index) - 1) == 0
 		       ? FRAME_INDEX

@@ -15,6 +15,8 @@
 
 #define RECORDING_SCHEMA   "berth.recording/1"
 #define RECORDING_INDEX_MS 60000
+#define RECORDING_MS_MAX                                                                           \
+	(UINT64_C(1) << 43)           /* the latest time of a line: there are nanoseconds, too */
 #define RECORDING_LINE_MAX (1u << 20) /* bytes; a longer line is no recording's */
 
 /* --- writing --- */
@@ -58,9 +60,6 @@ void player_free(struct player *p);
  * another version, or garbled. What was taken in before stays.
  */
 int player_line(struct player *p, const char *line, size_t size, struct err *e);
-
-/* The time of the newest line in milliseconds of CLOCK_BOOTTIME of that machine; 0: none came. */
-uint64_t player_ms(const struct player *p);
 
 /*
  * The moment after the last line: all but origin, interval_ms and paused. The report belongs to the

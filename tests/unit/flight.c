@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/text.h"
 #include "tests/unit/harness.h"
 #include "tui/film.h"
 #include "tui/flight.h"
@@ -127,6 +128,71 @@ static void any_moment_can_be_seen(void **state)
 	seconds_of(path, 0, 599);
 	free(snap);
 	free(r);
+}
+
+static int to_file(void *ctx, const char *line, size_t size)
+{
+	return fwrite(line, 1, size, ctx) == size ? 0 : -EIO;
+}
+
+/* A boot of `n` seconds, which ran for `up` seconds before; a run began with it. */
+static void record_boot(const char *path, uint64_t up, uint64_t n, uint64_t megabytes)
+{
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	struct report *r = calloc(1, sizeof(*r));
+	struct recorder *rec = recorder_new();
+	FILE *to = fopen(path, "a");
+
+	assert_non_null(to);
+	snap->n_runs = 1;
+	snap->runs[0].page.run.started_ns = up * UINT64_C(1000000000);
+	text_copy(snap->runs[0].name, sizeof(snap->runs[0].name), "a");
+	for (uint64_t s = 0; s < n; s++) {
+		set(snap, r, 1, megabytes + s);
+		snap->now_ns = (up + s) * UINT64_C(1000000000);
+		assert_int_equal(recorder_moment(rec, snap, to_file, to), 0);
+	}
+	fclose(to);
+	recorder_free(rec);
+	free(snap);
+	free(r);
+}
+
+/* Wherever one comes from: what it shows, and that time goes on from the first boot to the last. */
+static void at_second(struct film *f, uint64_t s)
+{
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	const uint64_t first = 5000, began = s < 100 ? 0 : s < 300 ? 100 : 300;
+
+	film_show(f, (first + s) * 1000 + 999, snap);
+	assert_int_equal(snap->report->gpus[0].vram_used.v >> 20, s < 300 ? s : s + 700);
+	assert_int_equal(snap->now_ns / 1000000000, first + s);
+	assert_int_equal(snap->runs[0].page.run.started_ns / 1000000000, first + began);
+	free(snap);
+}
+
+static void boots_that_follow_each_other_are_one_film(void **state)
+{
+	struct film *f;
+	char path[512];
+	struct err e = { 0 };
+
+	(void)state;
+	in_home(path, "boots.berthrec");
+	record_boot(path, 5000, 100, 0);
+	record_boot(path, 20, 200, 100);
+	record_boot(path, 20, 100, 1000);
+	assert_int_equal(film_open(&f, path, &e), 0);
+	assert_int_equal(film_first_ms(f), 5000 * 1000);
+	assert_int_equal(film_last_ms(f), 5399 * 1000);
+	for (uint64_t s = 0; s < 400; s++)
+		at_second(f, s);
+	for (uint64_t s = 400; s-- > 0;)
+		at_second(f, s);
+	for (uint64_t s = 0; s < 400; s++)
+		at_second(f, s * 181 % 400);
+	assert_int_equal(film_garbled(f), 0);
+	film_close(f);
 }
 
 /* It never takes more than it may, and what is left is whole. */
@@ -441,6 +507,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(any_moment_can_be_seen),
+		cmocka_unit_test(boots_that_follow_each_other_are_one_film),
 		cmocka_unit_test(the_oldest_goes),
 		cmocka_unit_test(one_writes),
 		cmocka_unit_test(what_is_no_recording_is_refused),
