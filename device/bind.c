@@ -76,7 +76,8 @@ static void decide_one(const struct move *m, struct change *c)
 	}
 	/* An override by another name would win at the next chance. */
 	if (m->none)
-		c->nothing = !f->driver[0];
+		c->nothing = !f->driver[0] &&
+			     (!m->a->o.persist || strcmp(f->override, c->driver) == 0);
 	else if (c->driver[0])
 		c->nothing = strcmp(f->driver, c->driver) == 0 &&
 			     (!f->override[0] || strcmp(f->override, c->driver) == 0);

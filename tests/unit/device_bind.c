@@ -255,6 +255,25 @@ static void unbound_for_good(void **state)
 	       "ATTR{driver/unbind}=\"$kernel\"\n [(gone)]\n");
 }
 
+/* One that has no driver now gets none later either. */
+static void unbound_already(void **state)
+{
+	on_stage struct stage st;
+	struct func *f;
+	(void)state;
+
+	open_stage(&st, "desk");
+	f = (struct func *)(uintptr_t)scene_func(st.s, "0c:00.1");
+	f->driver[0] = '\0';
+	assert_int_equal(plan(&st, "unbind 0c:00.1", (struct options) { .only = true }), 0);
+	assert_int_equal(st.t.n, 0);
+	assert_int_equal(
+		plan(&st, "unbind 0c:00.1", (struct options) { .only = true, .persist = true }), 0);
+	assert_int_equal(st.t.n, 3);
+	assert_string_equal(st.t.steps[0].target, D "0000:0c:00.1/driver_override");
+	assert_string_equal(st.t.steps[0].value, "none");
+}
+
 static void a_module_is_loaded_first(void **state)
 {
 	on_stage struct stage st;
@@ -397,6 +416,7 @@ int main(void)
 		cmocka_unit_test(files_in_etc_keep_it),
 		cmocka_unit_test(driverctl_is_left_its_part),
 		cmocka_unit_test(unbound_for_good),
+		cmocka_unit_test(unbound_already),
 		cmocka_unit_test(a_module_is_loaded_first),
 		cmocka_unit_test(warned_of_what_stays_behind),
 		cmocka_unit_test(warned_of_the_next_start),
