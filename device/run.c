@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "device/journal.h"
+#include "device/reason.h"
 
 /* sysfs answers when it is done; what follows by way of udev or another thread is there soon after, or never. */
 #define SETTLE_MS 2000
@@ -118,6 +119,17 @@ static int await(struct runner *r, const struct step *s, struct err *e)
 		       s->op == STEP_AWAIT ? "waited for" : "it was taken", (double)limit / 1000);
 }
 
+/* What the errno means here, where that is known, and what the kernel said. */
+static int say_why(const struct step *s, int rc, struct err *e)
+{
+	const char *means = step_reason(s, rc);
+	struct err said = *e;
+
+	if (!means)
+		return err_at(e, as_vanished(rc), "%s", s->says);
+	return err_set(e, as_vanished(rc), "%s: %s (%s)", s->says, means, said.text);
+}
+
 /* Act, and see it come true. Of what took too long only that counts. */
 static int act(struct runner *r, struct step *s, struct err *e)
 {
@@ -130,7 +142,7 @@ static int act(struct runner *r, struct step *s, struct err *e)
 	    hand_look(r->hand, &s->after, &ignored) == 1)
 		rc = 0;
 	else if (rc)
-		return rc == -ETIMEDOUT ? rc : err_at(e, as_vanished(rc), "%s", s->says);
+		return rc == -ETIMEDOUT ? rc : say_why(s, rc, e);
 	rc = await(r, s, e);
 	if (!rc && s->known)
 		s->left_known = hand_now(r->hand, s, s->left, &gone);
