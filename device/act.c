@@ -52,6 +52,8 @@ static int carry_out(struct act *act, struct txn *t)
 		return err_report("device", err_set(&e, -ENOMEM, "out of memory"), &e);
 	struct runner r = { .hand = &h, .journal = act->m->live ? act->j : NULL, .log = act->log };
 
+	if (act->m->live)
+		run_hold_signals();
 	rc = t->n ? txn_run(&r, t, o, &e) : 0;
 	if (!rc && t->n && act->m->live && act->v->after)
 		act->v->after(act->m, act->a, t);

@@ -190,6 +190,7 @@ static void recover(struct runner *r, struct entry *en, struct hangs *h)
 	if (bring_to_end(r, en, fate, at, &e))
 		log_warn(r->log, "transaction %s: %s", en->t.id, e.text);
 	r->hand->hung = 0;
+	r->going_back = false;
 }
 
 void recover_all(struct runner *r, struct hangs *h)

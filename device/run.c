@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/run.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -33,6 +34,33 @@ const char *step_state_name(enum step_state s)
 const char *run_end_name(enum run_end end)
 {
 	return end_names[end];
+}
+
+static const int enders[] = { SIGINT, SIGTERM, SIGHUP };
+
+#define N_ENDERS (sizeof(enders) / sizeof(enders[0]))
+
+void run_hold_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < N_ENDERS; i++)
+		sigaddset(&set, enders[i]);
+	sigprocmask(SIG_BLOCK, &set, NULL); /* children have it from us, and end what they write */
+}
+
+/* A signal that is held back waits. */
+static bool is_interrupted(const struct runner *r)
+{
+	sigset_t set;
+
+	if (r->going_back || sigpending(&set) < 0)
+		return false;
+	for (size_t i = 0; i < N_ENDERS; i++)
+		if (sigismember(&set, enders[i]) == 1)
+			return true;
+	return false;
 }
 
 /* While we act, a device that is absent has vanished. */
@@ -106,7 +134,8 @@ static int await(struct runner *r, const struct step *s, struct err *e)
 
 	if (s->after.kind == LOOK_NONE)
 		return 0;
-	while ((is = hand_look(r->hand, &s->after, e)) != 1 && clock_ms() < until) {
+	while ((is = hand_look(r->hand, &s->after, e)) != 1 && clock_ms() < until &&
+	       !is_interrupted(r)) {
 		if (!r->hand->ops->pause(r->hand, ms))
 			break;
 		ms = ms < 200 ? 2 * ms : ms;
@@ -214,6 +243,7 @@ int txn_take_back(struct runner *r, struct txn *t, struct outcome *o, const char
 	struct err one = { 0 }, unsaid = { 0 };
 	int rc = 0;
 
+	r->going_back = true;
 	for (uint32_t i = t->n; i-- > 0;) {
 		if (!has_to_go_back(o->states[i]))
 			continue;
@@ -274,8 +304,13 @@ int txn_finish(struct runner *r, struct txn *t, uint32_t at, struct outcome *o, 
 {
 	int rc = 0;
 
-	for (uint32_t i = at; !rc && i < t->n; i++)
-		rc = do_step(r, t, i, o, e);
+	for (uint32_t i = at; !rc && i < t->n; i++) {
+		if (is_interrupted(r))
+			rc = err_set(e, -EINTR, "interrupted before step %u (%s)", i + 1,
+				     t->steps[i].says);
+		else
+			rc = do_step(r, t, i, o, e);
+	}
 	if (rc)
 		return fail(r, t, o, rc, e);
 	return note_end(r, t, o, RUN_DONE, NULL, e);

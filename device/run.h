@@ -45,7 +45,14 @@ struct runner {
 	struct hand *hand;
 	struct journal *journal; /* NULL: nothing is kept, as for a machine folder */
 	const struct log *log;
+	bool going_back; /* taking back: no signal ends that */
 };
+
+/*
+ * Hold SIGINT, SIGTERM and SIGHUP back from now on: who carries a transaction out is not ended in the middle of it.
+ * One that came ends it between two steps, and what was done is taken back.
+ */
+void run_hold_signals(void);
 
 /*
  * Carry it out. 0: done. Else a negative errno with one sentence in *e: what failed, and what became of the rest:

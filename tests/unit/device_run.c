@@ -35,6 +35,10 @@ static int act_oddly(struct hand *h, const struct step *s, struct err *e)
 {
 	if (++acts != odd_at)
 		return real->act(h, s, e);
+	if (!odd_rc) { /* a signal comes meanwhile */
+		raise(SIGTERM);
+		return real->act(h, s, e);
+	}
 	h->hung = odd_hung;
 	return err_set(e, odd_rc, "/%s refuses: %s", s->target, strerror(-odd_rc));
 }
@@ -95,6 +99,41 @@ static void refused_anywhere(void **state)
 		free(before);
 		root_remove(&r);
 	}
+}
+
+/* Ctrl-C and a service manager's stop end it between two steps, and nothing stays half done. */
+static void interrupted(void **state)
+{
+	struct call *c = calloc(1, sizeof(*c));
+	struct err e = { 0 };
+	own_txn struct txn t;
+	sigset_t old, term;
+	struct root r;
+	int got;
+
+	(void)state;
+	root_make(&r);
+	char *before = tree_of(&r);
+
+	begin(c, &r);
+	make_txn(&t, &r.m);
+	be_odd(&c->h, 3, 0, 0);
+	sigprocmask(SIG_BLOCK, NULL, &old);
+	run_hold_signals();
+	assert_int_equal(txn_run(&c->r, &t, &c->o, &e), -EINTR);
+	sigemptyset(&term);
+	sigaddset(&term, SIGTERM);
+	assert_int_equal(sigwait(&term, &got), 0);
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	assert_non_null(strstr(e.text, "interrupted before step 4"));
+	assert_int_equal(c->o.end, RUN_UNDONE);
+	assert_int_equal(c->o.states[2], STATE_UNDONE);
+	assert_int_equal(c->o.states[3], STATE_NONE);
+	assert_same_tree(&r, before);
+	journal_close(&c->j);
+	free(c);
+	free(before);
+	root_remove(&r);
 }
 
 /* A verb may say that what was done stays; then undo can take it back. */
@@ -315,9 +354,13 @@ static void agents_that_fail(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(done_and_undone),    cmocka_unit_test(refused_anywhere),
-		cmocka_unit_test(kept_when_it_fails), cmocka_unit_test(changed_meanwhile),
-		cmocka_unit_test(changed_since),      cmocka_unit_test(left_alone_while_it_hangs),
+		cmocka_unit_test(done_and_undone),
+		cmocka_unit_test(refused_anywhere),
+		cmocka_unit_test(interrupted),
+		cmocka_unit_test(kept_when_it_fails),
+		cmocka_unit_test(changed_meanwhile),
+		cmocka_unit_test(changed_since),
+		cmocka_unit_test(left_alone_while_it_hangs),
 		cmocka_unit_test(agents_that_fail),
 	};
 
