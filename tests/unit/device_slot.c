@@ -8,11 +8,13 @@
 #include "base/text.h"
 #include "device/agent_pci.h"
 #include "device/eject.h"
+#include "device/hand.h"
 #include "device/let_go.h"
 #include "device/port.h"
 #include "device/reason.h"
 #include "device/rebar.h"
 #include "device/reset.h"
+#include "device/run.h"
 #include "device/windows.h"
 #include "tests/unit/harness.h"
 
@@ -578,6 +580,159 @@ static void reasons_are_given(void **state)
 	assert_null(step_reason(&s, -EBUSY));
 }
 
+/* --- failures: the recording hand, but for one write that is refused, or one look that is answered otherwise --- */
+
+static struct {
+	const struct hand_ops *real;
+	const char *target, *object, *said;
+	int rc;
+	char wrote[4096]; /* "value > target", a line each */
+} trouble;
+
+static int troubled_act(struct hand *h, const struct step *s, struct err *e)
+{
+	size_t n = strlen(trouble.wrote);
+
+	if (trouble.target && strstr(s->target, trouble.target))
+		return err_set(e, trouble.rc, "refused");
+	if (s->op == STEP_WRITE)
+		snprintf(trouble.wrote + n, sizeof(trouble.wrote) - n, "%s > %s\n", s->value,
+			 strrchr(s->target, '/') + 1);
+	return trouble.real->act(h, s, e);
+}
+
+static int troubled_ask(struct hand *h, const char *agent, const char *object, char *said,
+			size_t size, struct err *e)
+{
+	if (!trouble.object || strcmp(object, trouble.object) != 0)
+		return trouble.real->ask(h, agent, object, said, size, e);
+	text_copy(said, size, trouble.said);
+	return 0;
+}
+
+/* Run what was planned; what was written is in trouble.wrote. */
+static int run_troubled(struct stage *st, const char *target, int rc, const char *object,
+			const char *said, struct outcome *o)
+{
+	struct hand_ops ops;
+	struct hand h;
+	struct log log;
+	struct runner r = { .hand = &h, .log = &log };
+
+	log_init(&log, "test", 2, 0);
+	assert_int_equal(hand_recording(&h, &st->m, agents), 0);
+	memset(&trouble, 0, sizeof(trouble));
+	trouble.real = h.ops;
+	trouble.target = target;
+	trouble.object = object;
+	trouble.said = said;
+	trouble.rc = rc;
+	ops = *h.ops;
+	ops.act = troubled_act;
+	ops.ask = troubled_ask;
+	h.ops = &ops;
+	st->e = (struct err) { 0 };
+	rc = txn_run(&r, &st->t, o, &st->e);
+	hand_close(&h);
+	return rc;
+}
+
+static void no_room_puts_everything_back(void **state)
+{
+	struct ask a = { .words = { "12:00.0", "0", "16G" }, .n_words = 3 };
+	on_stage struct stage st;
+	struct outcome o;
+	(void)state;
+
+	open_stage(&st, "rebar");
+	assert_int_equal(plan(&st, rebar_plan, &a), 0);
+	assert_int_equal(run_troubled(&st, "resource0_resize", -ENOSPC, NULL, NULL, &o), -ENOSPC);
+	assert_int_equal(o.end, RUN_UNDONE);
+	assert_string_equal(trouble.wrote, "0000:12:00.1 > unbind\n0000:12:00.0 > unbind\n"
+					   "0000:12:00.0 > bind\n0000:12:00.1 > bind\n");
+}
+
+static void windows_that_contradict_take_the_size_back(void **state)
+{
+	struct ask a = { .words = { "12:00.0", "0", "16G" }, .n_words = 3 };
+	on_stage struct stage st;
+	struct outcome o;
+	(void)state;
+
+	open_stage(&st, "rebar");
+	assert_int_equal(plan(&st, rebar_plan, &a), 0);
+	assert_int_equal(run_troubled(&st, NULL, 0, "nested 0000:12:00.0", "no", &o), -ENXIO);
+	assert_int_equal(o.end, RUN_UNDONE);
+	assert_string_equal(trouble.wrote, "0000:12:00.1 > unbind\n0000:12:00.0 > unbind\n"
+					   "14 > resource0_resize\n8 > resource0_resize\n"
+					   "0000:12:00.0 > bind\n0000:12:00.1 > bind\n");
+}
+
+static void a_driver_that_stays_away_takes_the_size_back(void **state)
+{
+	struct ask a = { .words = { "12:00.0", "0", "16G" }, .n_words = 3 };
+	on_stage struct stage st;
+	struct outcome o;
+	(void)state;
+
+	open_stage(&st, "rebar");
+	assert_int_equal(plan(&st, rebar_plan, &a), 0);
+	assert_true(run_troubled(&st, "amdgpu/bind", -EIO, NULL, NULL, &o) < 0);
+	assert_int_equal(o.end, RUN_FAILED);
+	assert_string_equal(trouble.wrote, "0000:12:00.1 > unbind\n0000:12:00.0 > unbind\n"
+					   "14 > resource0_resize\n8 > resource0_resize\n"
+					   "0000:12:00.1 > bind\n");
+}
+
+/* Its BARs are empty after the reset: exit 6, and the method and the driver are given back all the same. */
+static void what_comes_back_different_is_told(void **state)
+{
+	struct ask a = { .words = { "01:00.0" }, .n_words = 1, .o.method = "flr" };
+	on_stage struct stage st;
+	struct outcome o;
+	(void)state;
+
+	open_stage(&st, "resets");
+	assert_int_equal(plan(&st, reset_plan, &a), 0);
+	assert_int_equal(
+		run_troubled(&st, NULL, 0, "config 0000:01:00.0", "de108426a100000380", &o),
+		-ENXIO);
+	assert_int_equal(err_exit(-ENXIO), EXIT_LOST);
+	assert_non_null(strstr(st.e.text, "came back as it was"));
+	assert_string_equal(trouble.wrote, "0000:01:00.0 > unbind\nflr > reset_method\n1 > reset\n"
+					   "flr pm > reset_method\n0000:01:00.0 > bind\n");
+}
+
+static void a_reset_that_fails_gives_back_the_driver(void **state)
+{
+	struct ask a = { .words = { "01:00.0" }, .n_words = 1 };
+	on_stage struct stage st;
+	struct outcome o;
+	(void)state;
+
+	open_stage(&st, "resets");
+	assert_int_equal(plan(&st, reset_plan, &a), 0);
+	assert_int_equal(run_troubled(&st, "0000:01:00.0/reset", -ENOTTY, NULL, NULL, &o), -ENOTTY);
+	assert_int_equal(o.end, RUN_UNDONE);
+	assert_string_equal(trouble.wrote, "0000:01:00.0 > unbind\n0000:01:00.0 > bind\n");
+}
+
+static void a_driver_that_refuses_to_go_keeps_the_box(void **state)
+{
+	struct ask a = { .words = { "2e:00.0" }, .n_words = 1 };
+	on_stage struct stage st;
+	struct outcome o;
+	(void)state;
+
+	open_stage(&st, "box.free");
+	assert_int_equal(plan(&st, eject_plan, &a), 0);
+	assert_int_equal(run_troubled(&st, "nvidia/unbind", -EBUSY, NULL, NULL, &o), -EBUSY);
+	assert_int_equal(o.end, RUN_UNDONE);
+	assert_null(strstr(trouble.wrote, "remove"));
+	assert_null(strstr(trouble.wrote, "authorized"));
+	assert_non_null(strstr(trouble.wrote, "0000:30:00.0 > drivers_probe"));
+}
+
 static void expect_words(const struct stage *st,
 			 void (*words)(struct text *, const struct scene *, const struct func *),
 			 const char *pci, const char *says)
@@ -642,6 +797,12 @@ int main(void)
 		cmocka_unit_test(looks_at_registers),
 		cmocka_unit_test(reasons_are_given),
 		cmocka_unit_test(list_has_words),
+		cmocka_unit_test(no_room_puts_everything_back),
+		cmocka_unit_test(windows_that_contradict_take_the_size_back),
+		cmocka_unit_test(a_driver_that_stays_away_takes_the_size_back),
+		cmocka_unit_test(what_comes_back_different_is_told),
+		cmocka_unit_test(a_reset_that_fails_gives_back_the_driver),
+		cmocka_unit_test(a_driver_that_refuses_to_go_keeps_the_box),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
