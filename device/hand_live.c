@@ -16,7 +16,6 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "device/hand.h"
-#include "device/reason.h"
 
 #define ASK_TIMEOUT_MS  5000
 #define READ_TIMEOUT_MS 2000
@@ -51,14 +50,6 @@ struct work {
 	const char *object;    /* to look at */
 };
 
-static int refused(const struct machine *m, const struct step *s, int number, struct err *e)
-{
-	const char *why = step_reason(s, -number);
-
-	return err_set(e, -number, "%s%s refuses '%s': %s%s%s", m->path, s->target, s->value,
-		       strerror(number), why ? "; " : "", why ? why : "");
-}
-
 /* The kernel takes the whole value in one write, or refuses it. A newline ends it, as of echo: "" alone is no write. */
 static int write_value(const struct machine *m, const struct step *s, struct err *e)
 {
@@ -71,7 +62,8 @@ static int write_value(const struct machine *m, const struct step *s, struct err
 	ssize_t took = write(fd, line, (size_t)n);
 
 	if (took < 0)
-		return refused(m, s, errno, e);
+		return err_set(e, -errno, "%s%s refuses '%s': %s", m->path, s->target, s->value,
+			       strerror(errno));
 	if (took + 1 < n)
 		return err_set(e, -EIO, "%s%s took only %zd of %d bytes of '%s'", m->path,
 			       s->target, took, n, s->value);
