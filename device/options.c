@@ -53,6 +53,9 @@ static const struct alias aliases[] = {
 
 static const struct example examples[] = {
 	{ "berth device undo", "take back what was last done" },
+	{ "berth device power 03:00.0", "what it may draw, within which bounds, and its profiles" },
+	{ "berth device power 03:00.0 --cap 200", "limit it to 200 W" },
+	{ "berth device sleep 03:00.0 allow --persist", "let the card switch itself off while nobody uses it, for good" },
 	{ "berth device journal", "what was done, when, by whom, and what became of it" },
 	{ NULL, NULL },
 };
