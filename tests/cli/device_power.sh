@@ -24,6 +24,11 @@ for row in "1 0000:99:00.0 --cap 200" "4 03:00.0 --cap 281" "4 03:00.0 --cap lot
 	exits "refused: ${row#* }" ${row%% *} "$BERTH" device power -m "$m" ${row#* }
 	one_sentence "refused: ${row#* }: one sentence"
 done
+for row in "03:00.0" "41:00.0" "0b:00.0" "06:00.0 --profile power-saving" "03:00.0 --cap 250 --for us"; do
+	# shellcheck disable=SC2086 # words
+	run "$BERTH" device power -m "$m" --json $row
+	valid "power $row" device "$T/out"
+done
 exits "a sleeper that may be woken" 0 "$BERTH" device power 0b:00.0 --cap 150 --wake -m "$m"
 
 # --- for real ---
