@@ -25,6 +25,7 @@ struct ledger_cap {
 	char whom[LEDGER_FOR_MAX]; /* by which `berth device undo --for` finds it */
 	char txn[LEDGER_TXN_MAX];  /* ""; nobody heard yet how it went */
 	bool owed;                 /* set, or perhaps set, and not taken back */
+	bool doubtful;             /* its device failed since; not in the file */
 };
 
 struct ledger {

@@ -64,6 +64,7 @@ static int device(const char *const words[DEVICE_WORDS], char txn[LEDGER_TXN_MAX
 	if (rc)
 		return rc;
 	rc = judge(&a, e);
+	/* without a change there is none */
 	o = rc == 0 && txn ? json_parse(a.out, a.n, "the answer of berth device", NULL) : NULL;
 	if (txn)
 		txn[0] = '\0';
@@ -112,6 +113,28 @@ int power_check(const struct job *j, struct err *e)
 
 /* --- set --- */
 
+/* A device that is gone took its limit with it; one that somebody else has set since, keeps that. */
+static void pay_one(struct ledger *l, struct ledger_cap *c, const struct log *log)
+{
+	const char *const words[DEVICE_WORDS] = { "undo", "--for", c->whom, "--json" };
+	char txn[LEDGER_TXN_MAX];
+	struct err e = { 0 };
+	int rc = device(words, txn, &e);
+
+	if (rc && rc != -ENODEV && rc != -ENXIO) {
+		log_warn(log,
+			 "the power limit of %s could not be taken back: %s; `berth device undo "
+			 "--for '%s'` does it",
+			 c->pci, e.text, c->whom);
+		return;
+	}
+	ledger_paid(l, c);
+	if (rc)
+		log_note(log, "the power limit of %s is not taken back: %s", c->pci, e.text);
+	else if (txn[0]) /* else it never was set, or was so before */
+		log_note(log, "the power limit of %s is taken back", c->pci);
+}
+
 static int limit(struct job *j, const char *pci, const char *cap, struct err *e)
 {
 	struct ledger *l = j->power;
@@ -119,6 +142,9 @@ static int limit(struct job *j, const char *pci, const char *cap, struct err *e)
 	struct ledger_cap *c;
 	int rc;
 
+	c = ledger_find(l, pci);
+	if (c && c->doubtful)
+		pay_one(l, c, &j->log);
 	if (ledger_find(l, pci))
 		return 0;
 	if (ledgers_limit(pci, l, other))
@@ -165,38 +191,23 @@ int power_apply(struct job *j, struct err *e)
 
 /* --- take back --- */
 
-void power_forget(struct job *j, const char *pci)
+void power_lost(struct job *j, const char *pci)
 {
 	struct ledger_cap *c = j->power && pci[0] ? ledger_find(j->power, pci) : NULL;
 
-	if (c)
+	if (!c)
+		return;
+	if (j->losses.open && presence_of(&j->losses.machine, pci) == PRESENCE_GONE)
 		ledger_paid(j->power, c);
+	else
+		c->doubtful = true;
 }
 
-/* A device that is gone took its limit with it; one that somebody else has set since, keeps that. */
 static void pay(struct ledger *l, const struct log *log)
 {
-	for (uint32_t i = l->n; i-- > 0;) {
-		struct ledger_cap *c = &l->caps[i];
-		const char *const words[DEVICE_WORDS] = { "undo", "--for", c->whom, "--json" };
-		struct err e = { 0 };
-		int rc = c->owed ? device(words, NULL, &e) : 0;
-
-		if (!c->owed)
-			continue;
-		if (rc && rc != -ENODEV && rc != -ENXIO) {
-			log_warn(log,
-				 "the power limit of %s could not be taken back: %s; `berth device "
-				 "undo --for '%s'` does it",
-				 c->pci, e.text, c->whom);
-			continue;
-		}
-		ledger_paid(l, c);
-		if (rc)
-			log_note(log, "the power limit of %s is not taken back: %s", c->pci, e.text);
-		else
-			log_note(log, "the power limit of %s is taken back", c->pci);
-	}
+	for (uint32_t i = l->n; i-- > 0;)
+		if (l->caps[i].owed)
+			pay_one(l, &l->caps[i], log);
 	ledger_end(l);
 }
 

@@ -19,8 +19,8 @@ int power_check(const struct job *j, struct err *e);
  */
 int power_apply(struct job *j, struct err *e);
 
-/* This GPU is gone, and its limit with it. */
-void power_forget(struct job *j, const char *pci);
+/* This GPU was lost: gone with its limit, or its limit may not be in force any more. */
+void power_lost(struct job *j, const char *pci);
 
 /* Take back what was set; what cannot be is said, and left to the next command. */
 void power_restore(struct job *j);

@@ -184,7 +184,7 @@ static void judge(struct watch *w)
 	};
 
 	ending_judge(&j->ending, &f);
-	power_forget(j, j->loss.pci);
+	power_lost(j, j->loss.pci);
 }
 
 /* A child inherits the policy; where a container forbids it, the run is only slower. */

@@ -137,6 +137,7 @@ untouched "taken back" 350000
 FAKE_NVML=limit-denied go $both --power-cap 250,41:00.0=200
 is "refused: nothing is started" "5 " "$rc $(ls "$T"/core.starts 2>/dev/null)"
 says "in the words of berth device" "only root may set NVIDIA's power limit"
+is "what was set is taken back, and nothing else is said to be" 1 "$(grep -c 'is taken back' "$T/err")"
 untouched "what was set before is taken back" 350000
 go $one --power-cap 250
 rm "$tree/sys/bus/pci/devices/0000:03:00.0"
@@ -147,6 +148,16 @@ mv "$T/gone" "$tree/${amd%/*}/0000:03:00.0"
 ln -s "../../../${amd#sys/}" "$tree/sys/bus/pci/devices/0000:03:00.0"
 "$BERTH" stop a 2>/dev/null
 echo 236000000 >"$cap"
+
+# given up by its driver, which comes back with limits of its own: a restart that uses it again sets them again
+go $both --power-cap 250,41:00.0=200
+python3 tests/fake/uevent.py 1 change "/${amd#sys/}/drm/card1" SUBSYSTEM=drm WEDGED=rebind
+comes "one GPU fails: it goes on with the other" "start 2" body
+echo 236000000 >"$cap"
+run "$BERTH" restart a
+is "used again, it is limited again" "0 250000000 200000" "$rc $(here) $(there)"
+stop "with both again"
+untouched "both are taken back, as ever" 350000
 
 # --- a run that stays in the foreground, and one from a profile ---
 cores serve
