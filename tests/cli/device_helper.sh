@@ -25,6 +25,21 @@ if udevadm verify --help >"$T/out" 2>&1; then
 else
 	ok "udev accepts the rules (not asked: this systemd cannot verify)"
 fi
+# What the rule runs for a group: yes where a function of it is kept for guests, and only there.
+mkdir -p "$T/sys/kernel/iommu_groups/14/devices" "$T/sys/kernel/iommu_groups/15/devices" "$T/etc/driverctl.d"
+: >"$T/sys/kernel/iommu_groups/14/devices/0000:01:00.0"
+: >"$T/sys/kernel/iommu_groups/14/devices/0000:01:00.1"
+: >"$T/sys/kernel/iommu_groups/15/devices/0000:02:00.0"
+echo vfio-pci >"$T/etc/driverctl.d/pci-0000:01:00.1"
+echo amdgpu >"$T/etc/driverctl.d/pci-0000:02:00.0"
+for group in 14 15 16; do
+	sed -n "s|.*PROGRAM==\"/bin/sh -c '\(.*\)'\", GROUP.*|\1|p" "$rules" |
+		sed -e "s|%k|$group|g; s|/sys/|$T/sys/|; s|/etc/|$T/etc/|" -e 's|[$][$]|$|g' >"$T/judge"
+	[ -s "$T/judge" ] || fail "the rule runs something" "$(cat "$rules")"
+	want=1
+	[ $group -ne 14 ] || want=0
+	exits "group $group is judged" $want sh "$T/judge"
+done
 node -e '
 	const vm = require("vm"), fs = require("fs");
 	let rule;
@@ -76,4 +91,63 @@ if [ "$(id -u)" -eq 0 ]; then
 	exits "started by hand it says so" 2 setpriv --reuid 65534 --clear-groups "$helper" manage undo
 	says "and why" "does not run as root"
 fi
+
+# ---- an ordinary user: planned without rights, carried out by the helper, which pkexec starts
+
+if [ "$(id -u)" -ne 0 ] || [ ! -e /sys/bus/pci/rescan ]; then
+	echo "ok an ordinary user asks pkexec (not asked: no second user, or no PCI bus)"
+	finish
+fi
+# The program itself again, where only root may change it.
+cp "$BUILD/libexec/berth/device" "$T/d/usr/libexec/berth/device"
+mkdir "$T/bin" "$T/told" && chmod 777 "$T/told"
+cat >"$T/bin/pkexec" <<P
+#!/bin/sh
+echo "\$*" >"$T/told/asked"
+exit "\$(cat "$T/answer")"
+P
+chmod +x "$T/bin/pkexec"
+berth=$T/d/usr/bin/berth
+user() {
+	setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent PATH="$T/bin:/usr/bin:/bin" "$@"
+}
+# asked NAME WORDS: what pkexec was told, if anything
+asked() {
+	got=$(cat "$T/told/asked" 2>/dev/null)
+	rm -f "$T/told/asked"
+	[ "$got" = "$2" ] && ok "$1" || fail "$1" "pkexec was told '$got', not '$2'"
+}
+echo 0 >"$T/answer"
+exits "the helper does it" 0 user "$berth" device rescan -q
+asked "asked by its action" "$helper manage rescan --quiet"
+exits "with --force" 0 user "$berth" device rescan --force
+asked "it is another action" "$helper force rescan --force"
+exits "--dry-run asks nobody" 0 user "$berth" device rescan --dry-run
+asked "nobody was" ""
+exits "list asks nobody" 0 user "$berth" device list
+asked "nobody was here either" ""
+for code in 1 4 5 6; do
+	echo $code >"$T/answer"
+	exits "what the helper ends with, $code" $code user "$berth" device rescan
+done
+for code in 126 127; do
+	echo $code >"$T/answer"
+	exits "pkexec ends with $code" 5 user "$berth" device rescan
+	one_sentence "in one sentence, $code"
+	says "that names sudo, $code" "nothing was changed: .*; run: sudo berth device rescan$"
+done
+rm "$T/bin/pkexec" "$T/told/asked"
+if ! command -v pkexec >/dev/null; then
+	exits "without pkexec" 5 user "$berth" device rescan
+	says "it names sudo, too" "there is no pkexec here.*sudo berth device rescan"
+fi
+# Rights are not lent to what somebody else may change.
+printf '#!/bin/sh\necho "$*" >"%s/told/asked"\n' "$T" >"$T/bin/pkexec" && chmod +x "$T/bin/pkexec"
+for what in "$helper" "${helper%/*}" "$T/d"; do
+	chmod o+w "$what"
+	exits "others may write ${what##*/}" 5 user "$berth" device rescan
+	says "and it says so, ${what##*/}" "others than root may change this berth"
+	chmod o-w "$what"
+done
+asked "pkexec was not asked" ""
 finish
