@@ -276,7 +276,8 @@ $(BUILD)/tests/screen/%: $(BUILD)/obj/tests/screen/%.o $(TEST_LIBS) $(FLAGS_FILE
 	$(test_link) -lvterm -lpthread
 # A fake library is loaded by programs built with or without a sanitizer: it carries none itself.
 $(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
-	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $<
+	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $(filter %.c,$^)
+$(BUILD)/tests/fake/lib_nvml.so: $(wildcard tests/fake/nvml/*)
 # What holds the engine by itself: the core without its main.
 CORE_OBJS := $(call obj,$(addprefix core/,$(filter-out main.c,$(core.core.src))))
 ENGINE_TESTS := $(patsubst tests/engine/%.c,$(BUILD)/tests/engine/%,$(filter-out %/rig.c,$(wildcard tests/engine/*.c)))

@@ -20,32 +20,7 @@
  * A power limit that is set outlives the process, as a real one does: FAKE_NVML_LIMITS is a folder with a
  * file for each device.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
-#define FAKE __attribute__((visibility("default")))
-
-enum {
-	OK,
-	INVALID = 2,
-	NOT_SUPPORTED,
-	NO_PERMISSION,
-	NOT_FOUND = 6,
-	TOO_SMALL,
-	NOT_THERE = 13,
-	LOST = 15,
-	RESET
-};
-
-struct device {
-	const char *pci, *uuid, *name;
-	unsigned long long total, reserved, used;
-	unsigned mw;
-	unsigned id; /* 0 and 1 are cards, from 10 on MIG instances */
-};
+#include "tests/fake/nvml/nvml.h"
 
 static struct device devices[] = {
 	{ "0000:41:00.0", "GPU-11111111-2222-3333-4444-555555555555", "NVIDIA GeForce RTX 3090",
@@ -88,7 +63,6 @@ struct field_value {
 	unsigned long long v;
 };
 
-int nvmlInit_v2(void);
 int nvmlSystemGetDriverVersion(char *v, unsigned n);
 int nvmlDeviceGetHandleByPciBusId_v2(const char *pci, struct device **d);
 int nvmlDeviceGetUUID(struct device *d, char *v, unsigned n);
@@ -100,11 +74,6 @@ int nvmlDeviceGetMemoryInfo_v2(struct device *d, struct memory_v2 *m);
 int nvmlDeviceGetMemoryInfo(struct device *d, struct memory_v1 *m);
 int nvmlDeviceGetBAR1MemoryInfo(struct device *d, struct memory_v1 *m);
 int nvmlDeviceGetPowerUsage(struct device *d, unsigned *mw);
-int nvmlDeviceGetEnforcedPowerLimit(struct device *d, unsigned *mw);
-int nvmlDeviceGetPowerManagementLimit(struct device *d, unsigned *mw);
-int nvmlDeviceSetPowerManagementLimit(struct device *d, unsigned mw);
-int nvmlDeviceGetPowerManagementDefaultLimit(struct device *d, unsigned *mw);
-int nvmlDeviceGetPowerManagementLimitConstraints(struct device *d, unsigned *min, unsigned *max);
 int nvmlDeviceGetTotalEnergyConsumption(struct device *d, unsigned long long *mj);
 int nvmlDeviceGetTemperature(struct device *d, int sensor, unsigned *celsius);
 int nvmlDeviceGetTemperatureThreshold(struct device *d, int which, unsigned *celsius);
@@ -127,50 +96,15 @@ int nvmlDeviceGetMaxMigDeviceCount(struct device *d, unsigned *n);
 int nvmlDeviceGetMigDeviceHandleByIndex(struct device *d, unsigned i, struct device **mig);
 int nvmlDeviceGetGpuInstanceId(struct device *d, unsigned *v);
 int nvmlDeviceGetComputeInstanceId(struct device *d, unsigned *v);
-int nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to);
-int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *d, unsigned *n, void *to);
 
-/* What nvtop wants besides; berth asks for none of it. */
-struct pci_info {
-	char old_address[16];
-	unsigned domain, bus, slot, device, subsystem;
-	char address[32];
-};
-
-struct use_of_process {
-	unsigned pid;
-	unsigned long long us;
-	unsigned sm, memory, encoder, decoder;
-};
-
-int nvmlInit(void);
-int nvmlShutdown(void);
-const char *nvmlErrorString(int rc);
-int nvmlDeviceGetCount_v2(unsigned *n);
-int nvmlDeviceGetHandleByIndex_v2(unsigned i, struct device **d);
-int nvmlDeviceGetPciInfo_v3(struct device *d, struct pci_info *to);
-int nvmlDeviceGetMaxPcieLinkWidth(struct device *d, unsigned *v);
-int nvmlDeviceGetPcieThroughput(struct device *d, int which, unsigned *kb_per_s);
-int nvmlDeviceGetEncoderUtilization(struct device *d, unsigned *percent, unsigned *us);
-int nvmlDeviceGetDecoderUtilization(struct device *d, unsigned *percent, unsigned *us);
-int nvmlDeviceGetProcessUtilization(struct device *d, struct use_of_process *to, unsigned *n,
-				    unsigned long long since_us);
-int nvmlDeviceGetComputeRunningProcesses(struct device *d, unsigned *n, void *to);
-int nvmlDeviceGetComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to);
-int nvmlDeviceGetGraphicsRunningProcesses(struct device *d, unsigned *n, void *to);
-int nvmlDeviceGetGraphicsRunningProcesses_v2(struct device *d, unsigned *n, void *to);
-int nvmlDeviceGetMPSComputeRunningProcesses(struct device *d, unsigned *n, void *to);
-int nvmlDeviceGetMPSComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to);
-int nvmlDeviceGetMPSComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to);
-
-static int mode(const char *name)
+int mode(const char *name)
 {
 	const char *m = getenv("FAKE_NVML");
 
 	return m && strcmp(m, name) == 0;
 }
 
-static void misbehave(const char *hang, const char *crash)
+void misbehave(const char *hang, const char *crash)
 {
 	if (mode(hang))
 		for (;;)
@@ -179,27 +113,26 @@ static void misbehave(const char *hang, const char *crash)
 		abort();
 }
 
-static struct device *cards(unsigned *n)
+struct device *cards(unsigned *n)
 {
 	*n = mode("eight") ? sizeof(eight) / sizeof(eight[0])
 			   : sizeof(devices) / sizeof(devices[0]);
 	return mode("eight") ? eight : devices;
 }
 
-static int moves(void)
+int moves(void)
 {
 	return mode("moving") || mode("eight");
 }
 
-/* What every call on the first device answers when it is gone. */
-static int state(const struct device *d)
+int state(const struct device *d)
 {
 	if (d->id == 0 && mode("lost"))
 		return LOST;
 	return d->id == 0 && mode("reset") ? RESET : OK;
 }
 
-static int put(const struct device *d, unsigned *to, unsigned v)
+int put(const struct device *d, unsigned *to, unsigned v)
 {
 	*to = v;
 	return state(d);
@@ -214,7 +147,7 @@ static int text(const struct device *d, char *to, unsigned n, const char *v)
 	return state(d);
 }
 
-static unsigned long long clock_ms(void)
+unsigned long long clock_ms(void)
 {
 	struct timespec t;
 
@@ -319,74 +252,6 @@ FAKE int nvmlDeviceGetPowerUsage(struct device *d, unsigned *mw)
 		misbehave("hang-call", "");
 	*mw = moves() ? 20000 + (unsigned)(clock_ms() % 100000) : d->mw;
 	return d->mw && !mode("old") ? state(d) : NOT_SUPPORTED;
-}
-
-static FILE *limit_file(const struct device *d, const char *how)
-{
-	const char *dir = getenv("FAKE_NVML_LIMITS");
-	char path[512];
-
-	if (!dir)
-		return NULL;
-	snprintf(path, sizeof(path), "%s/%s", dir, d->pci);
-	return fopen(path, how);
-}
-
-static unsigned limit_of(const struct device *d)
-{
-	FILE *f = limit_file(d, "r");
-	unsigned mw = 350000;
-
-	if (f && fscanf(f, "%u", &mw) != 1)
-		mw = 0;
-	if (f)
-		fclose(f);
-	return mw;
-}
-
-FAKE int nvmlDeviceGetEnforcedPowerLimit(struct device *d, unsigned *mw)
-{
-	return put(d, mw, limit_of(d));
-}
-
-FAKE int nvmlDeviceGetPowerManagementLimit(struct device *d, unsigned *mw)
-{
-	if (mode("limit-none"))
-		return NOT_SUPPORTED;
-	return put(d, mw, mode("limit-garbage") ? 0 : limit_of(d));
-}
-
-FAKE int nvmlDeviceSetPowerManagementLimit(struct device *d, unsigned mw)
-{
-	FILE *f;
-
-	if (state(d))
-		return state(d);
-	if (mode("limit-denied"))
-		return NO_PERMISSION;
-	if (mode("limit-none"))
-		return NOT_SUPPORTED;
-	misbehave("limit-hang", "limit-crash");
-	if (mw < 100000 || mw > 400000)
-		return INVALID;
-	f = limit_file(d, "w");
-	if (!f)
-		return NO_PERMISSION;
-	fprintf(f, "%u\n", mode("limit-rounds") ? mw / 25000 * 25000 : mw);
-	return fclose(f) ? NO_PERMISSION : OK;
-}
-
-FAKE int nvmlDeviceGetPowerManagementDefaultLimit(struct device *d, unsigned *mw)
-{
-	return put(d, mw, 370000);
-}
-
-FAKE int nvmlDeviceGetPowerManagementLimitConstraints(struct device *d, unsigned *min,
-						      unsigned *max)
-{
-	*min = 100000;
-	*max = 400000;
-	return state(d);
 }
 
 FAKE int nvmlDeviceGetTotalEnergyConsumption(struct device *d, unsigned long long *mj)
@@ -518,193 +383,4 @@ FAKE int nvmlDeviceGetGpuInstanceId(struct device *d, unsigned *v)
 FAKE int nvmlDeviceGetComputeInstanceId(struct device *d, unsigned *v)
 {
 	return put(d, v, 0);
-}
-
-/* One process record of the size that this driver writes. */
-static void process(unsigned char *to, unsigned i, unsigned pid, unsigned long long bytes)
-{
-	size_t size = mode("stride16") ? 16 : mode("stride32") ? 32 : 24;
-	const unsigned ids[2] = { 0xffffffff, 0xffffffff };
-	const unsigned long long protected = 0;
-
-	to += i * size;
-	memcpy(to, &pid, 4);
-	memset(to + 4, 0, 4);
-	memcpy(to + 8, &bytes, 8);
-	if (size > 16)
-		memcpy(to + 16, ids, 8);
-	if (size > 24)
-		memcpy(to + 24, &protected, 8);
-}
-
-FAKE int nvmlDeviceGetComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to)
-{
-	unsigned have = mode("many") ? 100 : d->id == 10 ? 1 : d->id ? 0 : 2;
-
-	if (mode("mig") && d->id == 0)
-		return 4; /* NO_PERMISSION: the whole card's list is for root */
-	if (have > *n) {
-		*n = have;
-		return TOO_SMALL;
-	}
-	*n = have;
-	for (unsigned i = 0; i < have; i++)
-		process(to, i, (unsigned)getppid() + (mode("many") ? i : 0) + i,
-			i ? ~0ULL : 4096000000ULL);
-	return state(d);
-}
-
-FAKE int nvmlDeviceGetGraphicsRunningProcesses_v3(struct device *d, unsigned *n, void *to)
-{
-	const unsigned have = d->id < 10;
-
-	if (have > *n) {
-		*n = have;
-		return TOO_SMALL;
-	}
-	*n = have;
-	if (have)
-		process(to, 0, (unsigned)getppid(), 4096000000ULL);
-	return state(d);
-}
-
-/* --- for nvtop --- */
-
-FAKE int nvmlInit(void)
-{
-	return nvmlInit_v2();
-}
-
-FAKE int nvmlShutdown(void)
-{
-	return OK;
-}
-
-FAKE const char *nvmlErrorString(int rc)
-{
-	return rc == OK ? "Success" : "Failure";
-}
-
-FAKE int nvmlDeviceGetCount_v2(unsigned *n)
-{
-	cards(n);
-	return OK;
-}
-
-FAKE int nvmlDeviceGetHandleByIndex_v2(unsigned i, struct device **d)
-{
-	unsigned n;
-	struct device *all = cards(&n);
-
-	if (i >= n)
-		return INVALID;
-	*d = &all[i];
-	return state(*d);
-}
-
-FAKE int nvmlDeviceGetPciInfo_v3(struct device *d, struct pci_info *to)
-{
-	memset(to, 0, sizeof(*to));
-	sscanf(d->pci, "%x:%x:%x", &to->domain, &to->bus, &to->slot);
-	snprintf(to->old_address, sizeof(to->old_address), "%s", d->pci);
-	snprintf(to->address, sizeof(to->address), "0000%s", d->pci);
-	return state(d);
-}
-
-FAKE int nvmlDeviceGetMaxPcieLinkWidth(struct device *d, unsigned *v)
-{
-	return put(d, v, 16);
-}
-
-FAKE int nvmlDeviceGetPcieThroughput(struct device *d, int which, unsigned *kb_per_s)
-{
-	return put(d, kb_per_s, (unsigned)(clock_ms() % 1000) * (unsigned)(which + 1));
-}
-
-FAKE int nvmlDeviceGetEncoderUtilization(struct device *d, unsigned *percent, unsigned *us)
-{
-	*us = 1000000;
-	return put(d, percent, 0);
-}
-
-FAKE int nvmlDeviceGetDecoderUtilization(struct device *d, unsigned *percent, unsigned *us)
-{
-	*us = 1000000;
-	return put(d, percent, 0);
-}
-
-FAKE int nvmlDeviceGetProcessUtilization(struct device *d, struct use_of_process *to, unsigned *n,
-					 unsigned long long since_us)
-{
-	(void)since_us;
-	if (!to || *n < 1) {
-		*n = 1;
-		return TOO_SMALL;
-	}
-	*n = 1;
-	*to = (struct use_of_process) { .pid = (unsigned)getppid(),
-					.us = clock_ms() * 1000,
-					.sm = 7 };
-	return state(d);
-}
-
-/* The first of the three had records of 16 bytes. */
-static int old_processes(struct device *d, unsigned *n, void *to)
-{
-	const unsigned pid = (unsigned)getppid();
-	const unsigned long long bytes = 4096000000ULL;
-
-	if (*n < 1) {
-		*n = 1;
-		return TOO_SMALL;
-	}
-	*n = 1;
-	memset(to, 0, 16);
-	memcpy(to, &pid, sizeof(pid));
-	memcpy((char *)to + 8, &bytes, sizeof(bytes));
-	return state(d);
-}
-
-FAKE int nvmlDeviceGetComputeRunningProcesses(struct device *d, unsigned *n, void *to)
-{
-	return old_processes(d, n, to);
-}
-
-FAKE int nvmlDeviceGetGraphicsRunningProcesses(struct device *d, unsigned *n, void *to)
-{
-	return old_processes(d, n, to);
-}
-
-FAKE int nvmlDeviceGetComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to)
-{
-	return nvmlDeviceGetComputeRunningProcesses_v3(d, n, to);
-}
-
-FAKE int nvmlDeviceGetGraphicsRunningProcesses_v2(struct device *d, unsigned *n, void *to)
-{
-	return nvmlDeviceGetGraphicsRunningProcesses_v3(d, n, to);
-}
-
-static int no_processes(struct device *d, unsigned *n)
-{
-	*n = 0;
-	return state(d);
-}
-
-FAKE int nvmlDeviceGetMPSComputeRunningProcesses(struct device *d, unsigned *n, void *to)
-{
-	(void)to;
-	return no_processes(d, n);
-}
-
-FAKE int nvmlDeviceGetMPSComputeRunningProcesses_v2(struct device *d, unsigned *n, void *to)
-{
-	(void)to;
-	return no_processes(d, n);
-}
-
-FAKE int nvmlDeviceGetMPSComputeRunningProcesses_v3(struct device *d, unsigned *n, void *to)
-{
-	(void)to;
-	return no_processes(d, n);
 }
