@@ -148,6 +148,11 @@ void pen_char(struct pen *p, enum attr a, uint32_t ch, uint32_t width)
 	p->col += width;
 }
 
+void pen_to(struct pen *p, uint32_t col)
+{
+	p->col = col < p->end ? col : p->end;
+}
+
 void pen_text(struct pen *p, enum attr a, const char *text)
 {
 	while (*text && p->col < p->end) {

@@ -24,7 +24,7 @@ struct item {
 };
 
 struct listing {
-	uint32_t n;
+	uint32_t n, left_out; /* left_out: what there is no room for */
 	struct item items[LIST_MAX];
 };
 

@@ -49,7 +49,7 @@ static int height(const struct chart *c, uint32_t back, uint32_t steps)
 					 : -1;
 	double h;
 
-	if (v < 0 || c->top <= 0)
+	if (!(v >= 0) || !(c->top > 0))
 		return -1;
 	h = v / c->top * steps + 0.5;
 	if (h > steps)

@@ -25,7 +25,7 @@ static struct fact bytes_fact(uint64_t bytes)
 	return fact_of((int64_t)bytes, SRC_ENGINE);
 }
 
-static void put_bytes(json_t *o, const char *key, uint64_t bytes)
+void top_put_bytes(json_t *o, const char *key, uint64_t bytes)
 {
 	struct fact f = bytes_fact(bytes);
 
@@ -50,67 +50,14 @@ static void put_rate(json_t *o, const char *key, double v, const char *why_key, 
 	json_put_text(o, why_key, why);
 }
 
-static json_t *held_json(const struct held *h)
-{
-	json_t *o = json_object();
-
-	put_bytes(o, "weights_bytes", h->weights);
-	put_bytes(o, "kv_bytes", h->kv);
-	put_bytes(o, "compute_bytes", h->compute);
-	json_put_fact(o, "other_bytes", &h->other);
-	return o;
-}
-
-/* How the reading goes: when the numbers are from, and for how long the next ones have not come. */
-static void put_age(json_t *o, const struct snapshot *s, const struct device_seen *seen)
-{
-	/* Nobody reads a captured machine's sensors, and a recording does not keep when that was. */
-	top_put_count(o, "age_ms", s->origin == ORIGIN_LIVE ? seen->age_ms : TELEM_UNKNOWN);
-	top_put_count(o, "waiting_ms", seen->waiting_ms);
-}
-
-static json_t *gpu_json(const struct snapshot *s, uint32_t i)
-{
-	const struct gpu *g = &s->report->gpus[i];
-	struct held held = judge_held(s, g->pci, &g->vram_used);
-	json_t *o = json_object();
-
-	json_put_text(o, "pci", g->pci);
-	json_put_fact_text(o, "name", &g->name);
-	json_put_fact_text(o, "driver", &g->driver);
-	json_put_text(o, "state", device_state_name(judge_device(s, i)));
-	put_age(o, s, &s->devices[i]);
-	json_put_fact(o, "vram_total_bytes", &g->vram_total);
-	json_put_fact(o, "vram_used_bytes", &g->vram_used);
-	top_put(o, "held", held_json(&held));
-	json_put_fact(o, "power_mw", &g->power_mw);
-	json_put_fact(o, "power_cap_mw", &g->power_cap_mw);
-	json_put_fact(o, "temp_mc", &g->temp_mc);
-	json_put_fact(o, "busy_percent", &g->busy_percent);
-	return o;
-}
-
-static json_t *cpu_json(const struct snapshot *s)
-{
-	struct fact used = judge_ram_used(&s->report->cpu);
-	struct held held = judge_held(s, NULL, &used);
-	json_t *o = json_object();
-
-	json_put_fact_text(o, "name", &s->report->cpu.name);
-	json_put_fact(o, "ram_total_bytes", &s->report->cpu.ram_total);
-	json_put_fact(o, "ram_used_bytes", &used);
-	top_put(o, "held", held_json(&held));
-	return o;
-}
-
 static json_t *telem_bytes_json(const struct telem_bytes *b)
 {
 	json_t *o = json_object();
 
-	put_bytes(o, "weights_bytes", b->weights);
-	put_bytes(o, "kv_bytes", b->kv);
-	put_bytes(o, "compute_bytes", b->compute);
-	put_bytes(o, "other_bytes", b->other);
+	top_put_bytes(o, "weights_bytes", b->weights);
+	top_put_bytes(o, "kv_bytes", b->kv);
+	top_put_bytes(o, "compute_bytes", b->compute);
+	top_put_bytes(o, "other_bytes", b->other);
 	return o;
 }
 
@@ -154,7 +101,8 @@ static void put_rates(json_t *o, const struct run_seen *r, uint64_t now_ns)
 
 static void put_counts(json_t *o, const struct telem_counts *c)
 {
-	bool waited = c->first_tokens && c->first_tokens != TELEM_UNKNOWN;
+	bool waited = c->first_tokens && c->first_tokens != TELEM_UNKNOWN &&
+		      c->first_token_ns != TELEM_UNKNOWN;
 
 	top_put_count(o, "prompt_tokens", c->prompt_tokens);
 	top_put_count(o, "cached_tokens", c->cached_tokens);
@@ -178,6 +126,23 @@ static json_t *sequences_json(const struct telem_run *run)
 	return list;
 }
 
+/* Nothing of a run that nobody restarts. */
+static void put_supervisor(json_t *o, const struct run_seen *r)
+{
+	json_t *at;
+
+	if (!r->name[0])
+		return;
+	at = json_object();
+	json_put_text(at, "name", r->name);
+	json_put_text(at, "phase", r->phase);
+	json_put_bool(at, "alive", r->supervised);
+	json_put_int(at, "starts", r->starts);
+	json_put_text_or_null(at, "last_class", r->last_class);
+	json_put_text_or_null(at, "last_sentence", r->last_sentence);
+	top_put(o, "supervisor", at);
+}
+
 static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 {
 	const struct telem_run *run = &r->page.run;
@@ -189,6 +154,7 @@ static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 	json_put_text(o, "plan_id", run->plan_id);
 	json_put_int(o, "pid", r->page.header.writer_pid);
 	json_put_text(o, "state", run_state_name(judge_run(r)));
+	put_supervisor(o, r);
 	json_put_bool(o, "writer_alive", r->life != TELEM_DEAD);
 	json_put_bool(o, "verified", judge_verified(run));
 	json_put_int(o, "ctx_tokens", run->ctx_tokens);
@@ -206,22 +172,15 @@ static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 	return o;
 }
 
-static json_t *devices_json(const struct snapshot *s)
-{
-	json_t *list;
-
-	if (!s->report)
-		return json_null(); /* not read yet, which is not "none" */
-	list = json_array();
-	for (uint32_t i = 0; i < s->report->n_gpus; i++)
-		top_append(list, gpu_json(s, i));
-	return list;
-}
-
 _Static_assert(AGE_UNKNOWN == TELEM_UNKNOWN, "both are null");
 
 json_t *snapshot_to_json(const struct snapshot *s)
 {
+	static const char *const origins[] = {
+		[ORIGIN_LIVE] = "live",     [ORIGIN_CAPTURED] = "captured",
+		[ORIGIN_REPLAY] = "replay", [ORIGIN_REMOTE] = "remote",
+		[ORIGIN_DEMO] = "demo",
+	};
 	json_t *o = json_answer("berth.top/1");
 	json_t *runs = json_array();
 	json_t *bridges = json_array();
@@ -229,10 +188,13 @@ json_t *snapshot_to_json(const struct snapshot *s)
 
 	if (s->report)
 		json_put_fact_text(o, "host", &s->report->host);
+	json_put_text(o, "origin", origins[s->origin]);
 	json_put_bool(o, "captured", s->origin == ORIGIN_CAPTURED);
+	json_put_text(o, "clock", s->clock);
+	json_put_int(o, "boottime_ms", (int64_t)(s->now_ns / 1000000));
 	json_put_int(o, "devices_left_out", s->report ? s->report->n_left_out : 0);
-	top_put(o, "devices", devices_json(s));
-	top_put(o, "cpu", s->report ? cpu_json(s) : json_null());
+	top_put(o, "devices", top_devices_json(s));
+	top_put(o, "cpu", s->report ? top_cpu_json(s) : json_null());
 	if (s->device_error[0])
 		json_put_text(o, "device_error", s->device_error);
 	for (uint32_t i = 0; i < s->n_runs; i++) {

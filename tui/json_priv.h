@@ -14,4 +14,11 @@ void top_put_count(json_t *o, const char *key, uint64_t n);
 
 json_t *bridge_json(const struct bridge_seen *seen);
 
+/* A size that a run measured; unknown with its reason. */
+void top_put_bytes(json_t *o, const char *key, uint64_t bytes);
+
+/* null: not read yet. */
+json_t *top_devices_json(const struct snapshot *s);
+json_t *top_cpu_json(const struct snapshot *s);
+
 #endif

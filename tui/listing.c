@@ -96,8 +96,10 @@ static struct item *add(struct listing *l, const char *key, uint32_t index)
 {
 	struct item *i;
 
-	if (l->n == LIST_MAX)
+	if (l->n == LIST_MAX) {
+		l->left_out++;
 		return NULL;
+	}
 	i = &l->items[l->n++];
 	*i = (struct item) { .index = index };
 	text_copy(i->key, sizeof(i->key), key);
@@ -191,7 +193,7 @@ void listing_make(struct listing *l, const struct frame *f, enum pane pane)
 		[PANE_EVENTS] = list_events,
 	};
 
-	l->n = 0;
+	l->n = l->left_out = 0;
 	lists[pane](l, f);
 }
 

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -310,7 +311,7 @@ int prefs_path(char *buf, size_t size)
 int prefs_load(struct prefs *c, struct err *e)
 {
 	own_free char *text = malloc(FILE_MAX + 1);
-	char path[4096];
+	char path[PATH_MAX];
 	long n;
 
 	if (!text)
@@ -328,6 +329,8 @@ int prefs_load(struct prefs *c, struct err *e)
 	if (n < 0)
 		return err_set(e, (int)n, "cannot read %s: %s", path, strerror((int)-n));
 	text[n] = '\0';
+	if (n == FILE_MAX || strlen(text) < (size_t)n)
+		return err_set(e, -EBADMSG, "%s is no file of settings", path);
 	return prefs_parse(c, text, e) ? err_at(e, -EBADMSG, "%s", path) : 0;
 }
 
@@ -342,7 +345,7 @@ static void make_folders(char *path)
 
 int prefs_save(const struct prefs *c, struct err *e)
 {
-	char text[8192], path[4096], fresh[4096 + 16];
+	char text[8192], path[PATH_MAX], fresh[PATH_MAX + 16];
 	struct text t;
 	int rc;
 
@@ -351,6 +354,11 @@ int prefs_save(const struct prefs *c, struct err *e)
 	text_init(&t, text, sizeof(text));
 	prefs_text(c, &t);
 	make_folders(path);
+	/* Who keeps his settings elsewhere and a link here keeps the link. */
+	own_free char *real = realpath(path, NULL);
+
+	if (real)
+		text_copy(path, sizeof(path), real);
 	snprintf(fresh, sizeof(fresh), "%s.%d", path, (int)getpid());
 	own_fd int fd = open(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 
+#include "base/text.h"
 #include "tui/judge.h"
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -70,16 +71,18 @@ static const struct metric run_metrics[] = {
 };
 /* clang-format on */
 
+/* One label that is no UTF-8 would have the collector refuse the whole set. */
 void prom_label(FILE *to, const char *key, const char *value)
 {
+	char clean[256];
+
+	text_copy(clean, sizeof(clean), value);
+	text_clean(clean);
 	fprintf(to, "%s=\"", key);
-	for (; *value; value++) {
-		if (*value == '\\' || *value == '"')
+	for (const char *c = clean; *c; c++) {
+		if (*c == '\\' || *c == '"')
 			fputc('\\', to);
-		if (*value == '\n')
-			fputs("\\n", to);
-		else
-			fputc(*value, to);
+		fputc(*c, to);
 	}
 	fputc('"', to);
 }
@@ -182,7 +185,7 @@ static void print_run_metric(const struct snapshot *s, const struct metric *m, F
 
 static void print_run_bytes(const struct run_seen *r, FILE *to)
 {
-	for (uint32_t i = 0; !r->rc && i < r->page.run.n_devices; i++) {
+	for (uint32_t i = 0; !r->rc && i < r->page.run.n_devices && i < TELEM_DEVICES_MAX; i++) {
 		const struct telem_device *d = &r->page.run.devices[i];
 		const struct {
 			const char *purpose;

@@ -88,7 +88,7 @@ static void print_regions(const struct snapshot *s, const struct metric *m, FILE
 		for (uint32_t k = 0; k < TELEM_REGIONS; k++) {
 			const struct telem_region *r = &s->bridges[i].page.regions[k];
 
-			if (!r->size_bytes)
+			if (!r->size_bytes || number(r, m) == TELEM_UNKNOWN)
 				continue;
 			fputs(m->name, to);
 			labels(to, &s->bridges[i]);
@@ -114,9 +114,11 @@ static void print_latency(const struct bridge_seen *b, FILE *to)
 		prom_label(to, "le", i == TELEM_LATENCY - 1 ? "+Inf" : le);
 		prom_value(to, sum, 1);
 	}
-	fputs("berth_bridge_access_seconds_sum", to);
-	labels(to, b);
-	prom_value(to, b->page.counts.latency_ns, 1e9);
+	if (b->page.counts.latency_ns != TELEM_UNKNOWN) {
+		fputs("berth_bridge_access_seconds_sum", to);
+		labels(to, b);
+		prom_value(to, b->page.counts.latency_ns, 1e9);
+	}
 	fputs("berth_bridge_access_seconds_count", to);
 	labels(to, b);
 	prom_value(to, sum, 1);

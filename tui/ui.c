@@ -383,6 +383,9 @@ struct action ui_key(struct ui *ui, struct prefs *prefs, const struct frame *f,
 {
 	struct ask a = { .ui = ui, .prefs = prefs, .f = f, .shown = shown, .k = k };
 
+	/* A window that was resized, a mouse that was let go: nobody has said anything. */
+	if (k.key == KEY_NONE_)
+		return just(DO_NOTHING);
 	ui->notice[0] = '\0';
 	if (ui->asking) {
 		ui->asking = false;

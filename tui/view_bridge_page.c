@@ -184,11 +184,11 @@ static void put_histogram(struct view *v, const struct telem_bridge *b)
 		uint32_t room = p.end > p.col + 20 ? p.end - p.col - 20 : 0;
 		double share = (double)b->latency[i] / most * (room < 60 ? room : 60);
 
-		p.col = 0;
+		pen_to(&p, 0);
 		pen_text(&p, ATTR_DIM, i == TELEM_LATENCY - 1 ? "   more " : "   < ");
 		if (i < TELEM_LATENCY - 1)
 			pen_ns(&p, (double)(UINT64_C(2) << i));
-		p.col = p.col < 14 ? 14 : p.col + 1;
+		pen_to(&p, p.col < 14 ? 14 : p.col + 1);
 		put_number(&p, b->latency[i]);
 		pen_text(&p, ATTR_PLAIN, " ");
 		pen_fill(&p, ATTR_OTHER, '#', (uint32_t)(share + (b->latency[i] ? 0.999 : 0)));

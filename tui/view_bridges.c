@@ -61,7 +61,8 @@ static void write_rate(struct pen *p, const void *row)
 static void write_short_rate(struct pen *p, const void *row)
 {
 	write_rate(p, row);
-	pen_text(p, ATTR_PLAIN, "/s");
+	if (accesses_now(row) >= 0)
+		pen_text(p, ATTR_PLAIN, "/s");
 }
 
 static void write_spark(struct pen *p, const void *row)

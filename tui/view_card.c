@@ -28,7 +28,7 @@ static void card_memory(struct view *v, const struct device_row *d)
 {
 	struct pen p = view_line(v);
 
-	p.col = INDENT;
+	pen_to(&p, INDENT);
 	if (d->held.weights || d->held.kv || d->held.compute) {
 		pen_part(&p, ATTR_WEIGHTS, "W", d, d->held.weights);
 		pen_part(&p, ATTR_KV, "K", d, d->held.kv);
@@ -62,7 +62,7 @@ static void card_works(struct view *v, const struct device_row *d)
 	const struct live *l = &d->gpu->live;
 	struct pen p = view_line(v);
 
-	p.col = INDENT;
+	pen_to(&p, INDENT);
 	pen_number(&p, "clock", &l->core_mhz, " MHz");
 	pen_number(&p, "memory", &l->mem_mhz, " MHz");
 	pen_number(&p, "fan", &l->fan_percent, " %");

@@ -21,22 +21,22 @@ static void put_row(struct view *v, const struct frame *f, const struct fit *r)
 	struct pen p = view_line(v);
 
 	pen_text(&p, attr_of(r->verdict), r->verdict[0] ? r->verdict : "error");
-	p.col = 9;
+	pen_to(&p, 9);
 	pen_printf(&p, ATTR_PLAIN, "%10s",
 		   r->size_bytes == UINT64_MAX ? "-" : frame_size(f, size, r->size_bytes));
-	p.col = 21;
+	pen_to(&p, 21);
 	if (r->low >= 0)
 		pen_printf(&p, ATTR_PLAIN, "%.3g-%.3g t/s", r->low, r->high);
 	else
 		pen_text(&p, ATTR_DIM, "-");
-	p.col = 36;
+	pen_to(&p, 36);
 	pen_text(&p, ATTR_PLAIN, r->name);
 	if (r->store[0])
 		pen_printf(&p, ATTR_DIM, "  (%s)", r->store);
 	if (!r->decided_by[0] || !strcmp(r->verdict, "fits"))
 		return;
 	p = view_line(v);
-	p.col = 9;
+	pen_to(&p, 9);
 	pen_text(&p, ATTR_DIM, r->decided_by);
 }
 

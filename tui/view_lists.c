@@ -73,6 +73,22 @@ static const struct column columns[] = {
 
 #define N_COLUMNS (uint32_t)(sizeof(columns) / sizeof(columns[0]))
 
+/* Those for which there was no room, here or where they were counted. */
+static void note_left_out(struct rows *r, const struct frame *f, const struct listing *l)
+{
+	const struct report *report = f->snap->report;
+	uint32_t n = l->left_out;
+
+	for (uint32_t i = 0; report && i < report->n_gpus; i++)
+		n += report->gpus[i].holders.n_left_out;
+	if (n) {
+		struct pen p = view_line(&r->view);
+
+		pen_printf(&p, ATTR_WARN, "note: %" PRIu32 " more processes are not shown", n);
+	}
+	rows_mark(r, 0);
+}
+
 void rows_processes(struct rows *r, const struct frame *f, const struct listing *l)
 {
 	uint32_t widths[COLUMNS_MAX];
@@ -91,6 +107,7 @@ void rows_processes(struct rows *r, const struct frame *f, const struct listing 
 		columns_row(&r->view, columns, N_COLUMNS, widths, &row);
 		rows_mark(r, i + 1);
 	}
+	note_left_out(r, f, l);
 }
 
 static void event_row(struct view *v, const struct event *e)

@@ -18,6 +18,7 @@ void pen_text(struct pen *p, enum attr a, const char *text);
 void pen_printf(struct pen *p, enum attr a, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 void pen_char(struct pen *p, enum attr a, uint32_t ch, uint32_t width);
+void pen_to(struct pen *p, uint32_t col); /* not beyond its end, on a screen that is narrower */
 void pen_fill(struct pen *p, enum attr a, char c, uint32_t n);
 
 /* Cells that the text takes. */
@@ -98,6 +99,9 @@ void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, e
 void rows_bridges(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
 void rows_processes(struct rows *r, const struct frame *f, const struct listing *l);
 void rows_events(struct rows *r, const struct frame *f, const struct listing *l);
+
+/* What a million generated tokens cost. */
+double run_cost(const struct prefs *prefs, double tokens_per_joule);
 
 void page_device(struct view *v, const struct frame *f, uint32_t rows);
 void page_fits(struct view *v, const struct frame *f);

@@ -139,7 +139,8 @@ static void write_average_rate(struct pen *p, const void *row)
 static void write_short_rate(struct pen *p, const void *row)
 {
 	write_rate_now(p, row);
-	pen_text(p, ATTR_PLAIN, "t/s");
+	if (rate_now(row) >= 0)
+		pen_text(p, ATTR_PLAIN, "t/s");
 }
 
 static void write_spark(struct pen *p, const void *row)
@@ -177,6 +178,11 @@ static void write_joule(struct pen *p, const void *row)
 }
 
 /* Of the energy alone: 3.6e6 joules are a kilowatt hour. */
+double run_cost(const struct prefs *prefs, double tokens_per_joule)
+{
+	return 1e6 / tokens_per_joule / 3.6e6 * prefs->price_kwh;
+}
+
 static void write_cost(struct pen *p, const void *row)
 {
 	const struct run_row *r = row;
@@ -185,7 +191,7 @@ static void write_cost(struct pen *p, const void *row)
 	if (v <= 0 || !r->f->prefs || r->f->prefs->price_kwh <= 0)
 		pen_text(p, ATTR_DIM, "-");
 	else
-		pen_printf(p, ATTR_PLAIN, "%.2f %s", 1e6 / v / 3.6e6 * r->f->prefs->price_kwh,
+		pen_printf(p, ATTR_PLAIN, "%.2f %s", run_cost(r->f->prefs, v),
 			   r->f->prefs->currency);
 }
 

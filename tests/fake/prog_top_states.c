@@ -96,6 +96,19 @@ static void make_gpu(struct gpu *g, struct device_seen *seen)
 	g->power_cap_mw = fact();
 	g->temp_mc = fact();
 	g->busy_percent = fact();
+	g->live.core_mhz = fact();
+	g->live.throttle = fact_text();
+	g->link.bytes_per_s = fact();
+	g->link.cause = (enum link_cause)below(LINK_CAUSE_COUNT);
+	g->holders.n_procs = below(PROCS_MAX + 1);
+	for (uint32_t i = 0; i < g->holders.n_procs; i++) {
+		struct gpu_proc *p = &g->holders.procs[i];
+
+		p->pid = (uint32_t)number();
+		words(p->name, sizeof(p->name));
+		p->vram = fact();
+		p->host = fact();
+	}
 	*seen = (struct device_seen) { .age_ms = number(),
 				       .waiting_ms = number(),
 				       .lost = below(4) == 0,

@@ -11,6 +11,7 @@
 #include "tui/line.h"
 #include "tui/prom.h"
 #include "tui/ssh.h"
+#include "tui/view.h"
 
 static struct snapshot *make(void)
 {
@@ -262,12 +263,42 @@ static void no_machine(void **state)
 		assert_int_equal(ssh_open(&r, *bad, 1000, &e), -EINVAL);
 }
 
+/* What other tools would refuse whole, or believe. */
+static void what_nobody_knows_is_left_out(void **state)
+{
+	struct snapshot *s = make();
+	struct telem_bridge *b = &s->bridges[0].page;
+	char *text;
+
+	(void)state;
+	strcpy(s->runs[0].page.run.model, "bad \xff\x1b name");
+	b->counts.latency_ns = TELEM_UNKNOWN;
+	b->regions[TELEM_BAR0].denied = TELEM_UNKNOWN;
+	text = prom_of(s);
+	has(text, "model=\"bad ?? name\"");
+	assert_null(strstr(text, "access_seconds_sum"));
+	assert_null(strstr(text, "bridge_denied_total{"));
+	free(text);
+
+	struct telem_counts *c = &s->runs[0].page.run.counts;
+
+	c->first_tokens = 3;
+	c->first_token_ns = TELEM_UNKNOWN;
+	json_t *o = snapshot_to_json(s);
+
+	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(o, "runs"), 0),
+						 "first_token_ns_mean")));
+	assert_string_equal(json_string_value(json_object_get(o, "origin")), "live");
+	json_decref(o);
+	drop(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(metrics),    cmocka_unit_test(metrics_are_in_groups),
 		cmocka_unit_test(sentences),  cmocka_unit_test(another_machine),
-		cmocka_unit_test(no_machine),
+		cmocka_unit_test(no_machine), cmocka_unit_test(what_nobody_knows_is_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -2,6 +2,7 @@
 /* Which parts a screen shows, what charts are made of, and the settings file. */
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "tests/unit/harness.h"
@@ -218,6 +219,41 @@ static void nonsense_is_named_and_the_rest_taken(void **state)
 	}
 }
 
+/* Settings that are kept elsewhere stay there; what is no text is not taken for one. */
+static void a_link_to_the_file_stays_one(void **state)
+{
+	char dir[] = "/tmp/berth-prefs.XXXXXX", path[64], real[64], to[64];
+	struct prefs c;
+	struct err e = { 0 };
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	setenv("XDG_CONFIG_HOME", dir, 1);
+	prefs_default(&c);
+	c.theme = THEME_MONO;
+	assert_int_equal(prefs_save(&c, &e), 0);
+	snprintf(path, sizeof(path), "%s/berth/top.conf", dir);
+	snprintf(real, sizeof(real), "%s/elsewhere", dir);
+	assert_int_equal(rename(path, real), 0);
+	assert_int_equal(symlink("../elsewhere", path), 0);
+	c.theme = THEME_LIGHT;
+	assert_int_equal(prefs_save(&c, &e), 0);
+	assert_int_equal(readlink(path, to, sizeof(to)), strlen("../elsewhere"));
+	prefs_default(&c);
+	assert_int_equal(prefs_load(&c, &e), 0);
+	assert_int_equal(c.theme, THEME_LIGHT);
+	f = fopen(real, "w");
+	assert_int_equal(fwrite("theme = mono\n\0units = si\n", 1, 25, f), 25);
+	fclose(f);
+	assert_int_equal(prefs_load(&c, &e), -EBADMSG);
+	unlink(path);
+	unlink(real);
+	*strrchr(path, '/') = '\0';
+	rmdir(path);
+	rmdir(dir);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +265,7 @@ int main(void)
 		cmocka_unit_test(a_file_says_what_it_changes),
 		cmocka_unit_test(the_dearest_price_is_written_and_read_back),
 		cmocka_unit_test(nonsense_is_named_and_the_rest_taken),
+		cmocka_unit_test(a_link_to_the_file_stays_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

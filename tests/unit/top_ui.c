@@ -211,6 +211,8 @@ static void ending_asks_and_holds_first(void **state)
 	assert_int_equal(press(st, 'q').kind, DO_LET_GO); /* any other key is a no */
 	assert_false(st->ui.asking);
 	press(st, 'K');
+	assert_int_equal(press(st, KEY_NONE_).kind, DO_NOTHING); /* a window that was resized */
+	assert_true(st->ui.asking);
 	assert_int_equal(press(st, 'y').kind, DO_END);
 	st->snap.runs[0].supervised = true;
 	strcpy(st->snap.runs[0].name, "chat");
@@ -339,6 +341,90 @@ static void a_bridge_has_a_pane_and_a_page(void **state)
 }
 
 /* Any keys on any screen while things come and go: nothing breaks, and every row is the screen's width. */
+/* Narrower than what it puts in columns, with numbers that are too large for any bar. */
+static void every_page_at_every_width(void **state)
+{
+	struct stage *st = stage_new(2, 1);
+	struct telem_device *d = &st->snap.runs[0].page.run.devices[0];
+
+	(void)state;
+	st->report.gpus[0].tunnel.tunnelled = true;
+	d->measured = (struct telem_bytes) { UINT64_MAX - 1, UINT64_MAX - 1, UINT64_MAX - 1, 1 };
+	fill_bridges(st, 1);
+	for (uint32_t page = PAGE_MAIN; page <= PAGE_HELP; page++) {
+		st->ui.page = (enum page)page;
+		strcpy(st->ui.subject, page == PAGE_RUN      ? "run-0.telem"
+				       : page == PAGE_BRIDGE ? "0000:01:00.0 bridge"
+							     : "0000:01:00.0");
+		for (st->cols = 1; st->cols <= 60; st->cols++)
+			for (st->rows = 1; st->rows <= 40; st->rows += 3) {
+				draw(st);
+				assert_int_equal(st->picture.view.n_rows, st->rows);
+			}
+	}
+	strcpy(st->ui.subject, "CPU");
+	st->ui.page = PAGE_DEVICE;
+	st->cols = 80;
+	draw(st);
+	stage_free(st);
+}
+
+static bool shows(const struct stage *st, const char *words)
+{
+	char buf[4 * VIEW_COLS_MAX + 1];
+
+	for (uint32_t i = 0; i < st->picture.view.n_rows; i++)
+		if (strstr(view_text(&st->picture.view, i, buf), words))
+			return true;
+	return false;
+}
+
+/* What there is no room for is told, wherever it was dropped. */
+static void processes_beyond_number_are_counted(void **state)
+{
+	struct stage *st = stage_new(64, 0);
+
+	(void)state;
+	for (uint32_t i = 0; i < 64; i++) {
+		struct holders *h = &st->report.gpus[i].holders;
+
+		h->n_procs = PROCS_MAX;
+		for (uint32_t k = 0; k < PROCS_MAX; k++)
+			h->procs[k] = (struct gpu_proc) { .pid = 100 + k, .name = "worker" };
+	}
+	st->report.gpus[0].holders.n_left_out = 7;
+	draw(st);
+	press(st, '4');
+	press(st, K_END);
+	for (st->rows = 24; st->rows <= 90; st->rows += 66) {
+		draw(st);
+		assert_int_equal(st->picture.lists[PANE_PROCESSES].n, LIST_MAX);
+	}
+	press(st, 'x');
+	press(st, 'X');
+	st->prefs.hidden[PANE_DEVICES] = st->prefs.hidden[PANE_RUNS] = true;
+	st->rows = 300;
+	draw(st);
+	assert_true(shows(st, "note: 1799 more processes are not shown"));
+	stage_free(st);
+}
+
+static void the_cpu_has_a_page(void **state)
+{
+	struct stage *st = stage_new(1, 1);
+
+	(void)state;
+	st->report.cpu.ram_total = fact_of(128 * GIB, SRC_PROC);
+	st->report.cpu.ram_available = fact_of(96 * GIB, SRC_PROC);
+	st->snap.runs[0].page.run.devices[0].pci[0] = '\0';
+	draw(st);
+	press(st, K_END);
+	press(st, K_ENTER);
+	assert_true(shows(st, "total 128.0 GiB  used 32.0 GiB  free 96.0 GiB"));
+	assert_true(shows(st, "run           run-0.telem generating"));
+	stage_free(st);
+}
+
 static void a_monkey(void **state)
 {
 	static const uint32_t special[] = { K_UP,        K_DOWN,      K_LEFT,   K_RIGHT,
@@ -388,6 +474,9 @@ int main(void)
 		cmocka_unit_test(lists_are_hidden_and_sized),
 		cmocka_unit_test(a_filter_of_any_script),
 		cmocka_unit_test(a_bridge_has_a_pane_and_a_page),
+		cmocka_unit_test(every_page_at_every_width),
+		cmocka_unit_test(processes_beyond_number_are_counted),
+		cmocka_unit_test(the_cpu_has_a_page),
 		cmocka_unit_test(a_monkey),
 	};
 
