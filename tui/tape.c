@@ -122,7 +122,7 @@ static void keep_flight(struct tape *t, const struct snapshot *s)
 int tape_save(struct tape *t, struct err *e)
 {
 	if (!t->dir[0])
-		return err_set(e, -ENOENT, "no flight recorder is kept here");
+		return err_set(e, -ENOENT, "Nothing is recorded here.");
 	return saver_begin(&t->saver, t->dir, false, e);
 }
 

@@ -185,24 +185,26 @@ static void put_flow(struct pen *p, const struct frame *f, const char *what, con
 
 	if (fact_known(b) && b->v >= 0)
 		pen_printf(p, ATTR_PLAIN, "%s %s/s  ", what, frame_size(f, size, (uint64_t)b->v));
-	else
-		pen_printf(p, ATTR_DIM, "%s %s  ", what, why_name(b->why));
 }
 
-/* What comes and goes now, and the cable where there is one. */
+/* What comes and goes now, where that is asked, and the cable where there is one. */
 static void put_flows(struct view *v, const struct frame *f, const struct gpu *g)
 {
+	const struct live *l = &g->live;
 	const struct tunnel *t = &g->tunnel;
-	struct pen p = details_line(v, "moves");
+	struct pen p;
 
-	put_flow(&p, f, "in", &g->live.pcie_rx_bytes_per_s);
-	put_flow(&p, f, "out", &g->live.pcie_tx_bytes_per_s);
-	if (!t->tunnelled)
-		return;
-	p = details_line(v, "tunnel");
-	put_flow(&p, f, "expected", &t->pcie_bytes_per_s);
-	put_flow(&p, f, "at most", &t->pcie_max_bytes_per_s);
-	pen_text(&p, ATTR_DIM, t->how);
+	if (fact_known(&l->pcie_rx_bytes_per_s) || fact_known(&l->pcie_tx_bytes_per_s)) {
+		p = details_line(v, "moves");
+		put_flow(&p, f, "in", &l->pcie_rx_bytes_per_s);
+		put_flow(&p, f, "out", &l->pcie_tx_bytes_per_s);
+	}
+	if (t->tunnelled) {
+		p = details_line(v, "tunnel");
+		put_flow(&p, f, "expected", &t->pcie_bytes_per_s);
+		put_flow(&p, f, "at most", &t->pcie_max_bytes_per_s);
+		pen_text(&p, ATTR_DIM, t->how);
+	}
 }
 
 static void put_way(struct view *v, const struct frame *f, const struct gpu *g)

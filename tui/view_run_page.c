@@ -86,6 +86,8 @@ static void put_balance(struct view *v, const struct frame *f, const struct tele
 	pen_text(&p, ATTR_DIM, " t/s  text ");
 	pen_rate(&p, judge_average_rate(run));
 	pen_text(&p, ATTR_DIM, " t/s, of the whole run");
+	if (judge_drift(run, &percent, &measured, &planned) && percent < 100000)
+		pen_printf(&p, ATTR_PLAIN, "  drift %+.1f %%", percent);
 	if (joule > 0) {
 		p = details_line(v, "energy");
 		pen_printf(&p, ATTR_PLAIN,
@@ -93,10 +95,6 @@ static void put_balance(struct view *v, const struct frame *f, const struct tele
 		if (f->prefs && f->prefs->price_kwh > 0)
 			pen_printf(&p, ATTR_PLAIN, "  %.2f %s for a million",
 				   run_cost(f->prefs, joule), f->prefs->currency);
-	}
-	if (judge_drift(run, &percent, &measured, &planned) && percent < 100000) {
-		p = details_line(v, "drift");
-		pen_printf(&p, ATTR_PLAIN, "%+.1f %% of what was planned", percent);
 	}
 }
 

@@ -509,9 +509,13 @@ int main(int argc, char **argv)
 {
 	struct stage st = { .scene = argc > 1 ? argv[1] : "calm",
 			    .n = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 0 };
-	struct feed feed = { .next = next, .wind = wind, .painted = painted, .ctx = &st };
+	const struct feed staged = { .next = next, .wind = wind, .painted = painted, .ctx = &st };
+	struct tape tape;
+	struct feed feed;
 	struct prefs prefs;
-	struct watching how = { .feed = &feed, .prefs = &prefs, .term = getenv("TERM") };
+	struct watching how = {
+		.feed = &feed, .prefs = &prefs, .tape = &tape, .term = getenv("TERM")
+	};
 	struct screen *screen;
 	const char *theme = getenv("STAGE_THEME");
 	sigset_t set;
@@ -523,6 +527,8 @@ int main(int argc, char **argv)
 	prefs.price_kwh = 0.3;
 	if (theme && prefs_set(&prefs, "theme", theme, NULL))
 		return 2;
+	tape_begin(&tape, staged, false, &prefs.alarm);
+	feed = tape_feed(&tape);
 	sigemptyset(&set);
 	sigaddset(&set, SIGWINCH);
 	sigaddset(&set, SIGTERM);
