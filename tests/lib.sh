@@ -4,6 +4,8 @@ set -u
 : "${BUILD:=build}"
 : "${BERTH:=$PWD/$BUILD/bin/berth}"
 T=$(mktemp -d)
+# What programs keep is no test's to leave in a person's home
+export XDG_STATE_HOME="$T/state"
 trap 'rm -rf "$T"' EXIT
 failures=0
 

@@ -5,7 +5,7 @@
 trap 'kill $pids 2>/dev/null; wait; rm -rf "$T"' EXIT
 pids=
 mkdir "$T/run"
-export BERTH_RUNTIME_DIR="$T/run" XDG_CONFIG_HOME="$T/config" XDG_STATE_HOME="$T/state" COLUMNS=80
+export BERTH_RUNTIME_DIR="$T/run" XDG_CONFIG_HOME="$T/config" COLUMNS=80
 : >"$T/ready"
 "$BUILD/tests/fake/prog_telem_writer" "$T/run/live.telem" 200 >"$T/ready" &
 pids=$!
