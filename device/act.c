@@ -113,6 +113,16 @@ static void put_words(struct txn *t, const struct ask *a)
 	text_clean(t->words);
 }
 
+/* Whose journal cannot be read, or who has none, has heard of it elsewhere. */
+static void tell_of_broken(struct act *act, struct txn *t)
+{
+	own_journal struct journal j;
+	struct err ignored = { 0 };
+
+	if (journal_open(&j, act->m, false, &ignored) == 0)
+		recover_tell(&j, t);
+}
+
 int act_begin(struct act *act, struct txn *t, struct err *e)
 {
 	struct runner r = { .journal = act->j, .log = act->log };
@@ -126,6 +136,8 @@ int act_begin(struct act *act, struct txn *t, struct err *e)
 	rc = put_whom(t, act->a->o.whom, e);
 	if (rc)
 		return rc;
+	if (act->a->o.dry_run)
+		tell_of_broken(act, t);
 	if (!act->m->live || act->a->o.dry_run)
 		return 0;
 	act->helped = elevate_needed(act->m);

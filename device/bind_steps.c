@@ -85,10 +85,12 @@ int bind_step_bind(const struct func *f, const char *driver, struct txn *t, stru
 		rc = step_put(st->undo_target, e, DRIVERS "/%s/unbind", driver);
 	if (!rc)
 		rc = step_put(st->undo_value, e, "%s", f->pci);
+	/* Another may have it by then, which nobody asked to take it away from. */
 	if (!rc)
-		rc = look_set(&st->undone, LOOK_LINK, "", e, DEVICES "/%s/driver", f->pci);
+		rc = look_set(&st->undone, LOOK_LINK, driver, e, DEVICES "/%s/driver", f->pci);
 	if (rc)
 		return rc;
+	st->undone.not = true;
 	st->undo = UNDO_OTHER;
 	st->timeout_ms = BIND_MS;
 	return 0;

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,7 +57,7 @@ int journal_open(struct journal *j, const struct machine *m, bool change, struct
 	bool ours = given && *given;
 	struct text path;
 
-	*j = (struct journal) { .dir_fd = -1, .lock_fd = -1, .file_fd = -1 };
+	*j = (struct journal) { .dir_fd = -1, .lock_fd = -1, .file_fd = -1, .live = m->live };
 	text_init(&path, j->path, sizeof(j->path));
 	text_add(&path, "%s", ours ? given : m->path);
 	if (!ours)
@@ -98,6 +99,26 @@ static void read_holder(int fd, char holder[160])
 	text_clean(text_trim(holder));
 }
 
+/* The first words of the lock's file: who has it. One that was killed is gone, but not what it has begun. */
+static bool holder_is_dead(const char *holder)
+{
+	int pid;
+
+	return sscanf(holder, "process %d", &pid) == 1 && pid > 0 && kill(pid, 0) < 0 &&
+	       errno == ESRCH;
+}
+
+static int say_held(const char *holder, struct err *e)
+{
+	if (holder_is_dead(holder))
+		return err_set(e, -EBUSY,
+			       "%s was killed, and the step that it had begun still runs in the "
+			       "kernel; try again when that is over",
+			       holder);
+	return err_set(e, -EBUSY, "%s is changing the machine; try again when it is done",
+		       *holder ? holder : "another process");
+}
+
 static int wait_for_lock(struct journal *j, int wait_ms, const struct log *log, struct err *e)
 {
 	const struct timespec pause = { .tv_nsec = 20000000 };
@@ -109,9 +130,7 @@ static int wait_for_lock(struct journal *j, int wait_ms, const struct log *log, 
 				       strerror(errno));
 		read_holder(j->lock_fd, holder);
 		if (waited >= wait_ms)
-			return err_set(e, -EBUSY,
-				       "%s is changing the machine; try again when it is done",
-				       *holder ? holder : "another process");
+			return say_held(holder, e);
 		if (waited == 0)
 			log_note(log, "waiting for %s", *holder ? holder : "another process");
 		nanosleep(&pause, NULL);

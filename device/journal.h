@@ -29,6 +29,7 @@ struct journal {
 	int dir_fd, lock_fd, file_fd; /* file_fd: of the transaction that is written now */
 	char path[512];               /* of the folder, for messages */
 	char boot[40];                /* this boot's id */
+	bool live;                    /* of this machine, and not of a captured one */
 };
 
 /* A line after the first. */

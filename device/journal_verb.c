@@ -147,19 +147,22 @@ int undo_run(const struct verb *v, const struct machine *m, struct ask *a, const
 
 /* --- journal --- */
 
-static const char *end_words(const struct entry *en)
+/* The journal of a captured machine tells of processes that are not here. */
+static const char *end_words(const struct entry *en, const struct journal *j)
 {
-	return en->o.end == RUN_OPEN ? "broken" : run_end_name(en->o.end);
+	if (en->o.end != RUN_OPEN)
+		return run_end_name(en->o.end);
+	return j->live && recover_hangs(en, j->boot) ? "hung" : "broken";
 }
 
-static void list_text(const struct entries *all)
+static void list_text(const struct entries *all, const struct journal *j)
 {
 	for (int i = 0; i < all->n; i++) {
 		const struct entry *en = all->v[i];
 
 		if (!en)
 			continue;
-		printf("%4s  %s  %-6s  %s %s", en->t.id, en->when, end_words(en), en->t.verb,
+		printf("%4s  %s  %-6s  %s %s", en->t.id, en->when, end_words(en, j), en->t.verb,
 		       en->t.words);
 		if (*en->t.undoes)
 			printf(" (takes back %s)", en->t.undoes);
@@ -169,10 +172,10 @@ static void list_text(const struct entries *all)
 	}
 }
 
-static void one_text(const struct entry *en)
+static void one_text(const struct entry *en, const struct journal *j)
 {
 	printf("transaction %s: %s %s\n%s by %s: %s%s%s", en->t.id, en->t.verb, en->t.words,
-	       en->when, en->who, end_words(en), *en->why ? ": " : "", en->why);
+	       en->when, en->who, end_words(en, j), *en->why ? ": " : "", en->why);
 	if (*en->undone_by)
 		printf(", taken back by %s", en->undone_by);
 	putchar('\n');
@@ -186,7 +189,7 @@ static json_t *entry_to_json(const struct entry *en, const struct journal *j)
 	show_txn_json(o, &en->t, &en->o);
 	json_put_text(o, "when", en->when);
 	json_put_text(o, "who", en->who);
-	json_put_text(o, "end", end_words(en));
+	json_put_text(o, "end", end_words(en, j));
 	json_put_text_or_null(o, "end_why", en->why);
 	json_put_text_or_null(o, "undone_by", en->undone_by);
 	json_put_bool(o, "can_be_undone", undo_is_possible(en, strcmp(en->boot, j->boot) != 0));
@@ -220,9 +223,9 @@ static int show_entries(const struct entries *all, const struct ask *a, const st
 	if (a->o.json)
 		rc = show_json(all, one, j);
 	else if (one)
-		one_text(one);
+		one_text(one, j);
 	else
-		list_text(all);
+		list_text(all, j);
 	if (rc || fflush(stdout) || ferror(stdout))
 		return err_set(e, -ENOSPC, "cannot write to standard output");
 	return EXIT_YES;

@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DRIVERS "sys/bus/pci/drivers"
+#include "device/bind.h"
+
 #define DEVICES "sys/bus/pci/devices"
 
 static uint32_t depth(const struct func *f)
@@ -74,46 +75,16 @@ static int choice_steps(const struct func *f, struct txn *t, struct err *e)
 
 int let_go_step(const struct func *f, bool gone, struct txn *t, struct err *e)
 {
-	struct step *s;
-	int rc;
+	int rc = f->driver[0] && !f->bridge ? bind_step_unbind(f, t, e) : 1;
 
-	if (!f->driver[0] || f->bridge)
-		return 0;
-	s = txn_add(t, STEP_WRITE, e, "unbind %s from %s", f->pci, f->driver);
-	if (!s)
-		return -EFBIG;
-	s->timeout_ms = LET_GO_TIMEOUT_MS;
-	s->undo = UNDO_OTHER;
-	rc = step_put(s->target, e, DRIVERS "/%s/unbind", f->driver);
-	rc = rc ? rc : step_put(s->value, e, "%s", f->pci);
-	rc = rc ? rc : look_set(&s->after, LOOK_LINK, "", e, DEVICES "/%s/driver", f->pci);
+	if (rc || !gone)
+		return rc == 1 ? 0 : rc;
 	/* drivers_probe leaves a function alone that has a driver, where bind would answer EBUSY. */
-	if (!rc && gone)
-		rc = step_put(s->undo_target, e, "sys/bus/pci/drivers_probe");
-	else if (!rc)
-		rc = step_put(s->undo_target, e, DRIVERS "/%s/bind", f->driver);
-	rc = rc ? rc : step_put(s->undo_value, e, "%s", f->pci);
-	rc = rc ? rc : look_set(&s->undone, LOOK_LINK, f->driver, e, DEVICES "/%s/driver", f->pci);
-	return rc || !gone ? rc : choice_steps(f, t, e);
+	rc = step_put(t->steps[t->n - 1].undo_target, e, "sys/bus/pci/drivers_probe");
+	return rc ? rc : choice_steps(f, t, e);
 }
 
 int take_back_step(const struct func *f, struct txn *t, struct err *e)
 {
-	struct step *s;
-	int rc;
-
-	if (!f->driver[0] || f->bridge)
-		return 0;
-	s = txn_add(t, STEP_WRITE, e, "bind %s to %s again", f->pci, f->driver);
-	if (!s)
-		return -EFBIG;
-	s->timeout_ms = LET_GO_TIMEOUT_MS;
-	s->undo = UNDO_OTHER;
-	rc = step_put(s->target, e, DRIVERS "/%s/bind", f->driver);
-	rc = rc ? rc : step_put(s->value, e, "%s", f->pci);
-	rc = rc ? rc : look_set(&s->after, LOOK_LINK, f->driver, e, DEVICES "/%s/driver", f->pci);
-	rc = rc ? rc : step_put(s->undo_target, e, DRIVERS "/%s/unbind", f->driver);
-	rc = rc ? rc : step_put(s->undo_value, e, "%s", f->pci);
-	rc = rc ? rc : look_set(&s->undone, LOOK_LINK, "", e, DEVICES "/%s/driver", f->pci);
-	return rc;
+	return f->driver[0] && !f->bridge ? bind_step_bind(f, f->driver, t, e) : 0;
 }

@@ -6,9 +6,6 @@
 #include "device/scene.h"
 #include "device/step.h"
 
-/* A driver of a GPU may take this long to stop it; a hang is told after it. */
-#define LET_GO_TIMEOUT_MS 30000
-
 /*
  * The order in which drivers let go: deeper functions first, then the other functions of a card (its sound holds its
  * display's power), virtual functions before what they are of, and displays last. In place.

@@ -66,6 +66,8 @@ enum fate recover_decide(const struct entry *en, const enum truth *truths, bool 
 		return FATE_UNDO;
 	if (all)
 		return FATE_DONE;
+	if (en->t.keep && n_done && (other_boot || has_failed(en)))
+		return FATE_KEEP;
 	if (other_boot || has_failed(en))
 		return FATE_UNDO;
 	return for_ever && n_done ? FATE_FINISH : FATE_UNDO;
@@ -109,11 +111,11 @@ static void look_at_steps(struct runner *r, struct entry *en, bool other_boot, e
 	}
 }
 
-static bool still_hangs(const struct entry *en)
+bool recover_hangs(const struct entry *en, const char *boot)
 {
 	uint64_t began;
 
-	if (en->hung <= 0)
+	if (en->o.end != RUN_OPEN || en->hung <= 0 || strcmp(en->boot, boot) != 0)
 		return false;
 	for (uint32_t i = 0; i < en->t.n; i++)
 		if (en->o.states[i] == STATE_HUNG || en->o.states[i] == STATE_UNDOING)
@@ -149,6 +151,8 @@ static void settle_states(struct entry *en, const enum truth *truths, bool other
 	}
 }
 
+static const char broken_off[] = "it was broken off";
+
 static int bring_to_end(struct runner *r, struct entry *en, enum fate fate, uint32_t at,
 			struct err *e)
 {
@@ -158,21 +162,24 @@ static int bring_to_end(struct runner *r, struct entry *en, enum fate fate, uint
 		return rc;
 	if (fate == FATE_DONE)
 		return journal_end(r->journal, &en->t, RUN_DONE, NULL, e);
+	if (fate == FATE_KEEP)
+		return journal_end(r->journal, &en->t, RUN_FAILED, broken_off, e);
 	if (fate == FATE_FINISH)
 		return txn_finish(r, &en->t, at, &en->o, e);
-	return txn_take_back(r, &en->t, &en->o, "it was broken off", e);
+	return txn_take_back(r, &en->t, &en->o, broken_off, e);
 }
 
 static void recover(struct runner *r, struct entry *en, struct hangs *h)
 {
 	static const char *const words[] = {
 		[FATE_DONE] = "all of it was done",
+		[FATE_KEEP] = "what was done of it stays, and 'berth device undo' goes on",
 		[FATE_FINISH] = "it is finished now, since not all of it can be taken back",
 		[FATE_UNDO] = "what was done of it is taken back",
 	};
 	enum truth truths[STEPS_MAX] = { TRUTH_NO };
 	bool other_boot = strcmp(en->boot, r->journal->boot) != 0;
-	bool hangs = !other_boot && still_hangs(en);
+	bool hangs = recover_hangs(en, r->journal->boot);
 	struct err e = { 0 };
 	uint32_t at;
 
@@ -209,6 +216,25 @@ void recover_all(struct runner *r, struct hangs *h)
 			log_warn(r->log, "%s; it is left as it is", e.text);
 		else if (en->o.end == RUN_OPEN)
 			recover(r, en, h);
+		entry_free(en);
+	}
+}
+
+void recover_tell(const struct journal *j, struct txn *t)
+{
+	own_free uint32_t *ids = NULL;
+	struct err ignored = { 0 };
+	int n = journal_list(j, &ids, &ignored);
+
+	for (int i = 0; i < n; i++) {
+		struct entry *en = NULL;
+
+		if (journal_read(j, ids[i], &en, &ignored) == 0 && en->o.end == RUN_OPEN)
+			txn_warn(
+				t,
+				"transaction %s (%s %.120s) is not at its end: unless it is being done "
+				"right now, the next change first brings it there",
+				en->t.id, en->t.verb, en->t.words);
 		entry_free(en);
 	}
 }

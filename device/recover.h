@@ -4,10 +4,11 @@
  *
  *   1. A process that still does one of its steps: it is left alone, and its device with it.
  *   2. All steps came true: it is done, and the journal says so.
- *   3. It began in an earlier boot: the kernel forgot what was written to it, and files of ours are put back.
- *   4. It was being taken back: it is taken back to the end.
- *   5. One of its steps came true, or may have, that cannot be taken back, or it is to be kept: it is finished.
- *   6. Else it is taken back.
+ *   3. It was being taken back: it is taken back to the end.
+ *   4. It is to be kept (an undo), and began in an earlier boot or failed: what came true stays, and that is its end.
+ *   5. It began in an earlier boot: the kernel forgot what was written to it, and files of ours are put back.
+ *   6. One of its steps came true, or may have, that cannot be taken back, or it is to be kept: it is finished.
+ *   7. Else it is taken back.
  */
 #ifndef BERTH_DEVICE_RECOVER_H
 #define BERTH_DEVICE_RECOVER_H
@@ -15,7 +16,7 @@
 #include "device/journal.h"
 #include "device/run.h"
 
-enum fate { FATE_LEAVE, FATE_DONE, FATE_FINISH, FATE_UNDO };
+enum fate { FATE_LEAVE, FATE_DONE, FATE_KEEP, FATE_FINISH, FATE_UNDO };
 
 enum truth { TRUTH_NO, TRUTH_YES, TRUTH_UNKNOWN };
 
@@ -36,6 +37,12 @@ struct hangs {
 		int pid;
 	} v[HANGS_MAX];
 };
+
+/* A process of this boot still does one of its steps. */
+bool recover_hangs(const struct entry *en, const char *boot);
+
+/* The next change brings these to an end first: a warning for each, for who only looks. */
+void recover_tell(const struct journal *j, struct txn *t);
 
 /*
  * Bring every broken transaction of the journal to an end; what was done is told by r->log. r->journal is locked.

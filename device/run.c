@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "device/journal.h"
 #include "device/reason.h"
+#include "probe/addr.h"
 
 /* sysfs answers when it is done; what follows by way of udev or another thread is there soon after, or never. */
 #define SETTLE_MS 2000
@@ -67,6 +68,39 @@ static bool is_interrupted(const struct runner *r)
 static int as_vanished(int rc)
 {
 	return rc == -ENODEV || rc == -ENOENT ? -ENXIO : rc;
+}
+
+#define DEVICES "sys/bus/pci/devices/"
+
+/* The function whose state a step changes: the one that a driver is told of, or whose file it is. False: none. */
+static bool function_of(const struct step *s, char pci[24])
+{
+	const char *at = s->target + strlen(DEVICES);
+	size_t n;
+
+	if (s->op != STEP_WRITE && s->op != STEP_AWAIT)
+		return false;
+	if (strncmp(s->target, "sys/bus/pci/drivers", strlen("sys/bus/pci/drivers")) == 0)
+		return addr_ok(s->value) && text_copy(pci, 24, s->value);
+	if (strncmp(s->target, DEVICES, strlen(DEVICES)) != 0)
+		return false;
+	n = strcspn(at, "/");
+	if (n >= 24 || strcmp(at + n, "/rescan") == 0) /* which is about what is below */
+		return false;
+	memcpy(pci, at, n);
+	pci[n] = '\0';
+	return addr_ok(pci);
+}
+
+/* Its function has left the machine: pulled, or fallen off its bus. */
+static bool has_vanished(struct runner *r, const struct step *s, char pci[24])
+{
+	char path[sizeof(DEVICES) + 24];
+
+	if (!function_of(s, pci))
+		return false;
+	snprintf(path, sizeof(path), DEVICES "%s", pci);
+	return !r->hand->ops->exists(r->hand, path);
 }
 
 static int note(struct runner *r, const struct txn *t, uint32_t i, struct outcome *o,
@@ -148,12 +182,25 @@ static int await(struct runner *r, const struct step *s, struct err *e)
 		       s->op == STEP_AWAIT ? "waited for" : "it was taken", (double)limit / 1000);
 }
 
+/* Of a step that takes back: what was done to a function that left is gone with it. */
+static bool is_gone_with_it(struct runner *r, const struct step *u, char pci[24])
+{
+	if (!has_vanished(r, u, pci))
+		return false;
+	log_note(r->log, "%s has vanished; what was done to it is gone with it", pci);
+	return true;
+}
+
 /* What the errno means here, where that is known, and what the kernel said. */
-static int say_why(const struct step *s, int rc, struct err *e)
+static int say_why(struct runner *r, const struct step *s, int rc, struct err *e)
 {
 	const char *means = step_reason(s, rc);
 	struct err said = *e;
+	char pci[24];
 
+	if (has_vanished(r, s, pci))
+		return err_set(e, -ENXIO, "%s: %s has vanished from this machine (%s)", s->says,
+			       pci, strerror(-rc));
 	if (!means)
 		return err_at(e, as_vanished(rc), "%s", s->says);
 	return err_set(e, as_vanished(rc), "%s: %s (%s)", s->says, means, said.text);
@@ -171,7 +218,7 @@ static int act(struct runner *r, struct step *s, struct err *e)
 	    hand_look(r->hand, &s->after, &ignored) == 1)
 		rc = 0;
 	else if (rc)
-		return rc == -ETIMEDOUT ? rc : say_why(s, rc, e);
+		return rc == -ETIMEDOUT ? rc : say_why(r, s, rc, e);
 	rc = await(r, s, e);
 	if (!rc && s->known)
 		s->left_known = hand_now(r->hand, s, s->left, &gone);
@@ -184,9 +231,10 @@ static int do_step(struct runner *r, struct txn *t, uint32_t i, struct outcome *
 	struct step *s = &t->steps[i];
 	struct err unsaid = { 0 };
 	enum step_state state;
+	char pci[24];
 
 	log_detail(r->log, "%s", s->says);
-	if (is_so(r, s))
+	if (is_so(r, s) || (*t->undoes && is_gone_with_it(r, s, pci)))
 		return note(r, t, i, o, STATE_ALREADY, NULL, e);
 	int rc = check_before(r, s, e);
 
@@ -211,6 +259,7 @@ static int do_step(struct runner *r, struct txn *t, uint32_t i, struct outcome *
 static int undo_step(struct runner *r, struct txn *t, uint32_t i, struct outcome *o, struct err *e)
 {
 	struct err unsaid = { 0 };
+	char pci[24];
 	struct step u;
 	int rc = step_invert(&t->steps[i], &u, e);
 
@@ -218,13 +267,15 @@ static int undo_step(struct runner *r, struct txn *t, uint32_t i, struct outcome
 		note(r, t, i, o, STATE_STUCK, e->text, &unsaid);
 		return rc;
 	}
-	if (rc || is_so(r, &u))
+	if (rc || is_so(r, &u) || is_gone_with_it(r, &u, pci))
 		return note(r, t, i, o, STATE_UNDONE, NULL, e);
 	log_detail(r->log, "%s", u.says);
 	rc = note(r, t, i, o, STATE_UNDOING, NULL, e);
 	if (rc) /* a journal that cannot be written is no reason to leave things half done */
 		log_warn(r->log, "%s", e->text);
 	rc = act(r, &u, e);
+	if (rc && !r->hand->hung && is_gone_with_it(r, &u, pci))
+		rc = 0;
 	if (rc)
 		note(r, t, i, o, r->hand->hung ? STATE_UNDOING : STATE_STUCK, e->text, &unsaid);
 	else
@@ -288,6 +339,12 @@ static int fail(struct runner *r, struct txn *t, struct outcome *o, int rc, stru
 			       cause.text);
 	if (t->keep && changed) {
 		note_end(r, t, o, RUN_FAILED, cause.text, &unsaid);
+		if (*t->undoes)
+			return err_set(
+				e, rc,
+				"%s; what was taken back so far stays so, and 'berth device undo "
+				"%s' goes on",
+				cause.text, t->undoes);
 		return err_set(e, rc,
 			       "%s; what was done before stays: 'berth device undo' takes it "
 			       "back",

@@ -83,6 +83,8 @@ int undo_make(const struct entry *en, bool other_boot, bool force, struct txn *t
 			rc = add_inverse(t, &en->t.steps[i], force, e);
 	if (rc)
 		return rc;
+	/* What was taken back is as somebody wanted it: a later step that fails is no reason to do it again. */
+	t->keep = true;
 	text_copy(t->undoes, sizeof(t->undoes), en->t.id);
 	text_copy(t->device, sizeof(t->device), en->t.device);
 	if (t->n)

@@ -203,6 +203,46 @@ static void one_at_a_time(void **state)
 	root_remove(&r);
 }
 
+/* Who was killed while it wrote leaves the lock with the child that writes: it is not told as if it lived. */
+static void a_dead_one_is_called_dead(void **state)
+{
+	struct journal j;
+	struct err e = { 0 };
+	struct root r;
+	int ready[2], go[2];
+	char c;
+
+	(void)state;
+	root_make(&r);
+	assert_int_equal(pipe(ready) | pipe(go), 0);
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct journal mine;
+
+		if (journal_open(&mine, &r.m, true, &e) ||
+		    journal_lock(&mine, "berth device eject 0000:01:00.0", 0, &r.log, &e))
+			_exit(1);
+		if (fork() == 0) {
+			close(go[1]);
+			_exit(write(ready[1], "x", 1) == 1 && read(go[0], &c, 1) == 0 ? 0 : 2);
+		}
+		_exit(0);
+	}
+	close(ready[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	assert_int_equal(journal_open(&j, &r.m, true, &e), 0);
+	assert_int_equal(journal_lock(&j, "mine", 0, &r.log, &e), -EBUSY);
+	assert_non_null(strstr(e.text, "was killed, and the step that it had begun still runs"));
+	journal_close(&j);
+	close(go[1]);
+	assert_int_equal(journal_open(&j, &r.m, true, &e), 0);
+	assert_int_equal(journal_lock(&j, "mine", 60000, &r.log, &e), 0);
+	journal_close(&j);
+	root_remove(&r);
+}
+
 /* An undone one is not undone again; an undo can be. */
 static void undone_once(void **state)
 {
@@ -299,6 +339,9 @@ static void fates(void **state)
 		{ { D, H, N }, TRUTH_YES, 0, 0, 0, 0, FATE_UNDO, 2 },
 		{ { D, U, Z }, TRUTH_NO, 0, 1, 0, 0, FATE_UNDO, 1 },
 		{ { D, D, F }, TRUTH_NO, 0, 1, 0, 0, FATE_UNDO, 2 },
+		{ { D, D, F }, TRUTH_NO, 1, 0, 0, 0, FATE_KEEP, 2 },
+		{ { D, N, N }, TRUTH_NO, 1, 0, 1, 0, FATE_KEEP, 1 },
+		{ { N, N, N }, TRUTH_NO, 1, 0, 1, 0, FATE_UNDO, 0 },
 	};
 
 	(void)state;
@@ -332,6 +375,7 @@ int main(void)
 		cmocka_unit_test(torn_anywhere),
 		cmocka_unit_test(hostile),
 		cmocka_unit_test(one_at_a_time),
+		cmocka_unit_test(a_dead_one_is_called_dead),
 		cmocka_unit_test(undone_once),
 		cmocka_unit_test(another_boot),
 		cmocka_unit_test(fates),

@@ -258,7 +258,7 @@ static void a_function_is_reset_alone(void **state)
 		"reset 0000:01:00.0\n"
 		"see that 0000:01:00.0 came back as it was\n"
 		"let 0000:01:00.0 be reset by flr pm\n"
-		"bind 0000:01:00.0 to nvidia again\n");
+		"bind 0000:01:00.0 to nvidia\n");
 	const struct step *back = step_that(&st, "came back");
 
 	assert_string_equal(back->after.agent, "pci");
@@ -272,7 +272,7 @@ static void a_function_is_reset_alone(void **state)
 		"unbind 0000:01:00.0 from nvidia\n"
 		"reset 0000:01:00.0\n"
 		"see that 0000:01:00.0 came back as it was\n"
-		"bind 0000:01:00.0 to nvidia again\n");
+		"bind 0000:01:00.0 to nvidia\n");
 }
 
 static void a_shared_bus_is_reset_as_a_whole(void **state)
@@ -288,8 +288,8 @@ static void a_shared_bus_is_reset_as_a_whole(void **state)
 		"reset all below 0000:00:07.0\n"
 		"see that 0000:03:00.0 came back as it was\n"
 		"see that 0000:03:00.1 came back as it was\n"
-		"bind 0000:03:00.0 to nouveau again\n"
-		"bind 0000:03:00.1 to snd_hda_intel again\n");
+		"bind 0000:03:00.0 to nouveau\n"
+		"bind 0000:03:00.1 to snd_hda_intel\n");
 	assert_string_equal(step_that(&st, "reset all")->target,
 			    "sys/bus/pci/devices/0000:00:07.0/reset_subordinate");
 	assert_true(warned(&st, "2 functions"));
@@ -317,7 +317,7 @@ static void a_bus_of_ones_own(void **state)
 		"reset 0000:02:00.0\n"
 		"see that 0000:02:00.0 came back as it was\n"
 		"let 0000:02:00.0 be reset by device_specific bus\n"
-		"bind 0000:02:00.0 to amdgpu again\n");
+		"bind 0000:02:00.0 to amdgpu\n");
 	/* Nothing but its ids is known of a card whose registers nobody may read. */
 	assert_string_equal(step_that(&st, "came back")->after.want, "1002:731f");
 }
@@ -375,7 +375,7 @@ static void an_older_kernel_chooses(void **state)
 		"unbind 0000:07:00.0 from vfio-pci\n"
 		"reset 0000:07:00.0\n"
 		"see that 0000:07:00.0 came back as it was\n"
-		"bind 0000:07:00.0 to vfio-pci again\n");
+		"bind 0000:07:00.0 to vfio-pci\n");
 	a.o.method = "flr";
 	refused(&st, reset_plan, &a, -EPERM, "leave --method away");
 }
@@ -403,8 +403,8 @@ static void a_bar_grows(void **state)
 		"unbind 0000:12:00.0 from amdgpu\n"
 		"give BAR 0 of 0000:12:00.0 16.0 GiB\n"
 		"see that its BARs lie inside the windows above\n"
-		"bind 0000:12:00.0 to amdgpu again\n"
-		"bind 0000:12:00.1 to snd_hda_intel again\n");
+		"bind 0000:12:00.0 to amdgpu\n"
+		"bind 0000:12:00.1 to snd_hda_intel\n");
 	const struct step *s = step_that(&st, "give BAR");
 
 	assert_string_equal(s->target, "sys/bus/pci/devices/0000:12:00.0/resource0_resize");
@@ -433,8 +433,8 @@ static void empty_ports_make_room(void **state)
 		"give BAR 1 of 0000:22:00.0 16.0 GiB\n"
 		"see that its BARs lie inside the windows above\n"
 		"find again what was taken away\n"
-		"bind 0000:22:00.0 to nvidia again\n"
-		"bind 0000:22:00.1 to snd_hda_intel again\n");
+		"bind 0000:22:00.0 to nvidia\n"
+		"bind 0000:22:00.1 to snd_hda_intel\n");
 }
 
 /* A USB-C controller of the very card has a BAR in the window that must grow. */
@@ -455,8 +455,8 @@ static void the_card_itself_is_in_the_way(void **state)
 		"give BAR 1 of 0000:30:00.0 1.0 GiB\n"
 		"see that its BARs lie inside the windows above\n"
 		"find again what was taken away\n"
-		"bind 0000:30:00.0 to nvidia again\n"
-		"bind 0000:30:00.1 to snd_hda_intel again\n");
+		"bind 0000:30:00.0 to nvidia\n"
+		"bind 0000:30:00.1 to snd_hda_intel\n");
 	assert_true(warned(&st, "processor's own window"));
 }
 
