@@ -99,12 +99,16 @@ static void name_beside(const char *file, char *to, size_t size)
 	snprintf(to, size, ".%s.berth-new", file);
 }
 
-static int write_beside(int dir, const char *beside, const char *file, const char *content)
+/* mode: of a file that was there once; 0: of none */
+static int write_beside(int dir, const char *beside, const char *file, const char *content,
+			mode_t mode)
 {
 	struct stat was;
-	mode_t mode = fstatat(dir, file, &was, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(was.st_mode)
-			      ? was.st_mode & 07777
-			      : 0644;
+
+	if (fstatat(dir, file, &was, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(was.st_mode))
+		mode = was.st_mode & 07777;
+	else if (!mode)
+		mode = 0644;
 	own_fd int fd = openat(dir, beside, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
 			       0600);
 	int rc = fd < 0 ? -errno : io_write(fd, content, strlen(content));
@@ -148,7 +152,7 @@ static int save_file(const struct machine *m, const struct step *s)
 		remove_folders(m, s);
 		return rc;
 	}
-	rc = write_beside(dir, beside, file, s->value);
+	rc = write_beside(dir, beside, file, s->value, s->mode & 0777);
 	if (!rc && (renameat(dir, beside, dir, file) < 0 || fsync(dir) < 0))
 		rc = -errno;
 	if (rc)

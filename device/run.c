@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "device/journal.h"
 #include "device/reason.h"
-#include "probe/addr.h"
+#include "probe/probe.h"
 
 /* sysfs answers when it is done; what follows by way of udev or another thread is there soon after, or never. */
 #define SETTLE_MS 2000

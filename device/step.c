@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/step.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "base/own.h"
 #include "base/text.h"
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -139,6 +142,7 @@ static bool left_by_earlier(const struct txn *t, struct step *s)
 			return true; /* a file that takes orders keeps nothing */
 		text_copy(s->before, sizeof(s->before), p->value);
 		s->was_gone = p->gone;
+		s->mode = p->mode;
 		s->known = true;
 		return true;
 	}
@@ -160,6 +164,15 @@ static uint32_t missing_folders(const struct machine *m, const char *path)
 		n++;
 	}
 	return n;
+}
+
+/* Who may read it: of a file that is taken away and put back. */
+static uint32_t mode_of(const struct machine *m, const char *path)
+{
+	struct stat st;
+	own_fd int fd = machine_openat(m, path, O_RDONLY | O_NONBLOCK);
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_mode & 0777 : 0;
 }
 
 int txn_before(struct txn *t, const struct machine *m, struct err *e)
@@ -193,6 +206,7 @@ int txn_before(struct txn *t, const struct machine *m, struct err *e)
 			       "move it away",
 			       s->target, sizeof(s->before) - 1);
 	s->before[n] = '\0';
+	s->mode = mode_of(m, s->target);
 	if (strlen(s->before) != (size_t)n || !text_is_utf8(s->before))
 		return err_set(e, -EBADMSG,
 			       "/%s is no text, which alone can be put back; move it away",
@@ -210,6 +224,7 @@ static int invert_to_before(const struct step *s, struct step *u, struct err *e)
 	text_copy(u->before, sizeof(u->before), s->left);
 	u->was_gone = s->op == STEP_SAVE && s->gone;
 	u->made = s->made;
+	u->mode = s->mode;
 	u->undo = UNDO_BEFORE;
 	if (s->op == STEP_ASK && strlen(u->value) < sizeof(u->after.want)) {
 		u->after = (struct look) { .kind = LOOK_AGENT };
@@ -238,14 +253,23 @@ static int invert_to_other(const struct step *s, struct step *u)
 	return 0;
 }
 
+/* What takes back a taking back does it again. Cut rather than refused: the sentence alone is shorter for it. */
+static void invert_words(const char *says, char *to, size_t size)
+{
+	static const char back[] = "take back: ";
+	bool again = strncmp(says, back, strlen(back)) == 0;
+
+	if ((size_t)snprintf(to, size, "%s%s", again ? "" : back,
+			     again ? says + strlen(back) : says) >= size)
+		memcpy(to + size - 4, "...", 4);
+}
+
 int step_invert(const struct step *s, struct step *u, struct err *e)
 {
 	*u = (struct step) { .op = s->op, .may_fail = s->may_fail, .timeout_ms = s->timeout_ms };
 	text_copy(u->agent, sizeof(u->agent), s->agent);
 	text_copy(u->target, sizeof(u->target), s->target);
-	/* Cut rather than refused: the sentence alone is shorter for it. */
-	if ((size_t)snprintf(u->says, sizeof(u->says), "take back: %s", s->says) >= sizeof(u->says))
-		memcpy(u->says + sizeof(u->says) - 4, "...", 4);
+	invert_words(s->says, u->says, sizeof(u->says));
 	if (s->op == STEP_AWAIT)
 		return 1;
 	switch (s->undo) {

@@ -64,9 +64,11 @@ struct step {
 	char agent[8]; /* STEP_ASK */
 	char target[STEP_TARGET];
 	char value[STEP_VALUE];
-	bool gone;               /* STEP_SAVE: the file goes */
-	bool known;              /* `before`, or that there was no file, is known */
-	bool was_gone;           /* STEP_SAVE: there is no file before */
+	bool gone;     /* STEP_SAVE: the file goes */
+	bool known;    /* `before`, or that there was no file, is known */
+	bool was_gone; /* STEP_SAVE: there is no file before */
+	uint32_t
+		mode; /* STEP_SAVE: of the file before, which it has again when it is put back; 0: none */
 	char before[STEP_VALUE]; /* read again right before the write: a changed one stops */
 	struct look
 		after; /* true once it is done: how a crash in the middle, and a hang, are judged */
@@ -75,7 +77,7 @@ struct step {
 	char undo_value[STEP_VALUE];
 	struct look
 		undone; /* UNDO_OTHER: true once it is taken back; LOOK_NONE: `after` is not true any more */
-	char why[96];        /* UNDO_NEVER */
+	char why[96]; /* UNDO_NEVER */
 	/* Of the runner: what the target read right after; how many folders above a STEP_SAVE's file were missing. */
 	bool left_known;
 	char left[STEP_VALUE];

@@ -60,6 +60,8 @@ json_t *step_to_json(const struct step *s)
 		put_exact(o, "before", s->before);
 	else
 		json_put_null(o, "before");
+	if (s->mode)
+		json_put_int(o, "mode", s->mode);
 	if (s->made)
 		json_put_int(o, "folders_made", s->made);
 	if (s->after.kind != LOOK_NONE)
@@ -221,6 +223,8 @@ int step_from_json(const json_t *o, struct step *s, struct err *e)
 	s->may_fail = json_is_true(json_object_get(o, "may_fail"));
 	if (!rc)
 		rc = get_number(o, "folders_made", 64, &s->made, e);
+	if (!rc)
+		rc = get_number(o, "mode", 0777, &s->mode, e);
 	if (!rc)
 		rc = get_number(o, "timeout_ms", 3600000, &s->timeout_ms, e);
 	if (!rc)

@@ -23,6 +23,27 @@ static void done_and_undone(void **state)
 	root_remove(&r);
 }
 
+/* What was only root's to read is so again. */
+static void modes_come_back(void **state)
+{
+	struct err e = { 0 };
+	struct stat st;
+	struct root r;
+	char path[128];
+
+	(void)state;
+	root_make(&r);
+	snprintf(path, sizeof(path), "%s/etc/udev/there.rules", r.path);
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(carry_out(&r, &e), 0);
+	assert_int_equal(access(path, F_OK), -1);
+	if (undo_last(&r, &e))
+		fail_msg("%s", e.text);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	root_remove(&r);
+}
+
 /* --- steps that fail --- */
 
 /* The live hand, but at one step. */
@@ -162,6 +183,145 @@ static void kept_when_it_fails(void **state)
 		fail_msg("%s", e.text);
 	assert_same_tree(&r, before);
 	free(before);
+	root_remove(&r);
+}
+
+/* An undo that fails keeps what it has taken back, says so once, and goes on when it is asked again. */
+static void an_undo_goes_on(void **state)
+{
+	struct call *c = calloc(1, sizeof(*c));
+	struct entry *en = NULL;
+	struct err e = { 0 };
+	own_txn struct txn t;
+	struct root r;
+
+	(void)state;
+	root_make(&r);
+	char *before = tree_of(&r);
+
+	assert_int_equal(carry_out(&r, &e), 0);
+	begin(c, &r);
+	assert_int_equal(journal_read(&c->j, 1, &en, &e), 0);
+	assert_int_equal(txn_open(&t, "undo"), 0);
+	assert_int_equal(undo_make(en, false, false, &t, &e), 0);
+	be_odd(&c->h, 4, -EIO, 0);
+	assert_int_equal(txn_run(&c->r, &t, &c->o, &e), -EIO);
+	assert_int_equal(c->o.end, RUN_FAILED);
+	assert_non_null(strstr(e.text, "stays so, and 'berth device undo 1' goes on"));
+	assert_null(strstr(e.text, "take back: take back"));
+	assert_file(&r, "sys/b", "two");
+	assert_file(&r, "sys/a", "uno");
+	c->h.ops = real;
+	txn_close(&t);
+	e = (struct err) { 0 };
+	assert_int_equal(txn_open(&t, "undo"), 0);
+	assert_int_equal(undo_make(en, false, false, &t, &e), 0);
+	if (txn_run(&c->r, &t, &c->o, &e))
+		fail_msg("%s", e.text);
+	entry_free(en);
+	journal_close(&c->j);
+	free(c);
+	assert_same_tree(&r, before);
+	free(before);
+	root_remove(&r);
+}
+
+/* --- a function that leaves in the middle --- */
+
+#define FUNC "sys/bus/pci/devices/0000:01:00.0"
+
+static const struct root *leaving;
+
+static void leave(const struct root *r)
+{
+	char path[160];
+
+	snprintf(path, sizeof(path), "%s/" FUNC "/driver_override", r->path);
+	assert_int_equal(unlink(path), 0);
+	*strrchr(path, '/') = '\0';
+	assert_int_equal(rmdir(path), 0);
+}
+
+/* It is pulled as its driver is told. */
+static int act_and_leave(struct hand *h, const struct step *s, struct err *e)
+{
+	if (leaving && strstr(s->target, "/bind")) {
+		leave(leaving);
+		return err_set(e, -ENODEV, "/%s refuses '%s': No such device", s->target, s->value);
+	}
+	return real->act(h, s, e);
+}
+
+static void make_binding(struct txn *t, const struct machine *m)
+{
+	struct err e = { 0 };
+
+	assert_int_equal(txn_open(t, "bind"), 0);
+	add_write(t, m, FUNC "/driver_override", "vfio-pci");
+	add_save(t, m, "etc/driverctl.d/pci-0000:01:00.0", "vfio-pci\n");
+	struct step *s = txn_add(t, STEP_WRITE, &e, "bind 0000:01:00.0 to vfio-pci");
+
+	step_put(s->target, &e, "sys/bus/pci/drivers/vfio-pci/bind");
+	step_put(s->value, &e, "0000:01:00.0");
+	step_put(s->undo_target, &e, "sys/bus/pci/drivers/vfio-pci/unbind");
+	step_put(s->undo_value, &e, "0000:01:00.0");
+	s->undo = UNDO_OTHER;
+}
+
+static void stage(struct root *r)
+{
+	root_make(r);
+	put_file(r, FUNC "/driver_override", "(null)\n");
+	put_file(r, "sys/bus/pci/drivers/vfio-pci/bind", "");
+	put_file(r, "sys/bus/pci/drivers/vfio-pci/unbind", "");
+}
+
+/* What was done to it is gone with it; what was written elsewhere is taken back. */
+static void pulled_in_the_middle(void **state)
+{
+	struct call *c = calloc(1, sizeof(*c));
+	struct err e = { 0 };
+	own_txn struct txn t;
+	struct root r;
+
+	(void)state;
+	stage(&r);
+	begin(c, &r);
+	make_binding(&t, &r.m);
+	be_odd(&c->h, 0, 0, 0);
+	odd.act = act_and_leave;
+	leaving = &r;
+	assert_int_equal(txn_run(&c->r, &t, &c->o, &e), -ENXIO);
+	leaving = NULL;
+	assert_non_null(strstr(e.text, "0000:01:00.0 has vanished from this machine"));
+	assert_non_null(strstr(e.text, "what was done before is taken back"));
+	assert_int_equal(c->o.end, RUN_UNDONE);
+	assert_file(&r, "etc/driverctl.d/pci-0000:01:00.0", "(none)");
+	journal_close(&c->j);
+	free(c);
+	root_remove(&r);
+}
+
+/* The files of a function that is not there any more go all the same. */
+static void undone_without_it(void **state)
+{
+	struct call *c = calloc(1, sizeof(*c));
+	struct err e = { 0 };
+	own_txn struct txn t;
+	struct root r;
+
+	(void)state;
+	stage(&r);
+	begin(c, &r);
+	make_binding(&t, &r.m);
+	if (txn_run(&c->r, &t, &c->o, &e))
+		fail_msg("%s", e.text);
+	journal_close(&c->j);
+	free(c);
+	leave(&r);
+	if (undo_last(&r, &e))
+		fail_msg("%s", e.text);
+	assert_file(&r, "etc/driverctl.d/pci-0000:01:00.0", "(none)");
 	root_remove(&r);
 }
 
@@ -355,7 +515,11 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(done_and_undone),
+		cmocka_unit_test(modes_come_back),
 		cmocka_unit_test(refused_anywhere),
+		cmocka_unit_test(an_undo_goes_on),
+		cmocka_unit_test(pulled_in_the_middle),
+		cmocka_unit_test(undone_without_it),
 		cmocka_unit_test(interrupted),
 		cmocka_unit_test(kept_when_it_fails),
 		cmocka_unit_test(changed_meanwhile),
