@@ -1,0 +1,427 @@
+/* SPDX-License-Identifier: MIT */
+#include "bar-forward/session.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bar-forward/session_priv.h"
+
+enum { COMMAND = 0x04, BUS_MASTER = 0x04 };
+
+void session_say(struct session *s, enum session_said how, const char *fmt, ...)
+{
+	char sentence[1024];
+	va_list args;
+
+	if (!s->o.say)
+		return;
+	va_start(args, fmt);
+	vsnprintf(sentence, sizeof(sentence), fmt, args);
+	va_end(args);
+	s->o.say(s->o.arg, how, sentence);
+}
+
+void session_dma_cancel(struct session *s, int rc)
+{
+	if (s->dma.asked && s->d)
+		s->o.ops->dma_done(s->d, rc, NULL);
+	s->dma.asked = false;
+}
+
+void session_lose(struct session *s, const char *why)
+{
+	struct telem_bridge *b = s->o.count;
+
+	if (!s->d)
+		return;
+	session_dma_cancel(s, -ENODEV);
+	irqs_close(&s->irqs);
+	s->o.ops->close(s->d);
+	s->d = NULL;
+	b->state = TELEM_BRIDGE_LOST;
+	snprintf(b->trouble, sizeof(b->trouble), "%s", why);
+	session_say(
+		s, SESSION_WARNING,
+		"the device is lost (%s): from now on the guest reads all-ones and its writes are dropped",
+		why);
+}
+
+/* --- the beginning and the end --- */
+
+static int read_config(const struct session *s, uint8_t *real, uint32_t size, struct err *e)
+{
+	for (uint32_t at = 0; at < size; at += 4) {
+		int rc = s->o.ops->read(s->d, DEV_CONFIG, at, real + at, 4);
+
+		if (rc)
+			return err_set(e, rc, "cannot read the configuration space: %s",
+				       strerror(-rc));
+	}
+	return 0;
+}
+
+static int open_config(struct session *s, struct err *e)
+{
+	uint32_t size = s->facts.region[DEV_CONFIG].size >= CFG_SIZE ? CFG_SIZE : 256;
+	uint8_t real[CFG_SIZE];
+	struct cfg_shape shape;
+	int rc = read_config(s, real, size, e);
+
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < DEV_VGA; i++)
+		s->size[i] = s->facts.region[i].size;
+	s->size[DEV_CONFIG] = size;
+	cfg_own_shape(s->size, real, s->size[DEV_ROM], &shape);
+	return cfg_open(&s->cfg, real, size, &shape, e);
+}
+
+int session_open(struct session *s, const struct session_opts *o, struct device *d, struct err *e)
+{
+	int rc;
+
+	*s = (struct session) {
+		.o = *o, .d = d, .facts = *o->ops->facts(d), .max_data = VU_DATA_MAX
+	};
+	rc = open_config(s, e);
+	if (!rc)
+		rc = irqs_open(&s->irqs, o->ops, d, e);
+	if (rc)
+		return rc;
+	for (uint32_t i = 0; i < DEV_IRQS; i++)
+		irqs_info(&s->irqs, i, &s->irq[i]);
+	s->reply = malloc(VU_MESSAGE_MAX);
+	if (!s->reply) {
+		irqs_close(&s->irqs);
+		return err_set(e, -ENOMEM, "out of memory");
+	}
+	for (uint32_t i = 0; i < TELEM_REGIONS; i++)
+		o->count->regions[i].size_bytes = s->size[i];
+	return 0;
+}
+
+/* What a device does by itself must end before the memory it does it to is taken away. */
+static void end_bus_mastering(struct session *s)
+{
+	uint8_t command[2];
+
+	if (s->o.ops->read(s->d, DEV_CONFIG, COMMAND, command, 2) || !(command[0] & BUS_MASTER))
+		return;
+	command[0] &= (uint8_t)~BUS_MASTER;
+	s->o.ops->write(s->d, DEV_CONFIG, COMMAND, command, 2);
+}
+
+struct device *session_close(struct session *s)
+{
+	struct device *d;
+	struct err e = { 0 };
+
+	session_dma_cancel(s, -ECANCELED);
+	if (s->d)
+		end_bus_mastering(s);
+	session_unmap_all(s);
+	if (s->d)
+		irqs_close(&s->irqs);
+	if (s->d && s->facts.reset && s->o.ops->reset(s->d, &e))
+		session_say(s, SESSION_WARNING, "cannot reset the device after its client: %s",
+			    e.text);
+	free(s->reply);
+	d = s->d;
+	*s = (struct session) { 0 };
+	return d;
+}
+
+/* --- the commands; each leaves the size of its answer in *size --- */
+
+static int do_version(struct session *s, const struct vu_request *r, struct incoming *in,
+		      size_t *size, struct err *e)
+{
+	(void)in;
+	if (s->step != SESSION_NEW)
+		return err_set(e, -EINVAL, "the version is settled already");
+	s->step = SESSION_AGREED;
+	if (r->version.max_data < s->max_data)
+		s->max_data = r->version.max_data;
+	*size = vu_reply_version(r, s->reply);
+	return 0;
+}
+
+static int do_map(struct session *s, const struct vu_request *r, struct incoming *in, size_t *size,
+		  struct err *e)
+{
+	int none = -1;
+
+	*size = vu_reply_empty(r, s->reply);
+	return session_map(s, &r->dma, in->n_fds ? &in->fds[0] : &none, e);
+}
+
+static int do_unmap(struct session *s, const struct vu_request *r, struct incoming *in,
+		    size_t *size, struct err *e)
+{
+	(void)in;
+	*size = vu_reply_unmap(r, s->reply);
+	return session_unmap(s, &r->dma, e);
+}
+
+static int do_info(struct session *s, const struct vu_request *r, struct incoming *in, size_t *size,
+		   struct err *e)
+{
+	(void)in;
+	if (s->unmapped.rc)
+		return err_set(e, s->unmapped.rc, "the guest's memory cannot be mapped: %s",
+			       s->unmapped.text);
+	if (!s->d)
+		return err_set(e, -ENODEV, "the device is gone");
+	s->step = SESSION_INFORMED;
+	*size = vu_reply_info(r, s->facts.reset, DEV_REGIONS, DEV_IRQS, s->reply);
+	return 0;
+}
+
+static int do_region(struct session *s, const struct vu_request *r, struct incoming *in,
+		     size_t *size, struct err *e)
+{
+	struct vu_region info = { .index = r->index };
+	bool fits;
+
+	(void)in;
+	if (r->index >= DEV_REGIONS)
+		return err_set(e, -EINVAL, "there is no region %" PRIu32, r->index);
+	info.size = s->size[r->index];
+	info.read = info.size && s->facts.region[r->index].read;
+	info.write = info.size && s->facts.region[r->index].write && r->index != DEV_ROM;
+	*size = vu_reply_region(r, &info, s->reply, &fits);
+	return 0;
+}
+
+static int do_irq(struct session *s, const struct vu_request *r, struct incoming *in, size_t *size,
+		  struct err *e)
+{
+	(void)in;
+	if (r->index >= DEV_IRQS)
+		return err_set(e, -EINVAL, "there is no interrupt index %" PRIu32, r->index);
+	*size = vu_reply_irq(r, &s->irq[r->index], s->reply);
+	return 0;
+}
+
+static int do_set_irqs(struct session *s, const struct vu_request *r, struct incoming *in,
+		       size_t *size, struct err *e)
+{
+	int rc = 0;
+
+	*size = vu_reply_empty(r, s->reply);
+	if (s->d)
+		rc = irqs_apply(&s->irqs, &r->irqs, in->fds, in->n_fds, e);
+	if (rc == -ENODEV) {
+		session_lose(s, "does not answer");
+		rc = 0;
+	}
+	return rc;
+}
+
+static int do_read(struct session *s, const struct vu_request *r, struct incoming *in, size_t *size,
+		   struct err *e)
+{
+	(void)in;
+	*size = vu_reply_read(r, s->reply);
+	return session_read(s, &r->access, s->reply + VU_READ_HEAD, e);
+}
+
+static int do_write(struct session *s, const struct vu_request *r, struct incoming *in,
+		    size_t *size, struct err *e)
+{
+	(void)in;
+	*size = vu_reply_write(r, s->reply);
+	return session_write(s, &r->access, r->no_reply, e);
+}
+
+/* In their order, up to the first that cannot be; how many were done is the answer. */
+static int do_multi(struct session *s, const struct vu_request *r, struct incoming *in,
+		    size_t *size, struct err *e)
+{
+	uint64_t done = 0;
+	int rc = 0;
+
+	(void)in;
+	for (; done < r->multi.count; done++) {
+		struct vu_access w;
+
+		rc = vu_multi_write(r, done, &w)
+			     ? err_set(e, -EINVAL,
+				       "write %" PRIu64 " of %" PRIu64 " has no sound count", done,
+				       r->multi.count)
+			     : session_write(s, &w, r->no_reply, e);
+		if (rc)
+			break;
+	}
+	*size = vu_reply_multi(r, done, s->reply);
+	return done ? 0 : rc;
+}
+
+static int do_reset(struct session *s, const struct vu_request *r, struct incoming *in,
+		    size_t *size, struct err *e)
+{
+	int rc;
+
+	(void)in;
+	if (!s->d)
+		return err_set(e, -ENODEV, "the device is gone");
+	if (!s->facts.reset)
+		return err_set(e, -ENOTTY, "the device cannot be reset alone");
+	session_dma_cancel(s, -ECANCELED);
+	rc = s->o.ops->reset(s->d, e);
+	if (rc == -ENODEV)
+		session_lose(s, "does not answer");
+	if (!rc)
+		cfg_reset(&s->cfg);
+	*size = vu_reply_empty(r, s->reply);
+	return rc;
+}
+
+/* Features of VFIO's and of migration: none, as a device that has none says it. */
+static int do_feature(struct session *s, const struct vu_request *r, struct incoming *in,
+		      size_t *size, struct err *e)
+{
+	(void)s;
+	(void)in;
+	(void)size;
+	return err_set(e, -ENOTTY, "there is no feature %" PRIu16, r->feature.index);
+}
+
+static int (*const effects[VU_COMMAND_COUNT])(struct session *s, const struct vu_request *r,
+					      struct incoming *in, size_t *size, struct err *e) = {
+	[VU_VERSION] = do_version,          [VU_DMA_MAP] = do_map,
+	[VU_DMA_UNMAP] = do_unmap,          [VU_DEVICE_GET_INFO] = do_info,
+	[VU_GET_REGION_INFO] = do_region,   [VU_GET_IRQ_INFO] = do_irq,
+	[VU_SET_IRQS] = do_set_irqs,        [VU_REGION_READ] = do_read,
+	[VU_REGION_WRITE] = do_write,       [VU_DEVICE_RESET] = do_reset,
+	[VU_REGION_WRITE_MULTI] = do_multi, [VU_DEVICE_FEATURE] = do_feature,
+};
+
+/* --- messages --- */
+
+/* What a client should not have sent; what it may ask and gets no for is none of it. */
+static bool is_nonsense(int rc)
+{
+	return rc == -EINVAL || rc == -E2BIG || rc == -ENOTSUP || rc == -EPROTO;
+}
+
+static void complain(struct session *s, const struct vu_request *r, int rc, const struct err *why)
+{
+	if (is_nonsense(rc))
+		s->o.count->counts.refused++;
+	if (s->complaints < SESSION_SAID)
+		session_say(s, rc == -ENOTTY ? SESSION_DETAIL : SESSION_NOTE,
+			    "%s of the client: %s", vu_command_name(r->command), why->text);
+	if (rc != -ENOTTY && s->complaints++ == SESSION_SAID)
+		session_say(s, SESSION_NOTE,
+			    "more that this client does wrong is counted, not told");
+}
+
+static int do_request(struct session *s, const struct vu_request *r, struct incoming *in,
+		      size_t *size, struct err *e)
+{
+	if (s->step == SESSION_NEW && r->command != VU_VERSION)
+		return err_set(e, -EINVAL, "it has not said which version it speaks");
+	if (!effects[r->command])
+		return err_set(e, -ENOTSUP, "it is not served");
+	return effects[r->command](s, r, in, size, e);
+}
+
+/* The client's answer to DMA of ours. One that nobody waits for comes too late, or is made up: it is dropped. */
+static void take_dma_reply(struct session *s, const struct vu_header *h, const uint8_t *message)
+{
+	const uint8_t *data = NULL;
+	struct err why = { 0 };
+	int rc;
+
+	if (!s->dma.asked || h->id != s->dma.id ||
+	    h->command != (s->dma.write ? VU_DMA_WRITE : VU_DMA_READ)) {
+		s->o.count->counts.refused++;
+		return;
+	}
+	rc = vu_check_dma_reply(message, s->dma.write, s->dma.iova, s->dma.count, &data, &why);
+	if (rc)
+		session_say(s, SESSION_DETAIL, "%s", why.text);
+	s->dma.asked = false;
+	if (s->d)
+		s->o.ops->dma_done(s->d, rc, rc || s->dma.write ? NULL : data);
+}
+
+int session_message(struct session *s, struct incoming *in, struct answer *a, struct err *e)
+{
+	struct vu_request r;
+	struct vu_header h;
+	struct err why = { 0 };
+	int rc;
+
+	*a = (struct answer) { .bytes = s->reply };
+	memcpy(&h, in->bytes, sizeof(h));
+	if ((h.flags & VU_TYPE_MASK) == VU_TYPE_REPLY) {
+		take_dma_reply(s, &h, in->bytes);
+		return 0;
+	}
+	rc = vu_parse(in->bytes, in->n_fds, &r, &why);
+	if (!rc)
+		rc = do_request(s, &r, in, &a->size, &why);
+	if (rc) {
+		complain(s, &r, rc, &why);
+		a->size = vu_reply_error(&r, rc, s->reply);
+	}
+	if (r.no_reply)
+		a->size = 0;
+	/* Without a version there is nothing to talk about. */
+	return rc && s->step == SESSION_NEW ? err_set(e, -EPROTO, "%s", why.text) : 0;
+}
+
+/* --- what comes from the device --- */
+
+int session_poll_fd(const struct session *s)
+{
+	bool idle = s->d && !s->dma.asked && s->step != SESSION_NEW;
+
+	return idle && s->o.ops->poll_fd ? s->o.ops->poll_fd(s->d) : -1;
+}
+
+void session_attend(struct session *s, struct answer *a)
+{
+	struct dev_dma dma = { 0 };
+	size_t head;
+	int rc;
+
+	*a = (struct answer) { .bytes = s->reply };
+	if (session_poll_fd(s) < 0)
+		return;
+	rc = s->o.ops->attend(s->d, &dma);
+	if (rc == -ENODEV)
+		session_lose(s, "does not answer");
+	if (rc <= 0)
+		return;
+	if (dma.count == 0 || dma.count > s->max_data || dma.count > VU_DATA_MAX) {
+		s->o.ops->dma_done(s->d, -E2BIG, NULL);
+		return;
+	}
+	s->dma = (struct session_dma) { .asked = true,
+					.write = dma.write,
+					.id = (uint16_t)(s->dma.id + 1),
+					.count = dma.count,
+					.iova = dma.iova,
+					.since_ns = s->o.now() };
+	head = vu_ask_dma(s->dma.id, dma.write, dma.iova, dma.count, s->reply);
+	if (dma.write)
+		memcpy(s->reply + head, dma.bytes, dma.count);
+	a->size = head + (dma.write ? dma.count : 0);
+}
+
+void session_tick(struct session *s)
+{
+	if (s->dma.asked && s->o.now() - s->dma.since_ns > SESSION_DMA_NS) {
+		session_say(s, SESSION_NOTE, "the client does not answer DMA at 0x%" PRIx64,
+			    s->dma.iova);
+		session_dma_cancel(s, -ETIMEDOUT);
+	}
+	if (s->d && s->o.ops->present(s->d) == -ENODEV)
+		session_lose(s, "it was taken away");
+}

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One client and the device it drives: a message in, its effect, the answer out. Pure but for the device's operations;
+ * the socket is the caller's.
+ *
+ * All state lies in struct session. A message is done whole, or refused whole, before its answer is given: whoever
+ * notes, does, answers and only then takes the message from the socket can begin again at each of these.
+ *
+ * A device that is gone is a state, and no error: reads give all-ones, writes are dropped, maps and interrupts are
+ * acknowledged, so that the guest's driver ends by itself. The device is closed at that moment, not when the client goes.
+ */
+#ifndef BERTH_SESSION_H
+#define BERTH_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bar-forward/cfg.h"
+#include "bar-forward/device.h"
+#include "bar-forward/irqs.h"
+#include "bar-forward/maps.h"
+#include "bar-forward/policy.h"
+#include "bar-forward/stream.h"
+#include "bar-forward/wire.h"
+#include "base/err.h"
+#include "base/telem_bridge.h"
+
+#define SESSION_DMA_NS                                                                             \
+	UINT64_C(5000000000) /* that a client has for a DMA_READ or DMA_WRITE of ours */
+#define SESSION_SAID 8       /* complaints about one client that are told; the others are counted */
+
+enum session_said { SESSION_NOTE, SESSION_WARNING, SESSION_DETAIL };
+
+struct session_opts {
+	const struct device_ops *ops;
+	const struct policy *policy; /* the caller's, may change between messages */
+	struct telem_bridge *count;  /* where accesses and what else goes on are counted */
+	uint64_t (*now)(void);       /* ns */
+	void (*say)(void *arg, enum session_said how, const char *sentence); /* NULL: to nobody */
+	void *arg;
+};
+
+/* A DMA_READ or DMA_WRITE of ours that the client has not answered. */
+struct session_dma {
+	bool asked, write;
+	uint16_t id;
+	uint32_t count;
+	uint64_t iova, since_ns;
+};
+
+enum session_step {
+	SESSION_NEW,      /* only VERSION is listened to */
+	SESSION_AGREED,   /* maps that fail are told with DEVICE_GET_INFO */
+	SESSION_INFORMED, /* maps that fail are the end of the device */
+};
+
+struct session {
+	struct session_opts o;
+	struct device *d; /* NULL: it is gone, and closed */
+	enum session_step step;
+	struct dev_facts facts;
+	struct vu_irq_info irq[DEV_IRQS];
+	uint64_t size[DEV_REGIONS]; /* as the guest sees them */
+	struct cfg cfg;
+	struct maps maps;
+	struct irqs irqs;
+	struct session_dma dma;
+	uint64_t max_data; /* bytes of one transfer that the client takes */
+	struct err
+		unmapped; /* why memory could not be mapped before DEVICE_GET_INFO; rc 0: it all could */
+	uint32_t complaints;
+	uint8_t *reply; /* VU_MESSAGE_MAX bytes */
+};
+
+/* What is to be sent: `size` bytes, 0: nothing. They stay until the next call. */
+struct answer {
+	const uint8_t *bytes;
+	size_t size;
+};
+
+/*
+ * A new client of an open device; session_close() gives the device back. 0; -EBADMSG: its configuration space is none;
+ * -ENODEV: it is gone; -EIO; -ENOMEM; with *e. Then there is no session, and the device is still the caller's.
+ */
+int session_open(struct session *s, const struct session_opts *o, struct device *d, struct err *e);
+
+/*
+ * The client is gone: bus mastering off, what was mapped unmapped, interrupts down, the device reset, in this order.
+ * Returns the device, or NULL when it has gone before.
+ */
+struct device *session_close(struct session *s);
+
+/*
+ * A message, whole and with its header checked, as stream_peek() gives it; descriptors that are kept become -1. 0; -EPROTO
+ * with *e: send the answer if there is one, then hang up.
+ */
+int session_message(struct session *s, struct incoming *in, struct answer *a, struct err *e);
+
+/* When to poll it the device's own descriptor, for session_attend(); -1: not now. */
+int session_poll_fd(const struct session *s);
+
+/* The device wants something: a message for the client, or nothing. */
+void session_attend(struct session *s, struct answer *a);
+
+/* Now and then, each second or so: whether the device is still there, and the client answers. */
+void session_tick(struct session *s);
+
+#endif

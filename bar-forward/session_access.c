@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* A region as a client sees it: what it may reach there, and how it gets to the device. */
+#include <inttypes.h>
+#include <string.h>
+
+#include "bar-forward/session_priv.h"
+
+#define WIDE 8
+
+static const char *region_name(uint32_t region)
+{
+	return telem_region_name(region);
+}
+
+static bool is_bar(uint32_t region)
+{
+	return region <= DEV_BAR5;
+}
+
+/* Widths that are one access: a device's registers are never split, never merged. */
+static bool is_one_access(const struct session *s, const struct vu_access *a)
+{
+	uint32_t most = s->facts.region[a->region].io ? 4 : WIDE;
+
+	return a->count <= most && (a->count & (a->count - 1)) == 0 && a->offset % a->count == 0;
+}
+
+static int check(const struct session *s, const struct vu_access *a, bool write, struct err *e)
+{
+	const struct dev_region *r;
+
+	if (a->region >= DEV_REGIONS || !s->size[a->region])
+		return err_set(e, -EINVAL, "there is no region %" PRIu32, a->region);
+	r = &s->facts.region[a->region];
+	if (write ? !r->write : !r->read)
+		return err_set(e, -EINVAL, "%s cannot be %s", region_name(a->region),
+			       write ? "written" : "read");
+	if (a->offset >= s->size[a->region] || a->count > s->size[a->region] - a->offset)
+		return err_set(e, -EINVAL,
+			       "%" PRIu32 " bytes at 0x%" PRIx64 " of %s, which has 0x%" PRIx64,
+			       a->count, a->offset, region_name(a->region), s->size[a->region]);
+	if (is_bar(a->region) && !is_one_access(s, a))
+		return err_set(e, -EINVAL,
+			       "%" PRIu32 " bytes at 0x%" PRIx64
+			       " of %s are no access of a register",
+			       a->count, a->offset, region_name(a->region));
+	return 0;
+}
+
+static void count(struct session *s, const struct vu_access *a, enum telem_access what,
+		  uint64_t began)
+{
+	telem_access(s->o.count, a->region, what, s->o.now() - began);
+}
+
+/* What the device answered: gone is a state, anything else an error that is counted. */
+static int judge(struct session *s, const struct vu_access *a, const char *verb, int rc,
+		 struct err *e)
+{
+	if (rc == 0)
+		return 0;
+	if (rc == -ENODEV) {
+		session_lose(s, "does not answer");
+		return 0;
+	}
+	s->o.count->counts.errors++;
+	return err_set(e, rc, "cannot %s %" PRIu32 " bytes at 0x%" PRIx64 " of %s: %s", verb,
+		       a->count, a->offset, region_name(a->region), strerror(-rc));
+}
+
+/* --- BARs --- */
+
+static const struct rule *rule_of(struct session *s, const struct vu_access *a, const char *verb)
+{
+	const struct rule *r = s->o.policy
+				       ? policy_find(s->o.policy, a->region, a->offset, a->count)
+				       : NULL;
+
+	if (!r)
+		return NULL;
+	if (r->act == POLICY_DENY)
+		s->o.count->regions[a->region].denied++;
+	if (r->act == POLICY_LOG) {
+		s->o.count->regions[a->region].logged++;
+		session_say(s, SESSION_DETAIL, "%s of %" PRIu32 " bytes at 0x%" PRIx64 " of %s",
+			    verb, a->count, a->offset, region_name(a->region));
+	}
+	return r;
+}
+
+static int bar_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e)
+{
+	const struct rule *r = rule_of(s, a, "read");
+
+	if (r && r->act == POLICY_DENY) {
+		policy_denied(r, to, a->count);
+		return 0;
+	}
+	return judge(s, a, "read", s->o.ops->read(s->d, a->region, a->offset, to, a->count), e);
+}
+
+static int bar_write(struct session *s, const struct vu_access *a, struct err *e)
+{
+	const struct rule *r = rule_of(s, a, "write");
+	uint8_t bytes[WIDE];
+
+	if (r && r->act == POLICY_DENY)
+		return 0;
+	memcpy(bytes, a->data, a->count);
+	if (r && r->act == POLICY_MASK)
+		policy_mask(r, a->offset, bytes, a->count);
+	return judge(s, a, "write", s->o.ops->write(s->d, a->region, a->offset, bytes, a->count),
+		     e);
+}
+
+/* --- ROM and configuration space, in pieces --- */
+
+static uint32_t piece_width(uint64_t offset, uint32_t left)
+{
+	uint32_t width = 4;
+
+	while (width > left || offset % width)
+		width /= 2;
+	return width;
+}
+
+static int config_read(struct session *s, uint32_t at, uint32_t width, uint8_t *to)
+{
+	int rc = 0;
+
+	memset(to, 0, width);
+	if (cfg_asks(&s->cfg, at, width))
+		rc = s->o.ops->read(s->d, DEV_CONFIG, at, to, width);
+	if (rc == 0)
+		cfg_read(&s->cfg, at, width, to);
+	return rc;
+}
+
+static int config_write(struct session *s, uint32_t at, uint32_t width, const uint8_t *from)
+{
+	uint8_t bytes[4], real[4];
+	int rc = s->o.ops->read(s->d, DEV_CONFIG, at, real, width);
+
+	memcpy(bytes, from, width);
+	if (rc == 0 && cfg_write(&s->cfg, at, width, bytes, real))
+		rc = s->o.ops->write(s->d, DEV_CONFIG, at, bytes, width);
+	return rc;
+}
+
+static int pieces_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e)
+{
+	for (uint32_t done = 0, width; done < a->count && s->d; done += width) {
+		uint64_t at = a->offset + done;
+
+		width = piece_width(at, a->count - done);
+		int rc = a->region == DEV_CONFIG
+				 ? config_read(s, (uint32_t)at, width, to + done)
+				 : s->o.ops->read(s->d, a->region, at, to + done, width);
+
+		rc = judge(s, a, "read", rc, e);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+static int pieces_write(struct session *s, const struct vu_access *a, struct err *e)
+{
+	for (uint32_t done = 0, width; done < a->count && s->d; done += width) {
+		uint32_t at = (uint32_t)a->offset + done;
+
+		width = piece_width(at, a->count - done);
+		int rc = judge(s, a, "write", config_write(s, at, width, a->data + done), e);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* --- for the session --- */
+
+int session_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e)
+{
+	uint64_t began = s->o.now();
+	int rc = check(s, a, false, e);
+
+	if (rc)
+		return rc;
+	if (s->d)
+		rc = is_bar(a->region) ? bar_read(s, a, to, e) : pieces_read(s, a, to, e);
+	if (!s->d) /* also when it went in the middle */
+		memset(to, 0xff, a->count);
+	count(s, a, TELEM_READ, began);
+	return rc;
+}
+
+int session_write(struct session *s, const struct vu_access *a, bool posted, struct err *e)
+{
+	uint64_t began = s->o.now();
+	int rc = check(s, a, true, e);
+
+	if (rc)
+		return rc;
+	if (s->d && a->region != DEV_CONFIG && !is_bar(a->region))
+		return err_set(e, -EINVAL, "%s cannot be written", region_name(a->region));
+	if (s->d)
+		rc = is_bar(a->region) ? bar_write(s, a, e) : pieces_write(s, a, e);
+	count(s, a, posted ? TELEM_POSTED : TELEM_WRITE, began);
+	return rc;
+}

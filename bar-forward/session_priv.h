@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* What the parts of a session have in common. */
+#ifndef BERTH_SESSION_PRIV_H
+#define BERTH_SESSION_PRIV_H
+
+#include "bar-forward/session.h"
+
+/* One sentence for people. */
+void session_say(struct session *s, enum session_said how, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* The device is gone, or must count as gone: close it, and say why, once. */
+void session_lose(struct session *s, const char *why);
+
+/* Give up a DMA that the client has not answered. */
+void session_dma_cancel(struct session *s, int rc);
+
+/*
+ * An access of a client. BARs: 1, 2, 4 or 8 bytes, aligned, as one access of the device; ROM and configuration space: any
+ * count, in pieces as wide as their place allows, at most 4. 0; -EINVAL: no such place, or width; or the device's errno.
+ */
+int session_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e);
+int session_write(struct session *s, const struct vu_access *a, bool posted, struct err *e);
+
+/* DMA_MAP, DMA_UNMAP: 0, or the errno for the reply. */
+int session_map(struct session *s, const struct vu_dma *dma, int *fd, struct err *e);
+int session_unmap(struct session *s, const struct vu_dma *dma, struct err *e);
+void session_unmap_all(struct session *s);
+
+#endif
