@@ -54,6 +54,42 @@ static const struct field nvml_rows[] = {
 static const size_t n_nvml_rows = ARRAY_LEN(nvml_rows);
 /* clang-format on */
 
+/* What takes two rounds to tell; no captured machine has it. */
+static const struct field flow_rows[] = {
+	FACT(live.pcie_rx_bytes_per_s, "pcie_rx_bytes_per_s"),
+	FACT(live.pcie_tx_bytes_per_s, "pcie_tx_bytes_per_s"),
+};
+
+/* Bytes a second of a lane by generation, after line coding (PCI Express Base Specification, each revision's). */
+static const double lane_bytes_per_s[] = { 0, 250e6, 500e6, 984.6e6, 1969e6, 3938e6, 7563e6 };
+
+double nvml_link_bytes_per_s(const struct nvidia *nv)
+{
+	const struct fact *gen = &nv->pcie_max_gen, *width = &nv->pcie_max_width;
+
+	if (!fact_known(gen) || gen->v < 1 || gen->v >= (int64_t)ARRAY_LEN(lane_bytes_per_s) ||
+	    !fact_known(width) || width->v < 1 || width->v > 32)
+		return 0;
+	return lane_bytes_per_s[gen->v] * (double)width->v;
+}
+
+struct fact nvml_rate(uint64_t before, uint64_t now, uint64_t ns, double most)
+{
+	const double s = (double)ns * 1e-9;
+	uint64_t moved = now - before;
+
+	if (!ns || most <= 0)
+		return fact_unknown(WHY_NOT_EXPORTED);
+	if (now <= UINT32_MAX) {
+		if (most * s > UINT32_MAX)
+			return fact_unknown(WHY_NOT_EXPORTED);
+		moved = (uint32_t)moved;
+	}
+	if ((double)moved > 1.1 * most * s)
+		return fact_unknown(WHY_GARBLED);
+	return fact_of((int64_t)((double)moved / s), SRC_NVML);
+}
+
 /* What only a sensor of another vendor tells. */
 static void not_nvidias(struct live *l)
 {
@@ -95,6 +131,8 @@ json_t *nvml_fn_to_json(const struct nvml_fn *f, bool procs)
 
 	fields_to_json(o, nvml_rows, n_nvml_rows, f);
 	nvidia_to_json(o, &f->nv);
+	if (fact_known(&f->live.pcie_rx_bytes_per_s) && fact_known(&f->live.pcie_tx_bytes_per_s))
+		fields_to_json(o, flow_rows, ARRAY_LEN(flow_rows), f);
 	if (procs)
 		json_object_set_new(o, "procs", procs_to_json(f));
 	return o;
@@ -108,6 +146,8 @@ static void check_ranges(struct nvml_fn *f)
 		{ &f->live.mem_busy_percent, 100 },
 		{ &f->live.fan_percent, 300 }, /* of the normal speed: more is possible */
 		{ &f->minor, 4095 },
+		{ &f->live.pcie_rx_bytes_per_s, INT64_C(1) << 40 },
+		{ &f->live.pcie_tx_bytes_per_s, INT64_C(1) << 40 },
 	};
 
 	facts_limit(limits, ARRAY_LEN(limits));
@@ -143,6 +183,8 @@ void nvml_fn_from_json(struct nvml_fn *f, const json_t *o)
 {
 	rows_from_json(o, nvml_rows, n_nvml_rows, f);
 	not_nvidias(&f->live);
+	if (json_object_get(o, "pcie_rx_bytes_per_s"))
+		rows_from_json(o, flow_rows, ARRAY_LEN(flow_rows), f);
 	memory_check(&f->vram_total, &f->vram_used, &f->vram_free);
 	check_ranges(f);
 	nvidia_from_json(&f->nv, o);

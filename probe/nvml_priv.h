@@ -48,6 +48,15 @@ void nvidia_to_json(json_t *o, const struct nvidia *nv);
 void nvidia_from_json(struct nvidia *nv, const json_t *o);
 void nvidia_unknown(struct nvidia *nv, enum why why);
 
+/* What its link carries at most, by generation and lanes; 0: not known. */
+double nvml_link_bytes_per_s(const struct nvidia *nv);
+
+/*
+ * Bytes a second between two readings of a counter, ns apart, on a link that carries `most`. Some drivers count in
+ * 32 bits: unknown where such a counter may have gone round more than once.
+ */
+struct fact nvml_rate(uint64_t before, uint64_t now, uint64_t ns, double most);
+
 #define NVML_TIMEOUT_MS 2000
 #define NVML_RECORD_MAX (1u << 20)
 

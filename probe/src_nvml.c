@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/child.h"
+#include "base/clock.h"
 #include "base/own.h"
 #include "probe/nvml_lib_priv.h"
 #include "probe/probe_priv.h"
@@ -365,19 +366,54 @@ static void ask_memories(void *lib, nvml_device h, struct nvml_fn *fn)
 	fn->bar1_used = m.used;
 }
 
-/* Memory's own sensor is a field value; old libraries answer without a value. */
-static struct fact memory_temp(void *lib, nvml_device h)
+/* --- field values: many in one call ------------------------------------------------------------------- */
+
+/* NVML_FI_DEV_*; the last two from r530 on, each the bytes since a time of its own. */
+enum { FIELD_MEMORY_TEMP = 82, FIELD_PCIE_TX = 197, FIELD_PCIE_RX = 198 };
+
+/* What the counters of a device were in the round before. */
+struct flow {
+	bool known;
+	uint64_t rx, tx, ns;
+};
+
+static struct fact memory_temp(nvml_return rc, const struct field_value *v)
+{
+	if (rc || v->rc)
+		return fact_unknown(nvml_why(rc ? rc : v->rc));
+	/* 0 degrees is what a card without the sensor says. */
+	return v->value_type == 1 && v->v.u ? number(v->v.u, 1000) : fact_unknown(WHY_NOT_EXPORTED);
+}
+
+static bool counter(const struct field_value *v, uint64_t *to)
+{
+	*to = v->value_type == 1 ? v->v.u : v->v.ull;
+	return !v->rc && v->value_type >= 1 && v->value_type <= 3;
+}
+
+static void ask_fields(void *lib, nvml_device h, struct nvml_fn *fn, struct flow *before)
 {
 	nvml_return (*f)(nvml_device, int,
 			 struct field_value *) = dlsym(lib, "nvmlDeviceGetFieldValues");
-	struct field_value v = { .field = 82 /* NVML_FI_DEV_MEMORY_TEMP */,
-				 .rc = NVML_NOT_SUPPORTED };
-	nvml_return rc = f ? f(h, 1, &v) : NVML_NOT_THERE;
+	struct field_value v[] = {
+		{ .field = FIELD_MEMORY_TEMP, .rc = NVML_NOT_SUPPORTED },
+		{ .field = FIELD_PCIE_TX, .rc = NVML_NOT_SUPPORTED },
+		{ .field = FIELD_PCIE_RX, .rc = NVML_NOT_SUPPORTED },
+	};
+	nvml_return rc = f ? f(h, ARRAY_LEN(v), v) : NVML_NOT_THERE;
+	struct flow now = { .ns = clock_ns() };
+	const double most = nvml_link_bytes_per_s(&fn->nv);
 
-	if (rc || v.rc)
-		return fact_unknown(nvml_why(rc ? rc : v.rc));
-	/* 0 degrees is what a card without the sensor says. */
-	return v.value_type == 1 && v.v.u ? number(v.v.u, 1000) : fact_unknown(WHY_NOT_EXPORTED);
+	/* Old libraries answer without a value. */
+	fn->live.temp_memory_mc = memory_temp(rc, &v[0]);
+	now.known = !rc && counter(&v[1], &now.tx) && counter(&v[2], &now.rx);
+	if (now.known && before->known) {
+		fn->live.pcie_tx_bytes_per_s = nvml_rate(before->tx, now.tx, now.ns - before->ns,
+							 most);
+		fn->live.pcie_rx_bytes_per_s = nvml_rate(before->rx, now.rx, now.ns - before->ns,
+							 most);
+	}
+	*before = now;
 }
 
 /* --- processes --------------------------------------------------------------------------------------- */
@@ -510,12 +546,12 @@ static void ask_migs(void *lib, nvml_device h, struct nvml_fn *fn)
 
 /* --- the child's work ---------------------------------------------------------------------------------- */
 
-static void ask_device(void *lib, nvml_device h, struct nvml_fn *fn)
+static void ask_device(void *lib, nvml_device h, struct nvml_fn *fn, struct flow *flow)
 {
 	for (size_t i = 0; i < ARRAY_LEN(queries); i++)
 		ask_row(lib, &queries[i], h, fn);
 	ask_memories(lib, h, fn);
-	fn->live.temp_memory_mc = memory_temp(lib, h);
+	ask_fields(lib, h, fn, flow);
 	ask_migs(lib, h, fn);
 	ask_holders(lib, h, fn);
 }
@@ -545,7 +581,7 @@ static json_t *about_library(void *lib, enum why why)
 	return o;
 }
 
-static void ask_round(int to, const struct nvml_question *q, void *lib)
+static void ask_round(int to, const struct nvml_question *q, void *lib, struct flow *flows)
 {
 	for (uint32_t i = 0; i < q->n; i++) {
 		struct nvml_fn fn = { 0 };
@@ -554,7 +590,7 @@ static void ask_round(int to, const struct nvml_question *q, void *lib)
 
 		nvml_fn_unknown(&fn, rc ? nvml_why(rc) : WHY_NOT_EXPORTED);
 		if (!rc)
-			ask_device(lib, h, &fn);
+			ask_device(lib, h, &fn, &flows[i]);
 		json_t *o = nvml_fn_to_json(&fn, true);
 
 		json_put_text(o, "pci", q->pci[i]);
@@ -569,13 +605,16 @@ void nvml_work(int to, void *question)
 	void *lib = nvml_open();
 	bool able = lib && dlsym(lib, "nvmlDeviceGetHandleByPciBusId_v2");
 	enum why why = able ? nvml_start(lib) : WHY_NO_LIBRARY;
+	own_free struct flow *flows = calloc(q->n ? q->n : 1, sizeof(*flows));
 	char asked;
 
+	if (!flows)
+		return;
 	send(to, about_library(lib, why));
 	if (why)
 		return;
 	if (!q->again)
-		ask_round(to, q, lib);
+		ask_round(to, q, lib, flows);
 	while (q->again && read(q->again, &asked, 1) == 1)
-		ask_round(to, q, lib);
+		ask_round(to, q, lib, flows);
 }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/child.h"
 #include "probe/probe_priv.h"
 #include "tests/unit/harness.h"
 
@@ -402,6 +403,65 @@ static void reads_older_answers(void **state)
 	assert_int_equal(v.fns[0].nv.n_migs, 0);
 }
 
+static int64_t rate(uint64_t before, uint64_t now, double s, double most)
+{
+	struct fact f = nvml_rate(before, now, (uint64_t)(s * 1e9), most);
+
+	return fact_known(&f) ? f.v : -(int64_t)f.why;
+}
+
+static void rates_of_counters_that_wrap(void **state)
+{
+	const uint64_t far = UINT64_C(1) << 40, round = UINT64_C(1) << 32;
+	struct nvidia nv = { 0 };
+
+	(void)state;
+	assert_int_equal(rate(far, far + 3000000000, 2, 16e9), 1500000000);
+	assert_int_equal(rate(far, far, 1, 16e9), 0);
+	assert_int_equal(rate(far, far - 1, 1, 16e9), -WHY_GARBLED); /* it began anew */
+	assert_int_equal(rate(far, far + 40000000000, 1, 16e9), -WHY_GARBLED);
+	/* 32 bits: once round is told, where the link cannot do it twice. */
+	assert_int_equal(rate(round - 1000, 2000, 1, 2.5e9), 3000);
+	assert_int_equal(rate(1000, 2000, 1, 16e9), -WHY_NOT_EXPORTED);
+	assert_int_equal(rate(1000, 2000, 0.1, 16e9), 10000);
+	assert_int_equal(rate(far, far + 1, 1, 0), -WHY_NOT_EXPORTED);
+	assert_int_equal(rate(far, far + 1, 0, 16e9), -WHY_NOT_EXPORTED);
+	nv.pcie_max_gen = fact_of(4, SRC_NVML);
+	nv.pcie_max_width = fact_of(16, SRC_NVML);
+	assert_float_equal(nvml_link_bytes_per_s(&nv), 31.5e9, 0.1e9);
+	nv.pcie_max_gen = fact_of(99, SRC_NVML);
+	assert_float_equal(nvml_link_bytes_per_s(&nv), 0, 0);
+}
+
+/* The first round knows no rate; the second does, of the card whose counter tells. */
+static void moves_over_its_link(void **state)
+{
+	struct nvml_view *v = ask("moving", 2);
+	struct nvml_question q = { .pci = pci, .n = 2 };
+	struct child c;
+	int ends[2];
+
+	(void)state;
+	assert_false(fact_known(&v->fns[0].live.pcie_rx_bytes_per_s));
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	q.again = ends[0];
+	assert_int_equal(child_open(&c, nvml_work, &q), 0);
+	nvml_view_reset(v, true, WHY_NONE);
+	assert_int_equal(nvml_receive(&c, 10000, true, v), 1);
+	for (int round = 0; round < 2; round++) {
+		nvml_view_reset(v, true, WHY_NONE);
+		assert_int_equal(write(ends[1], "?", 1), 1);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(nvml_receive(&c, 10000, false, v), 1);
+	}
+	assert_true(fact_known(&v->fns[0].live.pcie_rx_bytes_per_s));
+	assert_true(v->fns[0].live.pcie_tx_bytes_per_s.v > 0);
+	child_close(&c);
+	close(ends[0]);
+	close(ends[1]);
+	assert_no_child();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +483,8 @@ int main(void)
 		cmocka_unit_test(scrubs),
 		cmocka_unit_test(survives_json),
 		cmocka_unit_test(reads_older_answers),
+		cmocka_unit_test(rates_of_counters_that_wrap),
+		cmocka_unit_test(moves_over_its_link),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
