@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,9 @@ struct watch {
 	struct frame frame;
 	bool quit;
 	int held; /* a process that may be ended; -1: none */
+	/* While the picture stands still: its report, and where the moments go that nobody sees. */
+	struct report *still;
+	struct snapshot *unseen;
 	uint64_t next_ns, keys;
 };
 
@@ -66,6 +70,49 @@ static void take_in(struct watch *w)
 	w->how->feed->next(w->how->feed->ctx, &w->snap);
 	history_add(&w->history, &w->snap);
 	events_add(&w->events, &w->snap, &w->how->prefs->alarm);
+}
+
+/* --- a picture that stands still --- */
+
+static void forget_still(struct watch *w)
+{
+	free(w->still);
+	free(w->unseen);
+	w->still = NULL;
+	w->unseen = NULL;
+}
+
+/* What is recorded goes on, and alarms are saved: only the picture stands. A recording that is shown stops. */
+static void stand_still(struct watch *w)
+{
+	const struct report *r = w->snap.report;
+
+	w->snap.paused = true;
+	if (w->how->feed->wind)
+		return;
+	w->unseen = calloc(1, sizeof(*w->unseen));
+	w->still = malloc(sizeof(*w->still));
+	if (!w->unseen || !w->still)
+		forget_still(w); /* then all stops */
+	else if (r)
+		w->snap.report = memcpy(w->still, r,
+					offsetof(struct report, gpus) +
+						r->n_gpus * sizeof(r->gpus[0]));
+}
+
+static void pass_by(struct watch *w)
+{
+	if (!w->unseen)
+		return;
+	w->unseen->interval_ms = w->snap.interval_ms;
+	w->how->feed->next(w->how->feed->ctx, w->unseen);
+}
+
+static void move_on(struct watch *w)
+{
+	w->snap.paused = false;
+	take_in(w);
+	forget_still(w);
 }
 
 /* --- what keys ask for --- */
@@ -120,7 +167,10 @@ static void act(struct watch *w, const struct action *a)
 		w->quit = true;
 		break;
 	case DO_PAUSE:
-		w->snap.paused = !w->snap.paused;
+		if (w->snap.paused)
+			move_on(w);
+		else
+			stand_still(w);
 		w->next_ns = 0;
 		break;
 	case DO_INTERVAL:
@@ -229,7 +279,9 @@ static void look(struct watch *w, uint64_t now)
 {
 	if (now < w->next_ns && !no_report_yet(w))
 		return;
-	if (!w->snap.paused)
+	if (w->snap.paused)
+		pass_by(w);
+	else
 		take_in(w);
 	if (now >= w->next_ns)
 		w->next_ns = now + (uint64_t)w->snap.interval_ms * 1000000;
@@ -280,6 +332,7 @@ int watch(struct screen *screen, const struct watching *how, struct err *e)
 				    .glyphs = glyphs_of(w) };
 	loop(w);
 	own_close_fd(&w->held);
+	forget_still(w);
 	picture_fini(&w->picture);
 	fits_fini(&w->fits);
 	free(w);

@@ -159,6 +159,21 @@ sees "f has nobody to ask of it" 'Only this machine can be asked'
 t send-keys q
 sees "and leaves" '^exit=0'
 
+# The picture stands still; what is recorded goes on.
+screen 80 24 "$top --interval 0.2 --record $T/paused.berthrec"
+sees "a picture" '^fake-7b'
+key "p: stands still" p 'PAUSED'
+moments=$(grep -c '"moment"' "$T/paused.berthrec")
+for i in $(seq 100); do
+	[ "$(grep -c '"moment"' "$T/paused.berthrec")" -gt $((moments + 3)) ] && break
+	sleep 0.1
+done
+if [ "$(grep -c '"moment"' "$T/paused.berthrec")" -gt $((moments + 3)) ]; then ok "the recording goes on"; else fail "the recording goes on" "$moments moments"; fi
+sees "while it stands" 'PAUSED'
+key "p: goes on" p 'run  every 0.2 s'
+t send-keys q
+sees "recorded" '^exit=0'
+
 for sig in TERM INT HUP; do
 	screen 80 24 "sh -c 'echo \$\$ >$T/pid; exec $top'"
 	sees "before SIG$sig" '^fake-7b'

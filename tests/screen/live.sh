@@ -19,6 +19,8 @@ on_screen() {
 
 prepare nvidia2
 FAKE_NVML=ok on_screen "NVIDIA's numbers" 'wait 0.4/24.0 GiB' 'wait 21/350 W' 'keys q' 'exit 0'
+FAKE_NVML=ok on_screen "the last minutes are saved" 'wait 0.4/24.0 GiB' 'keys R' 'wait Saved: berth top --replay' \
+	'wait info Saved' 'keys q' 'exit 0'
 FAKE_NVML=moving on_screen "what moves over its link" 'wait B/s  out ' 'keys q' 'exit 0'
 FAKE_NVML=hang-call on_screen "a call that hangs" 'wait GeForce' 'wait silent' 'wait SILENT' \
 	'keys ?' 'wait Show or hide this page' 'keys ?' 'gone Show or hide this page' 'keys q' 'exit 0'
