@@ -22,7 +22,7 @@ program() {
 	done
 }
 
-mkdir -p "$root/bin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/out" "$root/lab/modules" \
+mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/out" "$root/lab/modules" \
 	"$root/berth/bin" "$root/berth/libexec/berth" "$root/usr/share/misc"
 busybox=$(command -v busybox) || busybox=/bin/busybox
 cp -L "$busybox" "$root/bin/busybox"
@@ -48,6 +48,7 @@ done
 # shellcheck disable=SC2086 # one word per module
 python3 tests/lab/modules.py "$kernel/modules" "$root/lab/modules" $modules
 cp tests/lab/guest/init "$root/init"
+cp tests/lab/guest/modprobe "$root/sbin/modprobe"
 cp tests/lab/guest/lib.sh tests/lab/guest/device.sh "$root/lab/"
-chmod 755 "$root/init"
+chmod 755 "$root/init" "$root/sbin/modprobe"
 (cd "$root" && find . | cpio -o -H newc -R +0:+0 --quiet) >"$out"

@@ -10,7 +10,7 @@ CASE-FOLDER/vm describes the machine, a line each:
 
     limit SECONDS       how long the guest may take; ten times what it does on a quiet machine
     cmdline WORDS       more for the kernel's command line
-    acpi FILE.dsl       one more ACPI table, compiled by iasl; a file of the case's folder
+    acpi FILE.dsl       one more ACPI table, compiled by iasl; seen from the case's folder
     -OPTION VALUE       an option of QEMU's, as on its command line
 """
 import json
