@@ -180,14 +180,17 @@ programs: $(if $(ALL_PKGS),$(FRONT)) $(PROGRAMS)
 
 COMMANDS := $(notdir $(filter-out %/core %/core-llama-server %/device-helper,$(PROGRAMS)))
 SCHEMAS  := $(patsubst docs/schema/%,$(BUILD)/share/berth/schema/%,$(wildcard docs/schema/*.json))
+DEVICES  := $(patsubst bar-forward/devices/%,$(BUILD)/share/berth/devices/%,$(wildcard bar-forward/devices/*.json))
 MAN      := $(addprefix $(BUILD)/share/man/man1/,berth.1 $(addsuffix .1,$(addprefix berth-,$(COMMANDS))))
 COMPLETE := $(addprefix $(BUILD)/share/,bash-completion/completions/berth zsh/site-functions/_berth \
 	fish/vendor_completions.d/berth.fish)
 
 .PHONY: docs
-docs: $(SCHEMAS) $(BUILD)/share/berth/demo.berthrec $(if $(ALL_PKGS),$(MAN) $(COMPLETE))
+docs: $(SCHEMAS) $(DEVICES) $(BUILD)/share/berth/demo.berthrec $(if $(ALL_PKGS),$(MAN) $(COMPLETE))
 
 $(BUILD)/share/berth/schema/%: docs/schema/%
+	$(Q)mkdir -p $(@D) && cp $< $@
+$(BUILD)/share/berth/devices/%: bar-forward/devices/%
 	$(Q)mkdir -p $(@D) && cp $< $@
 $(BUILD)/share/berth/demo.berthrec: tui/demo.berthrec
 	$(Q)mkdir -p $(@D) && cp $< $@

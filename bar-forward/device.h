@@ -74,7 +74,10 @@ struct device_ops {
 	 */
 	int (*irqs)(struct device *d, const struct vu_irqs *set, const int *fds, struct err *e);
 
-	/* What of the client's memory the device reaches. The row is the caller's, and stays as long as the map. */
+	/*
+	 * What of the client's memory the device reaches. The row moves with the next map or unmap: what is needed of it is copied.
+	 * Its descriptor stays the caller's, and open until unmap() has returned.
+	 */
 	int (*map)(struct device *d, const struct map *row, struct err *e);
 	int (*unmap)(struct device *d, const struct map *row, struct err *e);
 

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* A device of memory whose user is killed at any instruction: each access has happened once or not at all, and it is known which. */
+#include <sched.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+
+#include "tests/unit/memdev.h"
+
+#ifdef __SANITIZE_ADDRESS__
+#define KILLS 300
+#else
+#define KILLS 2000
+#endif
+
+/* What two registers and the memory say must be what the number of accesses says. */
+static void agree(struct device *d, uint64_t *before)
+{
+	struct memory_status s;
+	uint64_t n, rest;
+
+	memory_device_status(d, &s);
+	n = (s.done - *before) / 3;
+	rest = (s.done - *before) % 3;
+	/* in turns: count, add 5, and the turn's number into memory */
+	assert_int_equal(get(d, 0, 0x40, 8), n + (rest > 0));
+	assert_int_equal(get(d, 0, 0x48, 8), 5 * (n + (rest > 1)));
+	assert_int_equal(get(d, 1, 0x1003, 8), n);
+	*before = s.done + 3;
+}
+
+/* Without end. `go_on` accesses of three were made. */
+static void turns(struct device *d)
+{
+	for (uint64_t i = 1;; i++) {
+		put(d, 0, 0x40, 0, 8);
+		put(d, 0, 0x48, 5, 8);
+		put(d, 1, 0x1003, i, 8); /* not aligned: torn, if it were only stored */
+	}
+}
+
+static void clear(struct device *d)
+{
+	assert_int_equal(ops->reset(d, NULL), 0);
+}
+
+/* At any moment, again and again, on the same device. */
+static void at_random(void **state)
+{
+	struct device *d = opened(GPU);
+	uint64_t before = 0, made = 0;
+	struct memory_status s;
+	unsigned seed = 1;
+
+	(void)state;
+	for (int i = 0; i < KILLS; i++) {
+		int status;
+		pid_t pid;
+
+		clear(d);
+		put(d, 1, 0x1003, 0, 8);
+		before++;
+		pid = fork();
+		if (pid == 0)
+			turns(d);
+		/* until it works, and then some */
+		do {
+			sched_yield();
+			memory_device_status(d, &s);
+		} while (s.done < before + 4);
+		seed = seed * 1103515245 + 12345;
+		for (volatile unsigned spin = seed >> 16 & 0x3fff; spin; spin--)
+			;
+		kill(pid, SIGKILL);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		made += s.done - before;
+		agree(d, &before);
+	}
+	assert_true(made >= 4 * KILLS);
+	ops->close(d);
+}
+
+/* --- each instruction of an access by turns --- */
+
+/* Runs n instructions behind its start, and dies. false: this machine does not let us; -1 in *n: it was over before. */
+static bool step(struct device *d, long *n)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		uint64_t v = 0;
+
+		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL))
+			_exit(1);
+		raise(SIGSTOP);
+		ops->write(d, 0, 0x40, &v, 8);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		return false;
+	for (long i = 0; i < *n; i++) {
+		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) || waitpid(pid, &status, 0) != pid)
+			break;
+		if (!WIFSTOPPED(status)) {
+			*n = -1;
+			return true;
+		}
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	return true;
+}
+
+static void at_each_instruction(void **state)
+{
+	struct device *d = opened(GPU);
+	struct memory_status a, b;
+	bool happened = false, not = false;
+	long n;
+
+	(void)state;
+	for (long i = 1; i < 20000; i += 1 + i / 40) {
+		uint64_t count = get(d, 0, 0x40, 8);
+
+		n = i;
+		memory_device_status(d, &a);
+		if (!step(d, &n)) {
+			print_message("[  SKIP    ] no ptrace here\n");
+			break;
+		}
+		memory_device_status(d, &b);
+		assert_true(b.done - a.done <= 1);
+		assert_int_equal(get(d, 0, 0x40, 8), count + (b.done - a.done));
+		happened |= b.done != a.done;
+		not |= b.done == a.done;
+		if (n < 0)
+			break;
+	}
+	assert_true(n >= 0 || (happened && not ));
+	ops->close(d);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(at_random),
+		cmocka_unit_test(at_each_instruction),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
