@@ -2,18 +2,21 @@
 #include "device/agent_run.h"
 
 #include <fcntl.h>
+#include <grp.h>
+#include <inttypes.h>
 #include <limits.h>
-#include <spawn.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "base/self.h"
 #include "base/telem.h"
 #include "base/text.h"
 
-extern char **environ;
+#define USERS "/run/user"
 
 /* A run's name is a file's, too (docs/formats.md): nothing else is handed on. */
 static bool name_ok(const char *name)
@@ -25,44 +28,102 @@ static bool name_ok(const char *name)
 	       strlen(name) < 64;
 }
 
-/* Start it with its words on a pipe. The pid or a negative errno. */
-static pid_t start(const char *program, const char *name, int *from)
+bool run_object_parse(const char *object, uint32_t *uid, const char **name)
 {
-	char *argv[] = { (char *)"stop", (char *)"--", (char *)name, NULL };
-	posix_spawn_file_actions_t to;
+	char digits[16];
+	const char *colon = strchr(object, ':');
+	size_t n = colon ? (size_t)(colon - object) : 0;
+	uint64_t v;
+
+	*uid = RUN_OURS;
+	*name = colon ? colon + 1 : object;
+	if (!name_ok(*name))
+		return false;
+	if (!colon)
+		return true;
+	if (!n || n >= sizeof(digits))
+		return false;
+	memcpy(digits, object, n);
+	digits[n] = '\0';
+	if (text_parse_u64(digits, &v) || v >= RUN_OURS)
+		return false;
+	*uid = (uint32_t)v;
+	return true;
+}
+
+/* For good, and with no group but the user's own. */
+static int become(uint32_t uid)
+{
+	const struct passwd *pw = getpwuid(uid);
+
+	if (!pw)
+		return -ENOENT;
+	if (setgroups(0, NULL) < 0 || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) < 0 ||
+	    setresuid(uid, uid, uid) < 0)
+		return -errno;
+	return 0;
+}
+
+/*
+ * In the child: a run of somebody else is stopped in his name and by his rights, so that root lends nothing to what a
+ * page of his says.
+ */
+static _Noreturn void be_stop(const char *program, const char *name, uint32_t uid, int to)
+{
+	static char path_is[] = "PATH=/usr/bin:/bin", stop[] = "stop", end[] = "--";
+	char folder[64], copy[64];
+	char *argv[] = { stop, end, copy, NULL }, *clean[] = { path_is, folder, NULL };
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	text_copy(copy, sizeof(copy), name);
+	snprintf(folder, sizeof(folder), "XDG_RUNTIME_DIR=" USERS "/%" PRIu32, uid);
+	if (dup2(null, 0) < 0 || dup2(to, 1) < 0 || dup2(to, 2) < 0)
+		_exit(127);
+	int rc = uid == RUN_OURS ? 0 : become(uid);
+
+	if (rc)
+		dprintf(2, "cannot become user %" PRIu32 ": %s\n", uid, strerror(-rc));
+	else
+		execve(program, argv, uid == RUN_OURS ? environ : clean);
+	_exit(127);
+}
+
+/* Start it with its words on a pipe. The pid or a negative errno. */
+static pid_t start(const char *program, const char *name, uint32_t uid, int *from)
+{
 	int ends[2];
-	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC))
 		return -errno;
-	posix_spawn_file_actions_init(&to);
-	posix_spawn_file_actions_addopen(&to, 0, "/dev/null", O_RDONLY, 0);
-	posix_spawn_file_actions_adddup2(&to, ends[1], 1);
-	posix_spawn_file_actions_adddup2(&to, ends[1], 2);
-	int rc = posix_spawn(&pid, program, &to, NULL, argv, environ);
+	pid_t pid = fork();
 
-	posix_spawn_file_actions_destroy(&to);
+	if (pid == 0)
+		be_stop(program, name, uid, ends[1]);
+	int rc = pid < 0 ? -errno : 0;
+
 	close(ends[1]);
 	*from = ends[0];
-	return rc ? -rc : pid;
+	return rc ? rc : pid;
 }
 
 int run_ask(const struct machine *m, const char *object, const char *value, struct err *e)
 {
 	char program[PATH_MAX], words[256] = "";
+	const char *name;
+	uint32_t uid;
 	size_t n = 0;
 	ssize_t got = 1;
 	int status = 0;
 	own_fd int from = -1;
 
 	(void)m;
-	if (strcmp(value, "stop") != 0 || !name_ok(object))
+	if (strcmp(value, "stop") != 0 || !run_object_parse(object, &uid, &name))
 		return err_set(e, -EINVAL, "'%.40s' cannot be asked of run '%.64s'", value, object);
 	int rc = self_path(program, sizeof(program), "libexec/berth/stop", e);
 
 	if (rc)
 		return rc;
-	pid_t pid = start(program, object, &from);
+	pid_t pid = start(program, name, uid, &from);
 
 	if (pid < 0)
 		return err_set(e, (int)pid, "%s does not start: %s", program, strerror(-(int)pid));
@@ -76,7 +137,7 @@ int run_ask(const struct machine *m, const char *object, const char *value, stru
 		;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return err_set(e, -EBUSY, "run %s does not stop: %s", object, text_clean(words));
+	return err_set(e, -EBUSY, "run %s does not stop: %s", name, text_clean(words));
 }
 
 /* A supervisor holds NAME.lock in a runtime folder as long as it lives. */
@@ -95,14 +156,20 @@ static bool is_locked(const char *dir, const char *name)
 int run_look(const struct machine *m, const char *object, char *said, size_t size, struct err *e)
 {
 	char dirs[TELEM_FOLDERS][512];
-	int n = telem_folders(dirs);
+	const char *name;
+	uint32_t uid;
+	int n = 1;
 
-	if (!name_ok(object))
+	if (!run_object_parse(object, &uid, &name))
 		return err_set(e, -EINVAL, "'%.64s' is no name of a run", object);
 	if (!m->live)
 		return err_set(e, -ENODATA, "a captured machine has no runs");
+	if (uid == RUN_OURS)
+		n = telem_folders(dirs);
+	else
+		snprintf(dirs[0], sizeof(dirs[0]), USERS "/%" PRIu32 "/berth", uid);
 	for (int i = 0; i < n; i++)
-		if (is_locked(dirs[i], object)) {
+		if (is_locked(dirs[i], name)) {
 			text_copy(said, size, "running");
 			return 0;
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/eject.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,8 +67,6 @@ static const struct scene_run *run_of(const struct scene *s, const struct hold *
 
 		if (r->name[0] && h->pid && r->pid == h->pid)
 			return r;
-		if (r->name[0] && h->kind == HOLD_RUN && strcmp(r->name, h->who) == 0)
-			return r;
 	}
 	return NULL;
 }
@@ -80,39 +79,59 @@ static bool is_of(const struct leaving *l, const struct func *f)
 	return false;
 }
 
-static bool is_asked(const struct txn *t, const char *name)
+/* What the agent "run" calls it. */
+static void object_of(const struct scene_run *r, char object[80])
+{
+	if (r->uid == RUN_OURS)
+		snprintf(object, 80, "%s", r->name);
+	else
+		snprintf(object, 80, "%" PRIu32 ":%s", r->uid, r->name);
+}
+
+static bool is_asked(const struct txn *t, const char *object)
 {
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->steps[i].op == STEP_ASK && strcmp(t->steps[i].target, name) == 0)
+		if (t->steps[i].op == STEP_ASK && strcmp(t->steps[i].target, object) == 0)
 			return true;
 	return false;
 }
 
-static int stop_run(const char *name, struct txn *t, struct err *e)
+static int stop_run(const struct scene_run *r, bool force, struct txn *t, struct err *e)
 {
-	struct step *st = txn_add(t, STEP_ASK, e, "ask run %s to stop", name);
+	char object[80], whose[32] = "";
+	struct step *st;
 	int rc;
 
+	object_of(r, object);
+	if (is_asked(t, object))
+		return 0;
+	if (r->uid != RUN_OURS)
+		snprintf(whose, sizeof(whose), " of user %" PRIu32, r->uid);
+	st = txn_add(t, STEP_ASK, e, "ask run %s%s to stop", r->name, whose);
 	if (!st)
 		return -EFBIG;
+	if (force)
+		txn_warn(t, "run %s%s loses its device if it does not stop", r->name, whose);
+	st->may_fail = force;
 	st->timeout_ms = RUN_TIMEOUT_MS;
 	rc = step_put(st->agent, e, "run");
-	rc = rc ? rc : step_put(st->target, e, "%s", name);
+	rc = rc ? rc : step_put(st->target, e, "%s", object);
 	rc = rc ? rc : step_put(st->value, e, "stop");
-	rc = rc ? rc : look_set(&st->after, LOOK_AGENT, "ended", e, "%s", name);
+	rc = rc ? rc : look_set(&st->after, LOOK_AGENT, "ended", e, "%s", object);
 	rc = rc ? rc : step_put(st->after.agent, e, "run");
 	st->undo = UNDO_NEVER;
 	return rc ? rc : step_put(st->why, e, "a run that stopped is started by berth launch");
 }
 
-static int stop_runs(const struct scene *s, const struct leaving *l, struct txn *t, struct err *e)
+static int stop_runs(const struct scene *s, const struct leaving *l, bool force, struct txn *t,
+		     struct err *e)
 {
 	for (uint32_t i = 0; i < s->n_holds; i++) {
 		const struct hold *h = &s->holds[i];
 		const struct scene_run *r = h->func < s->n_funcs && is_of(l, &s->funcs[h->func])
 						    ? run_of(s, h)
 						    : NULL;
-		int rc = r && !is_asked(t, r->name) ? stop_run(r->name, t, e) : 0;
+		int rc = r ? stop_run(r, force, t, e) : 0;
 
 		if (rc)
 			return rc;
@@ -302,7 +321,7 @@ int eject_plan(const struct scene *s, const struct ask *a, struct txn *t, struct
 	text_copy(t->device, sizeof(t->device), f->pci);
 	rc = find_leaving(s, f, &l, e);
 	rc = rc ? rc : check_users(s, &l, a->o.force, t, e);
-	rc = rc ? rc : stop_runs(s, &l, t, e);
+	rc = rc ? rc : stop_runs(s, &l, a->o.force, t, e);
 	rc = rc ? rc : unbind_all(&l, t, e);
 	rc = rc ? rc : remove_all(&l, t, e);
 	rc = rc ? rc : power_off(&l, t, e);

@@ -105,8 +105,6 @@ int scene_collect(const struct machine *m, const struct scene_opts *o, struct sc
 	int rc = s->holds ? probe_collect(m, &p, &s->report, e)
 			  : err_set(e, -ENOMEM, "out of memory");
 
-	if (rc == 0)
-		boxes_collect(m, s->report, &s->boxes);
 	if (rc == 0 && scene_read_funcs(m, s))
 		rc = err_set(e, -ENOMEM, "out of memory");
 	if (rc == 0) {

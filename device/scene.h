@@ -86,10 +86,14 @@ struct hold {
 	char what[64];
 };
 
+#define RUN_OURS UINT32_MAX
+
 /* One of our runs that lives, by its page. */
 struct scene_run {
 	char name[64]; /* as `berth ps` calls it; "": none */
 	uint32_t pid;
+	/* Whose it is, of one in that user's own folder, where our `berth stop` does not see it; RUN_OURS: it does. */
+	uint32_t uid;
 	uint32_t n_pci;
 	char pci[TELEM_DEVICES_MAX][24];
 };

@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "device/agent_pci.h"
+#include "device/agent_run.h"
 #include "device/eject.h"
 #include "device/hand.h"
 #include "device/let_go.h"
@@ -226,7 +227,7 @@ static void runs_are_asked_to_stop(void **state)
 	open_stage(&st, "slots");
 	for (uint32_t i = 0; i < COUNT(holds); i++)
 		holds[i].func = (uint32_t)(scene_func(st.s, "01:00.0") - st.s->funcs);
-	st.s->runs[0] = (struct scene_run) { .name = "chat", .pid = 500 };
+	st.s->runs[0] = (struct scene_run) { .name = "chat", .pid = 500, .uid = RUN_OURS };
 	st.s->n_runs = 1;
 	free(st.s->holds);
 	st.s->holds = calloc(COUNT(holds), sizeof(holds[0]));
@@ -238,9 +239,39 @@ static void runs_are_asked_to_stop(void **state)
 	assert_int_equal(st.t.steps[0].op, STEP_ASK);
 	assert_int_equal(st.t.steps[0].undo, UNDO_NEVER);
 	assert_string_equal(st.t.steps[0].after.want, "ended");
+	assert_false(st.t.steps[0].may_fail);
+	/* Somebody else's, which root's own folders do not have, is looked for and stopped where it is. */
+	st.s->runs[0].uid = 1000;
+	assert_int_equal(plan(&st, eject_plan, &a), 0);
+	assert_string_equal(st.t.steps[0].says, "ask run chat of user 1000 to stop");
+	assert_string_equal(st.t.steps[0].target, "1000:chat");
+	assert_string_equal(st.t.steps[0].after.path, "1000:chat");
+	a.o.force = true;
+	assert_int_equal(plan(&st, eject_plan, &a), 0);
+	assert_true(st.t.steps[0].may_fail);
+	assert_true(warned(&st, "run chat of user 1000 loses its device"));
+	a.o.force = false;
 	st.s->n_holds = 3;
 	refused(&st, eject_plan, &a, -EBUSY, "blender");
 	assert_null(strstr(st.e.text, "chat"));
+}
+
+static void runs_have_owners(void **state)
+{
+	static const char *const bad[] = {
+		"",        ":chat",           "x:chat",  "1000:",       "1:2:c",
+		"-1:chat", "4294967295:chat", "../chat", "1000:../chat"
+	};
+	const char *name;
+	uint32_t uid;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(bad); i++)
+		if (run_object_parse(bad[i], &uid, &name))
+			fail_msg("'%s' is taken for a run", bad[i]);
+	assert_true(run_object_parse("chat", &uid, &name) && uid == RUN_OURS);
+	assert_true(run_object_parse("1000:chat", &uid, &name) && uid == 1000);
+	assert_string_equal(name, "chat");
 }
 
 /* --- reset --- */
@@ -781,6 +812,7 @@ int main(void)
 		cmocka_unit_test(a_domain_may_not_let_go),
 		cmocka_unit_test(slots_lose_their_power),
 		cmocka_unit_test(runs_are_asked_to_stop),
+		cmocka_unit_test(runs_have_owners),
 		cmocka_unit_test(a_function_is_reset_alone),
 		cmocka_unit_test(a_shared_bus_is_reset_as_a_whole),
 		cmocka_unit_test(a_bus_of_ones_own),
