@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "device/elevate.h"
 #include "device/journal.h"
+#include "device/now.h"
 #include "device/scene.h"
 #include "device/show.h"
 
@@ -78,6 +79,8 @@ int act_out(struct act *act, struct txn *t)
 		return ask_helper(act, t);
 	for (uint32_t i = 0; i < t->n_warns && !act->a->o.json; i++)
 		log_warn(act->log, "%s", t->warns[i]);
+	if ((act->a->o.dry_run || !act->m->live) && txn_now(t, act->m))
+		return err_report("device", err_set(&e, -ENOMEM, "out of memory"), &e);
 	if (act->a->o.dry_run || act->helped)
 		return show(act->a, t->n ? RESULT_PLANNED : RESULT_ALREADY, t, NULL, 0, &e);
 	return carry_out(act, t);

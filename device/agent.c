@@ -10,12 +10,12 @@
 #include "device/power.h"
 
 const struct agent agents[] = {
-	{ "bolt", bolt_agent_call, bolt_agent_look },
-	{ "module", modprobe_call, modprobe_look },
-	{ "nvml", nvml_agent_call, nvml_agent_look },
-	{ "pci", NULL, pci_look },
-	{ "run", run_ask, run_look },
-	{ NULL, NULL, NULL },
+	{ .name = "bolt", .call = bolt_agent_call, .look = bolt_agent_look },
+	{ .name = "module", .call = modprobe_call, .look = modprobe_look },
+	{ .name = "nvml", .call = nvml_agent_call, .look = nvml_agent_look },
+	{ .name = "pci", .look = pci_look, .differs = pci_differs },
+	{ .name = "run", .call = run_ask, .look = run_look },
+	{ .name = NULL },
 };
 
 const struct agent *agent_find(const struct agent *table, const char *name)

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/machine.h"
+#include "base/text.h"
 
 struct agent {
 	const char *name; /* at most 7 letters */
@@ -25,6 +26,8 @@ struct agent {
 	 */
 	int (*look)(const struct machine *m, const char *object, char *said, size_t size,
 		    struct err *e);
+	/* In which points what it says of the object is not what was wanted, for people. Pure. NULL: it says no more. */
+	void (*differs)(struct text *t, const char *object, const char *want, const char *said);
 };
 
 extern const struct agent agents[]; /* ends with a NULL name */

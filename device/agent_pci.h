@@ -26,6 +26,9 @@
 /* What "config" says of the first 64 bytes. Pure. */
 void pci_header_text(const uint8_t bytes[PCI_HEADER_BYTES], char text[PCI_HEADER_TEXT]);
 
+/* In words: "its ids are ffff:ffff, not 10de:2684". Pure; what it cannot read it shows as it is. */
+void pci_differs(struct text *t, const char *object, const char *want, const char *said);
+
 int pci_look(const struct machine *m, const char *object, char *said, size_t size, struct err *e);
 
 #endif

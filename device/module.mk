@@ -26,8 +26,10 @@ device.lib := \
 	list_asks.c \
 	marked.c \
 	modules.c \
+	now.c \
 	options.c \
 	overlay.c \
+	pci_differs.c \
 	persist.c \
 	port.c \
 	power.c \

@@ -158,6 +158,25 @@ static bool is_so(struct runner *r, const struct step *s)
 	return gone == s->gone && (s->gone || strcmp(now, s->value) == 0);
 }
 
+/* In which points it is another than was waited for, where an agent can tell: "; its ids are ...", or nothing. */
+static void say_what_differs(struct runner *r, const struct look *l, struct text *t)
+{
+	const struct agent *a = l->kind == LOOK_AGENT && !l->not ? agent_find(r->hand->agents,
+									      l->agent)
+								 : NULL;
+	struct err ignored = { 0 };
+	char said[STEP_VALUE] = "";
+	char points[240];
+	struct text p;
+
+	text_init(&p, points, sizeof(points));
+	if (!a || !a->differs ||
+	    r->hand->ops->ask(r->hand, l->agent, l->path, said, sizeof(said), &ignored))
+		return;
+	a->differs(&p, l->path, l->want, text_clean(said));
+	text_add(t, "%s%s", p.len ? ": " : "", points);
+}
+
 /* Wait for `after`. */
 static int await(struct runner *r, const struct step *s, struct err *e)
 {
@@ -178,8 +197,14 @@ static int await(struct runner *r, const struct step *s, struct err *e)
 		return 0;
 	if (is < 0)
 		return err_at(e, as_vanished(is), "%s", s->says);
-	return err_set(e, -ENXIO, "%s: %s, but it did not come true within %.1f s", s->says,
-		       s->op == STEP_AWAIT ? "waited for" : "it was taken", (double)limit / 1000);
+	char points[256] = "";
+	struct text t;
+
+	text_init(&t, points, sizeof(points));
+	say_what_differs(r, &s->after, &t);
+	return err_set(e, -ENXIO, "%s: %s, but it did not come true within %.1f s%s", s->says,
+		       s->op == STEP_AWAIT ? "waited for" : "it was taken", (double)limit / 1000,
+		       points);
 }
 
 /* Of a step that takes back: what was done to a function that left is gone with it. */

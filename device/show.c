@@ -68,7 +68,7 @@ static void show_step(FILE *to, uint32_t i, const struct step *s)
 	put_line(to, "do", s, s->target, s->value, s->gone);
 	fputs("     before  ", to);
 	if (!s->known)
-		fputs("not readable", to);
+		fputs(*s->now ? s->now : "not readable: it only takes orders", to);
 	else if (s->was_gone)
 		fputs("no such file", to);
 	else
@@ -131,6 +131,8 @@ void show_txn_json(json_t *a, const struct txn *t, const struct outcome *o)
 	for (uint32_t i = 0; i < t->n; i++) {
 		json_t *s = step_to_json(&t->steps[i]);
 
+		if (*t->steps[i].now)
+			json_put_text(s, "now", t->steps[i].now);
 		if (o) {
 			json_put_text(s, "state", step_state_name(o->states[i]));
 			json_put_text_or_null(s, "state_why", o->whys[i]);

@@ -58,6 +58,8 @@ void txn_close(struct txn *t)
 {
 	free(t->steps);
 	t->steps = NULL;
+	free(t->seen);
+	t->seen = NULL;
 }
 
 static int __attribute__((format(printf, 4, 0)))

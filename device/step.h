@@ -78,6 +78,8 @@ struct step {
 	struct look
 		undone; /* UNDO_OTHER: true once it is taken back; LOOK_NONE: `after` is not true any more */
 	char why[96]; /* UNDO_NEVER */
+	/* For --dry-run, of a file that only takes orders: what is so before, "driver is amdgpu" (now.h). */
+	char now[80];
 	/* Of the runner: what the target read right after; how many folders above a STEP_SAVE's file were missing. */
 	bool left_known;
 	char left[STEP_VALUE];
@@ -96,7 +98,8 @@ struct txn {
 	char undoes[40]; /* the transaction that this one takes back; "" for none */
 	char whom[64];   /* --for: in whose name, by which undo finds it, too; "" for nobody's */
 	bool keep;       /* what was done stays when a later step fails */
-	char done[256];  /* a sentence for the end: "you may unplug it now"; "" for none */
+	char *seen; /* the verb's own, from its plan to its `after` (verb.h): freed with the transaction */
+	char done[256]; /* a sentence for the end: "you may unplug it now"; "" for none */
 	char warns[WARNS_MAX]
 		  [256]; /* what --force breaks, what is odd: told before anything is done */
 	uint32_t n_warns;

@@ -404,6 +404,29 @@ static void rescans(void **state)
 		"wait for it, and could not be ended; shut it down first");
 }
 
+/* Who was not there before is named, by what its files say. */
+static void a_rescan_names_what_it_finds(void **state)
+{
+	struct ask a = { 0 };
+	struct stage st;
+
+	(void)state;
+	open_stage(&st, "desk");
+	assert_int_equal(plan(&st, "rescan", NO_OPTIONS), 0);
+	rescan_after(&st.m, &a, &st.t);
+	assert_string_equal(st.t.done, "nothing new was found");
+	char *at = strstr(st.t.seen, "0000:01:00.0");
+
+	assert_non_null(at);
+	memset(at, 'x', strlen("0000:01:00.0"));
+	rescan_after(&st.m, &a, &st.t);
+	assert_string_equal(st.t.done, "found 0000:01:00.0 (VGA display 1002:744c)");
+	strcpy(st.t.seen, " ");
+	rescan_after(&st.m, &a, &st.t);
+	assert_non_null(strstr(st.t.done, " more; 'berth device list --any' shows all"));
+	close_stage(&st);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -423,6 +446,7 @@ int main(void)
 		cmocka_unit_test(refusals_say_why),
 		cmocka_unit_test(what_hangs_is_not_done),
 		cmocka_unit_test(rescans),
+		cmocka_unit_test(a_rescan_names_what_it_finds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -464,9 +464,9 @@ static int says_what_was_asked(const struct machine *m, const char *object, char
 }
 
 static const struct agent odd_agents[] = {
-	{ "slow", ask_for_ever, says_what_was_asked },
-	{ "dies", ask_died, NULL },
-	{ NULL, NULL, NULL },
+	{ .name = "slow", .call = ask_for_ever, .look = says_what_was_asked },
+	{ .name = "dies", .call = ask_died, .look = NULL },
+	{ .name = NULL },
 };
 
 static int ask_one(struct call *c, const char *agent, const char *object, uint32_t timeout_ms,

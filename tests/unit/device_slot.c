@@ -730,8 +730,47 @@ static void what_comes_back_different_is_told(void **state)
 		-ENXIO);
 	assert_int_equal(err_exit(-ENXIO), EXIT_LOST);
 	assert_non_null(strstr(st.e.text, "came back as it was"));
+	assert_non_null(strstr(st.e.text, "it is 'de108426a100000380', not '"));
 	assert_string_equal(trouble.wrote, "0000:01:00.0 > unbind\nflr > reset_method\n1 > reset\n"
 					   "flr pm > reset_method\n0000:01:00.0 > bind\n");
+}
+
+static void differences_have_words(void **state)
+{
+	/* ids, revision and class, header type, six BARs */
+	static const char was[] =
+		"de108426a100000300000000fc0c0000a00000000000000000000000000000000000";
+	static const struct {
+		const char *object, *want, *said, *words;
+	} rows[] = {
+		{ "config 0000:01:00.0",
+		  "de108426a100000380000000fc0c0000a0000000000000000000000000000000d0",
+		  "de109926a100000380000000fc0c0000b0000000000000000000000000000000d0",
+		  "its ids are 10de:2699, not 10de:2684; its BAR register 1 is 0xb000000c, not 0xa000000c" },
+		{ "config 0000:01:00.0",
+		  "de108426a100000380000000fc0c0000a0000000000000000000000000000000d0",
+		  "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+		  "its ids are ffff:ffff, not 10de:2684: it does not answer" },
+		{ "config 0000:01:00.0", was, "",
+		  "it is '', not 'de108426a100000300000000fc0c0000a0000000'" },
+		{ "ids 0000:01:00.0", "10de:2684", "1002:744c",
+		  "its ids are 1002:744c, not 10de:2684" },
+		{ "bar 0 0000:01:00.0", "17179869184", "268435456",
+		  "BAR 0 has 256.0 MiB, not 16.0 GiB" },
+		{ "bar 1 0000:01:00.0", "17179869184", "0", "BAR 1 has no address" },
+		{ "nested 0000:01:00.0", "yes", "no",
+		  "a BAR or window lies outside the window above" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char buf[400];
+		struct text t;
+
+		text_init(&t, buf, sizeof(buf));
+		pci_differs(&t, rows[i].object, rows[i].want, rows[i].said);
+		assert_string_equal(buf, rows[i].words);
+	}
 }
 
 static void a_reset_that_fails_gives_back_the_driver(void **state)
@@ -833,6 +872,7 @@ int main(void)
 		cmocka_unit_test(windows_that_contradict_take_the_size_back),
 		cmocka_unit_test(a_driver_that_stays_away_takes_the_size_back),
 		cmocka_unit_test(what_comes_back_different_is_told),
+		cmocka_unit_test(differences_have_words),
 		cmocka_unit_test(a_reset_that_fails_gives_back_the_driver),
 		cmocka_unit_test(a_driver_that_refuses_to_go_keeps_the_box),
 	};
