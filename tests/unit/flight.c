@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "base/text.h"
 #include "tests/unit/harness.h"
+#include "tests/unit/moment.h"
 #include "tui/film.h"
 #include "tui/flight.h"
 #include "tui/tape.h"
@@ -42,13 +42,12 @@ static void set(struct snapshot *snap, struct report *r, uint32_t n, uint64_t s)
 {
 	r->n_gpus = n;
 	for (uint32_t i = 0; i < n; i++) {
-		struct gpu *g = &r->gpus[i];
+		struct gpu *g = moment_card(r, i);
 
-		snprintf(g->pci, sizeof(g->pci), "0000:%02x:00.0", i);
 		g->vram_used = fact_of((int64_t)s << 20, SRC_SYSFS);
 	}
 	snap->report = r;
-	snap->now_ns = (1000 + s) * UINT64_C(1000000000);
+	snap->now_ns = (1000 + s) * SECOND;
 }
 
 static off_t bytes_below(const char *dir, int *pieces)
@@ -145,11 +144,10 @@ static void record_boot(const char *path, uint64_t up, uint64_t n, uint64_t mega
 
 	assert_non_null(to);
 	snap->n_runs = 1;
-	snap->runs[0].page.run.started_ns = up * UINT64_C(1000000000);
-	text_copy(snap->runs[0].name, sizeof(snap->runs[0].name), "a");
+	moment_run(&snap->runs[0], "a.telem", "model")->page.run.started_ns = up * SECOND;
 	for (uint64_t s = 0; s < n; s++) {
 		set(snap, r, 1, megabytes + s);
-		snap->now_ns = (up + s) * UINT64_C(1000000000);
+		snap->now_ns = (up + s) * SECOND;
 		assert_int_equal(recorder_moment(rec, snap, to_file, to), 0);
 	}
 	fclose(to);

@@ -4,11 +4,9 @@
 #include <string.h>
 
 #include "tests/unit/harness.h"
+#include "tests/unit/moment.h"
 #include "tui/events.h"
 #include "tui/history.h"
-
-#define SECOND UINT64_C(1000000000)
-#define GIB    (INT64_C(1) << 30)
 
 struct stage {
 	struct snapshot snap;
@@ -23,18 +21,8 @@ static struct stage *stage_new(uint32_t n_gpus)
 	struct stage *st = calloc(1, sizeof(*st));
 
 	st->report.n_gpus = n_gpus;
-	for (uint32_t i = 0; i < n_gpus; i++) {
-		struct gpu *g = &st->report.gpus[i];
-
-		snprintf(g->pci, sizeof(g->pci), "0000:%02x:00.0", i + 1);
-		g->name = fact_text_of("Card", SRC_PCI);
-		g->driver = fact_text_of("amdgpu", SRC_SYSFS);
-		g->awake = AWAKE_YES;
-		g->vram_total = fact_of(16 * GIB, SRC_SYSFS);
-		g->vram_used = fact_of(4 * GIB, SRC_SYSFS);
-		g->power_mw = fact_of(100000, SRC_HWMON);
-		g->temp_mc = fact_of(50000, SRC_HWMON);
-	}
+	for (uint32_t i = 0; i < n_gpus; i++)
+		moment_card(&st->report, i);
 	st->snap.report = &st->report;
 	st->snap.now_ns = 1000 * SECOND;
 	strcpy(st->snap.clock, "12:00:00");
@@ -44,20 +32,7 @@ static struct stage *stage_new(uint32_t n_gpus)
 
 static struct run_seen *add_run(struct stage *st, const char *file)
 {
-	struct run_seen *r = &st->snap.runs[st->snap.n_runs++];
-	struct telem_run *run = &r->page.run;
-
-	snprintf(r->file, sizeof(r->file), "%s", file);
-	strcpy(run->model, "model");
-	r->life = TELEM_ALIVE;
-	run->state = TELEM_GENERATING;
-	run->verified = 1;
-	run->started_ns = 5;
-	run->ctx_tokens = 1000;
-	run->ctx_used_tokens = 100;
-	run->n_devices = 1;
-	strcpy(run->devices[0].pci, "0000:01:00.0");
-	return r;
+	return moment_run(&st->snap.runs[st->snap.n_runs++], file, "model");
 }
 
 static void look(struct stage *st)

@@ -4,9 +4,8 @@
 #include <string.h>
 
 #include "tests/unit/harness.h"
+#include "tests/unit/moment.h"
 #include "tui/picture.h"
-
-#define GIB (INT64_C(1) << 30)
 
 struct stage {
 	struct snapshot snap;
@@ -29,17 +28,16 @@ static void draw(struct stage *st)
 
 static void fill_runs(struct stage *st, uint32_t n)
 {
+	char file[32], model[32];
+
 	st->snap.n_runs = n;
 	for (uint32_t i = 0; i < n; i++) {
 		struct run_seen *r = &st->snap.runs[i];
 
-		snprintf(r->file, sizeof(r->file), "run-%u.telem", i);
-		snprintf(r->page.run.model, sizeof(r->page.run.model), "model-%u", i);
+		snprintf(file, sizeof(file), "run-%u.telem", i);
+		snprintf(model, sizeof(model), "model-%u", i);
+		moment_run(r, file, model);
 		r->page.header.writer_pid = 1000 + (int32_t)i;
-		r->page.run.state = TELEM_GENERATING;
-		r->page.run.n_devices = 1;
-		strcpy(r->page.run.devices[0].pci, "0000:01:00.0");
-		r->page.run.ctx_tokens = 100;
 	}
 }
 
@@ -47,13 +45,8 @@ static void fill_gpus(struct stage *st, uint32_t n)
 {
 	st->report.n_gpus = n;
 	for (uint32_t i = 0; i < n; i++) {
-		struct gpu *g = &st->report.gpus[i];
+		struct gpu *g = moment_card(&st->report, i);
 
-		snprintf(g->pci, sizeof(g->pci), "0000:%02x:00.0", i + 1);
-		g->name = fact_text_of("Card", SRC_PCI);
-		g->driver = fact_text_of("amdgpu", SRC_SYSFS);
-		g->awake = AWAKE_YES;
-		g->vram_total = fact_of(16 * GIB, SRC_SYSFS);
 		g->vram_used = fact_of((int64_t)(i % 16) * GIB, SRC_SYSFS);
 		g->power_mw = fact_of(1000 * (int64_t)(n - i), SRC_HWMON);
 		g->holders.n_procs = i == 0 ? 2 : 0;

@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "tests/unit/harness.h"
+#include "tests/unit/moment.h"
 #include "tui/picture.h"
 
-#define GIB (INT64_C(1) << 30)
 #define MIB (UINT64_C(1) << 20)
 
 struct stage {
@@ -24,7 +24,7 @@ static struct stage *stage_new(void)
 	st->report.cpu.ram_available = fact_of(96 * GIB, SRC_PROC);
 	st->snap.report = &st->report;
 	st->snap.interval_ms = 1000;
-	st->snap.now_ns = UINT64_C(100000000000);
+	st->snap.now_ns = 100 * SECOND;
 	strcpy(st->snap.clock, "12:34:56");
 	return st;
 }
@@ -54,15 +54,10 @@ static struct gpu *add_full_gpu(struct stage *st)
 
 static struct run_seen *add_run(struct stage *st, const char *model)
 {
-	struct run_seen *r = &st->snap.runs[st->snap.n_runs++];
+	struct run_seen *r = moment_run(&st->snap.runs[st->snap.n_runs++], "r1.telem", model);
 	struct telem_run *run = &r->page.run;
 
-	strcpy(r->file, "r1.telem");
 	r->page.header.writer_pid = 4711;
-	r->life = TELEM_ALIVE;
-	strcpy(run->model, model);
-	run->state = TELEM_GENERATING;
-	run->verified = 1;
 	run->ctx_tokens = 8192;
 	run->ctx_used_tokens = 1024;
 	run->counts.prompt_tokens = 1000;
@@ -71,7 +66,6 @@ static struct run_seen *add_run(struct stage *st, const char *model)
 	run->counts.generated_ns = 4000000000;
 	run->n_devices = 2;
 	strcpy(run->devices[0].name, "CUDA0");
-	strcpy(run->devices[0].pci, "0000:01:00.0");
 	run->devices[0].layers_asked = run->devices[0].layers_verified = 30;
 	run->devices[0].planned = (struct telem_bytes) { 8192 * MIB, 2048 * MIB, 1024 * MIB, 0 };
 	run->devices[0].measured = (struct telem_bytes) { 8192 * MIB, 2048 * MIB, 1024 * MIB, 0 };
