@@ -86,7 +86,7 @@ static json_t *gpu_json(const struct snapshot *s, uint32_t i)
 			(const struct fact *)(const void *)((const char *)g + facts[k].offset));
 	json_put_fact_text(o, "throttle", &g->live.throttle);
 	json_put_text(o, "link_cause", link_cause_name(g->link.cause));
-	json_put_bool(o, "tunnelled", g->tunnel.tunnelled);
+	json_put_bool(o, "tunnelled", judge_tunnelled(g));
 	top_put(o, "processes", processes_json(&g->holders));
 	json_put_int(o, "processes_left_out", g->holders.n_left_out);
 	return o;

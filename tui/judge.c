@@ -106,6 +106,11 @@ const char *run_state_name(enum run_state s)
 	return names[s];
 }
 
+bool judge_tunnelled(const struct gpu *g)
+{
+	return g->tunnel.tunnelled || g->link.cause == LINK_CAUSE_TUNNEL;
+}
+
 /* Its process holds what the page says. */
 bool judge_run_lives(const struct run_seen *r)
 {

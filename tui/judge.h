@@ -49,6 +49,9 @@ enum run_state {
 
 enum run_state judge_run(const struct run_seen *r);
 const char *run_state_name(enum run_state s); /* "generating", "LOST" */
+/* Thunderbolt or USB4 carries a part of its way, as far as is known: a recording keeps the link alone. */
+bool judge_tunnelled(const struct gpu *g);
+
 bool judge_run_lives(const struct run_seen *r);
 
 /* The placement was compared by the run, and no device of the page contradicts that. */

@@ -127,7 +127,8 @@ void view_header(struct view *v, const struct frame *f)
 	if (s->interval_ms)
 		pen_printf(&p, ATTR_DIM, "  every %" PRIu32 ".%" PRIu32 " s", s->interval_ms / 1000,
 			   s->interval_ms % 1000 / 100);
-	if (s->report && s->origin == ORIGIN_LIVE && s->device_age_ms > SNAP_DEVICE_OLD_MS)
+	if (s->report && (s->origin == ORIGIN_LIVE || s->origin == ORIGIN_REMOTE) &&
+	    s->device_age_ms > SNAP_DEVICE_OLD_MS)
 		pen_printf(&p, ATTR_WARN, "  devices silent for %" PRIu64 " s",
 			   s->device_age_ms / 1000);
 }

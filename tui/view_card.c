@@ -71,7 +71,7 @@ static void card_works(struct view *v, const struct device_row *d)
 		pen_degrees(&p, d->f, ATTR_PLAIN, &l->temp_hotspot_mc);
 		pen_text(&p, ATTR_PLAIN, "  ");
 	}
-	if (fact_known(&d->gpu->link.bytes_per_s) || d->gpu->tunnel.tunnelled) {
+	if (fact_known(&d->gpu->link.bytes_per_s) || judge_tunnelled(d->gpu)) {
 		pen_text(&p, ATTR_PLAIN, "link ");
 		device_write_link(&p, d);
 		pen_text(&p, ATTR_PLAIN, "  ");

@@ -129,26 +129,44 @@ static uint32_t find_gpu(const struct frame *f)
 	return i;
 }
 
+/* What runs measured, and what is left of it; nothing where neither is known. */
+static void put_purposes(struct view *v, const struct frame *f, const struct held *h)
+{
+	const struct {
+		const char *name;
+		uint64_t bytes;
+	} parts[] = { { "W weights", h->weights },
+		      { "K kv cache", h->kv },
+		      { "C compute", h->compute } };
+	bool any = h->weights || h->kv || h->compute;
+	struct pen p;
+
+	if (!any && !fact_known(&h->other))
+		return;
+	p = details_line(v, "by purpose");
+	for (size_t i = 0; any && i < sizeof(parts) / sizeof(parts[0]); i++) {
+		struct fact b = fact_of((int64_t)parts[i].bytes, SRC_ENGINE);
+
+		put_bytes(&p, f, parts[i].name, &b);
+	}
+	put_bytes(&p, f, "O other", &h->other);
+}
+
 /* pci NULL: the CPU. */
 static void put_memory(struct view *v, const struct frame *f, const char *pci,
 		       const struct fact *total, const struct fact *used, const struct fact *left)
 {
 	struct held h = judge_held(f->snap, pci, used);
-	struct fact w = fact_of((int64_t)h.weights, SRC_ENGINE),
-		    k = fact_of((int64_t)h.kv, SRC_ENGINE);
-	struct fact c = fact_of((int64_t)h.compute, SRC_ENGINE);
 	struct pen p = details_line(v, "memory");
 
 	pen_memory(&p, &h, total, used);
-	p = details_line(v, "");
-	put_bytes(&p, f, "total", total);
-	put_bytes(&p, f, "used", used);
-	put_bytes(&p, f, "free", left);
-	p = details_line(v, "by purpose");
-	put_bytes(&p, f, "W weights", &w);
-	put_bytes(&p, f, "K kv cache", &k);
-	put_bytes(&p, f, "C compute", &c);
-	put_bytes(&p, f, "O other", &h.other);
+	if (fact_known(total) || fact_known(used) || fact_known(left)) {
+		p = details_line(v, "");
+		put_bytes(&p, f, "total", total);
+		put_bytes(&p, f, "used", used);
+		put_bytes(&p, f, "free", left);
+	}
+	put_purposes(v, f, &h);
 }
 
 static void put_sensors(struct view *v, const struct frame *f, const struct gpu *g)
@@ -224,8 +242,11 @@ static void put_way(struct view *v, const struct frame *f, const struct gpu *g)
 		p = details_line(v, "");
 		pen_printf(&p, ATTR_DIM, "%s %s  ", short_address(l->hops[i].pci),
 			   hop_kind_name(l->hops[i].kind));
-		put_number(&p, "", &l->hops[i].speed_mts, 1, " MT/s");
-		put_number(&p, "x", &l->hops[i].width, 1, "");
+		/* A switch in a package has no link of its own. */
+		if (fact_known(&l->hops[i].speed_mts))
+			put_number(&p, "", &l->hops[i].speed_mts, 1, " MT/s");
+		if (fact_known(&l->hops[i].width))
+			put_number(&p, "x", &l->hops[i].width, 1, "");
 	}
 }
 
@@ -260,22 +281,35 @@ static void page_cpu(struct view *v, const struct frame *f)
 	put_runs(v, f, "");
 }
 
+/* Those of which anything is known. */
 static void put_charts(struct view *v, const struct frame *f, const struct gpu *g, uint32_t rows)
 {
 	const struct device_history *d = f->history ? history_device(f->history, g->pci) : NULL;
-
-	if (!d)
-		return;
-	struct pen p = details_line(v, "energy");
-
-	pen_printf(&p, ATTR_PLAIN, "%.1f Wh since the monitor began", d->joules / 3600);
-	const uint32_t each = details_chart_rows(v, rows, DEVICE_SERIES);
 	const double cap = fact_known(&g->power_cap_mw) ? (double)g->power_cap_mw.v / 1000 : 0;
+	const struct {
+		const char *name, *unit;
+		uint32_t series;
+		double top;
+	} charts[] = { { "power", "W", SERIES_POWER_W, cap },
+		       { "busy", "%", SERIES_BUSY, 100 },
+		       { "memory", "%", SERIES_USED, 100 },
+		       { "heat", "C", SERIES_TEMP_C, 100 } };
+	uint32_t n = 0, each;
 
-	details_chart(v, f, "power", &d->s[SERIES_POWER_W], cap, "W", each);
-	details_chart(v, f, "busy", &d->s[SERIES_BUSY], 100, "%", each);
-	details_chart(v, f, "memory", &d->s[SERIES_USED], 100, "%", each);
-	details_chart(v, f, "heat", &d->s[SERIES_TEMP_C], 100, "C", each);
+	for (size_t i = 0; d && i < sizeof(charts) / sizeof(charts[0]); i++)
+		n += series_max(&d->s[charts[i].series], HISTORY_POINTS) >= 0;
+	if (!n)
+		return;
+	if (series_max(&d->s[SERIES_POWER_W], HISTORY_POINTS) >= 0) {
+		struct pen p = details_line(v, "energy");
+
+		pen_printf(&p, ATTR_PLAIN, "%.1f Wh since the monitor began", d->joules / 3600);
+	}
+	each = details_chart_rows(v, rows, n);
+	for (size_t i = 0; i < sizeof(charts) / sizeof(charts[0]); i++)
+		if (series_max(&d->s[charts[i].series], HISTORY_POINTS) >= 0)
+			details_chart(v, f, charts[i].name, &d->s[charts[i].series], charts[i].top,
+				      charts[i].unit, each);
 }
 
 void page_device(struct view *v, const struct frame *f, uint32_t rows)

@@ -157,7 +157,7 @@ void device_write_link(struct pen *p, const void *row)
 	const struct hop *h;
 	bool best;
 
-	if (d->gpu && d->gpu->tunnel.tunnelled) {
+	if (d->gpu && judge_tunnelled(d->gpu)) {
 		pen_text(p, a, "tunnel");
 		return;
 	}
