@@ -119,7 +119,8 @@ static void move_bridge(struct telem_bridge *b, uint64_t ms)
 	b->counts.latency_max_ns = n ? 29000 : 0;
 }
 
-void demo_move(struct snapshot *s, struct report *r, uint64_t ms)
+/* What the captured moment looks like so many milliseconds into the demo. */
+static void move(struct snapshot *s, struct report *r, uint64_t ms)
 {
 	static const struct telem_device nothing = { .pci = "" };
 	struct telem_run *run = s->n_runs && !s->runs[0].rc ? &s->runs[0].page.run : NULL;
@@ -146,7 +147,7 @@ void demo_show(const struct demo *d, struct snapshot *s, uint64_t ms)
 	film_show(d->film, film_first_ms(d->film), s);
 	/* The report is the player's, made anew for this moment: nobody else looks at it. */
 	if (s->report)
-		demo_move(s, (struct report *)s->report, ms);
+		move(s, (struct report *)s->report, ms);
 	s->origin = ORIGIN_DEMO;
 	s->origin_name[0] = 0;
 }

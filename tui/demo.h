@@ -20,7 +20,4 @@ struct feed demo_feed(struct demo *d);
 /* The moment so many milliseconds into the demo, as it is shown, but for the time of day. */
 void demo_show(const struct demo *d, struct snapshot *s, uint64_t ms);
 
-/* Pure: what the captured moment looks like so many milliseconds into the demo. */
-void demo_move(struct snapshot *s, struct report *r, uint64_t ms);
-
 #endif

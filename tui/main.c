@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* berth top: devices and runs, live. */
 #include <errno.h>
+#include <inttypes.h>
 #include <langinfo.h>
 #include <locale.h>
 #include <malloc.h>
@@ -121,6 +122,11 @@ static int end(struct top *t, int rc, struct err *e)
 
 	if (last.text[0])
 		log_note(&t->log, "%s", last.text);
+	if (t->source.film && film_garbled(t->source.film))
+		log_note(
+			&t->log,
+			"lines of the recording that made no sense, and were passed over: %" PRIu32,
+			film_garbled(t->source.film));
 	return rc ? rc : bad;
 }
 

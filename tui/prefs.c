@@ -295,7 +295,8 @@ void prefs_text(const struct prefs *c, struct text *t)
 	}
 }
 
-int prefs_path(char *buf, size_t size)
+/* Where it is: an absolute path; -ENOENT when neither XDG_CONFIG_HOME nor HOME is usable. */
+static int find_path(char *buf, size_t size)
 {
 	const char *xdg = getenv("XDG_CONFIG_HOME");
 	const char *home = getenv("HOME");
@@ -316,7 +317,7 @@ int prefs_load(struct prefs *c, struct err *e)
 
 	if (!text)
 		return err_set(e, -ENOMEM, "out of memory");
-	if (prefs_path(path, sizeof(path)))
+	if (find_path(path, sizeof(path)))
 		return 0;
 	/* Something else than a file in its place shall not hang us. */
 	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -349,7 +350,7 @@ int prefs_save(const struct prefs *c, struct err *e)
 	struct text t;
 	int rc;
 
-	if (prefs_path(path, sizeof(path)))
+	if (find_path(path, sizeof(path)))
 		return err_set(e, -ENOENT, "neither XDG_CONFIG_HOME nor HOME says where");
 	text_init(&t, text, sizeof(text));
 	prefs_text(c, &t);

@@ -43,9 +43,6 @@ int prefs_parse(struct prefs *c, const char *text, struct err *e);
 struct text;
 void prefs_text(const struct prefs *c, struct text *t);
 
-/* Where it is: an absolute path; -ENOENT when neither XDG_CONFIG_HOME nor HOME is usable. */
-int prefs_path(char *buf, size_t size);
-
 /* Read the file into c; one that is not there is no error. */
 int prefs_load(struct prefs *c, struct err *e);
 

@@ -51,6 +51,14 @@ exits "--replay --once" 0 $top --replay "$T/film.berthrec" --once
 has "says what it is" 'REPLAY film.berthrec, 0:00 of 0:00' "$T/out"
 has "the devices of then" '^03:00.0 Radeon RX 7900 XT .*1.2/24.0 GiB' "$T/out"
 has "the runs of then" '^fake-7b q8_0.*generating' "$T/out"
+{
+	head -n 3 "$T/film.berthrec"
+	echo garbage
+	tail -n +4 "$T/film.berthrec"
+} >"$T/spoilt.berthrec"
+exits "--replay of a spoilt recording" 0 $top --replay "$T/spoilt.berthrec" --once --at -1
+has "shows what is sound" 'Radeon RX 7900 XT' "$T/out"
+has "and tells what was not" 'made no sense, and were passed over: 1$' "$T/err"
 exits "--replay --once --json" 0 $top --replay "$T/film.berthrec" --once --json
 valid "--replay --once --json" top "$T/out"
 printf 'GGUF' >"$T/none"
