@@ -12,7 +12,7 @@
 
 static const char *const authorise_heeds[] = { "enrol", NULL };
 
-static const char *const bind_heeds[] = { "persist", "only", NULL };
+static const char *const bind_heeds[] = { "for", "persist", "only", NULL };
 static const char *const list_heeds[] = { "any", NULL };
 
 static const char *const reset_heeds[] = { "method", NULL };
