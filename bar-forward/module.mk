@@ -1,19 +1,39 @@
 # SPDX-License-Identifier: MIT
 # Gives a device to a virtual machine over vfio-user.
 bar-forward.uses := probe base
-bar-forward.lib := cfg.c cfg_caps.c irqs.c maps.c policy.c session.c session_access.c session_dma.c stream.c wire.c wire_reply.c
-
-# The device of memory, and the files that describe one.
-bar-forward.lib += \
+bar-forward.lib := \
+	ask.c \
+	attach.c \
+	cfg.c \
+	cfg_caps.c \
+	collect.c \
 	dev_memory.c \
+	guest.c \
+	irqs.c \
+	list.c \
+	maps.c \
 	memdma.c \
 	memfault.c \
 	memirq.c \
 	memregs.c \
 	memrom.c \
 	memstate.c \
+	options.c \
 	pcidesc.c \
 	pcidesc_caps.c \
 	pcidesc_json.c \
 	pcidesc_regs.c \
 	pcispace.c \
+	policy.c \
+	ready.c \
+	ready_slot.c \
+	session.c \
+	session_access.c \
+	session_dma.c \
+	stream.c \
+	verbs.c \
+	wire.c \
+	wire_reply.c \
+
+bar-forward.programs := bridge
+bar-forward.bridge.src := main.c

@@ -50,6 +50,7 @@ static const struct command commands[] = {
 	  NULL },
 	{ "device", "VERB [DEV...]", "manage the hardware: every change kept in a journal, to undo",
 	  NULL },
+	{ "bridge", "VERB [DEV]", "give a GPU to a virtual machine", NULL },
 	{ "top", "", "watch devices and runs: memory, tokens per second, power", NULL },
 	{ "schema", "[NAME]", "print the JSON Schema of an answer", run_schema },
 	{ "completion", "bash|zsh|fish", "print shell completions", run_completion },

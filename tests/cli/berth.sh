@@ -4,7 +4,7 @@
 
 exits "no command is a usage error" 2 "$BERTH"
 exits "help" 0 "$BERTH" --help
-for c in probe plan pull launch ps stop restart logs doctor device top schema completion; do
+for c in probe plan pull launch ps stop restart logs doctor device bridge top schema completion; do
 	grep -q "^  $c " "$T/out" && ok "help lists $c" || fail "help lists $c" "absent"
 done
 exits "version" 0 "$BERTH" --version
@@ -38,7 +38,7 @@ bash -n "$BUILD/share/bash-completion/completions/berth" && ok "bash parses its 
 	fail "bash parses its completion" "syntax"
 exits "completion of an unknown shell" 2 "$BERTH" completion csh
 
-for c in probe plan pull launch ps stop restart logs doctor device top; do
+for c in probe plan pull launch ps stop restart logs doctor device bridge top; do
 	m=$BUILD/share/man/man1/berth-$c.1
 	for section in NAME SYNOPSIS DESCRIPTION OPTIONS 'EXIT STATUS'; do
 		grep -q "^.SH $section" "$m" || fail "man $c" "no $section"

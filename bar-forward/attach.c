@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+#include "bar-forward/attach.h"
+
+#include <stdio.h>
+
+#include "bar-forward/ask.h"
+#include "bar-forward/list.h"
+#include "bar-forward/ready.h"
+
+/* Under which name the journal keeps it: `undo --for` finds what attach did, whatever was done since. */
+static void name_of(const struct bridge_facts *f, char name[64])
+{
+	snprintf(name, 64, "bridge %s", f->pci);
+}
+
+/* Only a live machine changed; a folder's and a dry run's is as it was. */
+static bool was_real(const struct ask *a)
+{
+	return a->m->live && !a->o->dry_run;
+}
+
+static void tell_attached(const struct ask *a, const struct bridge_facts *f,
+			  const struct readiness *r)
+{
+	const struct finding *no = ready_refusal(r);
+
+	if (no)
+		log_warn(a->log, "it cannot be served yet: %s: %s%s%s", no->check, no->words,
+			 no->fix[0] ? "; " : "", no->fix);
+	else
+		log_note(a->log, "serve it: berth bridge serve %s --socket PATH", f->pci);
+}
+
+int attach_verb(const struct ask *a, struct err *e)
+{
+	const struct options *o = a->o;
+	struct bridge_facts f;
+	struct readiness r;
+	char name[64];
+	int rc;
+
+	if (o->driver && !driver_is_vfio(o->driver))
+		return err_set(e, -EINVAL,
+			       "--driver %s is none of vfio's, such as vfio-pci, so nothing could be served",
+			       o->driver);
+	rc = judge_one(a, a->words[0], &f, &r, e);
+	if (rc)
+		return rc;
+	name_of(&f, name);
+	const struct ask_words w = { { "bind", f.pci, o->driver ? o->driver : "vfio-pci", "--for",
+				       name, o->force ? "--force" : NULL, o->any ? "--any" : NULL,
+				       o->dry_run ? "--dry-run" : NULL, o->json ? "--json" : NULL,
+				       o->quiet ? "-q" : NULL, o->machine ? "--machine" : NULL,
+				       o->machine } };
+
+	rc = run_device(&w, e);
+	if (rc || !was_real(a))
+		return rc;
+	rc = judge_one(a, f.pci, &f, &r, e);
+	if (!rc)
+		tell_attached(a, &f, &r);
+	return rc;
+}
+
+int detach_verb(const struct ask *a, struct err *e)
+{
+	const struct options *o = a->o;
+	struct bridge_facts f;
+	struct readiness r;
+	char name[64];
+	int rc = judge_one(a, a->words[0], &f, &r, e);
+
+	if (rc)
+		return rc;
+	name_of(&f, name);
+	const struct ask_words w = { { "undo", "--for", name, o->force ? "--force" : NULL,
+				       o->dry_run ? "--dry-run" : NULL, o->json ? "--json" : NULL,
+				       o->quiet ? "-q" : NULL, o->machine ? "--machine" : NULL,
+				       o->machine } };
+
+	rc = run_device(&w, e);
+	if (rc || !was_real(a))
+		return rc;
+	rc = judge_one(a, f.pci, &f, &r, e);
+	if (rc)
+		return rc;
+	/* `undo --for` of nothing is no failure there */
+	if (driver_is_vfio(f.driver))
+		return err_set(
+			e, -ENOENT,
+			"%s still has %s, and nothing of `attach` is left to take back; "
+			"`berth device bind %s default` gives it to this machine's own driver",
+			f.pci, f.driver, f.pci);
+	if (f.removable)
+		log_note(a->log, "before it is unplugged: berth device eject %s", f.pci);
+	return 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "bar-forward/options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "bar-forward/verbs.h"
+
+#define ROW(member) offsetof(struct options, member)
+#define N_OF(rows)  (sizeof(rows) / sizeof((rows)[0]))
+
+/* clang-format off */
+static const struct opt opts[] = {
+	{ .name = "machine", .letter = 'm', .kind = OPT_TEXT, .arg = "DIR", .offset = ROW(machine),
+	  .help = "Tell of a captured machine, and show what would be done there; nothing is changed, here or there." },
+	{ .name = "memory", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(memory),
+	  .min = 1 << 20, .max = INT64_MAX,
+	  .help = "The guest's memory, such as 16G: all of it has to be locked, and shared with the bridge." },
+	{ .name = "socket", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(socket),
+	  .help = "The socket at which the device is served." },
+	{ .name = "driver", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(driver),
+	  .help = "What attach gives the device to, in place of vfio-pci." },
+	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
+	  .help = "Show each step, what it would change and how it would be taken back, and do nothing." },
+	{ .name = "force", .kind = OPT_FLAG, .offset = ROW(force),
+	  .help = "Go on although somebody uses the device, or it has the only display; what that breaks is said." },
+	{ .name = "any", .kind = OPT_FLAG, .offset = ROW(any),
+	  .help = "Also devices that are neither GPU nor accelerator." },
+	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json), .help = "Answer with one JSON object on stdout." },
+	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
+	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose), .help = "More notes on stderr." },
+};
+
+/* What every verb heeds. */
+static const char *const all_heed[] = { "quiet", "verbose", NULL };
+
+static const struct example examples[] = {
+	{ "berth bridge list", "which devices a virtual machine could get, and what stands in the way" },
+	{ "berth bridge list 03:00.0 --memory 16G", "whether that one could, with so much memory" },
+	{ "berth bridge attach 03:00.0", "take the card from its driver, with all its functions" },
+	{ "berth bridge qemu-args 03:00.0 --memory 16G --socket /run/user/1000/gpu.sock",
+	  "what to add to QEMU's command line" },
+	{ "berth bridge detach 03:00.0", "give it back to the driver that it had" },
+	{ NULL, NULL },
+};
+
+static const char *verb_at(size_t i, const char **operands, const char **summary)
+{
+	*operands = bridge_verbs[i].operands;
+	*summary = bridge_verbs[i].summary;
+	return bridge_verbs[i].name;
+}
+
+const struct cmd bridge_command = {
+	.name = "bridge",
+	.summary = "give a GPU to a virtual machine",
+	.operands = "VERB [DEV]",
+	.verb_at = verb_at,
+	.description =
+		"Gives a device to a virtual machine over vfio-user, the protocol of QEMU 10.1 and later. The list judges "
+		"what that needs, check by check: the IOMMU and its group, who has the device now, remapped interrupts, memory "
+		"that may be locked, permissions, how it is reset, whether it may lose its power. A check says yes, note (it "
+		"works, and this is what else it means), untold, attach, force (attach does it with --force), or no.",
+	.opts = opts,
+	.n_opts = N_OF(opts),
+	.exits = "0  done, or a list was shown\n1  the named device is absent\n2  wrong usage\n4  a bad value\n"
+		 "5  no permission, in use, or it cannot be bridged: nothing was changed\n"
+		 "6  the device vanished, or is not what it was",
+	.examples = examples,
+	.see_also = "berth-device(1), berth-probe(1), berth-doctor(1)",
+};
+/* clang-format on */
+
+const struct options bridge_defaults = { 0 };
+
+static bool among(const char *const *names, const char *name)
+{
+	for (; names && *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+int bridge_options_check(const struct verb *v, const struct options *o)
+{
+	for (size_t i = 0; i < N_OF(opts); i++) {
+		const char *name = opts[i].name;
+
+		if (!cmd_given(&opts[i], o, &bridge_defaults) || among(all_heed, name) ||
+		    among(v->heeds, name))
+			continue;
+		return cmd_usage_error(&bridge_command, "%s takes no --%s", v->name, name);
+	}
+	return 0;
+}

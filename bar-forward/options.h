@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* What can be asked on the command line of `berth bridge`; which verb heeds what is in its row of bridge_verbs[]. */
+#ifndef BERTH_BRIDGE_OPTIONS_H
+#define BERTH_BRIDGE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/cmd.h"
+
+struct options {
+	const char *machine;
+	const char *driver;
+	const char *socket;
+	uint64_t memory; /* bytes; 0: not given */
+	bool any, force, dry_run, json;
+	int quiet, verbose;
+};
+
+extern const struct options bridge_defaults;
+extern const struct cmd bridge_command;
+
+struct verb;
+
+/* Whether the verb heeds every option that was given. 0, or EXIT_USAGE after one sentence. */
+int bridge_options_check(const struct verb *v, const struct options *o);
+
+#endif

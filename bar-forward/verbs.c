@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: MIT */
+#include "bar-forward/verbs.h"
+
+#include <stddef.h>
+
+#include "bar-forward/attach.h"
+#include "bar-forward/list.h"
+
+static const char *const list_heeds[] = { "machine", "any", "memory", "json", NULL };
+static const char *const args_heeds[] = { "machine", "memory", "socket", "json", NULL };
+static const char *const xml_heeds[] = { "machine", "memory", "socket", NULL };
+static const char *const attach_heeds[] = { "machine", "driver", "dry-run", "force",
+					    "any",     "json",   NULL };
+static const char *const detach_heeds[] = { "machine", "dry-run", "force", "json", NULL };
+
+/* clang-format off */
+const struct verb bridge_verbs[] = {
+	{ "list", "[DEV]", "what can be bridged, and what stands in the way", 0, 1, list_heeds, list_verb },
+	{ "qemu-args", "DEV", "what to add to QEMU's command line", 1, 1, args_heeds, qemu_args_verb },
+	{ "libvirt-xml", "DEV", "a domain of libvirt that has it", 1, 1, xml_heeds, libvirt_xml_verb },
+	{ "attach", "DEV", "take the card from its driver, for a virtual machine", 1, 1, attach_heeds, attach_verb },
+	{ "detach", "DEV", "give it back to the driver that it had", 1, 1, detach_heeds, detach_verb },
+	{ NULL, NULL, NULL, 0, 0, NULL, NULL },
+};
+/* clang-format on */
