@@ -21,6 +21,7 @@ struct leaving {
 	const struct func *port; /* stays */
 	enum way_out way;
 	int router; /* the box, in report->usb4; -1: none, or not known */
+	bool row;   /* the first of several in a row, all of which leave */
 	const struct func *all[SET_MAX];
 	uint32_t n;
 	const struct func *top; /* one that hangs right at the port */
@@ -34,6 +35,10 @@ static int find_leaving(const struct scene *s, const struct func *f, struct leav
 			struct err *e)
 {
 	l->router = tb_router_behind(s, f->pci);
+	if (l->router < 0) {
+		l->router = tb_row(s, f->pci);
+		l->row = l->router >= 0;
+	}
 	l->way = port_of(s, f, l->router, &l->port);
 	if (l->way == WAY_NONE)
 		return err_set(
@@ -247,6 +252,8 @@ static const char *name_of(const struct scene *s, const struct leaving *l)
 {
 	const struct tb_router *r = l->router >= 0 ? &s->report->usb4.routers[l->router] : NULL;
 
+	if (l->row)
+		return "the boxes";
 	if (r && fact_text_known(&r->device_name))
 		return r->device_name.v;
 	return l->way == WAY_TUNNEL ? "the box" : "it";
@@ -296,8 +303,9 @@ static int let_box_go(const struct scene *s, const struct leaving *l, struct txn
 	if (l->router < 0) {
 		likely = likely_box(s, l);
 		txn_warn(t,
-			 "Which box it is in is not certain, so that its authorisation stays%s%s",
-			 likely ? "; it is likely " : "", likely ? likely->name : "");
+			 "Which box it is in is not certain, so that its authorisation stays%s%s%s",
+			 likely ? "; it is likely " : "", likely ? likely->name : "",
+			 likely ? ", which 'berth device deauthorise' lets go" : "");
 		return 0;
 	}
 	rc = tb_steps_deauthorise(s, (uint32_t)l->router, t, &why);
@@ -308,17 +316,57 @@ static int let_box_go(const struct scene *s, const struct leaving *l, struct txn
 	return 0;
 }
 
+/*
+ * One function of what was named: a device, or a box. Of a box the GPU, which nobody need allow by --any; what else is
+ * in it leaves with it.
+ */
+static int find_named(const struct scene *s, const struct ask *a, const struct func **f,
+		      struct txn *t, struct err *e)
+{
+	const struct func *set[SET_MAX];
+	struct err no_device = { 0 }, no_box = { 0 };
+	int rc = scene_select(s, a->words[0], f, &no_device);
+
+	if (!rc) {
+		text_copy(t->device, sizeof(t->device), (*f)->pci);
+		return guard_class(s, *f, HARM_DEVICE, a->o.any, e);
+	}
+	int box = tb_select(s, a->words[0], &no_box);
+
+	if (box < 0) /* who gives an address means a device */
+		return err_set(e, box == -EINVAL ? box : rc, "%s",
+			       box == -EINVAL ? no_box.text : no_device.text);
+	uint32_t n = tb_behind(s, (uint32_t)box, set, SET_MAX);
+	const char *name = s->report->usb4.routers[box].name;
+
+	if (!n)
+		return err_set(
+			e, -ENODEV,
+			"nothing of %s is on the PCI bus; 'berth device deauthorise %s' lets it go",
+			name, name);
+	text_copy(t->device, sizeof(t->device), name);
+	*f = set[0];
+	for (uint32_t i = n; i-- > 0;)
+		*f = set[i]->shown ? set[i] : *f;
+	int in = tb_router_behind(s, (*f)->pci), row = tb_row(s, (*f)->pci);
+
+	if (in == box || (in < 0 && row >= 0 && tb_in_row(s, (uint32_t)box, (uint32_t)row)))
+		return 0;
+	return err_set(e, -EINVAL,
+		       "what is in %s is not certain; name a device in it by its PCI address, as "
+		       "'berth device list' has it",
+		       name);
+}
+
 int eject_plan(const struct scene *s, const struct ask *a, struct txn *t, struct err *e)
 {
 	const struct func *f;
 	struct leaving l;
-	int rc = scene_select(s, a->words[0], &f, e);
+	int rc = find_named(s, a, &f, t, e);
 
 	memset(&l, 0, sizeof(l));
-	rc = rc ? rc : guard_class(s, f, HARM_DEVICE, a->o.any, e);
 	if (rc)
 		return rc;
-	text_copy(t->device, sizeof(t->device), f->pci);
 	rc = find_leaving(s, f, &l, e);
 	rc = rc ? rc : check_users(s, &l, a->o.force, t, e);
 	rc = rc ? rc : stop_runs(s, &l, a->o.force, t, e);

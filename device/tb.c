@@ -267,6 +267,46 @@ int tb_router_behind(const struct scene *s, const char *pci)
 	return found;
 }
 
+/* Of a domain, the one box that is plugged into the machine itself; -1: there are several, or none is known. */
+static int lone_first(const struct scene *s, int domain)
+{
+	const struct usb4 *u = usb4_of(s);
+	int found = -1;
+
+	for (uint32_t i = 0; i < u->n_routers; i++) {
+		const struct tb_router *r = router_of(s, i);
+		bool first = false;
+
+		for (uint32_t k = 0; k < u->n_routers; k++)
+			first |= u->routers[k].host && strcmp(u->routers[k].name, r->parent) == 0;
+		if (r->host || r->domain != domain || !first)
+			continue;
+		if (found >= 0)
+			return -1;
+		found = (int)i;
+	}
+	return u->n_left_out ? -1 : found;
+}
+
+int tb_row(const struct scene *s, const char *pci)
+{
+	const struct func *f = scene_func(s, pci);
+
+	for (uint32_t i = 0; f && i < s->report->n_gpus; i++) {
+		const struct tunnel *u = &s->report->gpus[i].tunnel;
+
+		if (u->tunnelled && u->domain >= 0 && u->domain_certainty == CERTAINTY_CERTAIN &&
+		    is_under(s, f, u->port))
+			return lone_first(s, u->domain);
+	}
+	return -1;
+}
+
+bool tb_in_row(const struct scene *s, uint32_t router, uint32_t first)
+{
+	return is_below(s, router, first);
+}
+
 /* --- letting go --- */
 
 static bool authorised(const struct tb_router *r)

@@ -17,6 +17,15 @@ int tb_select(const struct scene *s, const char *device, struct err *e);
 int tb_router_behind(const struct scene *s, const char *pci);
 
 /*
+ * The box that stands first in the row that a function is in: plugged into the machine itself, with all others behind
+ * it. -1: which row it is in is not certain. Where tb_router_behind() knows no box, the row may still be certain.
+ */
+int tb_row(const struct scene *s, const char *pci);
+
+/* Whether a box is in the row that begins at `first`. */
+bool tb_in_row(const struct scene *s, uint32_t router, uint32_t first);
+
+/*
  * The functions that leave when a box is let go: those below the ports that its domain tunnels through, but for
  * ports that are known to lead to another box. Rather one too many than one too few. At most max; the count.
  */

@@ -164,6 +164,51 @@ static void boxes_in_a_row_leave_together(void **state)
 			    "sys/bus/pci/devices/0000:44:00.0/driver/unbind");
 }
 
+/* A row by itself is certain, whichever of its boxes the card is in: all of them are let go, the last first. */
+static void a_row_is_let_go(void **state)
+{
+	static const char *const names[] = { "2e:00.0", "0-1", "0-101", "Sonnet", "core x" };
+	on_stage struct stage st;
+	(void)state;
+
+	open_stage(&st, "box.row");
+	for (size_t i = 0; i < COUNT(names); i++) {
+		struct ask a = { .words = { names[i] }, .n_words = 1 };
+
+		planned(&st, eject_plan, &a,
+			"unbind 0000:30:00.0 from nvme\n"
+			"unbind 0000:2f:00.0 from xhci_hcd\n"
+			"unbind 0000:2e:00.1 from snd_hda_intel\n"
+			"unbind 0000:2e:00.0 from nvidia\n"
+			"remove 0000:2c:00.0 and all below it\n"
+			"deauthorise 0-101 (Razer Core X)\n"
+			"deauthorise 0-1 (Sonnet Breakaway Box 850 T5)\n");
+		assert_string_equal(st.t.done, "You may unplug the boxes now.");
+		assert_string_equal(st.t.device, i == 0             ? "0000:2e:00.0"
+						 : i == 2 || i == 4 ? "0-101"
+								    : "0-1");
+	}
+}
+
+static void boxes_have_names(void **state)
+{
+	struct ask a = { .words = { "0-1" }, .n_words = 1 };
+	on_stage struct stage st;
+	(void)state;
+
+	open_stage(&st, "box.free");
+	assert_int_equal(plan(&st, eject_plan, &a), 0);
+	assert_string_equal(st.t.done, "You may unplug Breakaway Box 850 T5 now.");
+	a.words[0] = "0-0";
+	refused(&st, eject_plan, &a, -EINVAL, "this machine's own controller");
+	a.words[0] = "nosuch";
+	refused(&st, eject_plan, &a, -ENODEV, "no device matches 'nosuch'");
+	close_stage(&st);
+	open_stage(&st, "box.two");
+	a.words[0] = "0-3";
+	refused(&st, eject_plan, &a, -EINVAL, "what is in 0-3 is not certain");
+}
+
 static void a_domain_may_not_let_go(void **state)
 {
 	struct ask a = { .words = { "2e:00.0" }, .n_words = 1 };
@@ -848,6 +893,8 @@ int main(void)
 		cmocka_unit_test(a_whole_box_leaves),
 		cmocka_unit_test(a_mounted_disk_keeps_its_box),
 		cmocka_unit_test(boxes_in_a_row_leave_together),
+		cmocka_unit_test(a_row_is_let_go),
+		cmocka_unit_test(boxes_have_names),
 		cmocka_unit_test(a_domain_may_not_let_go),
 		cmocka_unit_test(slots_lose_their_power),
 		cmocka_unit_test(runs_are_asked_to_stop),
