@@ -86,6 +86,8 @@ int maps_covered(const struct maps *m, uint64_t iova, uint64_t size, uint32_t *f
 
 void maps_drop(struct maps *m, uint32_t first, uint32_t n)
 {
+	if (!n)
+		return; /* an empty table has no array */
 	for (uint32_t i = first; i < first + n; i++) {
 		m->bytes -= m->map[i].size;
 		if (m->map[i].fd >= 0)

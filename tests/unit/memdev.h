@@ -35,7 +35,7 @@ static inline struct device *opened(const char *path)
 static inline struct device *made(const char *text)
 {
 	struct pcidesc *desc;
-	struct device *d;
+	struct device *d = NULL;
 	struct err e = { 0 };
 
 	if (pcidesc_parse(&desc, text, strlen(text), &e) || memory_device_make(&d, desc, &e))
