@@ -67,7 +67,8 @@ void memirq_close(struct memirq *q)
 {
 	for (uint32_t i = 0; i < DEV_IRQS; i++)
 		off(q, i);
-	drop_unmask(q);
+	/* One that forked has the same epoll: what it watches stays. */
+	own_close_fd(&q->unmask);
 	own_close_fd(&q->poll);
 	own_close_fd(&q->kick);
 }

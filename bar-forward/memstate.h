@@ -14,7 +14,7 @@
  * order.
  *
  * Whoever shares the block may have written anything into it, so that whatever is an offset or a length is checked
- * before it is believed.
+ * before it is believed. Only the lock itself is trusted: who shares the block can keep it, and so hold up the others.
  */
 #ifndef BERTH_MEMSTATE_H
 #define BERTH_MEMSTATE_H

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /* A device of memory whose user is killed at any instruction: each access has happened once or not at all, and it is known which. */
-#include <sched.h>
 #include <signal.h>
 #include <sys/ptrace.h>
 
 #include "tests/unit/memdev.h"
 
-#ifdef __SANITIZE_ADDRESS__
+/* `DENSE`: the larger, the closer together the instructions are behind the first ones. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define KILLS 300
+#define DENSE 5
 #else
 #define KILLS 2000
+#define DENSE 40
 #endif
 
 /* What two registers and the memory say must be what the number of accesses says. */
@@ -28,13 +30,17 @@ static void agree(struct device *d, uint64_t *before)
 	*before = s.done + 3;
 }
 
-/* Without end. `go_on` accesses of three were made. */
-static void turns(struct device *d)
+/* Without end; whoever waits for the first turn is told. */
+static void turns(struct device *d, int told)
 {
+	uint64_t one = 1;
+
 	for (uint64_t i = 1;; i++) {
 		put(d, 0, 0x40, 0, 8);
 		put(d, 0, 0x48, 5, 8);
 		put(d, 1, 0x1003, i, 8); /* not aligned: torn, if it were only stored */
+		if (i == 1 && write(told, &one, sizeof(one)) < 0)
+			_exit(1);
 	}
 }
 
@@ -47,13 +53,13 @@ static void clear(struct device *d)
 static void at_random(void **state)
 {
 	struct device *d = opened(GPU);
-	uint64_t before = 0, made = 0;
+	uint64_t before = 0, made = 0, one;
+	int told = eventfd(0, EFD_CLOEXEC), status;
 	struct memory_status s;
 	unsigned seed = 1;
 
 	(void)state;
 	for (int i = 0; i < KILLS; i++) {
-		int status;
 		pid_t pid;
 
 		clear(d);
@@ -61,21 +67,19 @@ static void at_random(void **state)
 		before++;
 		pid = fork();
 		if (pid == 0)
-			turns(d);
-		/* until it works, and then some */
-		do {
-			sched_yield();
-			memory_device_status(d, &s);
-		} while (s.done < before + 4);
+			turns(d, told);
+		assert_int_equal(read(told, &one, sizeof(one)), sizeof(one));
 		seed = seed * 1103515245 + 12345;
 		for (volatile unsigned spin = seed >> 16 & 0x3fff; spin; spin--)
 			;
 		kill(pid, SIGKILL);
 		assert_int_equal(waitpid(pid, &status, 0), pid);
+		memory_device_status(d, &s);
 		made += s.done - before;
 		agree(d, &before);
 	}
-	assert_true(made >= 4 * KILLS);
+	assert_true(made >= 3 * KILLS);
+	close(told);
 	ops->close(d);
 }
 
@@ -119,7 +123,7 @@ static void at_each_instruction(void **state)
 	long n;
 
 	(void)state;
-	for (long i = 1; i < 20000; i += 1 + i / 40) {
+	for (long i = 1; i < 20000; i += 1 + i / DENSE) {
 		uint64_t count = get(d, 0, 0x40, 8);
 
 		n = i;
