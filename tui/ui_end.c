@@ -15,7 +15,8 @@ static struct action ask_first(const struct ask *a, struct action asked, struct 
 	a->ui->asked = asked;
 	a->ui->asking = true;
 	text_init(&t, a->ui->ask_text, sizeof(a->ui->ask_text));
-	text_add(&t, "%s? 'y' does it, any other key does not", what);
+	/* What to press first: a narrow screen cuts the end. */
+	text_add(&t, "y: %s? Any other key: no", what);
 	return now;
 }
 

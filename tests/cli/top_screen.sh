@@ -69,7 +69,7 @@ key() {
 	t send-keys -- "$2"
 	sees "$1" "$3"
 }
-key "Enter: all about a device" Enter '^by purpose'
+key "Enter: all about a device" Enter '^held back by'
 key "Esc: back" Escape '^DEVICE'
 key "e: events" e 'Nothing has changed\|context in use'
 key "e: back" e '^DEVICE'

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* A recording is anybody's file: whatever its lines say must be safe to show, to print and to write again. */
+/* A recording is anybody's file: whatever its lines say must be safe to show, to print, to write again and to wind. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#include "tui/recording.h"
+#include "base/io.h"
+#include "base/own.h"
+#include "tui/film.h"
 #include "tui/frame.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -29,6 +33,34 @@ static void show(struct player *p, struct recorder *again, struct snapshot *s)
 		abort();
 }
 
+/* From its beginning to its end, and back. */
+static void wind(struct film *f, struct snapshot *s)
+{
+	const uint64_t first = film_first_ms(f), last = film_last_ms(f);
+
+	if (first > last)
+		abort();
+	for (uint64_t i = 0; i <= 8; i++) {
+		film_show(f, first + (last - first) / 8 * i, s);
+		film_show(f, last - (last - first) / 8 * i, s);
+	}
+}
+
+static void play_film(const uint8_t *bytes, size_t size, struct snapshot *s)
+{
+	own_fd int fd = memfd_create("film", MFD_CLOEXEC);
+	struct film *f;
+	char path[64];
+
+	if (fd < 0 || io_write(fd, bytes, size))
+		abort();
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (film_open(&f, path, NULL))
+		return;
+	wind(f, s);
+	film_close(f);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
 	const char *line = (const char *)bytes, *end = line + size;
@@ -49,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	show(p, again, s);
 	recorder_free(again);
 	player_free(p);
+	play_film(bytes, size, s);
 	free(s);
 	return 0;
 }
