@@ -35,7 +35,7 @@ static const struct opt opts[] = {
 	{ .name = "method", .kind = OPT_TEXT, .arg = "WORD", .offset = ROW(method),
 	  .help = "How reset resets it: flr, pm, bus, or another word of the device's reset_method." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json),
-	  .help = "Answer with one berth.device/1 object on stdout." },
+	  .help = "Answer with one object on stdout: berth.device/1, or berth.device.list/1 of list." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
 	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose), .help = "More notes on stderr." },
 };
@@ -52,11 +52,21 @@ static const struct alias aliases[] = {
 };
 
 static const struct example examples[] = {
-	{ "berth device undo", "take back what was last done" },
+	{ "berth device list 03:00.0", "what can be asked of it, who uses it, and why something cannot be" },
+	{ "berth device bind 03:00.0 vfio-pci --persist", "give the card to virtual machines, at every start" },
+	{ "berth device bind 03:00.0 default --persist", "and back to the kernel's choice" },
+	{ "berth device unbind 03:00.0 --dry-run", "each write that would take its driver away, what is so before, what takes it back" },
+	{ "berth device authorise 0-1", "let the box in; what is in it then shows in `berth probe`" },
+	{ "berth device deauthorise 0-1", "let it out again" },
+	{ "berth device eject 0-1", "stop the runs in it, unbind and remove all that is in it: then it may be unplugged" },
+	{ "berth device rescan", "look for what was plugged in and is not listed" },
+	{ "berth device reset 03:00.0 --method flr", "start a GPU that hangs over, by the one method" },
+	{ "berth device rebar 03:00.0 1 16G", "let the processor reach 16 GiB of its memory at once" },
 	{ "berth device power 03:00.0", "what it may draw, within which bounds, and its profiles" },
 	{ "berth device power 03:00.0 --cap 200", "limit it to 200 W" },
 	{ "berth device sleep 03:00.0 allow --persist", "let the card switch itself off while nobody uses it, for good" },
 	{ "berth device journal", "what was done, when, by whom, and what became of it" },
+	{ "berth device undo", "take back what was last done" },
 	{ NULL, NULL },
 };
 
