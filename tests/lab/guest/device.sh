@@ -40,7 +40,6 @@ refuses() {
 	what=$1 status=$2 pattern=$3
 	shift 3
 	exits "$what" "$status" "$@"
-	cat $T/stderr >>/out/refusals
 	has "$what: says so" "$pattern" $T/stderr
 	is "$what: in one line" "$(wc -l <$T/stderr)" 1
 }

@@ -5,7 +5,6 @@ load bochs vfio_pci vfio_iommu_type1 nvme crc32c_generic ext4
 wait_for 60 test -b /dev/nvme0n1 || fail "the disk is there" "$(ls /dev)"
 remember
 
-keeps list.txt berth device list
 keeps list.json berth device list --json
 
 # --- refusals: one sentence each ---
@@ -34,7 +33,7 @@ exits "again" 0 berth device bind $lone vfio-pci --any
 taken_back "bind what has no driver"
 
 exits "a dry run" 0 berth device bind $disk vfio-pci --any --dry-run
-cp $T/stdout /out/dry-run.txt
+has "it shows each write" "nvme/unbind" $T/stdout
 as_first "a dry run changes nothing"
 exits "bind a disk" 0 berth device bind $disk vfio-pci --any
 is "it is vfio-pci's" "$(drivers $disk)" "vfio-pci "
@@ -70,8 +69,7 @@ wait_for 60 test -b /dev/nvme0n1
 is "a disk that comes back is its driver's" "$(drivers $disk)" "nvme "
 remember
 exits "bind for good" 0 berth device bind $disk vfio-pci --any --persist
-keeps list-persist.txt berth device list
-find /etc -type f >/out/etc
+keeps persists.json berth device list --any --json
 again $disk
 wait_for 60 bound $disk vfio-pci
 is "it comes back as vfio-pci's" "$(drivers $disk)" "vfio-pci "
@@ -82,5 +80,4 @@ wait_for 60 test -b /dev/nvme0n1
 is "it comes back as its own driver's" "$(drivers $disk)" "nvme "
 exits "rescan" 0 berth device rescan
 as_first "at last all is as it was"
-keeps journal.txt berth device journal
 keeps journal.json berth device journal --json

@@ -42,5 +42,5 @@ refuses "a word that is none" 2 "allow" berth device sleep $gpu perhaps
 refuses "an address that is none" 1 "0000:77:00.0" berth device sleep 0000:77:00.0 allow
 refuses "a cap where nothing has one" 5 "no power limit" berth device power $gpu --cap 100W
 exits "what can be asked of its power" 0 berth device power $gpu
-cp $T/stdout /out/power
+has "it says what" "no power limit" $T/stdout
 as_first "nothing else has changed"
