@@ -36,39 +36,23 @@ static const struct {
 
 #define N_MEMBERS (sizeof(members) / sizeof(members[0]))
 
-static const char *const cap_names[CAP_KINDS] = {
-	[CAP_PM] = "pm",       [CAP_PCIE] = "pcie",         [CAP_MSI] = "msi",
-	[CAP_MSIX] = "msix",   [CAP_VENDOR] = "vendor",     [CAP_RAW] = "raw",
-	[CAP_REBAR] = "rebar", [CAP_EXTENDED] = "extended",
-};
-
-static const uint32_t takes[CAP_KINDS] = {
-	[CAP_PM] = 0,
-	[CAP_PCIE] = M_FLR | M_LINK,
-	[CAP_MSI] = M_VECTORS | M_MSI,
-	[CAP_MSIX] = M_VECTORS | M_MSIX | M_BAR,
-	[CAP_VENDOR] = M_BODY,
-	[CAP_RAW] = M_BODY | M_ID,
-	[CAP_REBAR] = M_BAR | M_SIZES,
-	[CAP_EXTENDED] = M_BODY | M_ID | M_VERSION,
-};
-
-static int check_members(const json_t *o, enum desc_cap_kind kind, struct err *e)
+static int check_members(const json_t *o, uint32_t takes, struct err *e)
 {
 	const char *allowed[N_MEMBERS + 2] = { "kind" };
 	uint32_t n = 1;
 
 	for (uint32_t i = 0; i < N_MEMBERS; i++)
-		if (members[i].of & takes[kind])
+		if (members[i].of & takes)
 			allowed[n++] = members[i].key;
 	return desc_only(o, allowed, e);
 }
 
-static int parse_pcie(struct desc_cap *c, const json_t *o, struct err *e)
+static int parse_pcie(const struct pcidesc *d, struct desc_cap *c, const json_t *o, struct err *e)
 {
 	uint64_t speed, width;
 	int rc;
 
+	(void)d;
 	if ((rc = desc_bool(o, "flr", &c->flr, e)) ||
 	    (rc = desc_number(o, "speed", 4, 6, &speed, e)) ||
 	    (rc = desc_number(o, "width", 16, 32, &width, e)))
@@ -81,11 +65,12 @@ static int parse_pcie(struct desc_cap *c, const json_t *o, struct err *e)
 	return 0;
 }
 
-static int parse_msi(struct desc_cap *c, const json_t *o, struct err *e)
+static int parse_msi(const struct pcidesc *d, struct desc_cap *c, const json_t *o, struct err *e)
 {
 	uint64_t vectors, bits;
 	int rc;
 
+	(void)d;
 	if ((rc = desc_number(o, "vectors", 1, 32, &vectors, e)) ||
 	    (rc = desc_number(o, "bits", 64, 64, &bits, e)) ||
 	    (rc = desc_bool(o, "maskable", &c->maskable, e)))
@@ -160,12 +145,13 @@ static int parse_rebar(const struct pcidesc *d, struct desc_cap *c, const json_t
 	return 0;
 }
 
-static int parse_bytes(struct desc_cap *c, const json_t *o, struct err *e)
+static int parse_bytes(const struct pcidesc *d, struct desc_cap *c, const json_t *o, struct err *e)
 {
 	uint64_t id, version;
 	uint16_t n;
 	int rc;
 
+	(void)d;
 	if ((rc = desc_number(o, "id", 0, c->kind == CAP_RAW ? 0xff : 0xffff, &id, e)) ||
 	    (rc = desc_number(o, "version", 1, 15, &version, e)) ||
 	    (rc = desc_hex(o, "bytes", c->body, c->kind == CAP_EXTENDED ? PCIDESC_BODY : 180,
@@ -179,43 +165,48 @@ static int parse_bytes(struct desc_cap *c, const json_t *o, struct err *e)
 	return 0;
 }
 
+static const struct {
+	const char *name;
+	uint32_t takes;
+	int (*parse)(const struct pcidesc *d, struct desc_cap *c, const json_t *o, struct err *e);
+} kinds[CAP_KINDS] = {
+	[CAP_PM] = { "pm", 0, NULL },
+	[CAP_PCIE] = { "pcie", M_FLR | M_LINK, parse_pcie },
+	[CAP_MSI] = { "msi", M_VECTORS | M_MSI, parse_msi },
+	[CAP_MSIX] = { "msix", M_VECTORS | M_MSIX | M_BAR, parse_msix },
+	[CAP_VENDOR] = { "vendor", M_BODY, parse_bytes },
+	[CAP_RAW] = { "raw", M_BODY | M_ID, parse_bytes },
+	[CAP_REBAR] = { "rebar", M_BAR | M_SIZES, parse_rebar },
+	[CAP_EXTENDED] = { "extended", M_BODY | M_ID | M_VERSION, parse_bytes },
+};
+
+static int parse_kind(const json_t *o, enum desc_cap_kind *kind, struct err *e)
+{
+	const char *names[CAP_KINDS];
+	uint32_t k;
+	int rc;
+
+	for (uint32_t i = 0; i < CAP_KINDS; i++)
+		names[i] = kinds[i].name;
+	if (!json_object_get(o, "kind"))
+		return err_set(e, -EBADMSG, "there is no 'kind'");
+	rc = desc_word(o, "kind", names, CAP_KINDS, &k, e);
+	*kind = (enum desc_cap_kind)k;
+	return rc ? rc : check_members(o, kinds[k].takes, e);
+}
+
 static int parse_cap(struct pcidesc *d, const json_t *o, struct err *e)
 {
 	struct desc_cap *c = &d->cap[d->n_caps];
-	uint32_t kind;
-	int rc;
+	enum desc_cap_kind kind = CAP_PM;
+	int rc = parse_kind(o, &kind, e);
 
-	if (!json_object_get(o, "kind"))
-		return err_set(e, -EBADMSG, "there is no 'kind'");
-	if ((rc = desc_word(o, "kind", cap_names, CAP_KINDS, &kind, e)))
+	if (rc)
 		return rc;
-	c->kind = (enum desc_cap_kind)kind;
-	if ((rc = check_members(o, c->kind, e)))
-		return rc;
-	if (c->kind < CAP_VENDOR && pcidesc_cap(d, c->kind))
-		return err_set(e, -EBADMSG, "a function has one capability '%s'", cap_names[kind]);
-	switch (c->kind) {
-	case CAP_PCIE:
-		rc = parse_pcie(c, o, e);
-		break;
-	case CAP_MSI:
-		rc = parse_msi(c, o, e);
-		break;
-	case CAP_MSIX:
-		rc = parse_msix(d, c, o, e);
-		break;
-	case CAP_REBAR:
-		rc = parse_rebar(d, c, o, e);
-		break;
-	case CAP_PM:
-	case CAP_KINDS:
-		break;
-	case CAP_VENDOR:
-	case CAP_RAW:
-	case CAP_EXTENDED:
-		rc = parse_bytes(c, o, e);
-		break;
-	}
+	if (kind < CAP_VENDOR && pcidesc_cap(d, kind))
+		return err_set(e, -EBADMSG, "a function has one capability '%s'", kinds[kind].name);
+	c->kind = kind;
+	rc = kinds[kind].parse ? kinds[kind].parse(d, c, o, e) : 0;
 	d->n_caps += !rc;
 	return rc;
 }

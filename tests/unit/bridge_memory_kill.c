@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/ptrace.h>
 
+#include "bar-forward/memstate.h"
 #include "tests/unit/memdev.h"
 
 /* `DENSE`: the larger, the closer together the instructions are behind the first ones. */
@@ -144,11 +145,71 @@ static void at_each_instruction(void **state)
 	ops->close(d);
 }
 
+/* --- whoever shares the block can write what he likes into it --- */
+
+static void scribble(uint8_t *p, size_t n, unsigned *seed)
+{
+	for (size_t i = 0; i < n; i++) {
+		*seed = *seed * 1103515245 + 12345;
+		p[i] = (uint8_t)(*seed >> 16);
+	}
+}
+
+static void hostile(void **state)
+{
+	struct device *d = opened(GPU);
+	int fds[MEMORY_DEVICE_FDS], fd = memfd_create("guest", MFD_CLOEXEC);
+	int irq[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) };
+	struct vu_irqs on = { DEV_MSIX, 0, 2, VU_IRQ_EVENTFD, VU_IRQ_TRIGGER, NULL };
+	struct map map = { 0, UINT64_MAX, 0, fd, true, true };
+	struct mem_state *s;
+	struct dev_dma ask;
+	unsigned seed = 7;
+
+	(void)state;
+	memory_device_fds(d, fds);
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0);
+	assert_true(s != MAP_FAILED);
+	assert_int_equal(ops->irqs(d, &on, irq, NULL), 0);
+	assert_int_equal(ops->map(d, &map, NULL), 0);
+	for (int i = 0; i < 2000; i++) {
+		uint64_t v = 0;
+
+		scribble((uint8_t *)s->redo.row, sizeof(s->redo.row), &seed);
+		for (uint32_t k = 0; k < MEMSTATE_EFFECTS; k += 2) {
+			/* some that are nearly right */
+			s->redo.row[k].where %= 2 * MEMSTATE_STORES;
+			s->redo.row[k].width %= 10;
+			if (k % 4)
+				s->redo.row[k].where = IN_STATE;
+		}
+		s->redo.n = i % 3 ? seed : MEMSTATE_EFFECTS;
+		ops->write(d, 1, 64, &v, 8);
+		scribble((uint8_t *)&s->done, sizeof(*s) - offsetof(struct mem_state, done), &seed);
+		s->fault.kind = FAULT_KINDS + (uint64_t)i;
+		s->irq_index = i % 2 ? DEV_MSIX : s->irq_index;
+		if (i % 4)
+			s->engine.length %= 1 << 20;
+		if (i % 8 > 2)
+			s->engine.source = s->engine.destination = seed;
+		for (uint32_t region = 0; region <= DEV_CONFIG; region++)
+			ops->read(d, region, 0, &v, 4);
+		if (ops->attend(d, &ask) == 1)
+			ops->dma_done(d, ask.write ? 0 : -EIO, NULL);
+	}
+	munmap(s, sizeof(*s));
+	ops->close(d);
+	close(irq[0]);
+	close(irq[1]);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_random),
 		cmocka_unit_test(at_each_instruction),
+		cmocka_unit_test(hostile),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
