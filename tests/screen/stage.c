@@ -416,8 +416,9 @@ static int put_line(void *ctx, const char *line, size_t size)
 				   "\"clock_ms\":1795264441000,\"origin\":\"\"}\n";
 	const int *fd = ctx;
 
-	return strstr(line, "clock_ms") ? io_write(*fd, head, sizeof(head) - 1)
-					: io_write(*fd, line, size);
+	return memmem(line, size, "clock_ms", strlen("clock_ms"))
+		       ? io_write(*fd, head, sizeof(head) - 1)
+		       : io_write(*fd, line, size);
 }
 
 static bool record(struct stage *st, const char *path)
