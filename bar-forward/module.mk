@@ -4,6 +4,7 @@ bar-forward.uses := probe base
 bar-forward.lib := \
 	ask.c \
 	attach.c \
+	backends.c \
 	cfg.c \
 	cfg_caps.c \
 	collect.c \
@@ -27,9 +28,12 @@ bar-forward.lib := \
 	policy.c \
 	ready.c \
 	ready_slot.c \
+	serve.c \
+	serve_page.c \
 	session.c \
 	session_access.c \
 	session_dma.c \
+	status.c \
 	stream.c \
 	verbs.c \
 	wire.c \

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "bar-forward/backends.h"
 #include "bar-forward/verbs.h"
 
 #define ROW(member) offsetof(struct options, member)
@@ -17,7 +18,15 @@ static const struct opt opts[] = {
 	  .min = 1 << 20, .max = INT64_MAX,
 	  .help = "The guest's memory, such as 16G: all of it has to be locked, and shared with the bridge." },
 	{ .name = "socket", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(socket),
-	  .help = "The socket at which the device is served." },
+	  .help = "The socket at which the device is served; made for its user alone, and removed at the end." },
+	{ .name = "backend", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(backend), .choices = backend_names,
+	  .help = "What drives a device that is served; memory: DEV is a file that describes one (berth.pcidevice/1)." },
+	{ .name = "policy", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(policy),
+	  .help = "What the guest may do with which registers; read anew on SIGHUP." },
+	{ .name = "guest", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(guest),
+	  .help = "The virtual machine's name, for status and the monitor." },
+	{ .name = "once", .kind = OPT_FLAG, .offset = ROW(once),
+	  .help = "End when the first client has gone; exit 6 if the device was lost under it." },
 	{ .name = "driver", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(driver),
 	  .help = "What attach gives the device to, in place of vfio-pci." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
@@ -28,7 +37,8 @@ static const struct opt opts[] = {
 	  .help = "Also devices that are neither GPU nor accelerator." },
 	{ .name = "json", .kind = OPT_FLAG, .offset = ROW(json), .help = "Answer with one JSON object on stdout." },
 	{ .name = "quiet", .letter = 'q', .kind = OPT_COUNT, .offset = ROW(quiet), .help = "No notes on stderr." },
-	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose), .help = "More notes on stderr." },
+	{ .name = "verbose", .letter = 'v', .kind = OPT_COUNT, .offset = ROW(verbose), 
+	  .help = "More notes on stderr, among them each access that the policy logs." },
 };
 
 /* What every verb heeds. */
@@ -40,6 +50,8 @@ static const struct example examples[] = {
 	{ "berth bridge attach 03:00.0", "take the card from its driver, with all its functions" },
 	{ "berth bridge qemu-args 03:00.0 --memory 16G --socket /run/user/1000/gpu.sock",
 	  "what to add to QEMU's command line" },
+	{ "berth bridge serve edu.json --socket /run/user/1000/edu.sock", "a device that a file describes, for a virtual machine" },
+	{ "berth bridge status", "which bridges run, who is connected, what went over them" },
 	{ "berth bridge detach 03:00.0", "give it back to the driver that it had" },
 	{ NULL, NULL },
 };
@@ -60,12 +72,15 @@ const struct cmd bridge_command = {
 		"Gives a device to a virtual machine over vfio-user, the protocol of QEMU 10.1 and later. The list judges "
 		"what that needs, check by check: the IOMMU and its group, who has the device now, remapped interrupts, memory "
 		"that may be locked, permissions, how it is reset, whether it may lose its power. A check says yes, note (it "
-		"works, and this is what else it means), untold, attach, force (attach does it with --force), or no.",
+		"works, and this is what else it means), untold, attach, force (attach does it with --force), or no.\n\n"
+		"What is served is so far a device that a file describes. Every access of the guest comes by, keeps its width, is "
+		"counted and held to --policy, a rule a line: bar0 0x1000-0x1fff deny; deny 0 has reads give 0 in place of all-ones, "
+		"mask 0xffff lets only these bits of a write pass, log tells each access with -v, trap is what everything else is.",
 	.opts = opts,
 	.n_opts = N_OF(opts),
 	.exits = "0  done, or a list was shown\n1  the named device is absent\n2  wrong usage\n4  a bad value\n"
 		 "5  no permission, in use, or it cannot be bridged: nothing was changed\n"
-		 "6  the device vanished, or is not what it was",
+		 "6  the device vanished, or is not what it was; with --once: it was lost under its client",
 	.examples = examples,
 	.see_also = "berth-device(1), berth-probe(1), berth-doctor(1)",
 };

@@ -12,8 +12,11 @@ struct options {
 	const char *machine;
 	const char *driver;
 	const char *socket;
+	const char *policy;
+	const char *guest;
+	int backend;     /* row of backend_names[] */
 	uint64_t memory; /* bytes; 0: not given */
-	bool any, force, dry_run, json;
+	bool any, force, dry_run, once, json;
 	int quiet, verbose;
 };
 

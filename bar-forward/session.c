@@ -107,17 +107,32 @@ int session_open(struct session *s, const struct session_opts *o, struct device 
 static void end_bus_mastering(struct session *s)
 {
 	uint8_t command[2];
+	int rc = s->o.ops->read(s->d, DEV_CONFIG, COMMAND, command, 2);
 
-	if (s->o.ops->read(s->d, DEV_CONFIG, COMMAND, command, 2) || !(command[0] & BUS_MASTER))
-		return;
-	command[0] &= (uint8_t)~BUS_MASTER;
-	s->o.ops->write(s->d, DEV_CONFIG, COMMAND, command, 2);
+	if (!rc && command[0] & BUS_MASTER) {
+		command[0] &= (uint8_t)~BUS_MASTER;
+		rc = s->o.ops->write(s->d, DEV_CONFIG, COMMAND, command, 2);
+	}
+	if (rc == -ENODEV)
+		session_lose(s, "does not answer");
+}
+
+/* The next client's device is as if nobody had been there. */
+static void reset_after(struct session *s)
+{
+	struct err e = { 0 };
+	int rc = s->facts.reset ? s->o.ops->reset(s->d, &e) : 0;
+
+	if (rc == -ENODEV)
+		session_lose(s, "does not answer");
+	else if (rc)
+		session_say(s, SESSION_WARNING, "cannot reset the device after its client: %s",
+			    e.text);
 }
 
 struct device *session_close(struct session *s)
 {
 	struct device *d;
-	struct err e = { 0 };
 
 	session_dma_cancel(s, -ECANCELED);
 	if (s->d)
@@ -125,9 +140,8 @@ struct device *session_close(struct session *s)
 	session_unmap_all(s);
 	if (s->d)
 		irqs_close(&s->irqs);
-	if (s->d && s->facts.reset && s->o.ops->reset(s->d, &e))
-		session_say(s, SESSION_WARNING, "cannot reset the device after its client: %s",
-			    e.text);
+	if (s->d)
+		reset_after(s);
 	free(s->reply);
 	d = s->d;
 	*s = (struct session) { 0 };

@@ -3,6 +3,10 @@
  * The client's memory: what of it the device may reach. The table comes first and the device second, so that no effect is
  * without a row that takes it back.
  */
+#include <linux/magic.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
 #include "bar-forward/session_priv.h"
 
 static void tell_counts(struct session *s)
@@ -22,7 +26,8 @@ static int add(struct session *s, struct map *row, int *fd, struct err *e)
 
 	if (rc)
 		return rc;
-	*fd = -1;
+	if (row->fd >= 0)
+		*fd = -1;
 	const struct map *kept = maps_find(&s->maps, row->iova, row->size);
 
 	rc = s->o.ops->map(s->d, kept, e);
@@ -46,12 +51,25 @@ static void failed(struct session *s, int rc, const struct err *why)
 		s->unmapped = *why;
 }
 
+/*
+ * A file that is memory never keeps who reads it waiting. Of anything else (a pipe, a file that another program serves) we
+ * do as if the client had sent none: its DMA goes by message.
+ */
+static bool is_memory(int fd)
+{
+	struct statfs f;
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && fstatfs(fd, &f) == 0 &&
+	       (f.f_type == TMPFS_MAGIC || f.f_type == HUGETLBFS_MAGIC);
+}
+
 int session_map(struct session *s, const struct vu_dma *dma, int *fd, struct err *e)
 {
 	struct map row = { .iova = dma->iova,
 			   .size = dma->size,
 			   .offset = dma->offset,
-			   .fd = *fd,
+			   .fd = *fd >= 0 && is_memory(*fd) ? *fd : -1,
 			   .read = dma->read,
 			   .write = dma->write };
 	struct err why = { 0 };

@@ -4,7 +4,9 @@
 #include <stddef.h>
 
 #include "bar-forward/attach.h"
+#include "bar-forward/backends.h"
 #include "bar-forward/list.h"
+#include "bar-forward/status.h"
 
 static const char *const list_heeds[] = { "machine", "any", "memory", "json", NULL };
 static const char *const args_heeds[] = { "machine", "memory", "socket", "json", NULL };
@@ -12,6 +14,8 @@ static const char *const xml_heeds[] = { "machine", "memory", "socket", NULL };
 static const char *const attach_heeds[] = { "machine", "driver", "dry-run", "force",
 					    "any",     "json",   NULL };
 static const char *const detach_heeds[] = { "machine", "dry-run", "force", "json", NULL };
+static const char *const serve_heeds[] = { "backend", "socket", "policy", "guest", "once", NULL };
+static const char *const status_heeds[] = { "json", NULL };
 
 /* clang-format off */
 const struct verb bridge_verbs[] = {
@@ -20,6 +24,8 @@ const struct verb bridge_verbs[] = {
 	{ "libvirt-xml", "DEV", "a domain of libvirt that has it", 1, 1, xml_heeds, libvirt_xml_verb },
 	{ "attach", "DEV", "take the card from its driver, for a virtual machine", 1, 1, attach_heeds, attach_verb },
 	{ "detach", "DEV", "give it back to the driver that it had", 1, 1, detach_heeds, detach_verb },
+	{ "serve", "DEV", "give a device to a virtual machine that connects to --socket", 1, 1, serve_heeds, serve_verb },
+	{ "status", "", "show the bridges that run, and what went over them", 0, 0, status_heeds, status_verb },
 	{ NULL, NULL, NULL, 0, 0, NULL, NULL },
 };
 /* clang-format on */

@@ -194,7 +194,7 @@ int sockets_open(struct sockets *s, const char *spec, bool ollama, struct err *e
 	rc = open_listener(&l, &p);
 	if (rc == -EADDRINUSE)
 		rc = err_set(e, -EACCES,
-			     "%s is in use by another program; choose another with --listen", spec);
+			     "%s is in use by another program; choose another place to listen at", spec);
 	else if (rc)
 		rc = err_set(e, -EACCES, "cannot listen at %s: %s", spec, strerror(-rc));
 	else

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* What can drive a device that is served, by the words of --backend. */
+#ifndef BERTH_BACKENDS_H
+#define BERTH_BACKENDS_H
+
+#include "bar-forward/verbs.h"
+
+/* The names, in the order of the rows; ends with NULL. */
+extern const char *const backend_names[];
+
+/* berth bridge serve */
+int serve_verb(const struct ask *a, struct err *e);
+
+#endif

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* A device at a UNIX socket: one client at a time, until it is told to end. */
+#ifndef BERTH_SERVE_H
+#define BERTH_SERVE_H
+
+#include <stdbool.h>
+
+#include "bar-forward/device.h"
+#include "base/err.h"
+#include "base/log.h"
+
+struct serve_opts {
+	const struct device_ops *ops;
+	const char *what;   /* the device, as ops->open() takes it */
+	const char *socket; /* its path */
+	const char *policy; /* a file of rules; NULL: everything is trapped */
+	const char *guest;  /* name of the virtual machine; NULL: not known */
+	bool once;          /* end when the first client goes */
+};
+
+/*
+ * Serve until SIGINT or SIGTERM, or (`once`) until the first client has gone; SIGHUP reads the policy anew. 0, or with
+ * *e -ENODEV (the device is absent), -EACCES (the socket is in use, no permission), -EBADMSG and -EINVAL (policy,
+ * description), -ENXIO: the one client's device was lost.
+ */
+int serve_run(const struct serve_opts *o, const struct log *log, struct err *e);
+
+#endif

@@ -1,0 +1,51 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# berth bridge: a real server at a real socket, and clients of every kind (tests/bridge.py) that talk to it.
+. tests/lib.sh
+[ -x "$BUILD/libexec/berth/bridge" ] || skip "bridge is not built"
+export BERTH_RUNTIME_DIR="$T/run"
+devices=bar-forward/devices
+
+# bad NAME STATUS PATTERN WORDS...
+bad() {
+	name=$1 status=$2 pattern=$3
+	shift 3
+	exits "$name" "$status" "$BERTH" bridge "$@"
+	one_sentence "$name: one sentence"
+	says "$name: says so" "$pattern"
+}
+
+# words, options, files
+bad "a word too many" 2 "'b' is one word too many" serve a b
+bad "a word missing" 2 "a word is missing: serve DEV" serve
+bad "an option of another verb" 2 "status takes no --socket" status --socket s
+bad "no socket" 2 "give --socket PATH" serve $devices/edu.json
+bad "no such back end" 2 "zork" serve $devices/edu.json --socket "$T/s" --backend zork
+bad "a path that is too long" 4 "at most 107" serve $devices/edu.json --socket "/$(printf '%0200d' 0)"
+bad "no description" 1 "none.json" serve "$T/none.json" --socket "$T/s"
+echo '{"schema":"berth.pcidevice/1"}' >"$T/bad.json"
+bad "a description that is none" 4 "bad.json" serve "$T/bad.json" --socket "$T/s"
+printf 'bar0 0x0+8 deny\nbar0 0x4+4 log\n' >"$T/overlap"
+bad "rules that overlap" 4 "lines 1 and 2 overlap" serve $devices/edu.json --socket "$T/s" --policy "$T/overlap"
+echo 'bar3 0x0+8 deny' >"$T/elsewhere"
+bad "rules for a BAR that is not there" 4 "elsewhere: .*bar3" serve $devices/edu.json --socket "$T/s" --policy "$T/elsewhere"
+bad "no policy" 1 "nothing" serve $devices/edu.json --socket "$T/s" --policy "$T/nothing"
+echo file >"$T/file"
+bad "a file in the socket's place" 5 "file" serve $devices/edu.json --socket "$T/file"
+bad "a folder that is not there" 5 "cannot listen" serve $devices/edu.json --socket "$T/none/s"
+[ -e "$T/s" ] && fail "nothing is left" "$T/s" || ok "nothing is left"
+
+# no bridge
+exits "status of none" 0 "$BERTH" bridge status
+says "status of none: says so" "no bridge runs"
+exits "status of none in JSON" 0 "$BERTH" bridge status --json
+valid "status of none" bridge "$T/out"
+
+# everything that goes over a socket
+exits "clients" 0 python3 tests/bridge.py "$BERTH" "$T" "$devices"
+grep -v '^ok ' "$T/out" | head -n 20
+grep '^ok ' "$T/out"
+[ "$(grep -c '^ok ' "$T/out")" -ge 30 ] && ok "all clients came to their end" || fail "clients" "$(cat "$T/err")"
+valid "status of one" bridge "$T/status.json"
+[ -z "$(ls "$T/run")" ] && ok "no page is left" || fail "no page is left" "$(ls "$T/run")"
+finish
