@@ -11,8 +11,6 @@
 #include "device/tb.h"
 #include "device/verb.h"
 
-#define SETTINGS "etc/driverctl.d"
-
 static const char *const kind_names[HOLD_KIND_COUNT] = {
 	[HOLD_PROCESS] = "process",    [HOLD_MAP] = "registers",
 	[HOLD_VM] = "virtual machine", [HOLD_RUN] = "run",
@@ -31,21 +29,47 @@ uint32_t list_users(const struct scene *s, const struct func *f, uint32_t *holds
 	return guard_users(s, slot, n, holds, max);
 }
 
+/* The address between the two in a file's name, of which nothing is here. */
+static bool is_lone(const struct scene *s, const char *name, const char *before, const char *after,
+		    char pci[24])
+{
+	size_t n = strlen(name), head = strlen(before), tail = strlen(after);
+
+	if (n <= head + tail || n - head - tail >= 24 || strncmp(name, before, head) != 0 ||
+	    strcmp(name + n - tail, after) != 0)
+		return false;
+	memcpy(pci, name + head, n - head - tail);
+	pci[n - head - tail] = '\0';
+	return addr_ok(pci) && !scene_func(s, pci);
+}
+
 uint32_t list_lone_settings(const struct scene *s, struct lone_setting *v, uint32_t max)
 {
-	own_free char **names = NULL;
-	int count = machine_list(s->m, SETTINGS, &names);
+	static const struct {
+		const char *folder, *before, *after;
+		bool driver;
+	} kinds[] = {
+		{ "etc/driverctl.d", "pci-", "", true },
+		{ "etc/udev/rules.d", "85-berth-sleep-", ".rules", false },
+	};
 	uint32_t n = 0;
 
-	for (int i = 0; i < count && n < max; i++) {
-		const char *pci = names[i] + strlen("pci-");
+	for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+		own_free char **names = NULL;
+		int count = machine_list(s->m, kinds[k].folder, &names);
 
-		if (strncmp(names[i], "pci-", strlen("pci-")) != 0 || !addr_ok(pci) ||
-		    scene_func(s, pci) ||
-		    !persist_read(s->m, pci, v[n].driver, sizeof(v[n].driver)) ||
-		    !text_copy(v[n].pci, sizeof(v[n].pci), pci))
-			continue;
-		n++;
+		for (int i = 0; i < count && n < max; i++) {
+			struct lone_setting *l = &v[n];
+
+			*l = (struct lone_setting) { 0 };
+			if (!is_lone(s, names[i], kinds[k].before, kinds[k].after, l->pci) ||
+			    (kinds[k].driver &&
+			     !persist_read(s->m, l->pci, l->driver, sizeof(l->driver))))
+				continue;
+			snprintf(l->file, sizeof(l->file), "/%s/%s%s%s", kinds[k].folder,
+				 kinds[k].before, l->pci, kinds[k].after);
+			n++;
+		}
 	}
 	return n;
 }
@@ -183,7 +207,8 @@ json_t *list_json(const struct scene *s, const struct func *const *set, uint32_t
 		json_t *one = json_object();
 
 		json_put_text(one, "pci", settings[i].pci);
-		json_put_text(one, "driver", settings[i].driver);
+		json_put_text_or_null(one, "driver", settings[i].driver);
+		json_put_text(one, "file", settings[i].file);
 		json_array_append_new(lone, one);
 	}
 	json_object_set_new(o, "devices", devices);
@@ -302,11 +327,12 @@ static void print_settings(const struct scene *s)
 	uint32_t n = list_lone_settings(s, v, SETTINGS_MAX);
 
 	for (uint32_t i = 0; i < n; i++) {
-		char words[96];
+		char words[192];
 
-		snprintf(words, sizeof(words), "%.40s at every start; it is not here", v[i].driver);
+		snprintf(words, sizeof(words), "%.40s at every start, by %s; it is not here",
+			 v[i].driver[0] ? v[i].driver : "set", v[i].file);
 		printf("%s\n", v[i].pci);
-		print_row("driver", words);
+		print_row(v[i].driver[0] ? "driver" : "sleep", words);
 	}
 }
 

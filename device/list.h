@@ -34,7 +34,8 @@ json_t *list_json(const struct scene *s, const struct func *const *set, uint32_t
 /* A setting in /etc of a device that is not here. */
 struct lone_setting {
 	char pci[24];
-	char driver[40];
+	char driver[40]; /* "": the file is about sleep */
+	char file[96];
 };
 uint32_t list_lone_settings(const struct scene *s, struct lone_setting *v, uint32_t max);
 

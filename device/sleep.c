@@ -154,8 +154,7 @@ static int persist(const struct scene *s, const struct func *f, const struct cho
 	rc = rule_text(step->value, sizeof(step->value), s, f, c, e);
 	if (rc == 0 && s->m)
 		rc = txn_before(t, s->m, e);
-	if (rc == 0)
-		rc = look_set(&step->after, LOOK_HERE, "", e, "%s", step->target);
+	/* The look is the content itself: an older rule is there, too. */
 	step->undo = UNDO_BEFORE;
 	if (rc == 0 && step->known && !step->was_gone && strcmp(step->before, step->value) == 0)
 		t->n--; /* it is written already */

@@ -18,6 +18,21 @@ golden device-power.txt "$T/shown"
 	"$BERTH" device sleep 03:00.0 shallow --persist -m "$m"
 } >"$T/planned" 2>&1
 golden device-power-steps.txt "$T/planned"
+# a rule that is there already, of another choice, is written anew; one of a card that is gone is listed
+cp -R "$m" "$T/kept"
+mkdir -p "$T/kept/etc/udev/rules.d"
+echo '# older' >"$T/kept/etc/udev/rules.d/85-berth-sleep-0000:03:00.0.rules"
+cp "$T/kept/etc/udev/rules.d/85-berth-sleep-0000:03:00.0.rules" "$T/kept/etc/udev/rules.d/85-berth-sleep-0000:77:00.0.rules"
+exits "a rule that is there" 0 "$BERTH" device sleep 03:00.0 shallow --persist -m "$T/kept" --json
+python3 -c 'import json, sys
+save = [s for s in json.load(sys.stdin)["steps"] if s["op"] == "save"]
+sys.exit(not (len(save) == 1 and save[0]["state"] == "done" and save[0]["before"] == "# older\n"))' <"$T/out" &&
+	ok "a rule that is there is written anew" || fail "a rule that is there is written anew" "$(cat "$T/out")"
+exits "a rule without a card" 0 "$BERTH" device list -m "$T/kept"
+grep -q 'sleep .*85-berth-sleep-0000:77:00.0.rules; it is not here' "$T/out" &&
+	ok "a rule without a card is listed" || fail "a rule without a card is listed" "$(cat "$T/out")"
+exits "a rule without a card, in JSON" 0 "$BERTH" device list -m "$T/kept" --json
+valid "a rule without a card" device_list "$T/out"
 for row in "1 0000:99:00.0 --cap 200" "4 03:00.0 --cap 281" "4 03:00.0 --cap lots" "3 09:00.0 --cap default" "5 0a:00.0 --cap 200" \
 	"5 0b:00.0 --cap 150" "5 51:00.0 --cap 200" "4 03:00.0 --profile turbo" "2 03:00.0 --persist --cap 250"; do
 	# shellcheck disable=SC2086 # words
