@@ -49,6 +49,7 @@ static void behaviours_at_every_width(void **state)
 static void counters(void **state)
 {
 	struct device *d = opened(GPU);
+	struct memory_status last;
 
 	(void)state;
 	for (uint32_t width = 1; width <= 8; width *= 2)
@@ -62,6 +63,8 @@ static void counters(void **state)
 	assert_int_equal(get(d, 0, 0x40, 8), 5);
 	assert_int_equal(get(d, 0, 0x48, 8), 1012);
 	assert_int_equal(done(d), 11);
+	memory_device_status(d, &last);
+	assert_int_equal(last.result, 1012); /* of the last read, for whoever could not tell it any more */
 	put(d, 5, 0, 0, 2);
 	assert_int_equal(get(d, 5, 0, 4), 1);
 	ops->close(d);
