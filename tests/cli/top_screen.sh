@@ -5,7 +5,7 @@
 . tests/lib.sh
 command -v tmux >/dev/null 2>&1 || skip "tmux is not installed"
 trap 'tmux -L "$sock" kill-server 2>/dev/null; kill $pid 2>/dev/null; wait; rm -rf "$T"' EXIT
-sock=berth-$$
+screens=0 sock=berth-$$
 unset TMUX TMUX_PANE COLUMNS LINES
 mkdir "$T/run"
 export BERTH_RUNTIME_DIR="$T/run" XDG_CONFIG_HOME="$T/config"
@@ -26,7 +26,8 @@ t() {
 # screen COLUMNS ROWS COMMAND: the command in a shell that shows its exit and waits
 screen() {
 	t kill-server 2>/dev/null
-	sleep 0.2
+	# A server of its own: the last one may still be ending, and would take this session with it.
+	screens=$((screens + 1)) sock=berth-$$-$screens
 	t new-session -d -x "$1" -y "$2" "$3; echo exit=\$?; stty -a | grep -o ' -*echo ' ; exec cat" ||
 		skip "tmux cannot start a server here"
 	t set-option -g status off
