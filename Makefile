@@ -8,6 +8,7 @@
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make bench      timings, as ratios against peers in the same run
 #   make fuzz       every fuzz target, FUZZ_SECONDS=20 each
+#   make kmod       the kernel module, for the running kernel or KDIR=; KMOD_KEY= KMOD_CERT= sign it
 #   make lab        real kernels in emulated machines: TESTS="topology hotplug" runs some cases
 #   make ci         what CI runs: check, sanitizers, fuzzing, the lab
 #   make nightly    what does not fit into CI
@@ -70,7 +71,7 @@ pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
 program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 
 # Goals that build nothing here need no library.
-NO_BUILD := deps demo check clean format ci nightly help fuzz bench lab
+NO_BUILD := deps demo kmod check clean format ci nightly help fuzz bench lab
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
 WANTED_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).wants)))
 ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))) $(WANTED_PKGS))
@@ -244,6 +245,12 @@ install -d "$(DESTDIR)$(POLKIT_ACTIONS)" "$(DESTDIR)$(PREFIX)/lib/udev/rules.d" 
 	install -m 644 device/data/50-berth-power.rules "$(DESTDIR)$(PREFIX)/share/doc/berth/examples/"
 endef
 
+# The module, by the build of the kernel that it is for.
+KDIR ?= /lib/modules/$(shell uname -r)/build
+.PHONY: kmod
+kmod:
+	$(Q)KMOD_KEY="$(KMOD_KEY)" KMOD_CERT="$(KMOD_CERT)" KMOD_CHECK="$(KMOD_CHECK)" sh kmod/build.sh "$(KDIR)" "$(BUILD)/module"
+
 clean:
 	rm -rf $(wildcard build build-*)
 
@@ -251,7 +258,7 @@ format:
 	clang-format -i $(wildcard $(addsuffix /*.[ch],$(MODULES)) tests/*/*.[ch])
 
 help:
-	@sed -n '2,17s/^# \{0,1\}//p' Makefile
+	@sed -n '2,18s/^# \{0,1\}//p' Makefile
 
 # --- tests -------------------------------------------------------------------------------------------
 
@@ -339,7 +346,7 @@ lab:
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory lab-run
 
-lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(BUILD)/tests/fake/prog_vfio_hold
+lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar)
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) sh tests/lab/run.sh $(TESTS)
 
 bench:
@@ -357,6 +364,7 @@ nightly:
 	$(Q)$(MAKE) --no-print-directory FUZZ_SECONDS=600 fuzz
 	$(Q)$(MAKE) --no-print-directory CC=clang BUILD=build-clang STRICT=1 check
 	$(Q)$(MAKE) --no-print-directory SAN=tsan check
+	$(Q)LAB_OWN=1 $(MAKE) --no-print-directory TESTS=kmod-own lab
 	$(Q)python3 tests/states.py build-clang/tests/fake/prog_top_states 2 100000
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

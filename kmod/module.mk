@@ -1,3 +1,3 @@
 # SPDX-License-Identifier: MIT
-# Holds no module yet: see README.md.
+# A kernel module: `make kmod` builds it, by build.sh. Nothing of it is part of our programs.
 kmod.uses :=

@@ -6,9 +6,10 @@ set -eu
 : "${BUILD:=build}"
 kernel=$1 udev=$2 out=$3
 # What the lab itself talks through; drivers of the GPUs that QEMU has; VFIO; a disk that somebody may need, and a
-# file system for it; a network card, which is reset in another way than both.
-modules='virtio_pci virtio_console bochs|bochs_drm cirrus|cirrus_qemu virtio_gpu vgem vfio_pci vfio_iommu_type1
-nvme ext4 crc32c_generic|crc32c_cryptoapi e1000e'
+# file system for it; a network card, which is reset in another way than both. LAB_MODULES: others, for a kernel that has
+# not all of these.
+modules=${LAB_MODULES:-'virtio_pci virtio_console bochs|bochs_drm cirrus|cirrus_qemu virtio_gpu vgem vfio_pci vfio_iommu_type1
+nvme ext4 crc32c_generic|crc32c_cryptoapi e1000e'}
 root=$(mktemp -d)
 trap 'rm -rf "$root"' EXIT
 trap 'exit 130' INT TERM
@@ -37,6 +38,7 @@ for p in "$BUILD"/libexec/berth/*; do
 	fi
 done
 program "$BUILD/tests/fake/prog_vfio_hold" "$root/bin/vfio_hold"
+program "$BUILD/tests/fake/prog_vfio_bar" "$root/bin/vfio_bar"
 program "$(PATH=$PATH:/usr/sbin:/sbin command -v lspci)" "$root/bin/lspci"
 program "$(PATH=$PATH:/usr/sbin:/sbin command -v setpci)" "$root/bin/setpci"
 program "$(command -v strace)" "$root/bin/strace"

@@ -4,9 +4,11 @@
 #
 #   run.sh        this: the order, the limits, the summary
 #   kernel.sh     a Debian kernel and its modules, by apt, kept in the cache (deb.sh); udev.sh: the udev daemon
+#   own_kernel.sh  a kernel of our own, with own.config, for cases of the night; suites.sh: other releases' packages
 #   modules.py    those modules a guest loads, with what they depend on
 #   qemu.sh       a root with a QEMU that speaks vfio-user, from backports, kept in the cache (suites.sh)
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
+#   kmod.sh       the kernel module on a kernel: build, and run; headers.sh: what it is built against
 #   vm.py         boots one case in QEMU, plugs what it asks for, collects its results (qmp.py: the protocol)
 #   guest/        what runs in a guest before and around its script; device.sh: helpers of the device-* cases
 #   lab.py        helpers of the checks on the host

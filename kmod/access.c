@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Reads and writes of a function's regions: what the mode and the policy refuse, and what is counted
+ * and told of the rest, which vfio_pci_core does.
+ */
+#include <linux/ktime.h>
+#include <linux/log2.h>
+#include <linux/pci_regs.h>
+#include <linux/uaccess.h>
+
+#include "kmod/berth_vfio_priv.h"
+
+#define CREATE_TRACE_POINTS
+#include "kmod/trace.h"
+
+struct access {
+	char __user *buf;
+	size_t count;
+	loff_t *at;
+	bool write;
+};
+
+static ssize_t core_rw(struct bv_device *b, const struct access *a)
+{
+	if (a->write)
+		return vfio_pci_core_write(&b->core.vdev, a->buf, a->count, a->at);
+	return vfio_pci_core_read(&b->core.vdev, a->buf, a->count, a->at);
+}
+
+static u32 width_of(size_t count)
+{
+	return is_power_of_2(count) && count <= 8 ? ilog2(count) : BV_WIDTHS - 1;
+}
+
+/*
+ * What the program's buffer holds, for the trace. It belongs to the program, which may change it while
+ * the access is under way: docs/kmod.md says so.
+ */
+static u64 value_of(const struct access *a)
+{
+	u64 value = 0;
+
+	if (a->count > sizeof(value) || copy_from_user(&value, a->buf, a->count))
+		return 0;
+	return value;
+}
+
+static void tell(struct bv_device *b, const struct access *a, u32 bar, u64 offset,
+		 const struct bv_rule *rule, ssize_t result)
+{
+	bool logged = rule && rule->verb == BV_LOG;
+	u64 value;
+
+	if (!trace_berth_vfio_access_enabled() && !(logged && trace_berth_vfio_log_enabled()))
+		return;
+	value = a->write || result > 0 ? value_of(a) : 0;
+	trace_berth_vfio_access(b->core.pdev, bar, offset, a->count, a->write, value, result);
+	if (logged)
+		trace_berth_vfio_log(b->core.pdev, bar, offset, a->count, a->write, value, result);
+}
+
+/* Each processor has its own: two that access a device share no line of a cache. */
+static void count(struct bv_device *b, const struct access *a, u32 bar, ssize_t result)
+{
+	struct bv_counts __percpu *n = &b->stats->n[bar][a->write];
+
+	if (result <= 0) {
+		this_cpu_inc(n->failed);
+		return;
+	}
+	this_cpu_inc(n->width[width_of(a->count)]);
+	this_cpu_add(n->bytes, result);
+}
+
+static ssize_t timed_rw(struct bv_device *b, const struct access *a, u32 bar)
+{
+	struct bv_counts __percpu *n = &b->stats->n[bar][a->write];
+	u64 start, took;
+	ssize_t result;
+
+	if (!READ_ONCE(b->timing))
+		return core_rw(b, a);
+	start = ktime_get_ns();
+	result = core_rw(b, a);
+	took = ktime_get_ns() - start;
+	if (result > 0)
+		this_cpu_inc(n->latency[min_t(u32, took ? ilog2(took) : 0, BV_BUCKETS - 1)]);
+	return result;
+}
+
+/* Bytes of a trapped BAR: the policy, then the device. */
+static ssize_t bar_rw(struct bv_device *b, const struct access *a, u32 bar)
+{
+	u64 offset = *a->at & VFIO_PCI_OFFSET_MASK;
+	const struct bv_rule *rule = bv_rule_hit(b, bar, offset, a->count, a->write);
+	bool io = pci_resource_flags(b->core.pdev, bar) & IORESOURCE_IO;
+	ssize_t result;
+
+	if ((rule && rule->verb != BV_LOG) || (io && b->closes_io)) {
+		this_cpu_inc(b->stats->n[bar][a->write].denied);
+		result = -EPERM;
+	} else {
+		result = timed_rw(b, a, bar);
+		count(b, a, bar, result);
+	}
+	tell(b, a, bar, offset, rule, result);
+	return result;
+}
+
+/*
+ * A vendor's capability may be a window to registers: virtio's leads to every BAR by an offset that
+ * is written to it, and vfio_pci_core lets all writes to such capabilities through.
+ */
+static bool window_in(const struct bv_device *b, u64 offset, size_t count)
+{
+	const struct pci_dev *pdev = b->core.pdev;
+	u64 end = min_t(u64, pdev->cfg_size, offset + min_t(u64, count, pdev->cfg_size));
+	u8 id;
+
+	for (; offset < end; offset++) {
+		id = b->core.pci_config_map[offset];
+		if (offset < PCI_CFG_SPACE_SIZE
+			    ? id == PCI_CAP_ID_VNDR
+			    : id == PCI_EXT_CAP_ID_VNDR || id == PCI_EXT_CAP_ID_DVSEC)
+			return true;
+	}
+	return false;
+}
+
+static ssize_t region_rw(struct vfio_device *vdev, const struct access *a)
+{
+	struct bv_device *b = bv_of(vdev);
+	u64 index = VFIO_PCI_OFFSET_TO_INDEX((u64)*a->at);
+
+	if (*a->at < 0)
+		return -EINVAL;
+	if (!a->count)
+		return core_rw(b, a);
+	if (index < PCI_STD_NUM_BARS && b->mode[index] == BV_TRAP)
+		return bar_rw(b, a, index);
+	if (b->traps && index == VFIO_PCI_ROM_REGION_INDEX)
+		return -EPERM;
+	if (b->traps && a->write && index == VFIO_PCI_CONFIG_REGION_INDEX &&
+	    window_in(b, *a->at & VFIO_PCI_OFFSET_MASK, a->count))
+		return -EPERM;
+	return core_rw(b, a);
+}
+
+/**
+ * bv_read - read of a region, as vfio_device_ops want it
+ * @vdev: the function
+ * @buf: the program's buffer
+ * @count: its size
+ * @at: the region, and the offset in it, as VFIO_DEVICE_GET_REGION_INFO gave them
+ *
+ * Return: the bytes read; EPERM: the mode or the policy forbids it; else what vfio_pci_core says.
+ */
+ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t *at)
+{
+	struct access a = { .buf = buf, .count = count, .at = at };
+
+	return region_rw(vdev, &a);
+}
+
+/**
+ * bv_write - write to a region, as vfio_device_ops want it
+ * @vdev: the function
+ * @buf: the program's buffer
+ * @count: its size
+ * @at: the region, and the offset in it
+ *
+ * Return: the bytes written; EPERM: the mode or the policy forbids it; else what vfio_pci_core
+ * says.
+ */
+ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t count, loff_t *at)
+{
+	struct access a = { .buf = (char __user *)buf, .count = count, .at = at, .write = true };
+
+	return region_rw(vdev, &a);
+}

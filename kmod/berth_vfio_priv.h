@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the module's files share. */
+#ifndef BERTH_KMOD_PRIV_H
+#define BERTH_KMOD_PRIV_H
+
+#include <linux/mutex.h>
+#include <linux/percpu.h>
+#include <linux/vfio_pci_core.h>
+
+#include "kmod/uapi.h"
+
+enum bv_mode {
+	BV_MAP,
+	BV_TRAP,
+	BV_REVOCABLE,
+};
+
+enum bv_verb {
+	BV_DENY,
+	BV_READ_ONLY,
+	BV_LOG,
+};
+
+/* Accesses are counted by their width; what is none of 1, 2, 4, 8 comes last. */
+#define BV_WIDTHS  5
+#define BV_BUCKETS 32
+
+/**
+ * struct bv_rule - what may not be done with, or is told of, some bytes of a BAR
+ * @verb: what
+ * @bar: of which BAR
+ * @first: its first byte
+ * @last: its last byte
+ */
+struct bv_rule {
+	enum bv_verb verb;
+	u32 bar;
+	u64 first;
+	u64 last;
+};
+
+/**
+ * struct bv_counts - what one processor has counted in one direction of a BAR
+ * @width: accesses, by width
+ * @bytes: bytes that were moved
+ * @failed: accesses that vfio_pci_core refused, or that moved nothing
+ * @denied: accesses that the policy refused
+ * @latency: accesses that took 2^i ns or more, and less than twice that; the last bucket has no end
+ */
+struct bv_counts {
+	u64 width[BV_WIDTHS];
+	u64 bytes;
+	u64 failed;
+	u64 denied;
+	u64 latency[BV_BUCKETS];
+};
+
+/**
+ * struct bv_stats - one processor's counts of all BARs
+ * @n: by BAR; 0 for reads, 1 for writes
+ */
+struct bv_stats {
+	struct bv_counts n[PCI_STD_NUM_BARS][2];
+};
+
+/**
+ * struct bv_device - a function that the module has bound
+ * @core: what vfio_pci_core knows; first, for it finds itself by the driver's data
+ * @lock: holds what is told before the function is opened: @mode, @rules, @n_rules, @open
+ * @open: somebody has it open: what @lock holds does not change, and who has it open reads it without
+ *	  the lock
+ * @mode: of each BAR
+ * @rules: the policy, by BAR and first byte
+ * @n_rules: how many
+ * @traps: while open: a BAR of memory is trapped, so what leads around the trap is closed
+ * @closes_io: while open: a rule holds bytes of memory, so I/O BARs, which may alias it, are closed
+ * @timing: how long accesses take is counted
+ * @stats: the counters, of each processor
+ */
+struct bv_device {
+	struct vfio_pci_core_device core;
+	struct mutex lock;
+	bool open;
+	enum bv_mode mode[PCI_STD_NUM_BARS];
+	struct bv_rule *rules;
+	u32 n_rules;
+	bool traps;
+	bool closes_io;
+	bool timing;
+	struct bv_stats __percpu *stats;
+};
+
+static inline struct bv_device *bv_of(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct bv_device, core.vdev);
+}
+
+/* access.c */
+ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t *at);
+ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t count, loff_t *at);
+
+/* policy.c */
+int bv_rules_parse(const struct bv_device *b, const char *text, struct bv_rule *rules);
+ssize_t bv_rules_print(const struct bv_device *b, char *page);
+const struct bv_rule *bv_rule_hit(const struct bv_device *b, u32 bar, u64 offset, size_t count,
+				  bool write);
+
+/* sysfs.c */
+extern const struct attribute_group *bv_groups[];
+int bv_mode_parse(const char *name, enum bv_mode *mode);
+const char *bv_mode_name(enum bv_mode mode);
+
+#endif

@@ -1,0 +1,301 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * berth_vfio: a driver of PCI functions for programs, as vfio-pci is, that can keep programs from
+ * mapping BARs, and see and judge each access. What is not named in this folder is vfio_pci_core's own.
+ *
+ * It has no table of PCI ids, so nothing chooses it for a device: who wants it writes its name to the
+ * function's driver_override.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/vfio_pci_core.h>
+
+#include "kmod/berth_vfio_priv.h"
+#include "kmod/config.h"
+#include "kmod/trace.h"
+
+static enum bv_mode default_mode = BV_TRAP;
+
+static int default_mode_set(const char *text, const struct kernel_param *kp)
+{
+	return bv_mode_parse(text, &default_mode);
+}
+
+static int default_mode_get(char *page, const struct kernel_param *kp)
+{
+	return sysfs_emit(page, "%s\n", bv_mode_name(default_mode));
+}
+
+static const struct kernel_param_ops default_mode_ops = {
+	.set = default_mode_set,
+	.get = default_mode_get,
+};
+module_param_cb(mode, &default_mode_ops, NULL, 0644);
+MODULE_PARM_DESC(mode, "How BARs are given when a function is bound: trap (default), or map");
+
+/* --- a session: from the first open of a function to the last close --- */
+
+static bool is_io(const struct bv_device *b, u32 bar)
+{
+	return pci_resource_flags(b->core.pdev, bar) & IORESOURCE_IO;
+}
+
+/* From here on nothing changes what the session may do. */
+static void session_lock(struct bv_device *b)
+{
+	u32 i;
+
+	mutex_lock(&b->lock);
+	b->open = true;
+	b->traps = false;
+	b->closes_io = false;
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		b->traps |= b->mode[i] == BV_TRAP && pci_resource_len(b->core.pdev, i) &&
+			    !is_io(b, i);
+	for (i = 0; i < b->n_rules; i++)
+		b->closes_io |= b->rules[i].verb != BV_LOG && !is_io(b, b->rules[i].bar);
+	mutex_unlock(&b->lock);
+}
+
+static void session_unlock(struct bv_device *b)
+{
+	mutex_lock(&b->lock);
+	b->open = false;
+	mutex_unlock(&b->lock);
+}
+
+/*
+ * Only after finish_enable, which looks for itself what can be mapped. The VGA region leads to the
+ * registers by another way.
+ */
+static void session_close_ways(struct bv_device *b)
+{
+	u32 i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		if (b->mode[i] == BV_TRAP)
+			b->core.bar_mmap_supported[i] = false;
+	if (b->traps)
+		b->core.has_vga = false;
+}
+
+static int bv_open(struct vfio_device *vdev)
+{
+	struct bv_device *b = bv_of(vdev);
+	int ret;
+
+	session_lock(b);
+	ret = vfio_pci_core_enable(&b->core);
+	if (ret) {
+		session_unlock(b);
+	} else {
+		vfio_pci_core_finish_enable(&b->core);
+		session_close_ways(b);
+	}
+	trace_berth_vfio_open(b->core.pdev, ret);
+	return ret;
+}
+
+static void bv_close(struct vfio_device *vdev)
+{
+	struct bv_device *b = bv_of(vdev);
+
+	vfio_pci_core_close_device(vdev);
+	session_unlock(b);
+	trace_berth_vfio_close(b->core.pdev, 0);
+}
+
+static int bv_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
+{
+	struct bv_device *b = bv_of(vdev);
+	u64 at = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 index = VFIO_PCI_OFFSET_TO_INDEX(at);
+	int ret;
+
+	if (index < PCI_STD_NUM_BARS && b->mode[index] == BV_TRAP)
+		ret = -EPERM;
+	else
+		ret = vfio_pci_core_mmap(vdev, vma);
+	trace_berth_vfio_map(b->core.pdev, index, at & VFIO_PCI_OFFSET_MASK,
+			     vma->vm_end - vma->vm_start, ret);
+	return ret;
+}
+
+/* --- regions: while BARs are trapped there is no ROM, whose BAR may hold registers --- */
+
+static bool hides(const struct bv_device *b, u32 index)
+{
+	return b->traps && index == VFIO_PCI_ROM_REGION_INDEX;
+}
+
+static void region_hide(struct vfio_region_info *info)
+{
+	info->flags = 0;
+	info->size = 0;
+	info->cap_offset = 0;
+	info->offset = VFIO_PCI_INDEX_TO_OFFSET(info->index);
+}
+
+#ifdef BV_HAVE_REGION_INFO_CAPS
+static int bv_region_info(struct vfio_device *vdev, struct vfio_region_info *info,
+			  struct vfio_info_cap *caps)
+{
+	if (!hides(bv_of(vdev), info->index))
+		return vfio_pci_ioctl_get_region_info(vdev, info, caps);
+	region_hide(info);
+	return 0;
+}
+#else
+static long hidden_region_info(struct vfio_region_info __user *arg, struct vfio_region_info *info)
+{
+	if (info->argsz < offsetofend(struct vfio_region_info, offset))
+		return -EINVAL;
+	region_hide(info);
+	return copy_to_user(arg, info, offsetofend(struct vfio_region_info, offset)) ? -EFAULT : 0;
+}
+
+/*
+ * A program that changes its request while it is read gains nothing: regions are closed where they are
+ * read and written.
+ */
+static long bv_region_info(struct vfio_device *vdev, unsigned long arg)
+{
+	struct vfio_region_info __user *at = (void __user *)arg;
+	struct vfio_region_info info;
+
+	if (copy_from_user(&info, at, offsetofend(struct vfio_region_info, offset)))
+		return -EFAULT;
+	if (hides(bv_of(vdev), info.index))
+		return hidden_region_info(at, &info);
+	return vfio_pci_core_ioctl(vdev, VFIO_DEVICE_GET_REGION_INFO, arg);
+}
+#endif
+
+static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
+{
+	struct bv_device *b = bv_of(vdev);
+	long ret;
+
+	/*
+	 * The kernel would write a BAR behind the trap. The program could name another BAR after we
+	 * looked, so all are refused.
+	 */
+	if (cmd == VFIO_DEVICE_IOEVENTFD && b->traps)
+		return -EPERM;
+#ifndef BV_HAVE_REGION_INFO_CAPS
+	if (cmd == VFIO_DEVICE_GET_REGION_INFO)
+		return bv_region_info(vdev, arg);
+#endif
+	ret = vfio_pci_core_ioctl(vdev, cmd, arg);
+	if (cmd == VFIO_DEVICE_RESET || cmd == VFIO_DEVICE_PCI_HOT_RESET)
+		trace_berth_vfio_reset(b->core.pdev, ret);
+	return ret;
+}
+
+/* --- a function's time with the driver --- */
+
+static int bv_init(struct vfio_device *vdev)
+{
+	struct bv_device *b = bv_of(vdev);
+	int ret = vfio_pci_core_init_dev(vdev);
+	u32 i;
+
+	if (ret)
+		return ret;
+	b->stats = alloc_percpu(struct bv_stats);
+	if (!b->stats) {
+		vfio_pci_core_release_dev(vdev);
+		return -ENOMEM;
+	}
+	mutex_init(&b->lock);
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		b->mode[i] = is_io(b, i) ? BV_TRAP : default_mode;
+	return 0;
+}
+
+/* The core's comes last: on some kernels it frees the device. */
+static void bv_release(struct vfio_device *vdev)
+{
+	struct bv_device *b = bv_of(vdev);
+
+	kfree(b->rules);
+	free_percpu(b->stats);
+	mutex_destroy(&b->lock);
+	vfio_pci_core_release_dev(vdev);
+}
+
+static const struct vfio_device_ops bv_ops = {
+	.name = BERTH_VFIO_DRIVER,
+	.init = bv_init,
+	.release = bv_release,
+	.open_device = bv_open,
+	.close_device = bv_close,
+	.ioctl = bv_ioctl,
+	.device_feature = vfio_pci_core_ioctl_feature,
+	.read = bv_read,
+	.write = bv_write,
+	.mmap = bv_mmap,
+	.request = vfio_pci_core_request,
+	.match = vfio_pci_core_match,
+#ifdef BV_HAVE_REGION_INFO_CAPS
+	.get_region_info_caps = bv_region_info,
+#endif
+#ifdef BV_HAVE_MATCH_TOKEN
+	.match_token_uuid = vfio_pci_core_match_token_uuid,
+#endif
+#ifdef BV_HAVE_IOMMUFD
+	.bind_iommufd = vfio_iommufd_physical_bind,
+	.unbind_iommufd = vfio_iommufd_physical_unbind,
+	.attach_ioas = vfio_iommufd_physical_attach_ioas,
+#endif
+#ifdef BV_HAVE_DETACH_IOAS
+	.detach_ioas = vfio_iommufd_physical_detach_ioas,
+#endif
+#ifdef BV_HAVE_PASID
+	.pasid_attach_ioas = vfio_iommufd_physical_pasid_attach_ioas,
+	.pasid_detach_ioas = vfio_iommufd_physical_pasid_detach_ioas,
+#endif
+};
+
+static int bv_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct bv_device *b;
+	int ret;
+
+	b = vfio_alloc_device(bv_device, core.vdev, &pdev->dev, &bv_ops);
+	if (IS_ERR(b))
+		return PTR_ERR(b);
+	dev_set_drvdata(&pdev->dev, &b->core);
+	ret = vfio_pci_core_register_device(&b->core);
+	if (ret)
+		vfio_put_device(&b->core.vdev);
+	return ret;
+}
+
+/* Waits until the last program has closed the function; sysfs's files are gone by then. */
+static void bv_remove(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
+
+	vfio_pci_core_unregister_device(core);
+	trace_berth_vfio_remove(pdev, 0);
+	vfio_put_device(&core->vdev);
+}
+
+static struct pci_driver bv_driver = {
+	.name = BERTH_VFIO_DRIVER,
+	.probe = bv_probe,
+	.remove = bv_remove,
+	.dev_groups = bv_groups,
+	.err_handler = &vfio_pci_core_err_handlers,
+	.driver_managed_dma = true,
+};
+
+module_pci_driver(bv_driver);
+
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("VFIO for PCI functions whose BARs are trapped");

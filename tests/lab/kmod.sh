@@ -1,0 +1,18 @@
+#!/bin/sh
+# The kernel module on one kernel: kmod.sh KERNEL-FOLDER KDIR OUT. Builds it against KDIR, and runs the machine of
+# cases/kmod with it.
+set -eu
+kernel=$1 kdir=$2 out=$3
+case=$out/case
+mkdir -p "$out"
+! command -v sparse >/dev/null || export KMOD_CHECK=1
+if sh kmod/build.sh "$kdir" "$out/build" >"$out/build.log" 2>&1 && ! grep -E '/kmod/[a-z_]+\.[ch]:.* warning' "$out/build.log"; then
+	echo "ok it builds without a warning${KMOD_CHECK:+, of sparse neither,} for Linux $(cat "$kernel/release")"
+else
+	echo "FAIL it builds for Linux $(cat "$kernel/release"): $(tail -n 5 "$out/build.log" | tr '\n' ' ')"
+	exit 0
+fi
+cp -R tests/lab/cases/kmod/machine "$case"
+cp "$out/build/kmod/berth_vfio.ko" "$case/"
+sh tests/lab/initramfs.sh "$kernel" "$(sh tests/lab/udev.sh)" "$out/initramfs"
+python3 tests/lab/vm.py "$case" "$kernel" "$out/initramfs" "$out/vm" || echo "FAIL vm.py: broke"
