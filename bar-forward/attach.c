@@ -28,7 +28,7 @@ static void tell_attached(const struct ask *a, const struct bridge_facts *f,
 		log_warn(a->log, "it cannot be served yet: %s: %s%s%s", no->check, no->words,
 			 no->fix[0] ? "; " : "", no->fix);
 	else
-		log_note(a->log, "serve it: berth bridge serve %s --socket PATH", f->pci);
+		log_note(a->log, "%s is ready to be served to a virtual machine", f->pci);
 }
 
 int attach_verb(const struct ask *a, struct err *e)
