@@ -2,6 +2,7 @@
 #include "bar-forward/attach.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "bar-forward/ask.h"
 #include "bar-forward/list.h"
@@ -40,9 +41,10 @@ int attach_verb(const struct ask *a, struct err *e)
 	int rc;
 
 	if (o->driver && !driver_is_vfio(o->driver))
-		return err_set(e, -EINVAL,
-			       "--driver %s is none of vfio's, such as vfio-pci, so nothing could be served",
-			       o->driver);
+		return err_set(
+			e, -EINVAL,
+			"--driver %s is none of vfio's, such as vfio-pci, so nothing could be served",
+			o->driver);
 	rc = judge_one(a, a->words[0], &f, &r, e);
 	if (rc)
 		return rc;
@@ -62,6 +64,16 @@ int attach_verb(const struct ask *a, struct err *e)
 	return rc;
 }
 
+/* Its driver would be taken from under a guest that runs, and the kernel waits for that guest with locks taken. */
+static int check_unused(const struct bridge_facts *f, const struct readiness *r, struct err *e)
+{
+	for (uint32_t i = 0; i < r->n; i++)
+		if (strcmp(r->list[i].check, "users") == 0 && r->list[i].verdict == VERDICT_NO)
+			return err_set(e, -EBUSY, "%s is in use: %s; %s, or --force", f->pci,
+				       r->list[i].words, r->list[i].fix);
+	return 0;
+}
+
 int detach_verb(const struct ask *a, struct err *e)
 {
 	const struct options *o = a->o;
@@ -70,6 +82,8 @@ int detach_verb(const struct ask *a, struct err *e)
 	char name[64];
 	int rc = judge_one(a, a->words[0], &f, &r, e);
 
+	if (!rc && !o->force)
+		rc = check_unused(&f, &r, e);
 	if (rc)
 		return rc;
 	name_of(&f, name);

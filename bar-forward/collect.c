@@ -314,19 +314,41 @@ static void read_machine(const struct machine *m, struct bridge_facts *f)
 		f->memlock_bytes = fact_of(INT64_MAX, SRC_PROC);
 }
 
+static enum node_state try_node(const struct machine *m, const char *path)
+{
+	if (faccessat(m->root_fd, path + 1, R_OK | W_OK, AT_EACCESS) == 0)
+		return NODE_OURS;
+	return errno == ENOENT ? NODE_MISSING : NODE_DENIED;
+}
+
+/* Kernels without groups in /dev have a file for each device: vfio-dev/vfio0 in sysfs, /dev/vfio/devices/vfio0. */
+static void try_cdev(const struct machine *m, struct bridge_facts *f)
+{
+	own_free char **names = NULL;
+	char path[PATH];
+
+	snprintf(path, sizeof(path), DEVICES "/%.23s/vfio-dev", f->pci);
+	if (machine_list(m, path, &names) < 1)
+		return;
+	snprintf(path, sizeof(path), "/dev/vfio/devices/%.40s", names[0]);
+	enum node_state state = try_node(m, path);
+
+	if (state == NODE_MISSING)
+		return;
+	f->node = state;
+	snprintf(f->node_path, sizeof(f->node_path), "%.63s", path);
+}
+
 /* Only of the running machine: who owns the files of a captured one says nothing. */
 static void read_node(const struct machine *m, struct bridge_facts *f)
 {
-	if (f->group < 0 || !driver_is_vfio(f->driver))
+	if (f->group < 0 || !driver_is_vfio(f->driver) || !m->live)
 		return;
 	snprintf(f->node_path, sizeof(f->node_path), "/dev/vfio/%s%" PRId32,
 		 f->noiommu ? "noiommu-" : "", f->group);
-	if (!m->live)
-		return;
-	if (faccessat(m->root_fd, f->node_path + 1, R_OK | W_OK, AT_EACCESS) == 0)
-		f->node = NODE_OURS;
-	else
-		f->node = errno == ENOENT ? NODE_MISSING : NODE_DENIED;
+	f->node = try_node(m, f->node_path);
+	if (f->node == NODE_MISSING)
+		try_cdev(m, f);
 }
 
 int collect_facts(const struct machine *m, const json_t *device, struct bridge_facts *f,

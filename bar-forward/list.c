@@ -166,8 +166,7 @@ static int guest_of(const struct ask *a, struct bridge_facts *f, struct guest *g
 	int rc;
 
 	if (!a->o->socket)
-		return err_set(e, VERB_USAGE,
-			       "give --socket PATH, where the device is served");
+		return err_set(e, VERB_USAGE, "give --socket PATH, where the device is served");
 	*g = (struct guest) { .socket = a->o->socket, .memory = a->o->memory };
 	rc = guest_check(g, e);
 	if (!rc)

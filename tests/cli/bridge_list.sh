@@ -116,6 +116,7 @@ no "attach of the system's disk" 5 "is mounted" desk attach 02:00.0 --any
 no "attach to no driver of vfio's" 4 "'\?amdgpu'\? is none of vfio's" desk attach 01:00.0 --driver amdgpu
 no "attach without an IOMMU" 5 "IOMMU" noiommu attach 01:00.0
 no "attach of nothing" 1 "no device matches" desk attach 77:00.0
+no "detach under a virtual machine" 5 "0000:04:00.1 is in use: the virtual machine win11" held detach 04:00.1
 on desk detach 01:00.0
 [ "$rc" -eq 0 ] && ok "detach of what was never attached" || fail "detach of what was never attached" "exit $rc"
 grep -q "nothing that was done for 'bridge 0000:01:00.0'" "$T/out" && ok "it says that nothing is left" ||

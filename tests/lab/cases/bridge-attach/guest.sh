@@ -57,7 +57,7 @@ exits "attach once more" 0 berth bridge attach $gpu
 hold "$(group_of $gpu)" $gpu
 is "somebody has it" "$(verdict users $gpu)" no
 refuses "arguments for a second guest" 5 'users: ' berth bridge qemu-args $gpu --socket /run/gpu.sock
-refuses "detach under a guest" 5 '' berth bridge detach $gpu
+refuses "detach under a guest" 5 'is in use: ' berth bridge detach $gpu
 is "the guest keeps it" "$(drivers $gpu $other)" "vfio-pci vfio-pci "
 let_go
 exits "detach afterwards" 0 berth bridge detach $gpu
