@@ -190,6 +190,10 @@ int step_check(const struct step *s, struct err *e)
 	static const char *const ours[] = { "etc/", NULL };
 	const char *const *roots = s->op == STEP_WRITE ? kernels : s->op == STEP_SAVE ? ours : NULL;
 
+	/* What agents are asked about has a name: no path gets to them. */
+	if (!roots && strchr(s->target, '/'))
+		return err_set(e, -EBADMSG, "'%.80s' is nothing that somebody can be asked about",
+			       s->target);
 	if (roots && !path_is_sound(s->target, roots))
 		return err_set(e, -EBADMSG, "'%.80s' is no file that a step may %s", s->target,
 			       step_op_name(s->op));
