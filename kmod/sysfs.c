@@ -237,7 +237,7 @@ static ssize_t policy_store(struct device *dev, struct device_attribute *attr, c
 	n = policy_set(device_of(dev), text, rules);
 	return n < 0 ? n : size;
 }
-static DEVICE_ATTR(policy, 0600, policy_show, policy_store);
+static DEVICE_ATTR_ADMIN_RW(policy);
 
 /* Counters tell what a guest does, so they are for root. */
 #define BAR_ATTR(n, what, perm, store)                                                             \
