@@ -339,25 +339,30 @@ static const struct func *stuck_one(const struct func *const *set, uint32_t n)
 	return NULL;
 }
 
-int guard_check(const struct scene *s, const struct func *const *set, uint32_t n, enum harm harm,
-		bool force, struct txn *t, struct err *e)
+/* No --force helps then: whoever writes to it hangs, and cannot be ended. */
+static int check_stuck(const struct func *const *set, uint32_t n, struct err *e)
+{
+	const struct func *stuck = stuck_one(set, n);
+
+	return !stuck ? 0
+		      : err_set(e, -EBUSY,
+				"%s is locked by the kernel: its driver%s%s has been told to let go and waits "
+				"for its last user, or hangs; end that user first",
+				stuck->pci, stuck->driver[0] ? " " : "", stuck->driver);
+}
+
+/* displays: whether the boot display and the only one are a reason, too. */
+static int check(const struct scene *s, const struct func *const *set, uint32_t n, enum harm harm,
+		 bool displays, bool force, struct txn *t, struct err *e)
 {
 	own_free uint32_t *holds = calloc(s->n_holds + 1, sizeof(*holds));
-	const struct func *which = NULL, *stuck = stuck_one(set, n);
+	const struct func *which = NULL;
+	int rc = holds ? check_stuck(set, n, e) : err_set(e, -ENOMEM, "out of memory");
 
-	if (!holds)
-		return err_set(e, -ENOMEM, "out of memory");
-	/* No --force helps here: whoever writes to it hangs, and cannot be ended. */
-	if (stuck)
-		return err_set(
-			e, -EBUSY,
-			"%s is locked by the kernel: its driver%s%s has been told to let go and waits "
-			"for its last user, or hangs; end that user first",
-			stuck->pci, stuck->driver[0] ? " " : "", stuck->driver);
-	if (harm == HARM_POWER || !n)
-		return 0;
+	if (rc || harm == HARM_POWER || !n)
+		return rc;
 	uint32_t users = insisting(s, holds, guard_users(s, set, n, holds, s->n_holds));
-	const char *display = display_reason(s, set, n, &which);
+	const char *display = displays ? display_reason(s, set, n, &which) : NULL;
 
 	if (display && !force)
 		return refuse_display(s, which, display, holds, users, e);
@@ -368,4 +373,16 @@ int guard_check(const struct scene *s, const struct func *const *set, uint32_t n
 	warn_users(t, s, harm, holds, users);
 	warn_unseen(t, s);
 	return 0;
+}
+
+int guard_check(const struct scene *s, const struct func *const *set, uint32_t n, enum harm harm,
+		bool force, struct txn *t, struct err *e)
+{
+	return check(s, set, n, harm, true, force, t, e);
+}
+
+int guard_return(const struct scene *s, const struct func *const *set, uint32_t n, enum harm harm,
+		 bool force, struct txn *t, struct err *e)
+{
+	return check(s, set, n, harm, false, force, t, e);
 }

@@ -45,6 +45,13 @@ int guard_check(const struct scene *s, const struct func *const *set, uint32_t n
 		bool force, struct txn *t, struct err *e);
 
 /*
+ * The same for functions that go back to what they were: that one is the boot display, or the only one, is no reason
+ * then. Who uses it is.
+ */
+int guard_return(const struct scene *s, const struct func *const *set, uint32_t n, enum harm harm,
+		 bool force, struct txn *t, struct err *e);
+
+/*
  * Those who use any of the functions, in the order in which one would ask them to leave: runs, virtual
  * machines, processes, mounts and the like, displays. Indices into s->holds; the count, at most max.
  */

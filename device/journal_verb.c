@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "device/act.h"
+#include "device/scene.h"
 #include "device/show.h"
 #include "device/undo.h"
 
@@ -94,8 +95,21 @@ static void say_none(struct txn *t)
 		 t->whom);
 }
 
-static int decide_undo(const struct journal *j, const struct ask *a, struct txn *t,
-		       const struct log *log, struct err *e)
+/* Nobody loses what he uses by an undo, either. */
+static int ask_users(const struct machine *m, const struct ask *a, struct txn *t, struct err *e)
+{
+	struct scene_opts opts = { 0 };
+	struct scene *s = NULL;
+	int rc = undo_takes(t) ? scene_collect(m, &opts, &s, e) : 0;
+
+	if (!rc && s)
+		rc = undo_guard(s, a->o.force, t, e);
+	scene_free(s);
+	return rc;
+}
+
+static int decide_undo(const struct machine *m, const struct journal *j, const struct ask *a,
+		       struct txn *t, const struct log *log, struct err *e)
 {
 	struct entries all;
 	struct entry *en = NULL;
@@ -114,6 +128,8 @@ static int decide_undo(const struct journal *j, const struct ask *a, struct txn 
 	}
 	if (!rc && en)
 		rc = undo_make(en, strcmp(en->boot, j->boot) != 0, a->o.force, t, e);
+	if (!rc && en)
+		rc = ask_users(m, a, t, e);
 	if (!rc && en)
 		log_note(log, "takes back transaction %s: %s %s", en->t.id, en->t.verb,
 			 en->t.words);
@@ -141,7 +157,7 @@ int undo_run(const struct verb *v, const struct machine *m, struct ask *a, const
 	if (rc == -ENOENT)
 		err_set(&e, rc, "there is nothing to take back: nothing was done here yet");
 	if (!rc)
-		rc = decide_undo(&j, a, &t, log, &e);
+		rc = decide_undo(m, &j, a, &t, log, &e);
 	return rc ? (int)err_report("device", rc, &e) : act_out(&act, &t);
 }
 

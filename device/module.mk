@@ -56,6 +56,7 @@ device.lib := \
 	step_json.c \
 	tb.c \
 	undo.c \
+	undo_guard.c \
 	verbs.c \
 	wake.c \
 	windows.c \

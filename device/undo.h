@@ -15,6 +15,12 @@ bool undo_is_possible(const struct entry *en, bool other_boot);
  */
 int undo_make(const struct entry *en, bool other_boot, bool force, struct txn *t, struct err *e);
 
+/* Whether an undo takes a device from its driver, or away: then undo_guard() must be asked. */
+bool undo_takes(const struct txn *t);
+
+/* -EBUSY with *e: somebody uses what t would take; force: warnings of t say what breaks. */
+int undo_guard(const struct scene *s, bool force, struct txn *t, struct err *e);
+
 /* The verbs: rows of verbs[]. */
 int undo_run(const struct verb *v, const struct machine *m, struct ask *a, const struct log *log);
 int journal_answer(const struct machine *m, const struct scene *s, const struct ask *a,

@@ -49,7 +49,7 @@ static void send_some(const struct pair *p, uint16_t id, uint32_t size, uint32_t
 		char bytes[CMSG_SPACE(32 * sizeof(int))];
 		struct cmsghdr aligned;
 	} control = { 0 };
-	uint8_t *message = calloc(1, size);
+	uint8_t *message = calloc(1, size < 16 ? 16 : size);
 	struct vu_header h = { .id = id, .command = VU_DEVICE_RESET, .size = size };
 	struct iovec v = { .iov_base = message, .iov_len = bytes };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1 };

@@ -10,6 +10,7 @@
 #include "device/modules.h"
 #include "device/persist.h"
 #include "device/run.h"
+#include "device/undo.h"
 #include "device/verb.h"
 #include "tests/unit/harness.h"
 
@@ -427,6 +428,44 @@ static void a_rescan_names_what_it_finds(void **state)
 	close_stage(&st);
 }
 
+static struct step *a_write(struct stage *st, const char *target, const char *value)
+{
+	struct step *s = txn_add(&st->t, STEP_WRITE, &st->e, "take it back");
+
+	assert_non_null(s);
+	assert_int_equal(step_put(s->target, &st->e, "%s", target), 0);
+	assert_int_equal(step_put(s->value, &st->e, "%s", value), 0);
+	return s;
+}
+
+static void an_undo_takes_nothing_from_who_uses_it(void **state)
+{
+	on_stage struct stage st;
+
+	(void)state;
+	open_stage(&st, "held");
+	a_write(&st, "sys/devices/pci0000:00/0000:00:01.0/0000:01:00.0/power/control", "auto");
+	assert_false(undo_takes(&st.t));
+	a_write(&st, "sys/bus/pci/drivers/vfio-pci/unbind", "0000:04:00.1");
+	assert_true(undo_takes(&st.t));
+	assert_int_equal(undo_guard(st.s, false, &st.t, &st.e), -EBUSY);
+	assert_non_null(strstr(st.e.text, "0000:04:00.1 is in use: "));
+	assert_int_equal(undo_guard(st.s, true, &st.t, &st.e), 0);
+	assert_true(st.t.n_warns > 0);
+}
+
+static void an_undo_gives_back_what_nobody_uses(void **state)
+{
+	on_stage struct stage st;
+
+	(void)state;
+	open_stage(&st, "desk");
+	a_write(&st, "sys/bus/pci/drivers/vfio-pci/unbind", "0000:04:00.1");
+	a_write(&st, "sys/bus/pci/devices/0000:04:00.2/remove", "1");
+	a_write(&st, "sys/bus/pci/drivers/nosuch/unbind", "0000:7f:00.0"); /* not there any more */
+	assert_int_equal(undo_guard(st.s, false, &st.t, &st.e), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -447,6 +486,8 @@ int main(void)
 		cmocka_unit_test(what_hangs_is_not_done),
 		cmocka_unit_test(rescans),
 		cmocka_unit_test(a_rescan_names_what_it_finds),
+		cmocka_unit_test(an_undo_takes_nothing_from_who_uses_it),
+		cmocka_unit_test(an_undo_gives_back_what_nobody_uses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

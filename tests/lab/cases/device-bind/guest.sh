@@ -52,6 +52,10 @@ taken_back "unbind a disk"
 refuses "a display with a picture" 5 "Virtual-1" berth device bind $display vfio-pci
 exits "bind a card" 0 berth device bind $gpu vfio-pci
 is "both functions go" "$(drivers $gpu $other)" "vfio-pci vfio-pci "
+hold "$(group_of $gpu)" $gpu
+refuses "an undo under whoever holds it" 5 "process $holder" berth device undo
+is "it stays" "$(drivers $gpu $other)" "vfio-pci vfio-pci "
+let_go
 taken_back "bind a card"
 
 # --- persistence, with a real udev daemon ---
