@@ -358,6 +358,9 @@ int bind_plan(const struct scene *s, const struct ask *a, struct txn *t, struct 
 
 	if (rc)
 		return rc;
+	/* As driverctl's files mean it: no driver shall have it. */
+	if (strcmp(a->words[1], "none") == 0)
+		return unbind_plan(s, a, t, e);
 	m.choice = strcmp(a->words[1], "default") == 0;
 	if (!m.choice)
 		rc = find_driver(&m, a->words[1], e);

@@ -30,7 +30,7 @@ const struct verb verbs[] = {
 	{ .name = "deauthorise", .alias = "deauthorize", .operands = "BOX", .summary = "let a box, and what is plugged into it, out again",
 	  .min_words = 1, .max_words = 1, .plan = deauthorise_plan },
 	{ .name = "bind", .operands = "DEV DRIVER", .min_words = 2, .max_words = 2, .heeds = bind_heeds,
-	  .summary = "give a card to a driver: vfio-pci for virtual machines; default: the kernel's choice",
+	  .summary = "give a card to a driver: vfio-pci for virtual machines; default: the kernel's choice; none: to unbind",
 	  .plan = bind_plan },
 	{ .name = "unbind", .operands = "DEV", .min_words = 1, .max_words = 1, .heeds = bind_heeds,
 	  .summary = "take a card from its driver", .plan = unbind_plan },

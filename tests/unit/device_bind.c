@@ -428,6 +428,23 @@ static void a_rescan_names_what_it_finds(void **state)
 	close_stage(&st);
 }
 
+static void none_is_to_unbind(void **state)
+{
+	const struct options usual = device_defaults;
+	char bind[4096], unbind[4096];
+	on_stage struct stage a, b;
+
+	(void)state;
+	open_stage(&a, "desk");
+	open_stage(&b, "desk");
+	assert_int_equal(plan(&a, "bind 05:00.0 none", usual), 0);
+	assert_int_equal(plan(&b, "unbind 05:00.0", usual), 0);
+	steps_text(&a.t, bind, sizeof(bind));
+	steps_text(&b.t, unbind, sizeof(unbind));
+	assert_true(a.t.n > 0);
+	assert_string_equal(bind, unbind);
+}
+
 static struct step *a_write(struct stage *st, const char *target, const char *value)
 {
 	struct step *s = txn_add(&st->t, STEP_WRITE, &st->e, "take it back");
@@ -486,6 +503,7 @@ int main(void)
 		cmocka_unit_test(what_hangs_is_not_done),
 		cmocka_unit_test(rescans),
 		cmocka_unit_test(a_rescan_names_what_it_finds),
+		cmocka_unit_test(none_is_to_unbind),
 		cmocka_unit_test(an_undo_takes_nothing_from_who_uses_it),
 		cmocka_unit_test(an_undo_gives_back_what_nobody_uses),
 	};
