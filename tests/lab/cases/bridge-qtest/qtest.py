@@ -104,7 +104,8 @@ def serve(device, *words):
 
 def status():
     out = subprocess.run([berth, "bridge", "status", "--json"], check=True, capture_output=True).stdout
-    return json.loads(out)["bridges"][0]
+    # Pages of others, dead ones among them, may lie in the folders that all look into.
+    return next(b for b in json.loads(out)["bridges"] if b["socket"] == f"{folder}/s")
 
 
 def begin(**more):
