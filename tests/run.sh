@@ -12,7 +12,7 @@ trap 'exit 130' INT TERM
 passed=0 failed=0 skipped=0
 
 # Tests see no configuration of the person who runs them.
-export LC_ALL=C BUILD
+export LC_ALL=C BUILD PYTHONDONTWRITEBYTECODE=1
 export BERTH="$PWD/$BUILD/bin/berth"
 export XDG_RUNTIME_DIR="$out/run" XDG_CACHE_HOME="${XDG_CACHE_HOME:-$HOME/.cache}"
 # The engine is in the cache; what this machine's GPUs were last seen with is no test's business.
