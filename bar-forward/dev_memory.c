@@ -2,9 +2,11 @@
 #include "bar-forward/dev_memory.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bar-forward/memdma.h"
 #include "bar-forward/memfault.h"
@@ -52,6 +54,7 @@ static void put_facts(struct device *d, const char *name)
 	memirq_info(d->desc, f->irq);
 	f->reset = pcie && pcie->flr;
 	f->wide = true;
+	text_copy(f->backend, sizeof(f->backend), memory_device_ops.name);
 }
 
 /* --- accesses --- */
@@ -372,11 +375,12 @@ int memory_device_make(struct device **d, struct pcidesc *desc, struct err *e)
 	return make(d, desc, NULL, desc->name, e);
 }
 
-static int memory_open(struct device **d, const char *what, struct err *e)
+static int memory_open(struct device **d, const char *what, struct device *beside, struct err *e)
 {
 	struct pcidesc *desc;
 	int rc = pcidesc_read(&desc, what, e);
 
+	(void)beside; /* each is a group of its own */
 	return rc ? rc : make(d, desc, NULL, what, e);
 }
 
@@ -422,6 +426,29 @@ void memory_device_fault(struct device *d, enum desc_fault kind, uint64_t value,
 	memirq_deliver(&d->irq, &d->m);
 }
 
+static uint32_t memory_share(const struct device *d, int fds[DEV_FDS_MAX])
+{
+	_Static_assert(MEMORY_DEVICE_FDS <= DEV_FDS_MAX, "room for all");
+	memory_device_fds(d, fds);
+	return MEMORY_DEVICE_FDS;
+}
+
+static int memory_join(struct device **d, const char *what, const struct dev_facts *facts,
+		       const int *fds, uint32_t n, struct err *e)
+{
+	struct pcidesc *desc = NULL;
+	int rc = n == MEMORY_DEVICE_FDS ? pcidesc_read(&desc, what, e)
+					: err_set(e, -EINVAL, "%" PRIu32 " descriptors", n);
+
+	(void)facts; /* the description has them */
+	if (!rc)
+		return memory_device_join(d, desc, fds, e);
+	for (uint32_t i = 0; i < n; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+	return rc;
+}
+
 const struct device_ops memory_device_ops = {
 	.name = "memory",
 	.open = memory_open,
@@ -438,4 +465,6 @@ const struct device_ops memory_device_ops = {
 	.poll_fd = memory_poll_fd,
 	.attend = memory_attend,
 	.dma_done = memory_dma_done,
+	.share = memory_share,
+	.join = memory_join,
 };

@@ -24,6 +24,8 @@ struct dev_region {
 	bool read, write;
 	bool io;  /* a BAR of I/O ports */
 	bool map; /* region_fd() gives a descriptor */
+	uint64_t
+		offset; /* where it begins in the descriptor that all regions are read and written by */
 	uint32_t n_areas; /* that may be mapped, with `map`; 0: all of it */
 	struct vu_area areas[VU_AREAS_MAX];
 };
@@ -37,8 +39,11 @@ struct dev_facts {
 	char name[128]; /* a PCI address, or the file that describes it */
 	struct dev_region region[DEV_REGIONS];
 	struct dev_irq irq[DEV_IRQS];
-	bool reset; /* it can be reset alone */
-	bool wide;  /* eight bytes are one access, not two */
+	bool reset;       /* it can be reset alone */
+	bool wide;        /* eight bytes are one access, not two */
+	bool by_fd;       /* its DMA reaches only memory that has a descriptor */
+	bool hands_over;  /* who has region_fd()'s descriptor has the whole device */
+	char backend[16]; /* what drives it: "vfio", "iommufd", "memory" */
 };
 
 /* DMA that a device of memory wants done in the client's memory that has no descriptor; see attend(). */
@@ -51,17 +56,25 @@ struct dev_dma {
 
 struct device;
 
+#define DEV_FDS_MAX 16
+
 struct device_ops {
 	const char *name; /* "vfio", "kmod", "memory" */
 
-	/* `what`: a PCI address, or a description's path. *d is closed by close(). */
-	int (*open)(struct device **d, const char *what, struct err *e);
+	/*
+	 * `what`: a PCI address, or a description's path. `beside`: any other device of these ops that the caller has open, or
+	 * NULL; functions of one IOMMU group can only be opened so, since the kernel gives a group to one program, once. *d is
+	 * closed by close(), in any order.
+	 */
+	int (*open)(struct device **d, const char *what, struct device *beside, struct err *e);
 	void (*close)(struct device *d);
 	const struct dev_facts *(*facts)(const struct device *d);
 
 	/* One access of just this width, 1, 2, 4 or 8 bytes, within the region. 0, -EIO or -ENODEV. */
-	int (*read)(struct device *d, uint32_t region, uint64_t offset, void *bytes, uint32_t width);
-	int (*write)(struct device *d, uint32_t region, uint64_t offset, const void *bytes, uint32_t width);
+	int (*read)(struct device *d, uint32_t region, uint64_t offset, void *bytes,
+		    uint32_t width);
+	int (*write)(struct device *d, uint32_t region, uint64_t offset, const void *bytes,
+		     uint32_t width);
 
 	/* A descriptor to map a region by, at *offset; the caller closes it. Or a negative errno. */
 	int (*region_fd)(struct device *d, uint32_t region, uint64_t *offset);
@@ -81,16 +94,32 @@ struct device_ops {
 	int (*map)(struct device *d, const struct map *row, struct err *e);
 	int (*unmap)(struct device *d, const struct map *row, struct err *e);
 
-	/* Whether it is still there: one side-effect-free look, as often as the caller likes. 0 or -ENODEV. */
+	/*
+	 * Whether it is still there: one side-effect-free look, as often as the caller likes. 0, -ENODEV, or -ESHUTDOWN: the host
+	 * wants it back, and waits until it is closed.
+	 */
 	int (*present)(struct device *d);
+
+	/* Of one that was lost and closed: whether open() might find it now. Opens nothing. 0 or -ENODEV; NULL: not told. */
+	int (*returned)(const char *what);
 
 	/*
 	 * Devices that do something by themselves: a descriptor to poll (-1: none), and what to do when it is readable. 1: *dma
-	 * is to be done by message, and its end told to dma_done(); 0: nothing.
+	 * is to be done by message, and its end told to dma_done(); 0: nothing; or as present(). Devices that know no DMA by
+	 * message have no dma_done.
 	 */
 	int (*poll_fd)(const struct device *d);
 	int (*attend)(struct device *d, struct dev_dma *dma);
 	void (*dma_done)(struct device *d, int rc, const uint8_t *bytes);
+
+	/*
+	 * For another process: the descriptors by which it reads and writes, which stay the device's; how many. And there a
+	 * device of those, taken whatever comes, and of the facts: one for facts(), read(), write(), present() and close() alone,
+	 * which are plain reads and writes of descriptors.
+	 */
+	uint32_t (*share)(const struct device *d, int fds[DEV_FDS_MAX]);
+	int (*join)(struct device **d, const char *what, const struct dev_facts *facts,
+		    const int *fds, uint32_t n, struct err *e);
 };
 
 extern const struct device_ops memory_device_ops;

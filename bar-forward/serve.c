@@ -104,7 +104,7 @@ static int open_again(struct server *v, struct err *e)
 
 	if (v->d)
 		return 0;
-	rc = v->o->ops->open(&v->d, v->o->what, e);
+	rc = v->o->ops->open(&v->d, v->o->what, NULL, e);
 	if (rc)
 		return err_at(e, rc, "the device is lost");
 	v->page.now.generation++;
@@ -255,7 +255,7 @@ static void tick(struct server *v)
 				 "the client is let go: it does not say which version it speaks");
 			end_client(v, "it was silent");
 		}
-	} else if (v->d && v->o->ops->present(v->d) == -ENODEV) {
+	} else if (v->d && v->o->ops->present(v->d)) {
 		lose_idle(v);
 	}
 }
@@ -350,7 +350,7 @@ static int begin(struct server *v, struct err *e)
 
 	allow_descriptors();
 	if (!rc)
-		rc = v->o->ops->open(&v->d, v->o->what, e);
+		rc = v->o->ops->open(&v->d, v->o->what, NULL, e);
 	if (!rc && v->o->policy)
 		rc = read_policy(v, &v->policy, e);
 	if (!rc)
@@ -359,6 +359,8 @@ static int begin(struct server *v, struct err *e)
 		rc = serve_page_open(&v->page, v->o, e);
 	if (rc)
 		return rc;
+	text_copy(v->page.now.backend, sizeof(v->page.now.backend),
+		  v->o->ops->facts(v->d)->backend);
 	v->page.now.state = TELEM_BRIDGE_WAITING;
 	serve_page_tell(&v->page, true);
 	log_note(v->log, "%s waits for a client at %s", v->o->what, v->o->socket);

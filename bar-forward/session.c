@@ -392,6 +392,11 @@ int session_message(struct session *s, struct incoming *in, struct answer *a, st
 
 /* --- what comes from the device --- */
 
+static const char *gone_words(int rc)
+{
+	return rc == -ESHUTDOWN ? "the host wants it back" : "it was taken away";
+}
+
 int session_poll_fd(const struct session *s)
 {
 	bool idle = s->d && !s->dma.asked && s->step != SESSION_NEW;
@@ -409,8 +414,8 @@ void session_attend(struct session *s, struct answer *a)
 	if (session_poll_fd(s) < 0)
 		return;
 	rc = s->o.ops->attend(s->d, &dma);
-	if (rc == -ENODEV)
-		session_lose(s, "does not answer");
+	if (rc < 0)
+		session_lose(s, gone_words(rc));
 	if (rc <= 0)
 		return;
 	if (dma.count == 0 || dma.count > s->max_data || dma.count > VU_DATA_MAX) {
@@ -431,11 +436,14 @@ void session_attend(struct session *s, struct answer *a)
 
 void session_tick(struct session *s)
 {
+	int rc;
+
 	if (s->dma.asked && s->o.now() - s->dma.since_ns > SESSION_DMA_NS) {
 		session_say(s, SESSION_NOTE, "the client does not answer DMA at 0x%" PRIx64,
 			    s->dma.iova);
 		session_dma_cancel(s, -ETIMEDOUT);
 	}
-	if (s->d && s->o.ops->present(s->d) == -ENODEV)
-		session_lose(s, "it was taken away");
+	rc = s->d ? s->o.ops->present(s->d) : 0;
+	if (rc)
+		session_lose(s, gone_words(rc));
 }

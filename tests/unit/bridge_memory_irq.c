@@ -389,7 +389,7 @@ static void as_edu(void **state)
 static void two_processes(void **state)
 {
 	struct device *d = opened(GPU);
-	int fd = guest(8192), irq = eventfd(0, EFD_NONBLOCK), fds[MEMORY_DEVICE_FDS], status;
+	int fd = guest(8192), irq = eventfd(0, EFD_NONBLOCK), fds[DEV_FDS_MAX], status;
 	struct map map = { IOVA, 8192, 0, fd, true, true };
 	pid_t pid;
 
@@ -398,15 +398,14 @@ static void two_processes(void **state)
 	assert_int_equal(irqs(d, DEV_MSIX, 0, 2, (int[]) { irq, irq }), 0);
 	put(d, DEV_CONFIG, 4, 4, 2);
 	attend(d);
-	memory_device_fds(d, fds);
+	assert_int_equal(ops->share(d, fds), MEMORY_DEVICE_FDS);
 	pid = fork();
 	if (pid == 0) {
-		struct pcidesc *desc;
 		struct device *mine;
 
 		for (int i = 0; i < MEMORY_DEVICE_FDS; i++)
 			fds[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-		if (pcidesc_read(&desc, GPU, NULL) || memory_device_join(&mine, desc, fds, NULL))
+		if (ops->join(&mine, GPU, ops->facts(d), fds, MEMORY_DEVICE_FDS, NULL))
 			_exit(1);
 		put(mine, 0, 0x108, 0, 4);
 		start(mine, IOVA, 0, 8192, DMA_START | DMA_INTERRUPT);

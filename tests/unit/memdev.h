@@ -27,7 +27,7 @@ static inline struct device *opened(const char *path)
 	struct device *d = NULL;
 	struct err e = { 0 };
 
-	if (ops->open(&d, path, &e))
+	if (ops->open(&d, path, NULL, &e))
 		fail_msg("%s", e.text);
 	return d;
 }
