@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "device/elevate.h"
+#include "device/elsewhere.h"
 #include "device/journal.h"
 #include "device/now.h"
 #include "device/scene.h"
@@ -179,6 +180,8 @@ int act_on(const struct verb *v, const struct machine *m, struct ask *a, const s
 		rc = scene_collect(m, &opts, &s, &e);
 	if (!rc)
 		rc = v->plan(s, a, &t, &e);
+	if (!rc)
+		elsewhere_note(s, &t);
 	scene_free(s);
 	return rc ? refused(rc, &e) : act_out(&act, &t);
 }

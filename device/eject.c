@@ -58,7 +58,9 @@ static int find_leaving(const struct scene *s, const struct func *f, struct leav
 			l->top = l->all[i];
 	if (l->top)
 		port_slot(s, l->top->pci, &l->slot);
-	if (l->slot.power[0])
+	if (l->way == WAY_FIRMWARE)
+		l->power = (struct port_power) { .known = true, .controlled = true };
+	else if (l->slot.power[0])
 		port_power(s, l->port, &l->power);
 	return 0;
 }
@@ -276,7 +278,7 @@ static void warn_of_usb(const struct scene *s, const struct leaving *l, struct t
 /* True when every step is: then the functions are gone, and the power is off where the slot has a switch. */
 static void say_the_end(const struct scene *s, const struct leaving *l, struct txn *t)
 {
-	if (l->way != WAY_HOTPLUG || (l->power.known && l->power.surprise))
+	if (l->way < WAY_HOTPLUG || (l->power.known && l->power.surprise))
 		snprintf(t->done, sizeof(t->done), "You may unplug %s now.", name_of(s, l));
 	else if (l->power.known && l->power.controlled)
 		snprintf(t->done, sizeof(t->done), "Slot %s is off: you may take the card out now.",
@@ -387,6 +389,7 @@ void eject_words(struct text *t, const struct scene *s, const struct func *f)
 		[WAY_TUNNEL] = "with its box",
 		[WAY_REMOVABLE] = "removable",
 		[WAY_HOTPLUG] = "hot-plug slot",
+		[WAY_FIRMWARE] = "hot-plug slot",
 	};
 	const struct func *port;
 	enum way_out way = port_of(s, f, tb_router_behind(s, f->pci), &port);

@@ -219,6 +219,10 @@ static json_t *head_to_json(const struct journal *j, const struct txn *t)
 	json_put_text(o, "verb", t->verb);
 	json_put_text(o, "words", t->words);
 	json_put_text(o, "device", t->device);
+	if (*t->ids) {
+		json_put_text(o, "ids", t->ids);
+		json_put_text(o, "alike", t->alike);
+	}
 	if (*t->undoes)
 		json_put_text(o, "undoes", t->undoes);
 	if (*t->done)

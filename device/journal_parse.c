@@ -46,6 +46,8 @@ static int parse_head(const json_t *o, struct entry *en, struct err *e)
 	json_get_text(o, "id", t->id, sizeof(t->id));
 	json_get_text(o, "words", t->words, sizeof(t->words));
 	json_get_text(o, "device", t->device, sizeof(t->device));
+	json_get_text(o, "ids", t->ids, sizeof(t->ids));
+	json_get_text(o, "alike", t->alike, sizeof(t->alike));
 	json_get_text(o, "undoes", t->undoes, sizeof(t->undoes));
 	json_get_text(o, "done", t->done, sizeof(t->done));
 	json_get_text(o, "for", t->whom, sizeof(t->whom));

@@ -13,6 +13,7 @@ device.lib := \
 	caps.c \
 	eject.c \
 	elevate.c \
+	elsewhere.c \
 	guard.c \
 	hand.c \
 	hand_live.c \

@@ -157,6 +157,23 @@ static int above_removable(const struct func *f, const struct func *const *chain
 	return at;
 }
 
+/*
+ * The port above a slot that firmware powers and ejects (ACPI), and no port service does: laptops, and virtual machines. A
+ * slot on the root bus has no port above it that could stay.
+ */
+static int above_powered(const struct scene *s, const struct func *f,
+			 const struct func *const *chain, uint32_t n)
+{
+	struct pci_slot slot;
+
+	for (uint32_t i = 0; i < n; i++) {
+		port_slot(s, i ? chain[i - 1]->pci : f->pci, &slot);
+		if (slot.power[0])
+			return (int)i;
+	}
+	return -1;
+}
+
 enum way_out port_of(const struct scene *s, const struct func *f, int router,
 		     const struct func **port)
 {
@@ -180,5 +197,9 @@ enum way_out port_of(const struct scene *s, const struct func *f, int router,
 		*port = chain[i];
 		return WAY_HOTPLUG;
 	}
-	return WAY_NONE;
+	at = above_powered(s, f, chain, n);
+	if (at < 0)
+		return WAY_NONE;
+	*port = chain[at];
+	return WAY_FIRMWARE;
 }

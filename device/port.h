@@ -40,6 +40,7 @@ enum way_out {
 	WAY_TUNNEL,    /* a box at a Thunderbolt or USB4 port */
 	WAY_REMOVABLE, /* the kernel calls it removable, by whatever cable */
 	WAY_HOTPLUG,   /* a slot that serves hot-plug */
+	WAY_FIRMWARE,  /* a slot that firmware powers and ejects: the port knows nothing of it */
 };
 
 /*

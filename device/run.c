@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "device/elsewhere.h"
 #include "device/journal.h"
 #include "device/reason.h"
 #include "probe/probe.h"
@@ -355,6 +356,11 @@ static uint32_t n_changed(const struct txn *t, const struct outcome *o)
 static int fail(struct runner *r, struct txn *t, struct outcome *o, int rc, struct err *e)
 {
 	struct err cause = *e, back = { 0 }, unsaid = { 0 };
+	char at[24];
+
+	if (elsewhere_find(r->hand->m, t, at))
+		rc = err_set(&cause, -ENXIO, "%s; a device with its ids (%s) is at %s now", e->text,
+			     t->ids, at);
 	uint32_t changed = n_changed(t, o);
 
 	if (r->hand->hung) /* who takes back what is still being done makes it worse */

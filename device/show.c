@@ -77,6 +77,14 @@ static void show_step(FILE *to, uint32_t i, const struct step *s)
 	show_undo(to, s);
 }
 
+/* Why, without the step's own words before it: they stand on the same line. */
+static const char *bare(const struct step *s, const char *why)
+{
+	size_t n = strlen(s->says);
+
+	return strncmp(why, s->says, n) == 0 && strncmp(why + n, ": ", 2) == 0 ? why + n + 2 : why;
+}
+
 void show_steps(FILE *to, const struct txn *t, const struct outcome *o)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
@@ -85,7 +93,7 @@ void show_steps(FILE *to, const struct txn *t, const struct outcome *o)
 			fputs("     it is so already by then\n", to);
 		else if (o && o->states[i] > STATE_DONE)
 			fprintf(to, "     %s%s%s\n", step_state_name(o->states[i]),
-				*o->whys[i] ? ": " : "", o->whys[i]);
+				*o->whys[i] ? ": " : "", bare(&t->steps[i], o->whys[i]));
 	}
 }
 
@@ -93,7 +101,7 @@ void show_states(FILE *to, const struct txn *t, const struct outcome *o)
 {
 	for (uint32_t i = 0; i < t->n; i++)
 		fprintf(to, "%-8s %s%s%s\n", step_state_name(o->states[i]), t->steps[i].says,
-			*o->whys[i] ? ": " : "", o->whys[i]);
+			*o->whys[i] ? ": " : "", bare(&t->steps[i], o->whys[i]));
 }
 
 bool txn_can_be_undone(const struct txn *t, const struct outcome *o)

@@ -95,6 +95,8 @@ struct txn {
 	char verb[16];
 	char words[256]; /* what was asked, as words of a command line after the verb */
 	char device[24]; /* the PCI address that it is about; "" for none */
+	char ids[16];    /* of that device, "1002:73bf", and where there were such before (elsewhere.h) */
+	char alike[512];
 	char undoes[40]; /* the transaction that this one takes back; "" for none */
 	char whom[64];   /* --for: in whose name, by which undo finds it, too; "" for nobody's */
 	bool keep;       /* what was done stays when a later step fails */

@@ -87,6 +87,8 @@ int undo_make(const struct entry *en, bool other_boot, bool force, struct txn *t
 	t->keep = true;
 	text_copy(t->undoes, sizeof(t->undoes), en->t.id);
 	text_copy(t->device, sizeof(t->device), en->t.device);
+	text_copy(t->ids, sizeof(t->ids), en->t.ids);
+	text_copy(t->alike, sizeof(t->alike), en->t.alike);
 	if (t->n)
 		return 0;
 	return err_set(e, -EPERM, "nothing of transaction %s (%s %s) can be taken back%s%s",

@@ -81,7 +81,8 @@ int undo_guard(const struct scene *s, bool force, struct txn *t, struct err *e)
 
 	if (!set)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < t->n; i++) {
+	/* Backwards, which is the order of the functions again: the first is the one that is named. */
+	for (uint32_t i = t->n; i-- > 0;) {
 		const struct func *some[SCENE_SLOT_MAX];
 		uint32_t more = taken(s, &t->steps[i], &harm, some, SCENE_SLOT_MAX);
 

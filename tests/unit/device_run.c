@@ -511,6 +511,46 @@ static void agents_that_fail(void **state)
 	root_remove(&r);
 }
 
+static struct root *moving;
+
+/* It leaves in the middle, and comes back where no device was. */
+static int act_and_move(struct hand *h, const struct step *s, struct err *e)
+{
+	int rc = act_and_leave(h, s, e);
+
+	put_file(moving, "sys/bus/pci/devices/0000:0d:00.0/vendor", "0x1002\n");
+	put_file(moving, "sys/bus/pci/devices/0000:0d:00.0/device", "0x73bf\n");
+	return rc;
+}
+
+static void back_at_another_address(void **state)
+{
+	struct call *c = calloc(1, sizeof(*c));
+	struct err e = { 0 };
+	own_txn struct txn t;
+	struct root r;
+
+	(void)state;
+	stage(&r);
+	/* another card of its kind, which was there all the time */
+	put_file(&r, "sys/bus/pci/devices/0000:05:00.0/vendor", "0x1002\n");
+	put_file(&r, "sys/bus/pci/devices/0000:05:00.0/device", "0x73bf\n");
+	begin(c, &r);
+	make_binding(&t, &r.m);
+	strcpy(t.device, "0000:01:00.0");
+	strcpy(t.ids, "1002:73bf");
+	strcpy(t.alike, "0000:01:00.0 0000:05:00.0 ");
+	be_odd(&c->h, 0, 0, 0);
+	odd.act = act_and_move;
+	leaving = moving = &r;
+	assert_int_equal(txn_run(&c->r, &t, &c->o, &e), -ENXIO);
+	leaving = moving = NULL;
+	assert_non_null(strstr(e.text, "a device with its ids (1002:73bf) is at 0000:0d:00.0 now"));
+	journal_close(&c->j);
+	free(c);
+	root_remove(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -519,6 +559,7 @@ int main(void)
 		cmocka_unit_test(refused_anywhere),
 		cmocka_unit_test(an_undo_goes_on),
 		cmocka_unit_test(pulled_in_the_middle),
+		cmocka_unit_test(back_at_another_address),
 		cmocka_unit_test(undone_without_it),
 		cmocka_unit_test(interrupted),
 		cmocka_unit_test(kept_when_it_fails),

@@ -254,6 +254,13 @@ static void slots_lose_their_power(void **state)
 	assert_null(strstr(st.t.done, "may take"));
 	a.words[0] = "04:00.0";
 	refused(&st, eject_plan, &a, -EPERM, "no port above it serves hot-plug");
+	a.words[0] = "05:00.0"; /* by firmware: its switch is told by the slot alone */
+	planned(&st, eject_plan, &a,
+		"unbind 0000:05:00.0 from amdgpu\n"
+		"remove 0000:05:00.0\n"
+		"switch slot 5 off\n");
+	assert_false(step_that(&st, "switch")->may_fail);
+	assert_string_equal(st.t.done, "Slot 5 is off: you may take the card out now.");
 	a.words[0] = "09:00.0";
 	refused(&st, eject_plan, &a, -ENODEV, "09:00.0");
 }

@@ -36,9 +36,10 @@ plug_function() {
 	qmp "{\"execute\": \"device_add\", \"arguments\": {\"id\": \"$1\", \"driver\": \"$2\", \"bus\": \"$3\", \"addr\": \"$4\", \"multifunction\": true}}"
 }
 
+# plug_card [BUS]
 plug_card() {
-	plug_function cardB edu out 0.1
-	plug_function cardA edu out 0.0
+	plug_function cardB edu "${1:-out}" 0.1
+	plug_function cardA edu "${1:-out}" 0.0
 }
 
 # --- resets ---
@@ -105,4 +106,22 @@ for verb in unbind eject reset; do
 	exits "what comes next, after $verb" 0 berth device rescan
 	as_first "all is as it was, after $verb"
 done
+
+# --- pulled, and plugged in elsewhere ---
+
+exits "bind, for another slot" 0 berth device bind $card vfio-pci --any
+paused fsync 3 berth device unbind $card --any
+echo 0 >/sys/bus/pci/slots/1/power
+soon "it is gone from its slot" gone $card
+plug_card spare
+soon "it is found in another one" here 0000:05:00.1
+resumed
+is "a card at another address: the exit status" "$rc" 6
+has "and where it is is said" "a device with its ids (1234:11e8) is at 0000:05:00.0 now" $T/paused.out
+echo 0 >/sys/bus/pci/slots/6/power
+soon "it is gone from there" gone 0000:05:00.0
+plug_card
+soon "it is in its slot again" here $second
+exits "what comes after it was elsewhere" 0 berth device rescan
+as_first "all is as it was, after another slot"
 keeps journal.json berth device journal --json
