@@ -20,7 +20,9 @@ int serve_verb(const struct ask *a, struct err *e)
 				      .socket = a->o->socket,
 				      .policy = a->o->policy,
 				      .guest = a->o->guest,
-				      .once = a->o->once };
+				      .once = a->o->once,
+				      .record = a->o->record,
+				      .record_bytes = a->o->record_size };
 	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 
 	if (!o.socket)

@@ -33,8 +33,10 @@ bar-forward.lib := \
 	session.c \
 	session_access.c \
 	session_dma.c \
+	session_trace.c \
 	status.c \
 	stream.c \
+	trace.c \
 	verbs.c \
 	wire.c \
 	wire_reply.c \

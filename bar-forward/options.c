@@ -27,6 +27,10 @@ static const struct opt opts[] = {
 	  .help = "The virtual machine's name, for status and the monitor." },
 	{ .name = "once", .kind = OPT_FLAG, .offset = ROW(once),
 	  .help = "End when the first client has gone; exit 6 if the device was lost under it." },
+	{ .name = "record", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(record),
+	  .help = "Record every access, interrupt and DMA event in FILE, of which the newest --record-size bytes stay." },
+	{ .name = "record-size", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(record_size), .min = 65536, .max = (uint64_t)3 << 40,
+	  .help = "What a recording may take; 48 bytes an event. Allocated at once. Default 64M." },
 	{ .name = "driver", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(driver),
 	  .help = "What attach gives the device to, in place of vfio-pci." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
@@ -86,7 +90,7 @@ const struct cmd bridge_command = {
 };
 /* clang-format on */
 
-const struct options bridge_defaults = { 0 };
+const struct options bridge_defaults = { .record_size = 64 << 20 };
 
 static bool among(const char *const *names, const char *name)
 {

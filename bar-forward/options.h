@@ -14,6 +14,8 @@ struct options {
 	const char *socket;
 	const char *policy;
 	const char *guest;
+	const char *record;
+	uint64_t record_size; /* bytes */
 	int backend;     /* row of backend_names[] */
 	uint64_t memory; /* bytes; 0: not given */
 	bool any, force, dry_run, once, json;

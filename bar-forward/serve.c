@@ -32,6 +32,7 @@ struct server {
 	struct policy policy;
 	struct device *d; /* NULL: it is the session's, or gone */
 	struct serve_page page;
+	struct trace trace;
 	int client;                   /* -1: none is there */
 	struct stream stream;         /* of the client */
 	struct session session;       /* its, too */
@@ -108,6 +109,7 @@ static int open_again(struct server *v, struct err *e)
 	if (rc)
 		return err_at(e, rc, "the device is lost");
 	v->page.now.generation++;
+	trace_event(&v->trace, TRACE_DEVICE, telem_now_ns(), v->page.now.generation);
 	v->page.now.trouble[0] = '\0';
 	log_note(v->log, "%s is there again, as generation %u", v->o->what,
 		 (unsigned)v->page.now.generation);
@@ -118,6 +120,7 @@ static void lose_idle(struct server *v)
 {
 	v->o->ops->close(v->d);
 	v->d = NULL;
+	trace_event(&v->trace, TRACE_LOST, telem_now_ns(), 0);
 	v->page.now.state = TELEM_BRIDGE_LOST;
 	text_copy(v->page.now.trouble, sizeof(v->page.now.trouble), "it was taken away");
 	log_warn(v->log, "the device is lost: it was taken away while there was no client");
@@ -129,6 +132,7 @@ static int open_session(struct server *v, struct err *e)
 	const struct session_opts o = { .ops = v->o->ops,
 					.policy = &v->policy,
 					.count = &v->page.now,
+					.trace = &v->trace,
 					.now = telem_now_ns,
 					.say = say,
 					.arg = v };
@@ -177,6 +181,7 @@ static void take_client(struct server *v)
 		return;
 	}
 	v->client = take_fd(&fd);
+	trace_event(&v->trace, TRACE_CLIENT, telem_now_ns(), (uint64_t)pid);
 	v->page.now.state = TELEM_BRIDGE_RUNNING;
 	v->page.now.client_pid = pid;
 	v->page.now.connected_ns = telem_now_ns();
@@ -193,6 +198,7 @@ static void end_client(struct server *v, const char *why)
 		return;
 	log_detail(v->log, "%s", why);
 	v->d = session_close(&v->session);
+	trace_event(&v->trace, TRACE_GONE, telem_now_ns(), 0);
 	stream_close(&v->stream);
 	own_close_fd(&v->client);
 	v->lost_once = !v->d;
@@ -333,6 +339,24 @@ static int listen_at(struct server *v, struct err *e)
 	return sockets_open(&v->sockets, place, false, e);
 }
 
+static int open_trace(struct server *v, struct err *e)
+{
+	const struct trace_about about = { .device = v->o->what,
+					   .backend = v->o->ops->name,
+					   .socket = v->o->socket,
+					   .guest = v->o->guest,
+					   .now_ns = telem_now_ns() };
+	int rc = 0;
+
+	if (v->o->record)
+		rc = trace_create(&v->trace, v->o->record, v->o->record_bytes, &about, e);
+	if (rc)
+		return rc;
+	trace_event(&v->trace, TRACE_DEVICE, about.now_ns, 1);
+	v->page.trace = &v->trace;
+	return 0;
+}
+
 /* A client's memory and interrupts are a descriptor each. */
 static void allow_descriptors(void)
 {
@@ -356,6 +380,8 @@ static int begin(struct server *v, struct err *e)
 	if (!rc)
 		rc = listen_at(v, e);
 	if (!rc)
+		rc = open_trace(v, e);
+	if (!rc)
 		rc = serve_page_open(&v->page, v->o, e);
 	if (rc)
 		return rc;
@@ -374,6 +400,7 @@ static void end(struct server *v)
 	serve_page_close(&v->page);
 	if (v->d)
 		v->o->ops->close(v->d);
+	trace_close(&v->trace);
 	own_close_fd(&v->signals);
 	sigprocmask(SIG_SETMASK, &v->before, NULL);
 }

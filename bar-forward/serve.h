@@ -16,6 +16,8 @@ struct serve_opts {
 	const char *policy; /* a file of rules; NULL: everything is trapped */
 	const char *guest;  /* name of the virtual machine; NULL: not known */
 	bool once;          /* end when the first client goes */
+	const char *record; /* a file that what goes over the bridge is recorded in; NULL: none */
+	uint64_t record_bytes;
 };
 
 /*

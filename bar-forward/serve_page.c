@@ -40,10 +40,9 @@ int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err
 	text_copy(p->now.socket, sizeof(p->now.socket), o->socket);
 	text_copy(p->now.backend, sizeof(p->now.backend), o->ops->name);
 	text_copy(p->now.guest, sizeof(p->now.guest), o->guest ? o->guest : "");
-	/* Nobody restarts here, interrupts go straight to the guest, and no recorder is on. */
+	/* Nobody restarts here, and interrupts go straight to the guest. */
 	p->now.counts.worker_restarts = p->now.counts.restart_gap_ns = TELEM_UNKNOWN;
 	p->now.counts.interrupts = TELEM_UNKNOWN;
-	p->now.counts.recorder_bytes = p->now.counts.recorder_drops = TELEM_UNKNOWN;
 	remove_dead(p->now.socket);
 	snprintf(path, sizeof(path), "%s/bridge-%d.telem", dir, (int)getpid());
 	return telem_create(&p->writer, path, TELEM_BRIDGE, e);
@@ -55,6 +54,7 @@ bool serve_page_tell(struct serve_page *p, bool must)
 
 	if (!must && now - p->told_ns < TELL_NS)
 		return true;
+	trace_counts(p->trace, &p->now.counts.recorder_bytes, &p->now.counts.recorder_drops);
 	telem_begin(&p->writer);
 	p->writer.page->bridge = p->now;
 	telem_end(&p->writer);

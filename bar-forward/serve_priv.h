@@ -7,6 +7,7 @@
 #include "bar-forward/serve.h"
 #include "bar-forward/session.h"
 #include "bar-forward/stream.h"
+#include "bar-forward/trace.h"
 #include "base/sockets.h"
 #include "base/telem.h"
 
@@ -15,6 +16,7 @@ struct serve_page {
 	struct telem_writer writer;
 	struct telem_bridge now;
 	uint64_t told_ns;
+	const struct trace *trace; /* whose counts are told there, too; may be NULL */
 };
 
 /* Open the page of this process. 0, or the errno of creating it with *e. */

@@ -26,6 +26,8 @@ void session_say(struct session *s, enum session_said how, const char *fmt, ...)
 
 void session_dma_cancel(struct session *s, int rc)
 {
+	if (s->dma.asked)
+		session_record_dma(s, rc);
 	if (s->dma.asked && s->d)
 		s->o.ops->dma_done(s->d, rc, NULL);
 	s->dma.asked = false;
@@ -42,6 +44,7 @@ void session_lose(struct session *s, const char *why)
 	s->o.ops->close(s->d);
 	s->d = NULL;
 	b->state = TELEM_BRIDGE_LOST;
+	session_record(s, TRACE_LOST, 0, 0);
 	snprintf(b->trouble, sizeof(b->trouble), "%s", why);
 	session_say(
 		s, SESSION_WARNING,
@@ -75,6 +78,7 @@ static int open_config(struct session *s, struct err *e)
 	for (uint32_t i = 0; i < DEV_VGA; i++)
 		s->size[i] = s->facts.region[i].size;
 	s->size[DEV_CONFIG] = size;
+	trace_device(s->o.trace, &s->facts, s->o.count->generation, real, size);
 	cfg_own_shape(s->size, real, s->size[DEV_ROM], &shape);
 	return cfg_open(&s->cfg, real, size, &shape, e);
 }
@@ -121,7 +125,11 @@ static void end_bus_mastering(struct session *s)
 static void reset_after(struct session *s)
 {
 	struct err e = { 0 };
+	uint64_t began = s->o.now();
 	int rc = s->facts.reset ? s->o.ops->reset(s->d, &e) : 0;
+
+	if (s->facts.reset)
+		session_record(s, TRACE_RESET, began, rc);
 
 	if (rc == -ENODEV)
 		session_lose(s, "does not answer");
@@ -232,6 +240,7 @@ static int do_set_irqs(struct session *s, const struct vu_request *r, struct inc
 		session_lose(s, "does not answer");
 		rc = 0;
 	}
+	session_record_irqs(s, &r->irqs, in->n_fds, rc);
 	return rc;
 }
 
@@ -277,6 +286,7 @@ static int do_multi(struct session *s, const struct vu_request *r, struct incomi
 static int do_reset(struct session *s, const struct vu_request *r, struct incoming *in,
 		    size_t *size, struct err *e)
 {
+	uint64_t began;
 	int rc;
 
 	(void)in;
@@ -285,7 +295,9 @@ static int do_reset(struct session *s, const struct vu_request *r, struct incomi
 	if (!s->facts.reset)
 		return err_set(e, -ENOTTY, "the device cannot be reset alone");
 	session_dma_cancel(s, -ECANCELED);
+	began = s->o.now();
 	rc = s->o.ops->reset(s->d, e);
+	session_record(s, TRACE_RESET, began, rc);
 	if (rc == -ENODEV)
 		session_lose(s, "does not answer");
 	if (!rc)
@@ -360,6 +372,7 @@ static void take_dma_reply(struct session *s, const struct vu_header *h, const u
 	if (rc)
 		session_say(s, SESSION_DETAIL, "%s", why.text);
 	s->dma.asked = false;
+	session_record_dma(s, rc);
 	if (s->d)
 		s->o.ops->dma_done(s->d, rc, rc || s->dma.write ? NULL : data);
 }

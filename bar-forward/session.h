@@ -21,6 +21,7 @@
 #include "bar-forward/maps.h"
 #include "bar-forward/policy.h"
 #include "bar-forward/stream.h"
+#include "bar-forward/trace.h"
 #include "bar-forward/wire.h"
 #include "base/err.h"
 #include "base/telem_bridge.h"
@@ -35,9 +36,16 @@ struct session_opts {
 	const struct device_ops *ops;
 	const struct policy *policy; /* the caller's, may change between messages */
 	struct telem_bridge *count;  /* where accesses and what else goes on are counted */
+	struct trace *trace;         /* what records them; NULL: nothing does */
 	uint64_t (*now)(void);       /* ns */
 	void (*say)(void *arg, enum session_said how, const char *sentence); /* NULL: to nobody */
 	void *arg;
+};
+
+/* What became of an access besides its bytes, as a recording says it. */
+struct session_seen {
+	uint8_t flags;
+	uint64_t extra;
 };
 
 /* A DMA_READ or DMA_WRITE of ours that the client has not answered. */
@@ -65,7 +73,8 @@ struct session {
 	struct maps maps;
 	struct irqs irqs;
 	struct session_dma dma;
-	uint64_t max_data; /* bytes of one transfer that the client takes */
+	struct session_seen seen; /* of the access that is being done */
+	uint64_t max_data;        /* bytes of one transfer that the client takes */
 	struct err
 		unmapped; /* why memory could not be mapped before DEVICE_GET_INFO; rc 0: it all could */
 	uint32_t complaints;

@@ -48,9 +48,13 @@ static int check(const struct session *s, const struct vu_access *a, bool write,
 }
 
 static void count(struct session *s, const struct vu_access *a, enum telem_access what,
-		  uint64_t began)
+		  const uint8_t *bytes, uint64_t began)
 {
-	telem_access(s->o.count, a->region, what, s->o.now() - began);
+	uint64_t ended = s->o.now();
+
+	telem_access(s->o.count, a->region, what, ended - began);
+	if (trace_is_on(s->o.trace))
+		session_record_access(s, a, what, bytes, began, ended);
 }
 
 /* What the device answered: gone is a state, anything else an error that is counted. */
@@ -64,6 +68,7 @@ static int judge(struct session *s, const struct vu_access *a, const char *verb,
 		return 0;
 	}
 	s->o.count->counts.errors++;
+	s->seen = (struct session_seen) { TRACE_FAILED, (uint64_t)-rc };
 	return err_set(e, rc, "cannot %s %" PRIu32 " bytes at 0x%" PRIx64 " of %s: %s", verb,
 		       a->count, a->offset, region_name(a->region), strerror(-rc));
 }
@@ -78,10 +83,13 @@ static const struct rule *rule_of(struct session *s, const struct vu_access *a, 
 
 	if (!r)
 		return NULL;
-	if (r->act == POLICY_DENY)
+	if (r->act == POLICY_DENY) {
 		s->o.count->regions[a->region].denied++;
+		s->seen.flags |= TRACE_DENIED;
+	}
 	if (r->act == POLICY_LOG) {
 		s->o.count->regions[a->region].logged++;
+		s->seen.flags |= TRACE_LOGGED;
 		session_say(s, SESSION_DETAIL, "%s of %" PRIu32 " bytes at 0x%" PRIx64 " of %s",
 			    verb, a->count, a->offset, region_name(a->region));
 	}
@@ -107,8 +115,11 @@ static int bar_write(struct session *s, const struct vu_access *a, struct err *e
 	if (r && r->act == POLICY_DENY)
 		return 0;
 	memcpy(bytes, a->data, a->count);
-	if (r && r->act == POLICY_MASK)
+	if (r && r->act == POLICY_MASK) {
 		policy_mask(r, a->offset, bytes, a->count);
+		s->seen.flags |= TRACE_MASKED;
+		memcpy(&s->seen.extra, bytes, a->count);
+	}
 	return judge(s, a, "write", s->o.ops->write(s->d, a->region, a->offset, bytes, a->count),
 		     e);
 }
@@ -187,11 +198,12 @@ int session_read(struct session *s, const struct vu_access *a, uint8_t *to, stru
 
 	if (rc)
 		return rc;
+	s->seen = (struct session_seen) { 0 };
 	if (s->d)
 		rc = is_bar(a->region) ? bar_read(s, a, to, e) : pieces_read(s, a, to, e);
 	if (!s->d) /* also when it went in the middle */
 		memset(to, 0xff, a->count);
-	count(s, a, TELEM_READ, began);
+	count(s, a, TELEM_READ, to, began);
 	return rc;
 }
 
@@ -202,10 +214,11 @@ int session_write(struct session *s, const struct vu_access *a, bool posted, str
 
 	if (rc)
 		return rc;
+	s->seen = (struct session_seen) { 0 };
 	if (s->d && a->region != DEV_CONFIG && !is_bar(a->region))
 		return err_set(e, -EINVAL, "%s cannot be written", region_name(a->region));
 	if (s->d)
 		rc = is_bar(a->region) ? bar_write(s, a, e) : pieces_write(s, a, e);
-	count(s, a, posted ? TELEM_POSTED : TELEM_WRITE, began);
+	count(s, a, posted ? TELEM_POSTED : TELEM_WRITE, a->data, began);
 	return rc;
 }

@@ -79,6 +79,7 @@ int session_map(struct session *s, const struct vu_dma *dma, int *fd, struct err
 		return 0;
 	rc = add(s, &row, fd, &why);
 	tell_counts(s);
+	session_record_map(s, TRACE_DMA_MAP, &row, 0, rc);
 	if (rc == -ENODEV) {
 		session_lose(s, "does not answer");
 		return 0;
@@ -111,7 +112,9 @@ int session_unmap(struct session *s, const struct vu_dma *dma, struct err *e)
 	uint32_t first = 0;
 	int n = dma->all ? (int)s->maps.n : maps_covered(&s->maps, dma->iova, dma->size, &first, e);
 	int rc = n > 0 ? drop(s, first, (uint32_t)n, e) : n;
+	const struct map asked = { .iova = dma->iova, .size = dma->size };
 
+	session_record_map(s, TRACE_DMA_UNMAP, &asked, dma->all ? TRACE_MAP_ALL : 0, rc);
 	if (rc)
 		s->o.count->counts.dma_refused++;
 	return rc;

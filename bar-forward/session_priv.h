@@ -27,4 +27,16 @@ int session_map(struct session *s, const struct vu_dma *dma, int *fd, struct err
 int session_unmap(struct session *s, const struct vu_dma *dma, struct err *e);
 void session_unmap_all(struct session *s);
 
+/*
+ * For the recorder; each costs one look at whether it is on. An access is told between the device's answer and ours;
+ * `bytes` as the guest has them.
+ */
+void session_record_access(struct session *s, const struct vu_access *a, enum telem_access what,
+			   const uint8_t *bytes, uint64_t began, uint64_t ended);
+void session_record_map(struct session *s, enum trace_kind kind, const struct map *m, uint8_t flags,
+			int rc);
+void session_record_irqs(struct session *s, const struct vu_irqs *set, uint32_t n_fds, int rc);
+void session_record_dma(struct session *s, int rc);
+void session_record(struct session *s, enum trace_kind kind, uint64_t began, int rc);
+
 #endif

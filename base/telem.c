@@ -47,7 +47,7 @@ int telem_start_time(int32_t pid, uint64_t *ticks)
 	return 0;
 }
 
-static void boot_id(uint8_t id[16])
+void telem_boot_id(uint8_t id[16])
 {
 	char buf[64] = "";
 	own_fd int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
@@ -95,7 +95,7 @@ static int fill_file(int fd, const char *tmp, const char *path, enum telem_kind 
 	h->kind = kind;
 	h->size = (uint32_t)size;
 	h->writer_pid = getpid();
-	boot_id(h->boot_id);
+	telem_boot_id(h->boot_id);
 	h->heartbeat_ns = telem_now_ns();
 	if (telem_start_time(h->writer_pid, &h->writer_start))
 		h->writer_start = 0;
@@ -242,7 +242,7 @@ static enum telem_life life_of(const struct telem_header *h)
 	uint64_t start, now = telem_now_ns();
 	uint8_t boot[16];
 
-	boot_id(boot);
+	telem_boot_id(boot);
 	if (memcmp(boot, h->boot_id, sizeof(boot)) != 0 || h->writer_pid <= 0)
 		return TELEM_DEAD;
 	if (telem_start_time(h->writer_pid, &start) || start != h->writer_start)

@@ -159,6 +159,9 @@ int telem_start_time(int32_t pid, uint64_t *ticks);
 
 uint64_t telem_now_ns(void); /* CLOCK_BOOTTIME */
 
+/* Of this boot, as /proc/sys/kernel/random/boot_id has it; zeros when that cannot be read. */
+void telem_boot_id(uint8_t id[16]);
+
 /* --- the reader --- */
 
 enum telem_life {
