@@ -1,35 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
-#include <string.h>
 
 #include "bar-forward/verbs.h"
-
-static const struct verb *find_verb(const char *name)
-{
-	for (const struct verb *v = bridge_verbs; v->name; v++)
-		if (strcmp(v->name, name) == 0)
-			return v;
-	return NULL;
-}
 
 /* The verb and its words. 0, or EXIT_USAGE after one sentence. */
 static int read_words(const struct verb **v, struct ask *a, int n, char **words)
 {
-	if (n < 1)
-		return cmd_usage_error(&bridge_command, "give a VERB");
-	*v = find_verb(words[0]);
-	if (!*v)
-		return cmd_usage_error(&bridge_command, "there is no verb '%s'", words[0]);
-	a->n_words = (uint32_t)n - 1;
-	if (a->n_words > (*v)->max_words || a->n_words > WORDS_MAX)
-		return cmd_usage_error(&bridge_command, "'%s' is one word too many: %s %s",
-				       words[(*v)->max_words + 1], (*v)->name, (*v)->operands);
-	if (a->n_words < (*v)->min_words)
-		return cmd_usage_error(&bridge_command, "a word is missing: %s %s", (*v)->name,
-				       (*v)->operands);
-	for (uint32_t i = 0; i < a->n_words; i++)
-		a->words[i] = words[i + 1];
-	return bridge_options_check(*v, a->o);
+	size_t which;
+	int rc = cmd_verb_find(&bridge_command, n, words, a->o, &bridge_defaults, &which);
+
+	if (rc)
+		return rc;
+	*v = &bridge_verbs[which];
+	for (a->n_words = 0; a->n_words + 1 < (uint32_t)n; a->n_words++)
+		a->words[a->n_words] = words[a->n_words + 1];
+	return 0;
 }
 
 int main(int argc, char **argv)

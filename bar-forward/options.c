@@ -2,7 +2,6 @@
 #include "bar-forward/options.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "bar-forward/backends.h"
 #include "bar-forward/verbs.h"
@@ -60,11 +59,14 @@ static const struct example examples[] = {
 	{ NULL, NULL },
 };
 
-static const char *verb_at(size_t i, const char **operands, const char **summary)
+static bool verb_at(size_t i, struct cmd_verb *v)
 {
-	*operands = bridge_verbs[i].operands;
-	*summary = bridge_verbs[i].summary;
-	return bridge_verbs[i].name;
+	const struct verb *r = &bridge_verbs[i];
+
+	*v = (struct cmd_verb) { .name = r->name, .operands = r->operands, .summary = r->summary,
+				 .min_words = r->min_words, .max_words = r->max_words,
+				 .heeds = { all_heed, r->heeds } };
+	return r->name;
 }
 
 const struct cmd bridge_command = {
@@ -91,24 +93,3 @@ const struct cmd bridge_command = {
 /* clang-format on */
 
 const struct options bridge_defaults = { .record_size = 64 << 20 };
-
-static bool among(const char *const *names, const char *name)
-{
-	for (; names && *names; names++)
-		if (strcmp(*names, name) == 0)
-			return true;
-	return false;
-}
-
-int bridge_options_check(const struct verb *v, const struct options *o)
-{
-	for (size_t i = 0; i < N_OF(opts); i++) {
-		const char *name = opts[i].name;
-
-		if (!cmd_given(&opts[i], o, &bridge_defaults) || among(all_heed, name) ||
-		    among(v->heeds, name))
-			continue;
-		return cmd_usage_error(&bridge_command, "%s takes no --%s", v->name, name);
-	}
-	return 0;
-}

@@ -25,9 +25,4 @@ struct options {
 extern const struct options bridge_defaults;
 extern const struct cmd bridge_command;
 
-struct verb;
-
-/* Whether the verb heeds every option that was given. 0, or EXIT_USAGE after one sentence. */
-int bridge_options_check(const struct verb *v, const struct options *o);
-
 #endif

@@ -54,12 +54,25 @@ struct example {
 	const char *says;
 };
 
+#define CMD_WORDS_MAX 8 /* after a verb */
+
+/* A verb of a command, as its first word. */
+struct cmd_verb {
+	const char *name;
+	const char *alias;    /* another spelling; may be NULL */
+	const char *operands; /* "DEV DRIVER" */
+	const char *summary;  /* one line, no full stop */
+	uint32_t min_words, max_words;
+	/* The names of the options that it heeds, in up to three lists, each of which ends with NULL and may be NULL. */
+	const char *const *heeds[3];
+};
+
 struct cmd {
 	const char *name;        /* "plan" */
 	const char *summary;     /* one line, no full stop */
 	const char *operands;    /* "MODEL.gguf", "" */
-	/* A command of several verbs: the i-th one's name, NULL past the last. NULL: it has none. */
-	const char *(*verb_at)(size_t i, const char **operands, const char **summary);
+	/* A command of several verbs: the i-th one; false past the last. NULL: it has none. */
+	bool (*verb_at)(size_t i, struct cmd_verb *v);
 	const char *description; /* paragraphs separated by an empty line */
 	const struct opt *opts;
 	size_t n_opts;
@@ -101,6 +114,13 @@ void cmd_words(struct text *t, const struct cmd *c, const void *options, const v
 
 /* The exit code when there is nothing to run. */
 enum exit_code cmd_exit(enum cmd_go go);
+
+/*
+ * Which verb the operands begin with: *i is its place. It has as many words as it takes, and no option was given that it
+ * does not heed. 0, or EXIT_USAGE after one sentence.
+ */
+int cmd_verb_find(const struct cmd *c, int n, char **words, const void *options,
+		  const void *defaults, size_t *i);
 
 /* A usage error found after parsing ("give one MODEL"). Prints, returns EXIT_USAGE. */
 int cmd_usage_error(const struct cmd *c, const char *fmt, ...)

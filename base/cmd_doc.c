@@ -96,24 +96,23 @@ static void lines(FILE *to, const char *s, const char *before)
 	}
 }
 
-static const char *verb_at(const struct cmd *c, size_t i, const char **operands,
-			   const char **summary)
+static bool verb_at(const struct cmd *c, size_t i, struct cmd_verb *v)
 {
-	return c->verb_at ? c->verb_at(i, operands, summary) : NULL;
+	return c->verb_at && c->verb_at(i, v);
 }
 
 static void help_verbs(const struct cmd *c, FILE *to)
 {
-	const char *name, *operands, *summary;
+	struct cmd_verb v;
 	char words[96];
 
-	for (size_t i = 0; (name = verb_at(c, i, &operands, &summary)); i++) {
-		int n = snprintf(words, sizeof(words), "%s %s", name, operands);
+	for (size_t i = 0; verb_at(c, i, &v); i++) {
+		int n = snprintf(words, sizeof(words), "%s %s", v.name, v.operands);
 
 		fprintf(to, "%s  %-28s", i ? "" : "\nverbs:\n", words);
 		if (n > 27)
 			fprintf(to, "\n%30s", "");
-		wrap(to, summary, 30, 30, 96);
+		wrap(to, v.summary, 30, 30, 96);
 	}
 }
 
@@ -184,12 +183,12 @@ static void man_option(FILE *to, const struct cmd *c, const struct opt *o)
 
 static void man_verbs(FILE *to, const struct cmd *c)
 {
-	const char *name, *operands, *summary;
+	struct cmd_verb v;
 
-	for (size_t i = 0; (name = verb_at(c, i, &operands, &summary)); i++) {
-		fprintf(to, "%s.TP\n.BR %s \" \\fI%s\\fR\"\n", i ? "" : "\n.SH VERBS\n", name,
-			operands);
-		roff(to, summary);
+	for (size_t i = 0; verb_at(c, i, &v); i++) {
+		fprintf(to, "%s.TP\n.BR %s \" \\fI%s\\fR\"\n", i ? "" : "\n.SH VERBS\n", v.name,
+			v.operands);
+		roff(to, v.summary);
 		fputc('\n', to);
 	}
 }
@@ -234,11 +233,11 @@ static void man(const struct cmd *c, FILE *to)
 /* The first word after the command is a verb. */
 static void bash_verbs(const struct cmd *c, FILE *to)
 {
-	const char *name, *operands, *summary;
+	struct cmd_verb v;
 	size_t i;
 
-	for (i = 0; (name = verb_at(c, i, &operands, &summary)); i++)
-		fprintf(to, "%s%s", i ? " " : "[ \"$COMP_CWORD\" -eq 2 ] && compgen -W \"", name);
+	for (i = 0; verb_at(c, i, &v); i++)
+		fprintf(to, "%s%s", i ? " " : "[ \"$COMP_CWORD\" -eq 2 ] && compgen -W \"", v.name);
 	if (i)
 		fputs("\" -- \"${COMP_WORDS[COMP_CWORD]}\" || ", to);
 }
@@ -298,24 +297,24 @@ static void zsh(const struct cmd *c, FILE *to)
 		}
 		fputc('\'', to);
 	}
-	const char *name, *operands, *summary;
+	struct cmd_verb v;
 	size_t n = 0;
 
-	for (; (name = verb_at(c, n, &operands, &summary)); n++)
-		fprintf(to, "%s%s", n ? " " : " \\\n\t\t'1:verb:(", name);
+	for (; verb_at(c, n, &v); n++)
+		fprintf(to, "%s%s", n ? " " : " \\\n\t\t'1:verb:(", v.name);
 	fputs(n ? ")'" : "", to);
 	fputs(" \\\n\t\t'*:file:_files'\n}\n", to);
 }
 
 static void fish(const struct cmd *c, FILE *to)
 {
-	const char *name, *operands, *summary;
+	struct cmd_verb v;
 	const struct opt *o;
 
-	for (size_t i = 0; (name = verb_at(c, i, &operands, &summary)); i++) {
+	for (size_t i = 0; verb_at(c, i, &v); i++) {
 		fprintf(to, "complete -c berth -n '__fish_seen_subcommand_from %s' -a %s -d '",
-			c->name, name);
-		quoted(to, summary);
+			c->name, v.name);
+		quoted(to, v.summary);
 		fputs("'\n", to);
 	}
 	for (size_t i = 0; (o = opt_at(c, i)); i++) {

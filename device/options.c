@@ -2,7 +2,6 @@
 #include "device/options.h"
 
 #include <stddef.h>
-#include <string.h>
 
 #include "device/verb.h"
 
@@ -70,11 +69,14 @@ static const struct example examples[] = {
 	{ NULL, NULL },
 };
 
-static const char *verb_at(size_t i, const char **operands, const char **summary)
+static bool verb_at(size_t i, struct cmd_verb *v)
 {
-	*operands = verbs[i].operands;
-	*summary = verbs[i].summary;
-	return verbs[i].name;
+	const struct verb *r = &verbs[i];
+
+	*v = (struct cmd_verb) { .name = r->name, .alias = r->alias, .operands = r->operands, .summary = r->summary,
+				 .min_words = r->min_words, .max_words = r->max_words,
+				 .heeds = { all_heed, r->plan || r->run ? plans_heed : NULL, r->heeds } };
+	return r->name;
 }
 
 const struct cmd device_command = {
@@ -98,24 +100,3 @@ const struct cmd device_command = {
 /* clang-format on */
 
 const struct options device_defaults = { 0 };
-
-static bool among(const char *const *names, const char *name)
-{
-	for (; names && *names; names++)
-		if (strcmp(*names, name) == 0)
-			return true;
-	return false;
-}
-
-int device_options_check(const struct verb *v, const struct options *o)
-{
-	for (size_t i = 0; i < N_OF(opts); i++) {
-		const char *name = opts[i].name;
-
-		if (!cmd_given(&opts[i], o, &device_defaults) || among(all_heed, name) ||
-		    ((v->plan || v->run) && among(plans_heed, name)) || among(v->heeds, name))
-			continue;
-		return cmd_usage_error(&device_command, "%s takes no --%s", v->name, name);
-	}
-	return 0;
-}

@@ -24,8 +24,4 @@ struct options {
 extern const struct cmd device_command;
 extern const struct options device_defaults;
 
-/* Refuse options that the verb does not heed. 0, or EXIT_USAGE after one sentence. */
-struct verb;
-int device_options_check(const struct verb *v, const struct options *o);
-
 #endif

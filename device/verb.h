@@ -14,11 +14,9 @@
 /* Options of no sense in these words, or together: exit 2 with err's sentence. */
 #define VERB_USAGE (-EBADRQC)
 
-#define WORDS_MAX 8
-
 /* What was asked: the words after the verb (words[0] is the device, where a verb takes one) and the options. */
 struct ask {
-	const char *words[WORDS_MAX]; /* NULL past the last */
+	const char *words[CMD_WORDS_MAX]; /* NULL past the last */
 	uint32_t n_words;
 	struct options o;
 };
