@@ -371,6 +371,16 @@ uint64_t cfg_bar_address(const struct cfg *c, uint32_t bar)
 	return high << 32 | (low & ~UINT32_C(15));
 }
 
+void cfg_let(struct cfg *c, uint32_t at, uint32_t bytes)
+{
+	for (uint32_t i = at; i < c->size && i - at < bytes; i++) {
+		if (i < HEADER_END)
+			continue;
+		c->kept[i] = c->own[i] = c->clears[i] = 0;
+		c->through[i] = 0xff;
+	}
+}
+
 void cfg_reset(struct cfg *c)
 {
 	for (uint32_t i = 0; i < CFG_SIZE; i++)

@@ -9,6 +9,7 @@ bar-forward.lib := \
 	cfg_caps.c \
 	collect.c \
 	dev_memory.c \
+	grants.c \
 	guest.c \
 	irqs.c \
 	list.c \
@@ -26,6 +27,7 @@ bar-forward.lib := \
 	pcidesc_regs.c \
 	pcispace.c \
 	policy.c \
+	quirks.c \
 	ready.c \
 	ready_slot.c \
 	serve.c \
@@ -34,6 +36,7 @@ bar-forward.lib := \
 	session_access.c \
 	session_dma.c \
 	session_trace.c \
+	shape.c \
 	status.c \
 	stream.c \
 	trace.c \

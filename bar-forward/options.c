@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "bar-forward/backends.h"
+#include "bar-forward/shape.h"
 #include "bar-forward/verbs.h"
 
 #define ROW(member) offsetof(struct options, member)
@@ -22,6 +23,14 @@ static const struct opt opts[] = {
 	  .help = "What drives a device that is served; memory: DEV is a file that describes one (berth.pcidevice/1)." },
 	{ .name = "policy", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(policy),
 	  .help = "What the guest may do with which registers; read anew on SIGHUP." },
+	{ .name = "mode", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(mode), .choices = grant_mode_names,
+	  .help = "What the guest reaches without the bridge: trap: nothing; map: every page that no rule keeps; hybrid: what rules "
+		  "map, without such rules the BARs of memory; auto: hybrid, but trap where that would hand the whole device over." },
+	{ .name = "bar", .kind = OPT_LIST, .arg = "N=SIZE", .offset = ROW(bars),
+	  .help = "Show a BAR smaller than it is, such as 1=256M: its lower part. May be given again." },
+	{ .name = "order", .kind = OPT_FLAG, .offset = ROW(order),
+	  .help = "Read a register without effects before each trapped write, so that it stays behind what was written into mapped "
+		  "pages; for cards of which such a register is known." },
 	{ .name = "guest", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(guest),
 	  .help = "The virtual machine's name, for status and the monitor." },
 	{ .name = "once", .kind = OPT_FLAG, .offset = ROW(once),

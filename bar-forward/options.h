@@ -16,6 +16,9 @@ struct options {
 	const char *guest;
 	const char *record;
 	uint64_t record_size; /* bytes */
+	struct opt_list bars; /* "1=256M" */
+	int mode;             /* enum grant_mode */
+	bool order;
 	int backend;     /* row of backend_names[] */
 	uint64_t memory; /* bytes; 0: not given */
 	bool any, force, dry_run, once, json;

@@ -51,9 +51,29 @@ static void say(void *arg, enum session_said how, const char *sentence)
 		log_detail(v->log, "%s", sentence);
 }
 
+static struct session_opts session_opts(struct server *v, const struct policy *p)
+{
+	return (struct session_opts) { .ops = v->o->ops,
+				       .policy = p,
+				       .shape = &v->o->shape,
+				       .count = &v->page.now,
+				       .trace = &v->trace,
+				       .now = telem_now_ns,
+				       .say = say,
+				       .arg = v };
+}
+
 /* --- the policy --- */
 
-static int read_policy(const struct server *v, struct policy *p, struct err *e)
+/* Whether the device can be given to a guest with these rules, or goes on with the one that has it. */
+static int check_rules(struct server *v, const struct policy *p, struct err *e)
+{
+	const struct session_opts o = session_opts(v, p);
+
+	return v->d ? session_check(&o, v->d, e) : session_rules(&v->session, p, e);
+}
+
+static int read_policy(struct server *v, struct policy *p, struct err *e)
 {
 	const struct dev_facts *f = v->d ? v->o->ops->facts(v->d) : &v->session.facts;
 	uint64_t sizes[POLICY_BARS];
@@ -64,12 +84,8 @@ static int read_policy(const struct server *v, struct policy *p, struct err *e)
 	for (uint32_t i = 0; i < POLICY_BARS; i++)
 		sizes[i] = f->region[i].size;
 	rc = policy_fits(p, sizes, e);
-	if (rc)
-		return err_at(e, rc, "%s", v->o->policy);
-	if (policy_has(p, POLICY_MAP))
-		log_note(v->log, "%s: nothing is mapped yet; what has the rule 'map' is trapped",
-			 v->o->policy);
-	return 0;
+	rc = rc ? rc : check_rules(v, p, e);
+	return rc ? err_at(e, rc, "%s", v->o->policy) : 0;
 }
 
 /* A guest at work keeps the rules it has, unless the new ones are sound. */
@@ -129,13 +145,7 @@ static void lose_idle(struct server *v)
 
 static int open_session(struct server *v, struct err *e)
 {
-	const struct session_opts o = { .ops = v->o->ops,
-					.policy = &v->policy,
-					.count = &v->page.now,
-					.trace = &v->trace,
-					.now = telem_now_ns,
-					.say = say,
-					.arg = v };
+	const struct session_opts o = session_opts(v, &v->policy);
 	int rc = open_again(v, e);
 
 	if (rc)
@@ -213,7 +223,8 @@ static void end_client(struct server *v, const char *why)
 
 static void send_answer(struct server *v, const struct answer *a)
 {
-	int rc = a->size ? stream_send(&v->stream, a->bytes, a->size, -1) : 0;
+	own_fd int fd = a->fd;
+	int rc = a->size ? stream_send(&v->stream, a->bytes, a->size, fd) : 0;
 
 	if (rc)
 		end_client(v, rc == -ETIMEDOUT ? "the client does not read its replies"
@@ -375,8 +386,8 @@ static int begin(struct server *v, struct err *e)
 	allow_descriptors();
 	if (!rc)
 		rc = v->o->ops->open(&v->d, v->o->what, NULL, e);
-	if (!rc && v->o->policy)
-		rc = read_policy(v, &v->policy, e);
+	if (!rc)
+		rc = v->o->policy ? read_policy(v, &v->policy, e) : check_rules(v, &v->policy, e);
 	if (!rc)
 		rc = listen_at(v, e);
 	if (!rc)

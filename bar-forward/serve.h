@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 #include "bar-forward/device.h"
+#include "bar-forward/shape.h"
 #include "base/err.h"
 #include "base/log.h"
 
@@ -14,6 +15,7 @@ struct serve_opts {
 	const char *what;   /* the device, as ops->open() takes it */
 	const char *socket; /* its path */
 	const char *policy; /* a file of rules; NULL: everything is trapped */
+	struct shape shape; /* how the guest sees the device */
 	const char *guest;  /* name of the virtual machine; NULL: not known */
 	bool once;          /* end when the first client goes */
 	const char *record; /* a file that what goes over the bridge is recorded in; NULL: none */

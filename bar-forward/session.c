@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bar-forward/session_priv.h"
+#include "base/own.h"
 
 enum { COMMAND = 0x04, BUS_MASTER = 0x04 };
 
@@ -66,21 +67,70 @@ static int read_config(const struct session *s, uint8_t *real, uint32_t size, st
 	return 0;
 }
 
+static const struct shape as_it_is;
+
 static int open_config(struct session *s, struct err *e)
 {
-	uint32_t size = s->facts.region[DEV_CONFIG].size >= CFG_SIZE ? CFG_SIZE : 256;
-	uint8_t real[CFG_SIZE];
-	struct cfg_shape shape;
-	int rc = read_config(s, real, size, e);
+	uint32_t size = s->facts.region[DEV_CONFIG].size >= CFG_SIZE ? CFG_SIZE : 256, i = 0;
+	const struct quirk *q;
+	int rc = read_config(s, s->real, size, e);
 
-	if (rc)
-		return rc;
-	for (uint32_t i = 0; i < DEV_VGA; i++)
-		s->size[i] = s->facts.region[i].size;
-	s->size[DEV_CONFIG] = size;
-	trace_device(s->o.trace, &s->facts, s->o.count->generation, real, size);
-	cfg_own_shape(s->size, real, s->size[DEV_ROM], &shape);
-	return cfg_open(&s->cfg, real, size, &shape, e);
+	if (!rc)
+		rc = shape_device(&s->shaped, s->o.shape ? s->o.shape : &as_it_is, &s->facts,
+				  s->real, s->o.policy, e);
+	if (!rc)
+		rc = cfg_open(&s->cfg, s->real, size, &s->shaped.cfg, e);
+	while (!rc && (q = quirks_next(&s->shaped.quirks, QUIRK_OPEN, &i)))
+		cfg_let(&s->cfg, q->at, q->bytes);
+	if (!rc)
+		trace_device(s->o.trace, &s->facts, s->o.count->generation, s->real, size);
+	return rc;
+}
+
+int session_check(const struct session_opts *o, struct device *d, struct err *e)
+{
+	struct session *s = calloc(1, sizeof(*s));
+	int rc;
+
+	if (!s)
+		return err_set(e, -ENOMEM, "out of memory");
+	s->o = *o;
+	s->o.trace = NULL;
+	s->d = d;
+	s->facts = *o->ops->facts(d);
+	rc = open_config(s, e);
+	free(s);
+	return rc;
+}
+
+int session_rules(const struct session *s, const struct policy *fresh, struct err *e)
+{
+	struct shaped now;
+	int rc = shape_device(&now, s->o.shape ? s->o.shape : &as_it_is, &s->facts, s->real, fresh,
+			      e);
+	int bar = rc ? -1 : grants_differ(&now.grants, &s->shaped.grants);
+
+	return bar < 0 ? rc
+		       : err_set(e, -EBUSY,
+				 "other pages of bar%d would be mapped, and the guest has mapped those it was given; unplug "
+				 "the device from it first",
+				 bar);
+}
+
+/* How much of the device comes by, for whoever looks. */
+static void tell_shape(struct session *s)
+{
+	struct telem_bridge *b = s->o.count;
+	uint64_t trapped = 0, mapped = 0;
+
+	for (uint32_t i = 0; i < TELEM_REGIONS; i++) {
+		b->regions[i].size_bytes = s->shaped.size[i];
+		b->regions[i].mapped_bytes = i < CFG_BARS ? grants_bytes(&s->shaped.grants, i) : 0;
+		mapped += b->regions[i].mapped_bytes;
+		if (i < CFG_BARS)
+			trapped += s->shaped.size[i] - b->regions[i].mapped_bytes;
+	}
+	b->mode = !mapped ? TELEM_MODE_TRAP : trapped ? TELEM_MODE_HYBRID : TELEM_MODE_MAP;
 }
 
 int session_open(struct session *s, const struct session_opts *o, struct device *d, struct err *e)
@@ -88,7 +138,7 @@ int session_open(struct session *s, const struct session_opts *o, struct device 
 	int rc;
 
 	*s = (struct session) {
-		.o = *o, .d = d, .facts = *o->ops->facts(d), .max_data = VU_DATA_MAX
+		.o = *o, .d = d, .facts = *o->ops->facts(d), .max_data = VU_DATA_MAX, .reply_fd = -1
 	};
 	rc = open_config(s, e);
 	if (!rc)
@@ -102,8 +152,7 @@ int session_open(struct session *s, const struct session_opts *o, struct device 
 		irqs_close(&s->irqs);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
-	for (uint32_t i = 0; i < TELEM_REGIONS; i++)
-		o->count->regions[i].size_bytes = s->size[i];
+	tell_shape(s);
 	return 0;
 }
 
@@ -150,6 +199,8 @@ struct device *session_close(struct session *s)
 		irqs_close(&s->irqs);
 	if (s->d)
 		reset_after(s);
+	for (uint32_t i = 0; i < TELEM_REGIONS; i++)
+		s->o.count->regions[i].mapped_bytes = 0;
 	free(s->reply);
 	d = s->d;
 	*s = (struct session) { 0 };
@@ -202,6 +253,29 @@ static int do_info(struct session *s, const struct vu_request *r, struct incomin
 	return 0;
 }
 
+/* The pages that are granted, by a descriptor that goes with the reply. */
+static void offer_map(struct session *s, struct vu_region *info)
+{
+	const struct grant *g = &s->shaped.grants.bar[info->index];
+
+	if (!g->n || !s->d)
+		return;
+	s->reply_fd = s->o.ops->region_fd(s->d, info->index, &info->offset);
+	if (s->reply_fd < 0) {
+		session_say(s, SESSION_WARNING,
+			    "bar%" PRIu32 " cannot be mapped, and is trapped: %s", info->index,
+			    strerror(-s->reply_fd));
+		s->o.count->regions[info->index].mapped_bytes = 0;
+		s->reply_fd = -1;
+		return;
+	}
+	info->map = true;
+	if (g->n == 1 && g->areas[0].size == info->size)
+		return; /* all of it: no areas are listed */
+	info->n_areas = g->n;
+	memcpy(info->areas, g->areas, g->n * sizeof(g->areas[0]));
+}
+
 static int do_region(struct session *s, const struct vu_request *r, struct incoming *in,
 		     size_t *size, struct err *e)
 {
@@ -211,10 +285,14 @@ static int do_region(struct session *s, const struct vu_request *r, struct incom
 	(void)in;
 	if (r->index >= DEV_REGIONS)
 		return err_set(e, -EINVAL, "there is no region %" PRIu32, r->index);
-	info.size = s->size[r->index];
+	info.size = s->shaped.size[r->index];
 	info.read = info.size && s->facts.region[r->index].read;
 	info.write = info.size && s->facts.region[r->index].write && r->index != DEV_ROM;
+	if (r->index < CFG_BARS)
+		offer_map(s, &info);
 	*size = vu_reply_region(r, &info, s->reply, &fits);
+	if (!fits)
+		own_close_fd(&s->reply_fd);
 	return 0;
 }
 
@@ -384,7 +462,7 @@ int session_message(struct session *s, struct incoming *in, struct answer *a, st
 	struct err why = { 0 };
 	int rc;
 
-	*a = (struct answer) { .bytes = s->reply };
+	*a = (struct answer) { .bytes = s->reply, .fd = -1 };
 	memcpy(&h, in->bytes, sizeof(h));
 	if ((h.flags & VU_TYPE_MASK) == VU_TYPE_REPLY) {
 		take_dma_reply(s, &h, in->bytes);
@@ -397,8 +475,11 @@ int session_message(struct session *s, struct incoming *in, struct answer *a, st
 		complain(s, &r, rc, &why);
 		a->size = vu_reply_error(&r, rc, s->reply);
 	}
+	if (r.no_reply || rc)
+		own_close_fd(&s->reply_fd);
 	if (r.no_reply)
 		a->size = 0;
+	a->fd = take_fd(&s->reply_fd);
 	/* Without a version there is nothing to talk about. */
 	return rc && s->step == SESSION_NEW ? err_set(e, -EPROTO, "%s", why.text) : 0;
 }
@@ -423,7 +504,7 @@ void session_attend(struct session *s, struct answer *a)
 	size_t head;
 	int rc;
 
-	*a = (struct answer) { .bytes = s->reply };
+	*a = (struct answer) { .bytes = s->reply, .fd = -1 };
 	if (session_poll_fd(s) < 0)
 		return;
 	rc = s->o.ops->attend(s->d, &dma);

@@ -20,6 +20,7 @@
 #include "bar-forward/irqs.h"
 #include "bar-forward/maps.h"
 #include "bar-forward/policy.h"
+#include "bar-forward/shape.h"
 #include "bar-forward/stream.h"
 #include "bar-forward/trace.h"
 #include "bar-forward/wire.h"
@@ -34,10 +35,12 @@ enum session_said { SESSION_NOTE, SESSION_WARNING, SESSION_DETAIL };
 
 struct session_opts {
 	const struct device_ops *ops;
-	const struct policy *policy; /* the caller's, may change between messages */
-	struct telem_bridge *count;  /* where accesses and what else goes on are counted */
-	struct trace *trace;         /* what records them; NULL: nothing does */
-	uint64_t (*now)(void);       /* ns */
+	const struct policy
+		*policy; /* the caller's, may change between messages; see session_rules() */
+	const struct shape *shape;  /* how the guest sees the device; NULL: as it is */
+	struct telem_bridge *count; /* where accesses and what else goes on are counted */
+	struct trace *trace;        /* what records them; NULL: nothing does */
+	uint64_t (*now)(void);      /* ns */
 	void (*say)(void *arg, enum session_said how, const char *sentence); /* NULL: to nobody */
 	void *arg;
 };
@@ -68,7 +71,8 @@ struct session {
 	enum session_step step;
 	struct dev_facts facts;
 	struct vu_irq_info irq[DEV_IRQS];
-	uint64_t size[DEV_REGIONS]; /* as the guest sees them */
+	uint8_t real[CFG_SIZE]; /* the configuration space, as it was when the client came */
+	struct shaped shaped;   /* what of the device the guest sees */
 	struct cfg cfg;
 	struct maps maps;
 	struct irqs irqs;
@@ -78,18 +82,28 @@ struct session {
 	struct err
 		unmapped; /* why memory could not be mapped before DEVICE_GET_INFO; rc 0: it all could */
 	uint32_t complaints;
-	uint8_t *reply; /* VU_MESSAGE_MAX bytes */
+	uint32_t denials; /* denied writes */
+	int reply_fd;     /* goes with the reply; -1: none */
+	uint8_t *reply;   /* VU_MESSAGE_MAX bytes */
 };
 
-/* What is to be sent: `size` bytes, 0: nothing. They stay until the next call. */
+/* What is to be sent: `size` bytes, 0: nothing, which stay until the next call. The caller closes the descriptor. */
 struct answer {
 	const uint8_t *bytes;
 	size_t size;
+	int fd; /* with them; -1: none */
 };
 
 /*
+ * Whether a device can be given to a client so: the same errors, before there is one. Also for other rules than those that
+ * are in force.
+ */
+int session_check(const struct session_opts *o, struct device *d, struct err *e);
+
+/*
  * A new client of an open device; session_close() gives the device back. 0; -EBADMSG: its configuration space is none;
- * -ENODEV: it is gone; -EIO; -ENOMEM; with *e. Then there is no session, and the device is still the caller's.
+ * -ENODEV: it is gone; -EIO; -ENOMEM; what shape_device() says; with *e. Then there is no session, and the device is still
+ * the caller's.
  */
 int session_open(struct session *s, const struct session_opts *o, struct device *d, struct err *e);
 
@@ -104,6 +118,12 @@ struct device *session_close(struct session *s);
  * with *e: send the answer if there is one, then hang up.
  */
 int session_message(struct session *s, struct incoming *in, struct answer *a, struct err *e);
+
+/*
+ * Whether these rules can come into force for this client: what it has mapped stays mapped. 0; -EBUSY with *e; or as
+ * grants_make().
+ */
+int session_rules(const struct session *s, const struct policy *fresh, struct err *e);
 
 /* When to poll it the device's own descriptor, for session_attend(); -1: not now. */
 int session_poll_fd(const struct session *s);

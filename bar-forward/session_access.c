@@ -29,16 +29,18 @@ static int check(const struct session *s, const struct vu_access *a, bool write,
 {
 	const struct dev_region *r;
 
-	if (a->region >= DEV_REGIONS || !s->size[a->region])
+	if (a->region >= DEV_REGIONS || !s->shaped.size[a->region])
 		return err_set(e, -EINVAL, "there is no region %" PRIu32, a->region);
 	r = &s->facts.region[a->region];
 	if (write ? !r->write : !r->read)
 		return err_set(e, -EINVAL, "%s cannot be %s", region_name(a->region),
 			       write ? "written" : "read");
-	if (a->offset >= s->size[a->region] || a->count > s->size[a->region] - a->offset)
+	if (a->offset >= s->shaped.size[a->region] ||
+	    a->count > s->shaped.size[a->region] - a->offset)
 		return err_set(e, -EINVAL,
 			       "%" PRIu32 " bytes at 0x%" PRIx64 " of %s, which has 0x%" PRIx64,
-			       a->count, a->offset, region_name(a->region), s->size[a->region]);
+			       a->count, a->offset, region_name(a->region),
+			       s->shaped.size[a->region]);
 	if (is_bar(a->region) && !is_one_access(s, a))
 		return err_set(e, -EINVAL,
 			       "%" PRIu32 " bytes at 0x%" PRIx64
@@ -73,9 +75,23 @@ static int judge(struct session *s, const struct vu_access *a, const char *verb,
 		       a->count, a->offset, region_name(a->region), strerror(-rc));
 }
 
-/* --- BARs --- */
+/* --- rules --- */
 
-static const struct rule *rule_of(struct session *s, const struct vu_access *a, const char *verb)
+/* A guest can try as often as it likes: the first are told, the others only to who asked for details. */
+static void tell_denied(struct session *s, const struct vu_access *a, const struct rule *r)
+{
+	bool first = s->denials < SESSION_SAID;
+
+	session_say(s, first ? SESSION_NOTE : SESSION_DETAIL,
+		    "the rule of line %" PRIu32 " denies a write of %" PRIu32 " bytes at 0x%" PRIx64
+		    " of %s",
+		    r->line, a->count, a->offset, region_name(a->region));
+	if (first && ++s->denials == SESSION_SAID)
+		session_say(s, SESSION_NOTE,
+			    "more that is denied is counted, and told with -v only");
+}
+
+static const struct rule *rule_of(struct session *s, const struct vu_access *a, bool write)
 {
 	const struct rule *r = s->o.policy
 				       ? policy_find(s->o.policy, a->region, a->offset, a->count)
@@ -86,42 +102,16 @@ static const struct rule *rule_of(struct session *s, const struct vu_access *a, 
 	if (r->act == POLICY_DENY) {
 		s->o.count->regions[a->region].denied++;
 		s->seen.flags |= TRACE_DENIED;
+		if (write)
+			tell_denied(s, a, r);
 	}
 	if (r->act == POLICY_LOG) {
 		s->o.count->regions[a->region].logged++;
 		s->seen.flags |= TRACE_LOGGED;
 		session_say(s, SESSION_DETAIL, "%s of %" PRIu32 " bytes at 0x%" PRIx64 " of %s",
-			    verb, a->count, a->offset, region_name(a->region));
+			    write ? "write" : "read", a->count, a->offset, region_name(a->region));
 	}
 	return r;
-}
-
-static int bar_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e)
-{
-	const struct rule *r = rule_of(s, a, "read");
-
-	if (r && r->act == POLICY_DENY) {
-		policy_denied(r, to, a->count);
-		return 0;
-	}
-	return judge(s, a, "read", s->o.ops->read(s->d, a->region, a->offset, to, a->count), e);
-}
-
-static int bar_write(struct session *s, const struct vu_access *a, struct err *e)
-{
-	const struct rule *r = rule_of(s, a, "write");
-	uint8_t bytes[WIDE];
-
-	if (r && r->act == POLICY_DENY)
-		return 0;
-	memcpy(bytes, a->data, a->count);
-	if (r && r->act == POLICY_MASK) {
-		policy_mask(r, a->offset, bytes, a->count);
-		s->seen.flags |= TRACE_MASKED;
-		memcpy(&s->seen.extra, bytes, a->count);
-	}
-	return judge(s, a, "write", s->o.ops->write(s->d, a->region, a->offset, bytes, a->count),
-		     e);
 }
 
 /* --- ROM and configuration space, in pieces --- */
@@ -187,6 +177,122 @@ static int pieces_write(struct session *s, const struct vu_access *a, struct err
 			return rc;
 	}
 	return 0;
+}
+
+/* --- BARs --- */
+
+/*
+ * What lies behind a window's data register now. The index is asked of the device, not remembered: a reset or another window
+ * on the same register may have changed it.
+ */
+static int window_place(struct session *s, const struct vu_access *a, int64_t *place)
+{
+	const struct quirk *q;
+	uint32_t i = 0, index = 0, asked = UINT32_MAX; /* which register gave it */
+
+	while ((q = quirks_next(&s->shaped.quirks, QUIRK_WINDOW, &i))) {
+		if (q->bar != a->region || a->offset < q->at || a->offset + a->count > q->at + 4)
+			continue;
+		int rc = q->index == asked ? 0 : s->o.ops->read(s->d, q->bar, q->index, &index, 4);
+
+		if (rc)
+			return rc;
+		asked = q->index;
+		*place = quirk_target(q, index);
+		if (*place >= 0) {
+			*place += (int64_t)(a->offset - q->at);
+			return 0;
+		}
+	}
+	return 0;
+}
+
+/* Which byte of configuration space an access of a BAR really is; -1: none, it is the BAR's own. 0 or the device's errno. */
+static int config_place(struct session *s, const struct vu_access *a, int64_t *place)
+{
+	const struct quirk *q = quirks_at(&s->shaped.quirks, QUIRK_MIRROR, a->region, a->offset,
+					  a->count);
+	int rc = 0;
+
+	*place = -1;
+	if (q)
+		*place = (int64_t)(a->offset - q->at);
+	else if (quirks_at(&s->shaped.quirks, QUIRK_WINDOW, a->region, a->offset, a->count))
+		rc = window_place(s, a, place);
+	/* A device without the large space has nothing behind the small one. */
+	if (*place >= 0 && (uint64_t)*place + a->count > s->cfg.size)
+		*place = -1;
+	return rc;
+}
+
+static int bar_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e)
+{
+	const struct rule *r = rule_of(s, a, false);
+	struct vu_access in_config = { .region = DEV_CONFIG, .count = a->count };
+	int64_t place;
+	int rc;
+
+	if (r && r->act == POLICY_DENY) {
+		policy_denied(r, to, a->count);
+		return 0;
+	}
+	rc = config_place(s, a, &place);
+	if (!rc && place >= 0) {
+		in_config.offset = (uint64_t)place;
+		return pieces_read(s, &in_config, to, e);
+	}
+	if (!rc)
+		rc = s->o.ops->read(s->d, a->region, a->offset, to, a->count);
+	return judge(s, a, "read", rc, e);
+}
+
+/* What the guest wrote into mapped pages reaches the device before this read is answered, and so before what follows. */
+static int keep_order(struct session *s)
+{
+	const struct quirk *q = s->shaped.order;
+	uint8_t unread[WIDE];
+
+	return q && grants_any(&s->shaped.grants)
+		       ? s->o.ops->read(s->d, q->bar, q->at, unread, q->bytes)
+		       : 0;
+}
+
+/* Wholly within what a row lets by: a wider write would reach configuration next to it. */
+static bool passes(const struct session *s, const struct vu_access *a)
+{
+	const struct quirk *q = quirks_at(&s->shaped.quirks, QUIRK_PASS, a->region, a->offset,
+					  a->count);
+
+	return q && a->offset >= q->at && a->offset + a->count <= (uint64_t)q->at + q->bytes;
+}
+
+static int bar_write(struct session *s, const struct vu_access *a, struct err *e)
+{
+	const struct rule *r = rule_of(s, a, true);
+	struct vu_access in_config = { .region = DEV_CONFIG, .count = a->count };
+	uint8_t bytes[WIDE];
+	int64_t place;
+	int rc;
+
+	if (r && r->act == POLICY_DENY)
+		return 0;
+	memcpy(bytes, a->data, a->count);
+	if (r && r->act == POLICY_MASK) {
+		policy_mask(r, a->offset, bytes, a->count);
+		s->seen.flags |= TRACE_MASKED;
+		memcpy(&s->seen.extra, bytes, a->count);
+	}
+	rc = config_place(s, a, &place);
+	if (!rc && place >= 0 && !passes(s, a)) {
+		in_config.offset = (uint64_t)place;
+		in_config.data = bytes;
+		return pieces_write(s, &in_config, e);
+	}
+	if (!rc)
+		rc = keep_order(s);
+	if (!rc)
+		rc = s->o.ops->write(s->d, a->region, a->offset, bytes, a->count);
+	return judge(s, a, "write", rc, e);
 }
 
 /* --- for the session --- */

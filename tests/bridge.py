@@ -104,7 +104,8 @@ def descriptions(b):
     assert (flags & 3, regions, irqs) == (3, 9, 5)
     sizes = [c.region(i)[0] for i in range(9)]
     assert sizes == [16 << 20, 256 << 20, 0, 64 << 10, 0, 128, 64 << 10, 4096, 0], sizes
-    assert all(c.region(i)[1] & 4 == 0 for i in range(9)), "nothing is mapped"
+    assert [c.map_region(i) and c.map_region(i)[0] for i in range(9)] == [
+        None, [(0, 256 << 20)], None, [(0x1000, 0x7000), (0x9000, 0x7000)], None, None, None, None, None]
     assert c.irq(MSIX) == 9 and c.irq(vu.ERR) == 0
     refused(errno.EINVAL, c.region, 9)
     refused(errno.EINVAL, c.irq, 5)
@@ -374,9 +375,8 @@ def killed(b):
 def rules():
     path = f"{folder}/rules"
     with open(path, "w") as f:
-        f.write("bar0 0x40+8 deny 0\nbar0 0x24+4 mask 0xff\nbar0 0x28+8 log\nbar1 all map\n")
-    with Bridge("gpu.json", "rules.s", "--policy", path, "--guest", "win11") as b:
-        b.wait_for("nothing is mapped yet")
+        f.write("bar0 0x40+8 deny 0\nbar0 0x24+4 mask 0xff\nbar0 0x28+8 log\n")
+    with Bridge("gpu.json", "rules.s", "--policy", path, "--guest", "win11", "--mode", "trap") as b:
         c = Client(b.path)
         c.write(BAR0, 0x40, 8, 1)
         assert c.read(BAR0, 0x40, 8) == 0
@@ -384,6 +384,7 @@ def rules():
         assert c.read(BAR0, 0x24, 4) == 0x44
         c.write(BAR0, 0x28, 8, 7)
         b.wait_for("write of 8 bytes at 0x28 of BAR0")
+        b.wait_for("the rule of line 1 denies a write of 8 bytes at 0x40 of BAR0")
         s = b.status_when(lambda s: s["denied"] == 2 and s["logged"] == 1)
         assert s["guest"] == "win11" and s["mode"] == "trap" and s["backend"] == "memory"
         ok("rules hold")
@@ -399,6 +400,52 @@ def rules():
         assert c.read(BAR0, 0x40, 8) == 0xABABABABABABABAB
         c.close()
         ok("rules are read anew")
+
+
+def maps():
+    path = f"{folder}/maps"
+    with open(path, "w") as f:
+        f.write("bar1 0x100000+0x2000 map\nbar3 all map\n")
+    with Bridge("gpu.json", "maps.s", "--policy", path, "--bar", "1=64M") as b:
+        c = Client(b.path)
+        assert c.region(1)[0] == 64 << 20
+        assert c.map_region(0) is None
+        areas, view = c.map_region(1)
+        assert areas == [(0x100000, 0x2000)]
+        view[0x100000:0x100008] = b"mapped!!"
+        assert c.read_bytes(1, 0x100000, 8) == b"mapped!!"
+        c.write(1, 0x100ff8, 8, 0x1122334455667788)
+        assert view[0x100ff8:0x101000] == bytes.fromhex("8877665544332211")
+        assert c.map_region(3)[0] == [(0x1000, 0x7000), (0x9000, 0x7000)], "never the table of MSI-X"
+        s = b.status_when(lambda s: s["mode"] == "hybrid")
+        assert [r["mapped_bytes"] for r in s["regions"]][:3] == [0, 0x2000, 0xE000], s["regions"]
+        ok("chosen pages are mapped")
+        refused(errno.EINVAL, c.read_bytes, 1, 64 << 20, 4)
+        c.write(CONFIG, 0x14, 4, 0xFFFFFFFF)
+        assert c.read(CONFIG, 0x14, 4) == 0xFC00000C
+        c.write(CONFIG, 0x14, 4, 0)
+        ok("a BAR is shown smaller")
+        with open(path, "w") as f:
+            f.write("bar1 0x100000+0x4000 map\nbar3 all map\n")
+        b.p.send_signal(signal.SIGHUP)
+        b.wait_for("other pages of bar1 would be mapped, and the guest has mapped those it was given; unplug")
+        with open(path, "w") as f:
+            f.write("bar1 0x100000+0x2000 map\nbar3 all map\nbar0 0x24+4 deny 1\n")
+        b.p.send_signal(signal.SIGHUP)
+        b.wait_for("3 rules are in force")
+        assert c.read(BAR0, 0x24, 4) == 0x01010101
+        ok("what is mapped stays, other rules change")
+        view.close()
+        c.close()
+        b.status_when(lambda s: s["client_pid"] is None)
+        with open(path, "w") as f:
+            f.write("bar0 0x0+0x10 deny\n")
+        b.p.send_signal(signal.SIGHUP)
+        b.wait_for("1 rules are in force")
+        c = b.client()
+        assert c.map_region(1)[0] == [(0, 64 << 20)]
+        c.close()
+        ok("the next guest has the new maps")
 
 
 def gone():
@@ -465,5 +512,6 @@ with Bridge() as bridge:
     strange(bridge)
     killed(bridge)
 rules()
+maps()
 gone()
 sockets()

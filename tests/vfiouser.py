@@ -33,12 +33,14 @@ class Client:
         self.s.settimeout(timeout)
         self.s.connect(path)
         self.id = 0
+        self.fds = []  # that came with messages
         self.memory = {}  # what the server may reach by message: address -> bytearray
         self.capabilities = None
         if hello:
             self.hello()
 
     def close(self):
+        self.drop_fds()
         self.s.close()
 
     # --- messages ---
@@ -57,7 +59,8 @@ class Client:
         got = b""
         while len(got) < n:
             try:
-                more = self.s.recv(n - len(got))
+                more, fds, _, _ = socket.recv_fds(self.s, n - len(got), 4)
+                self.fds += fds
             except ConnectionError:
                 more = b""
             if not more:
@@ -119,7 +122,31 @@ class Client:
         got = self.ask(REGION_INFO, struct.pack("=IIIIQQ", 32, 0, index, 0, 0, 0))
         _, flags, back, _, size, _ = struct.unpack_from("=IIIIQQ", got)
         assert back == index
+        self.drop_fds()
         return size, flags
+
+    def drop_fds(self):
+        while self.fds:
+            os.close(self.fds.pop())
+
+    def map_region(self, index):
+        """What may be mapped of it: (offset, size) pairs, and the region as a view by its descriptor; None: nothing."""
+        import mmap
+
+        got = self.ask(REGION_INFO, struct.pack("=IIIIQQ", 32 + 16 + 64 * 16, 0, index, 0, 0, 0))
+        _, flags, _, cap, size, offset = struct.unpack_from("=IIIIQQ", got)
+        fds, self.fds = self.fds, []
+        assert len(fds) == (flags >> 2 & 1), (flags, fds)
+        if not fds:
+            return None
+        areas = [(0, size)]
+        if flags & 8:
+            kind, version, after, n, _ = struct.unpack_from("=HHIII", got, cap)
+            assert (kind, version, after) == (1, 1, 0)
+            areas = [struct.unpack_from("=QQ", got, cap + 16 + 16 * i) for i in range(n)]
+        view = mmap.mmap(fds[0], size, offset=offset)
+        os.close(fds[0])
+        return areas, view
 
     def irq(self, index):
         return struct.unpack("=IIII", self.ask(IRQ_INFO, struct.pack("=IIII", 16, 0, index, 0)))[3]

@@ -30,6 +30,20 @@ bad "rules that overlap" 4 "lines 1 and 2 overlap" serve $devices/edu.json --soc
 echo 'bar3 0x0+8 deny' >"$T/elsewhere"
 bad "rules for a BAR that is not there" 4 "elsewhere: .*bar3" serve $devices/edu.json --socket "$T/s" --policy "$T/elsewhere"
 bad "no policy" 1 "nothing" serve $devices/edu.json --socket "$T/s" --policy "$T/nothing"
+serve_edu="serve $devices/edu.json --socket $T/s"
+serve_gpu="serve $devices/gpu.json --socket $T/s"
+# shellcheck disable=SC2086 # words
+bad "a mode that is none" 2 "zork" $serve_gpu --mode zork
+bad "a size that is none" 4 "'3M' is no size of a BAR" $serve_gpu --bar 1=3M
+bad "a BAR that is none" 4 "'7=1M' is no BAR's size" $serve_gpu --bar 7=1M
+bad "a BAR that is not there" 4 "has no bar2" $serve_gpu --bar 2=1M
+bad "a BAR that would grow" 4 "shown smaller, never larger" $serve_gpu --bar 1=512M
+bad "a BAR without its interrupts" 4 "table of interrupts" $serve_gpu --bar 3=16K
+bad "no register keeps the order" 4 "no register of 1234:11e8 is known" $serve_edu --order
+echo 'bar1 all map' >"$T/map"
+bad "a map in trap mode" 4 "map: a rule says map, and --mode trap maps nothing" $serve_gpu --mode trap --policy "$T/map"
+echo 'bar0 0x0+0x1000 map' >"$T/map"
+bad "a map that cannot be" 4 "bar0 cannot be mapped" $serve_gpu --policy "$T/map"
 echo file >"$T/file"
 bad "a file in the socket's place" 5 "file" serve $devices/edu.json --socket "$T/file"
 bad "a folder that is not there" 5 "cannot listen" serve $devices/edu.json --socket "$T/none/s"

@@ -109,6 +109,21 @@ static void bars_are_sized_and_placed_here(void **state)
 	assert_int_equal(see(0x14, 4), 0xc);
 }
 
+static void a_quirk_opens_bytes(void **state)
+{
+	(void)state;
+	card();
+	open_card(0);
+	assert_int_equal(give(0xb4, 4, 0xffffffff), -1);
+	cfg_let(&c, 0xb4, 4);
+	assert_int_equal(give(0xb4, 4, 0xa5a5a5a5), 0xa5a5a5a5);
+	assert_int_equal(give(0xb8, 4, 0xffffffff), -1);
+	cfg_let(&c, 0x00, 0x40); /* never the header */
+	assert_int_equal(give(0x00, 4, 0xffffffff), -1);
+	cfg_let(&c, 0xffc, 64);
+	assert_int_equal(give(0xffc, 4, 1), 1);
+}
+
 static void a_bar_can_be_shown_smaller(void **state)
 {
 	(void)state;
@@ -149,9 +164,9 @@ static void fields_of_capabilities(void **state)
 	assert_int_equal(give(0x60, 4, 0x0000ffff), 0x0000ffff); /* its masks */
 	assert_int_equal(give(0x64, 4, 0x0000ffff), -1);         /* what waits is read-only */
 	assert_int_equal(give(0x78, 2, 0xffff),
-			 0xfd1f | 0x0000);          /* FLR passes, the maximum payload does not */
+			 0xfd1f | 0x0000);           /* FLR passes, the maximum payload does not */
 	assert_int_equal(give(0x80, 2, 0x0020), -1); /* link control */
-	assert_int_equal(give(0xb4, 4, 1), -1);     /* a vendor's own */
+	assert_int_equal(give(0xb4, 4, 1), -1);      /* a vendor's own */
 	assert_int_equal(give(0x104, 4, 0x10), 0x10);
 }
 
@@ -214,6 +229,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bars_are_sized_and_placed_here),
 		cmocka_unit_test(a_bar_can_be_shown_smaller),
+		cmocka_unit_test(a_quirk_opens_bytes),
 		cmocka_unit_test(commands_pass_and_status_is_cleared_by_ones),
 		cmocka_unit_test(fields_of_capabilities),
 		cmocka_unit_test(capabilities_that_are_hidden),

@@ -86,6 +86,13 @@ static int op_write(struct device *d, uint32_t region, uint64_t offset, const vo
 	return rc;
 }
 
+static int op_region_fd(struct device *d, uint32_t region, uint64_t *offset)
+{
+	told(d, "fd%u;", region);
+	*offset = 0x100000;
+	return d->fail ? d->fail : dup(1);
+}
+
 static int op_reset(struct device *d, struct err *e)
 {
 	told(d, "reset;");
@@ -147,6 +154,7 @@ static const struct device_ops ops = { .name = "told",
 				       .facts = op_facts,
 				       .read = op_read,
 				       .write = op_write,
+				       .region_fd = op_region_fd,
 				       .reset = op_reset,
 				       .irqs = op_irqs,
 				       .map = op_map,
@@ -387,6 +395,206 @@ static void a_device_is_told(void **state)
 	refused_with(ENOTTY);
 	tell(VU_MIG_DATA_READ, ask, 8);
 	refused_with(ENOTSUP);
+	end();
+}
+
+/* --- what is mapped, and how it is told --- */
+
+struct region_reply {
+	uint32_t argsz, flags, index, cap;
+	uint64_t size, offset;
+	uint16_t id, version;
+	uint32_t next, n, reserved;
+	struct vu_area areas[4];
+};
+
+static struct shape shape;
+
+static void begin_shaped(const char *rules)
+{
+	const struct session_opts o = { .ops = &ops,
+					.policy = &policy,
+					.shape = &shape,
+					.count = &counts,
+					.now = now,
+					.say = say };
+
+	memset(&counts, 0, sizeof(counts));
+	assert_int_equal(policy_parse(&policy, rules, &why), 0);
+	said[0] = '\0';
+	if (session_open(&s, &o, &d, &why))
+		fail_msg("%s", why.text);
+	d.log[0] = '\0';
+	version();
+}
+
+static struct region_reply region_of(uint32_t index, uint32_t room)
+{
+	const uint32_t ask[8] = { room, 0, index };
+	struct region_reply r = { 0 };
+
+	assert_int_equal(tell(VU_GET_REGION_INFO, ask, 32), 0);
+	agreed();
+	memcpy(&r, a.bytes + 16, a.size - 16 < sizeof(r) ? a.size - 16 : sizeof(r));
+	return r;
+}
+
+static void pages_are_offered_with_a_descriptor(void **state)
+{
+	struct region_reply r;
+
+	(void)state;
+	make_device();
+	d.facts.region[0].map = true;
+	shape = (struct shape) { .mode = GRANT_HYBRID };
+	begin_shaped("bar0 0x1000+0x1000 map\nbar0 0x3000+0x1000 map\n");
+	assert_int_equal(counts.regions[0].mapped_bytes, 0x2000);
+	assert_int_equal(counts.mode, TELEM_MODE_HYBRID);
+	r = region_of(0, 32); /* no room for the areas: what they need, and no descriptor */
+	assert_int_equal(r.argsz, 32 + 16 + 32);
+	assert_int_equal(a.fd, -1);
+	r = region_of(0, 80);
+	assert_true(a.fd >= 0);
+	assert_int_equal(close(a.fd), 0);
+	assert_int_equal(r.flags, 15);
+	assert_int_equal(r.offset, 0x100000);
+	assert_int_equal(r.id, 1);
+	assert_int_equal(r.n, 2);
+	assert_int_equal(r.areas[1].offset, 0x3000);
+	r = region_of(1, 80);
+	assert_int_equal(a.fd, -1);
+	assert_int_equal(r.flags, 3);
+	d.fail = -EMFILE;
+	r = region_of(0, 80);
+	assert_int_equal(r.flags, 3);
+	assert_non_null(strstr(said, "bar0 cannot be mapped, and is trapped"));
+	d.fail = 0;
+	end();
+	assert_int_equal(counts.regions[0].mapped_bytes, 0);
+	shape.mode = GRANT_MAP;
+	begin_shaped("");
+	r = region_of(0, 80);
+	assert_int_equal(close(a.fd), 0);
+	assert_int_equal(r.flags, 7); /* all of it: no areas */
+	tell_with(VU_GET_REGION_INFO, VU_NO_REPLY, &(uint32_t[8]) { 80 }, 32, -1, NULL);
+	assert_int_equal(a.fd, -1);
+	end();
+}
+
+static void what_is_mapped_stays(void **state)
+{
+	static struct policy fresh;
+
+	(void)state;
+	make_device();
+	d.facts.region[0].map = true;
+	shape = (struct shape) { .mode = GRANT_HYBRID };
+	begin_shaped("bar0 0x1000+0x1000 map\nbar0 0x0+4 deny\n");
+	assert_int_equal(policy_parse(&fresh, "bar0 0x1000+0x1000 map\nbar0 0x8+4 log\n", &why), 0);
+	assert_int_equal(session_rules(&s, &fresh, &why), 0);
+	assert_int_equal(policy_parse(&fresh, "bar0 0x1000+0x2000 map\n", &why), 0);
+	assert_int_equal(session_rules(&s, &fresh, &why), -EBUSY);
+	assert_non_null(strstr(why.text, "unplug the device from it first"));
+	assert_int_equal(policy_parse(&fresh, "", &why), 0);
+	assert_int_equal(session_rules(&s, &fresh, &why), -EBUSY);
+	end();
+	assert_int_equal(policy_parse(&fresh, "bar1 all map\n", &why), 0);
+	assert_int_equal(
+		session_check(&(struct session_opts) { .ops = &ops, .policy = &fresh }, &d, &why),
+		-EINVAL);
+}
+
+static void denied_writes_are_told_for_a_while(void **state)
+{
+	const char *at = said;
+	uint32_t n = 0;
+
+	(void)state;
+	make_device();
+	shape = (struct shape) { 0 };
+	begin_shaped("bar0 0x0+8 deny 0x5a\n");
+	for (uint32_t i = 0; i < 20; i++)
+		write_of(DEV_BAR0, 0, 4, i, 0);
+	read_of(DEV_BAR0, 0, 8);
+	assert_true(value() == UINT64_C(0x5a5a5a5a5a5a5a5a));
+	assert_string_equal(d.log, "");
+	assert_int_equal(counts.regions[0].denied, 21);
+	for (; (at = strstr(at, "0:the rule of line 1 denies a write of 4 bytes at 0x0 of BAR0"));
+	     at++)
+		n++;
+	assert_int_equal(n, SESSION_SAID);
+	end();
+}
+
+/* --- what is known of single devices --- */
+
+static void make_nvidia(void)
+{
+	make_device();
+	d.config[0] = 0xde;
+	d.config[1] = 0x10;
+	d.config[0x0b] = 0x03;
+	d.facts.region[5] =
+		(struct dev_region) { .size = 0x80, .read = true, .write = true, .io = true };
+	d.config[0x24] = 1;
+	shape = (struct shape) { 0 };
+}
+
+static void a_mirror_is_configuration_space(void **state)
+{
+	(void)state;
+	make_nvidia();
+	begin_shaped("bar0 0x1840+4 deny 0\n");
+	memset(d.bar, 0xee, sizeof(d.bar));
+	read_of(DEV_BAR0, 0x1800, 4);
+	assert_int_equal(value(), 0x567810de);
+	write_of(DEV_BAR0, 0x1810, 4, 0xffffffff, 0); /* sizing, from the side */
+	read_of(DEV_CONFIG, 0x10, 4);
+	assert_int_equal(value(), 0xffffc000);
+	write_of(DEV_BAR0, 0x1800, 4, 0x12345678, 0);
+	assert_int_equal(d.config[0], 0xde);
+	assert_null(strstr(d.log, "w0+")); /* nothing of this has reached the BAR */
+	read_of(DEV_BAR0, 0x1840, 4);      /* rules hold there, too */
+	assert_int_equal(value(), 0);
+	read_of(DEV_BAR0, 0x1900, 4);
+	assert_int_equal(value(), 0xeeeeeeee);
+	end();
+}
+
+static void a_window_is_where_its_index_points(void **state)
+{
+	uint32_t index = 0x88010;
+
+	(void)state;
+	make_nvidia();
+	begin_shaped("");
+	write_of(5, 8, 4, index, 0);
+	write_of(5, 12, 4, 0xffffffff, 0);
+	read_of(5, 12, 4);
+	assert_int_equal(value(), 0xffffc000);
+	write_of(5, 8, 4, 0x1802, 0);
+	read_of(5, 12, 2);
+	assert_int_equal(value(), 0x5678);
+	d.log[0] = '\0';
+	write_of(5, 8, 4, 0x100, 0);
+	write_of(5, 12, 4, 0xabcd, 0);
+	assert_string_equal(d.log, "w5+8/4;r5+8/4;w5+c/4;");
+	end();
+}
+
+static void writes_stay_behind_mapped_ones(void **state)
+{
+	(void)state;
+	make_nvidia();
+	d.facts.region[0].map = true;
+	shape.order = true;
+	begin_shaped("");
+	write_of(DEV_BAR0, 0x40, 4, 1, 0);
+	assert_string_equal(d.log, "w0+40/4;"); /* nothing is mapped */
+	end();
+	begin_shaped("bar0 0x2000+0x1000 map\n");
+	write_of(DEV_BAR0, 0x40, 8, 1, 0);
+	assert_string_equal(d.log, "r0+0/4;w0+40/8;");
 	end();
 }
 
@@ -850,6 +1058,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_version_comes_first),
 		cmocka_unit_test(a_device_is_told),
+		cmocka_unit_test(pages_are_offered_with_a_descriptor),
+		cmocka_unit_test(what_is_mapped_stays),
+		cmocka_unit_test(denied_writes_are_told_for_a_while),
+		cmocka_unit_test(a_mirror_is_configuration_space),
+		cmocka_unit_test(a_window_is_where_its_index_points),
+		cmocka_unit_test(writes_stay_behind_mapped_ones),
 		cmocka_unit_test(an_access_keeps_its_width),
 		cmocka_unit_test(what_is_no_access_never_reaches_the_device),
 		cmocka_unit_test(nobody_waits_for_a_posted_write),
