@@ -6,6 +6,8 @@
 #include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "bar-forward/memdma.h"
@@ -13,6 +15,7 @@
 #include "bar-forward/memirq.h"
 #include "bar-forward/memregs.h"
 #include "bar-forward/memrom.h"
+#include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
 
@@ -23,6 +26,7 @@ struct device {
 	struct memstate m;
 	struct memirq irq;
 	struct memdma dma;
+	int image; /* the description as another process gets it; -1: nobody did */
 };
 
 /* --- facts --- */
@@ -332,6 +336,7 @@ static void memory_close(struct device *d)
 	memirq_close(&d->irq);
 	memdma_close(&d->dma);
 	memstate_close(&d->m);
+	own_close_fd(&d->image);
 	free(d->desc);
 	free(d);
 }
@@ -350,13 +355,14 @@ static int make(struct device **to, struct pcidesc *desc, const int *fds, const 
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	d->desc = desc;
+	d->image = -1;
 	memstate_none(&d->m);
-	rc = memirq_open(&d->irq, fds ? fds[0] : -1);
+	rc = memirq_open(&d->irq, fds);
 	if (rc)
 		err_set(e, rc, "no descriptors for a device: %s", strerror(-rc));
 	rc = rc ? rc : pcispace_build(&d->space, desc, e);
 	if (fds)
-		memstate_take(&d->m, fds + 1);
+		memstate_take(&d->m, fds + 2);
 	rc = rc    ? rc
 	     : fds ? memstate_join(&d->m, desc, &d->space, e)
 		   : memstate_make(&d->m, desc, &d->space, e);
@@ -375,21 +381,44 @@ int memory_device_make(struct device **d, struct pcidesc *desc, struct err *e)
 	return make(d, desc, NULL, desc->name, e);
 }
 
+/* As another process gets the description. */
+static int make_image(struct device *d, struct err *e)
+{
+	own_fd int fd = memfd_create("berth-description", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int rc = fd < 0 ? -errno : io_write(fd, d->desc, sizeof(*d->desc));
+
+	if (!rc &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+		rc = -errno;
+	if (rc)
+		return err_set(e, rc, "cannot make memory: %s", strerror(-rc));
+	d->image = take_fd(&fd);
+	return 0;
+}
+
 static int memory_open(struct device **d, const char *what, struct device *beside, struct err *e)
 {
 	struct pcidesc *desc;
 	int rc = pcidesc_read(&desc, what, e);
 
 	(void)beside; /* each is a group of its own */
-	return rc ? rc : make(d, desc, NULL, what, e);
+	if (!rc)
+		rc = make(d, desc, NULL, what, e);
+	if (rc)
+		return rc;
+	rc = make_image(*d, e);
+	if (rc)
+		memory_close(*d);
+	return rc;
 }
 
-_Static_assert(MEMORY_DEVICE_FDS == MEMSTATE_STORES + 2, "the block, what backs it, and the kick");
+_Static_assert(MEMORY_DEVICE_FDS == MEMSTATE_STORES + 3, "the block, what backs it, and the kick");
 
 void memory_device_fds(const struct device *d, int fds[MEMORY_DEVICE_FDS])
 {
 	fds[0] = d->irq.kick;
-	memstate_fds(&d->m, fds + 1);
+	fds[1] = d->irq.kicked;
+	memstate_fds(&d->m, fds + 2);
 }
 
 int memory_device_join(struct device **d, struct pcidesc *desc, const int fds[MEMORY_DEVICE_FDS],
@@ -426,27 +455,81 @@ void memory_device_fault(struct device *d, enum desc_fault kind, uint64_t value,
 	memirq_deliver(&d->irq, &d->m);
 }
 
+/* --- for workers --- */
+
+/* The description, and those of MEMORY_DEVICE_FDS that are there: which are follows from the description. */
 static uint32_t memory_share(const struct device *d, int fds[DEV_FDS_MAX])
 {
-	_Static_assert(MEMORY_DEVICE_FDS <= DEV_FDS_MAX, "room for all");
-	memory_device_fds(d, fds);
-	return MEMORY_DEVICE_FDS;
+	_Static_assert(MEMORY_DEVICE_FDS < DEV_FDS_MAX, "room for all");
+	int all[MEMORY_DEVICE_FDS];
+	uint32_t n = 0;
+
+	if (d->image < 0)
+		return 0;
+	memory_device_fds(d, all);
+	fds[n++] = d->image;
+	for (uint32_t i = 0; i < MEMORY_DEVICE_FDS; i++)
+		if (all[i] >= 0)
+			fds[n++] = all[i];
+	return n;
 }
 
+static int read_image(int fd, struct pcidesc **desc, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0 || st.st_size != (off_t)sizeof(**desc))
+		return err_set(e, -EPROTO, "the device comes from another version of berth");
+	*desc = malloc(sizeof(**desc));
+	if (!*desc)
+		return err_set(e, -ENOMEM, "out of memory");
+	if (pread(fd, *desc, sizeof(**desc), 0) == (ssize_t)sizeof(**desc))
+		return 0;
+	free(*desc);
+	return err_set(e, -EIO, "cannot read the device's description");
+}
+
+/* Who shares is trusted. */
 static int memory_join(struct device **d, const char *what, const struct dev_facts *facts,
 		       const int *fds, uint32_t n, struct err *e)
 {
+	int all[MEMORY_DEVICE_FDS], rc;
 	struct pcidesc *desc = NULL;
-	int rc = n == MEMORY_DEVICE_FDS ? pcidesc_read(&desc, what, e)
-					: err_set(e, -EINVAL, "%" PRIu32 " descriptors", n);
+	uint32_t next = 1;
 
 	(void)facts; /* the description has them */
-	if (!rc)
-		return memory_device_join(d, desc, fds, e);
-	for (uint32_t i = 0; i < n; i++)
-		if (fds[i] >= 0)
-			close(fds[i]);
+	rc = n ? read_image(fds[0], &desc, e) : err_set(e, -EPROTO, "no descriptors");
+	for (uint32_t i = 0; !rc && i < MEMORY_DEVICE_FDS; i++) {
+		bool there = i < MEMORY_DEVICE_FDS - MEMSTATE_STORES ||
+			     memstate_wants(desc, i - (MEMORY_DEVICE_FDS - MEMSTATE_STORES));
+
+		all[i] = there && next < n ? fds[next++] : -1;
+	}
+	for (uint32_t i = rc ? 0 : next; i < n; i++)
+		close(fds[i]);
+	if (rc)
+		return rc;
+	close(fds[0]);
+	rc = make(d, desc, all, what, e);
+	if (!rc) { /* what the last one left is put in its place, so that mark() reads what is true */
+		memstate_lock(&(*d)->m);
+		memstate_unlock(&(*d)->m);
+	}
 	return rc;
+}
+
+static uint64_t memory_mark(struct device *d)
+{
+	return d->m.s->done;
+}
+
+static bool memory_ran(struct device *d, uint64_t mark, uint64_t *result)
+{
+	struct memory_status s;
+
+	memory_device_status(d, &s);
+	*result = s.result;
+	return s.done != mark;
 }
 
 const struct device_ops memory_device_ops = {
@@ -467,4 +550,6 @@ const struct device_ops memory_device_ops = {
 	.dma_done = memory_dma_done,
 	.share = memory_share,
 	.join = memory_join,
+	.mark = memory_mark,
+	.ran = memory_ran,
 };

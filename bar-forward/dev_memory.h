@@ -19,7 +19,7 @@
 /* Takes the description, whatever comes. */
 int memory_device_make(struct device **d, struct pcidesc *desc, struct err *e);
 
-#define MEMORY_DEVICE_FDS 9
+#define MEMORY_DEVICE_FDS 10
 
 /* What another process needs to join; -1: not needed. They stay the device's. */
 void memory_device_fds(const struct device *d, int fds[MEMORY_DEVICE_FDS]);

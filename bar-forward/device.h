@@ -113,13 +113,23 @@ struct device_ops {
 	void (*dma_done)(struct device *d, int rc, const uint8_t *bytes);
 
 	/*
-	 * For another process: the descriptors by which it reads and writes, which stay the device's; how many. And there a
-	 * device of those, taken whatever comes, and of the facts: one for facts(), read(), write(), present() and close() alone,
-	 * which are plain reads and writes of descriptors.
+	 * For a worker, which is another process and may be killed at any moment: the descriptors by which it reads and writes,
+	 * which stay the device's; how many. 0, or NULL: there is no other process that could. And there a device of those,
+	 * taken whatever comes, and of the facts: one for facts(), read(), write(), mark() and close() alone. It opens no file,
+	 * and asks for no ioctl().
 	 */
 	uint32_t (*share)(const struct device *d, int fds[DEV_FDS_MAX]);
 	int (*join)(struct device **d, const char *what, const struct dev_facts *facts,
 		    const int *fds, uint32_t n, struct err *e);
+
+	/*
+	 * Whether the last access of a worker that was killed has happened. NULL: each access is one pread() or pwrite() of its
+	 * whole width by the thread that asks for it, and there is no other read() or write() of any kind in it: then the
+	 * kernel's counts of the task's bytes say so. Else mark() before the access (in the worker) and ran() after the death
+	 * (elsewhere) do; *result is what a read gave.
+	 */
+	uint64_t (*mark)(struct device *d);
+	bool (*ran)(struct device *d, uint64_t mark, uint64_t *result);
 };
 
 extern const struct device_ops memory_device_ops;

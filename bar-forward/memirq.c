@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
+#include <sys/socket.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -42,16 +42,21 @@ static void drop_unmask(struct memirq *q)
 	own_close_fd(&q->unmask);
 }
 
-int memirq_open(struct memirq *q, int kick)
+int memirq_open(struct memirq *q, const int kick[2])
 {
-	*q = (struct memirq) { .unmask = -1, .poll = -1, .kick = kick };
-	if (q->kick < 0)
-		q->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	q->poll = epoll_create1(EPOLL_CLOEXEC);
-	if (q->kick < 0 || q->poll < 0)
-		return -errno;
-	watch(q, q->kick);
-	return 0;
+	int made[2] = { -1, -1 }, rc = 0;
+
+	*q = (struct memirq) { .unmask = -1, .poll = -1 };
+	if (!kick && socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, made) < 0)
+		rc = -errno;
+	q->kick = kick ? kick[0] : made[0];
+	q->kicked = kick ? kick[1] : made[1];
+	q->poll = rc ? -1 : epoll_create1(EPOLL_CLOEXEC);
+	if (!rc && q->poll < 0)
+		rc = -errno;
+	if (!rc)
+		watch(q, q->kicked);
+	return rc;
 }
 
 static void off(struct memirq *q, uint32_t index)
@@ -71,6 +76,7 @@ void memirq_close(struct memirq *q)
 	own_close_fd(&q->unmask);
 	own_close_fd(&q->poll);
 	own_close_fd(&q->kick);
+	own_close_fd(&q->kicked);
 }
 
 /* A client may hand over anything; a pipe that is full would hold us up. */
@@ -111,18 +117,18 @@ static void tell(int fd)
 		(void)!write(fd, &one, sizeof(one));
 }
 
+/* One that finds no room says nothing new. */
 void memirq_kick(const struct memirq *q)
 {
-	uint64_t one = 1;
-
-	(void)!write(q->kick, &one, sizeof(one));
+	(void)!send(q->kick, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 void memirq_attend(struct memirq *q)
 {
 	uint64_t n;
+	char kicks[512]; /* more than there is room for */
 
-	(void)!read(q->kick, &n, sizeof(n));
+	(void)!recv(q->kicked, kicks, sizeof(kicks), MSG_DONTWAIT);
 	struct pollfd p = { .fd = q->unmask, .events = POLLIN };
 
 	if (q->unmask >= 0 && poll(&p, 1, 0) == 1 && read(q->unmask, &n, sizeof(n)) == sizeof(n))

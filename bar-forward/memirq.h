@@ -18,12 +18,13 @@ struct memirq {
 	bool masked;                /* INTx */
 	bool told_gone;
 	int unmask; /* eventfd that unmasks INTx; -1: none */
-	int poll;   /* epoll of `kick` and `unmask` */
-	int kick;   /* there is something to do; shared by the processes */
+	int poll;   /* epoll of `kicked` and `unmask` */
+	int kick; /* there is something to do; shared by the processes: a socket, since its bytes are not counted for the task */
+	int kicked; /* its other end */
 };
 
-/* `kick`: another process's, taken; -1: make one. 0 or a negative errno; close what is there in either case. */
-int memirq_open(struct memirq *q, int kick);
+/* `kick`: both ends of another process's, taken; NULL: make them. 0 or a negative errno; close what is there in either case. */
+int memirq_open(struct memirq *q, const int kick[2]);
 void memirq_close(struct memirq *q);
 
 void memirq_info(const struct pcidesc *d, struct dev_irq irq[DEV_IRQS]);

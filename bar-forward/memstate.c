@@ -202,7 +202,7 @@ static int make_fd(const char *name, uint64_t size)
 	return take_fd(&fd);
 }
 
-static uint64_t wanted(const struct pcidesc *d, uint32_t store)
+uint64_t memstate_wants(const struct pcidesc *d, uint32_t store)
 {
 	if (store < PCIDESC_BARS)
 		return d->bar[store].memory ? d->bar[store].size : 0;
@@ -224,7 +224,7 @@ static int map_all(struct memstate *m, struct err *e)
 	if (!m->s)
 		return err_set(e, -errno, "no memory for the device's state: %s", strerror(errno));
 	for (uint32_t i = 0; i < MEMSTATE_STORES; i++) {
-		m->store_size[i] = wanted(m->desc, i);
+		m->store_size[i] = memstate_wants(m->desc, i);
 		if (!m->store_size[i])
 			continue;
 		m->store[i] = map(m->store_fd[i], m->store_size[i]);
@@ -250,9 +250,9 @@ static int make_all(struct memstate *m, struct err *e)
 	m->fd = make_fd("berth-device", sizeof(*m->s));
 	rc = m->fd < 0 ? m->fd : 0;
 	for (uint32_t i = 0; !rc && i < MEMSTATE_STORES; i++) {
-		if (!wanted(m->desc, i))
+		if (!memstate_wants(m->desc, i))
 			continue;
-		m->store_fd[i] = make_fd("berth-device-memory", wanted(m->desc, i));
+		m->store_fd[i] = make_fd("berth-device-memory", memstate_wants(m->desc, i));
 		rc = m->store_fd[i] < 0 ? m->store_fd[i] : 0;
 	}
 	return rc ? err_set(e, rc, "cannot make memory: %s", strerror(-rc)) : map_all(m, e);
@@ -300,7 +300,7 @@ int memstate_join(struct memstate *m, const struct pcidesc *d, const struct pcis
 	m->desc = d;
 	m->space = space;
 	for (uint32_t i = 0; i < MEMSTATE_STORES; i++)
-		fits &= !wanted(d, i) || holds(m->store_fd[i], wanted(d, i));
+		fits &= !memstate_wants(d, i) || holds(m->store_fd[i], memstate_wants(d, i));
 	rc = fits ? map_all(m, e) : err_set(e, -EINVAL, "this is not the state of such a device");
 	if (!rc && (m->s->magic != MAGIC || m->s->size != sizeof(*m->s)))
 		rc = err_set(e, -EINVAL, "the device's state is of another version");

@@ -114,6 +114,9 @@ void memstate_take(struct memstate *m, const int fds[MEMSTATE_STORES + 1]);
 int memstate_join(struct memstate *m, const struct pcidesc *d, const struct pcispace *space,
 		  struct err *e);
 
+/* Bytes of a store that such a device has; 0: it has none. */
+uint64_t memstate_wants(const struct pcidesc *d, uint32_t store);
+
 void memstate_fds(const struct memstate *m, int fds[MEMSTATE_STORES + 1]);
 void memstate_close(struct memstate *m);
 

@@ -58,7 +58,7 @@ void session_lose(struct session *s, const char *why)
 static int read_config(const struct session *s, uint8_t *real, uint32_t size, struct err *e)
 {
 	for (uint32_t at = 0; at < size; at += 4) {
-		int rc = s->o.ops->read(s->d, DEV_CONFIG, at, real + at, 4);
+		int rc = session_dev_read(s, DEV_CONFIG, at, real + at, 4);
 
 		if (rc)
 			return err_set(e, rc, "cannot read the configuration space: %s",
@@ -160,11 +160,11 @@ int session_open(struct session *s, const struct session_opts *o, struct device 
 static void end_bus_mastering(struct session *s)
 {
 	uint8_t command[2];
-	int rc = s->o.ops->read(s->d, DEV_CONFIG, COMMAND, command, 2);
+	int rc = session_dev_read(s, DEV_CONFIG, COMMAND, command, 2);
 
 	if (!rc && command[0] & BUS_MASTER) {
 		command[0] &= (uint8_t)~BUS_MASTER;
-		rc = s->o.ops->write(s->d, DEV_CONFIG, COMMAND, command, 2);
+		rc = session_dev_write(s, DEV_CONFIG, COMMAND, command, 2);
 	}
 	if (rc == -ENODEV)
 		session_lose(s, "does not answer");
@@ -342,7 +342,7 @@ static int do_write(struct session *s, const struct vu_request *r, struct incomi
 static int do_multi(struct session *s, const struct vu_request *r, struct incoming *in,
 		    size_t *size, struct err *e)
 {
-	uint64_t done = 0;
+	uint64_t done = s->o.multi_done ? *s->o.multi_done : 0;
 	int rc = 0;
 
 	(void)in;
@@ -356,6 +356,8 @@ static int do_multi(struct session *s, const struct vu_request *r, struct incomi
 			     : session_write(s, &w, r->no_reply, e);
 		if (rc)
 			break;
+		if (s->o.multi_done)
+			*s->o.multi_done = done + 1;
 	}
 	*size = vu_reply_multi(r, done, s->reply);
 	return done ? 0 : rc;

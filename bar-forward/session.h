@@ -33,6 +33,14 @@
 
 enum session_said { SESSION_NOTE, SESSION_WARNING, SESSION_DETAIL };
 
+/* One access of the device. */
+struct session_access {
+	bool write;
+	uint32_t region, width;
+	uint64_t offset;
+	uint8_t *bytes; /* of a write only read */
+};
+
 struct session_opts {
 	const struct device_ops *ops;
 	const struct policy
@@ -43,6 +51,15 @@ struct session_opts {
 	uint64_t (*now)(void);      /* ns */
 	void (*say)(void *arg, enum session_said how, const char *sentence); /* NULL: to nobody */
 	void *arg;
+
+	/* How an access gets to the device; NULL: ops->read() or ops->write(), here and now. Answers as these do. */
+	int (*access)(void *arg, struct device *d, const struct session_access *a);
+
+	/*
+	 * Where it is kept how many writes of the VU_REGION_WRITE_MULTI at hand are done; whoever goes on with one that
+	 * another had begun begins there. NULL: nobody does.
+	 */
+	uint64_t *multi_done;
 };
 
 /* What became of an access besides its bytes, as a recording says it. */

@@ -75,6 +75,38 @@ static int judge(struct session *s, const struct vu_access *a, const char *verb,
 		       a->count, a->offset, region_name(a->region), strerror(-rc));
 }
 
+/* --- the device --- */
+
+static int dev_access(const struct session *s, const struct session_access *a)
+{
+	if (s->o.access)
+		return s->o.access(s->o.arg, s->d, a);
+	return a->write ? s->o.ops->write(s->d, a->region, a->offset, a->bytes, a->width)
+			: s->o.ops->read(s->d, a->region, a->offset, a->bytes, a->width);
+}
+
+int session_dev_read(const struct session *s, uint32_t region, uint64_t offset, uint8_t *bytes,
+		     uint32_t width)
+{
+	const struct session_access a = {
+		.region = region, .width = width, .offset = offset, .bytes = bytes
+	};
+
+	return dev_access(s, &a);
+}
+
+int session_dev_write(const struct session *s, uint32_t region, uint64_t offset,
+		      const uint8_t *bytes, uint32_t width)
+{
+	uint8_t copy[WIDE];
+	const struct session_access a = {
+		.write = true, .region = region, .width = width, .offset = offset, .bytes = copy
+	};
+
+	memcpy(copy, bytes, width);
+	return dev_access(s, &a);
+}
+
 /* --- rules --- */
 
 /* A guest can try as often as it likes: the first are told, the others only to who asked for details. */
@@ -131,7 +163,7 @@ static int config_read(struct session *s, uint32_t at, uint32_t width, uint8_t *
 
 	memset(to, 0, width);
 	if (cfg_asks(&s->cfg, at, width))
-		rc = s->o.ops->read(s->d, DEV_CONFIG, at, to, width);
+		rc = session_dev_read(s, DEV_CONFIG, at, to, width);
 	if (rc == 0)
 		cfg_read(&s->cfg, at, width, to);
 	return rc;
@@ -140,11 +172,11 @@ static int config_read(struct session *s, uint32_t at, uint32_t width, uint8_t *
 static int config_write(struct session *s, uint32_t at, uint32_t width, const uint8_t *from)
 {
 	uint8_t bytes[4], real[4];
-	int rc = s->o.ops->read(s->d, DEV_CONFIG, at, real, width);
+	int rc = session_dev_read(s, DEV_CONFIG, at, real, width);
 
 	memcpy(bytes, from, width);
 	if (rc == 0 && cfg_write(&s->cfg, at, width, bytes, real))
-		rc = s->o.ops->write(s->d, DEV_CONFIG, at, bytes, width);
+		rc = session_dev_write(s, DEV_CONFIG, at, bytes, width);
 	return rc;
 }
 
@@ -156,7 +188,7 @@ static int pieces_read(struct session *s, const struct vu_access *a, uint8_t *to
 		width = piece_width(at, a->count - done);
 		int rc = a->region == DEV_CONFIG
 				 ? config_read(s, (uint32_t)at, width, to + done)
-				 : s->o.ops->read(s->d, a->region, at, to + done, width);
+				 : session_dev_read(s, a->region, at, to + done, width);
 
 		rc = judge(s, a, "read", rc, e);
 		if (rc)
@@ -193,7 +225,9 @@ static int window_place(struct session *s, const struct vu_access *a, int64_t *p
 	while ((q = quirks_next(&s->shaped.quirks, QUIRK_WINDOW, &i))) {
 		if (q->bar != a->region || a->offset < q->at || a->offset + a->count > q->at + 4)
 			continue;
-		int rc = q->index == asked ? 0 : s->o.ops->read(s->d, q->bar, q->index, &index, 4);
+		int rc = q->index == asked
+				 ? 0
+				 : session_dev_read(s, q->bar, q->index, (uint8_t *)&index, 4);
 
 		if (rc)
 			return rc;
@@ -242,7 +276,7 @@ static int bar_read(struct session *s, const struct vu_access *a, uint8_t *to, s
 		return pieces_read(s, &in_config, to, e);
 	}
 	if (!rc)
-		rc = s->o.ops->read(s->d, a->region, a->offset, to, a->count);
+		rc = session_dev_read(s, a->region, a->offset, to, a->count);
 	return judge(s, a, "read", rc, e);
 }
 
@@ -253,7 +287,7 @@ static int keep_order(struct session *s)
 	uint8_t unread[WIDE];
 
 	return q && grants_any(&s->shaped.grants)
-		       ? s->o.ops->read(s->d, q->bar, q->at, unread, q->bytes)
+		       ? session_dev_read(s, q->bar, q->at, unread, q->bytes)
 		       : 0;
 }
 
@@ -291,7 +325,7 @@ static int bar_write(struct session *s, const struct vu_access *a, struct err *e
 	if (!rc)
 		rc = keep_order(s);
 	if (!rc)
-		rc = s->o.ops->write(s->d, a->region, a->offset, bytes, a->count);
+		rc = session_dev_write(s, a->region, a->offset, bytes, a->count);
 	return judge(s, a, "write", rc, e);
 }
 

@@ -12,6 +12,12 @@ void session_say(struct session *s, enum session_said how, const char *fmt, ...)
 /* The device is gone, or must count as gone: close it, and say why, once. */
 void session_lose(struct session *s, const char *why);
 
+/* One access of the device, at once or by whoever makes it for us. 0, -EIO or -ENODEV. */
+int session_dev_read(const struct session *s, uint32_t region, uint64_t offset, uint8_t *bytes,
+		     uint32_t width);
+int session_dev_write(const struct session *s, uint32_t region, uint64_t offset,
+		      const uint8_t *bytes, uint32_t width);
+
 /* Give up a DMA that the client has not answered. */
 void session_dma_cancel(struct session *s, int rc);
 

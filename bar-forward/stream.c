@@ -35,6 +35,17 @@ int stream_open(struct stream *s, int fd, uint32_t timeout_ms, struct err *e)
 	return s->bytes ? 0 : err_set(e, -ENOMEM, "out of memory");
 }
 
+int stream_reserve(struct stream *s, size_t most)
+{
+	uint8_t *more = realloc(s->bytes, most > s->room ? most : s->room);
+
+	if (!more)
+		return -ENOMEM;
+	s->bytes = more;
+	s->most = most;
+	return 0;
+}
+
 void stream_close(struct stream *s)
 {
 	free(s->bytes);
@@ -114,6 +125,12 @@ static int make_room(struct stream *s, size_t size)
 
 	if (size <= s->room)
 		return 0;
+	if (s->most) { /* it is there already */
+		if (size > s->most)
+			return -EFBIG;
+		s->room = size;
+		return 0;
+	}
 	more = realloc(s->bytes, size);
 	if (!more)
 		return -ENOMEM;

@@ -21,6 +21,7 @@ struct stream {
 	uint32_t timeout_ms;
 	uint8_t *bytes;
 	size_t room;
+	size_t most; /* a message that is larger is left alone; 0: there is no limit but the protocol's */
 };
 
 /* A message at the head of the socket. Its bytes stay until the next peek; its descriptors until stream_drop(). */
@@ -36,12 +37,15 @@ struct incoming {
  * client does not read, may take timeout_ms. 0, -ENOMEM, or the errno of setting the socket's timeout.
  */
 int stream_open(struct stream *s, int fd, uint32_t timeout_ms, struct err *e);
+
+/* For one that must not ask for memory later: room for messages up to `most` bytes. 0 or -ENOMEM. */
+int stream_reserve(struct stream *s, size_t most);
 void stream_close(struct stream *s); /* not the socket */
 
 /*
  * Wait for a message, and look at it. 0; -EPIPE: the client is gone; -ETIMEDOUT: it sent half of one and no more;
  * -EINTR: a signal came before a message; -EPROTO: this is no message, and nothing behind it can be told apart;
- * -EMSGSIZE: more descriptors than anybody sends.
+ * -EMSGSIZE: more descriptors than anybody sends; -EFBIG: it is larger than was reserved.
  *
  * A message with descriptors must have been sent in one piece, as they all are: no peek sees beyond their bytes.
  */

@@ -398,14 +398,16 @@ static void two_processes(void **state)
 	assert_int_equal(irqs(d, DEV_MSIX, 0, 2, (int[]) { irq, irq }), 0);
 	put(d, DEV_CONFIG, 4, 4, 2);
 	attend(d);
-	assert_int_equal(ops->share(d, fds), MEMORY_DEVICE_FDS);
+	uint32_t n = ops->share(d, fds);
+
+	assert_true(n > 3);
 	pid = fork();
 	if (pid == 0) {
 		struct device *mine;
 
-		for (int i = 0; i < MEMORY_DEVICE_FDS; i++)
-			fds[i] = fds[i] < 0 ? -1 : fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
-		if (ops->join(&mine, GPU, ops->facts(d), fds, MEMORY_DEVICE_FDS, NULL))
+		for (uint32_t i = 0; i < n; i++)
+			fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+		if (ops->join(&mine, GPU, ops->facts(d), fds, n, NULL))
 			_exit(1);
 		put(mine, 0, 0x108, 0, 4);
 		start(mine, IOVA, 0, 8192, DMA_START | DMA_INTERRUPT);

@@ -145,6 +145,59 @@ static void at_each_instruction(void **state)
 	ops->close(d);
 }
 
+/* --- a worker has the device on loan --- */
+
+static bool is_open(int fd)
+{
+	return fcntl(fd, F_GETFD) >= 0;
+}
+
+static uint32_t copies(const struct device *d, int fds[DEV_FDS_MAX])
+{
+	uint32_t n = ops->share(d, fds);
+
+	for (uint32_t i = 0; i < n; i++)
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+	return n;
+}
+
+static void on_loan(void **state)
+{
+	struct device *d = opened(GPU), *b = NULL;
+	const struct dev_facts *f = ops->facts(d);
+	uint64_t mark, result = 0;
+	struct err e = { 0 };
+	int fds[DEV_FDS_MAX], other;
+	uint32_t n = copies(d, fds);
+
+	(void)state;
+	assert_int_equal(ops->join(&b, GPU, f, fds, n, &e), 0);
+	assert_memory_equal(ops->facts(b)->region, f->region, sizeof(f->region));
+	mark = ops->mark(b);
+	assert_false(ops->ran(d, mark, &result));
+	put(b, 0, 0x40, 7, 8);
+	assert_true(ops->ran(d, mark, &result));
+	mark = ops->mark(b);
+	assert_int_equal(get(b, 0, 0x40, 8), 1);
+	assert_true(ops->ran(d, mark, &result));
+	assert_int_equal(result, 1);
+	ops->close(b);
+	assert_int_equal(get(d, 0, 0x40, 8), 1);
+
+	/* what is none: refused, and nothing of it is kept */
+	n = copies(d, fds);
+	other = fds[0];
+	fds[0] = fds[1];
+	fds[1] = other;
+	assert_int_equal(ops->join(&b, GPU, f, fds, n, &e), -EPROTO);
+	for (uint32_t i = 0; i < n; i++)
+		assert_false(is_open(fds[i]));
+	n = copies(d, fds);
+	close(fds[n - 1]);
+	assert_int_equal(ops->join(&b, GPU, f, fds, n - 1, &e), -EINVAL);
+	ops->close(d);
+}
+
 /* --- whoever shares the block can write what he likes into it --- */
 
 static void scribble(uint8_t *p, size_t n, unsigned *seed)
@@ -168,7 +221,7 @@ static void hostile(void **state)
 
 	(void)state;
 	memory_device_fds(d, fds);
-	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fds[1], 0);
+	s = mmap(NULL, sizeof(*s), PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
 	assert_true(s != MAP_FAILED);
 	assert_int_equal(ops->irqs(d, &on, irq, NULL), 0);
 	assert_int_equal(ops->map(d, &map, NULL), 0);
@@ -209,6 +262,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(at_random),
 		cmocka_unit_test(at_each_instruction),
+		cmocka_unit_test(on_loan),
 		cmocka_unit_test(hostile),
 	};
 

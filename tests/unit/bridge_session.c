@@ -323,6 +323,16 @@ static void write_of(uint32_t region, uint64_t offset, uint32_t count, uint64_t 
 	assert_int_equal(tell_with(VU_REGION_WRITE, flags, &w, 16 + count, -1, NULL), 0);
 }
 
+/* Who makes accesses for the session. */
+static int made_elsewhere(void *arg, struct device *dev, const struct session_access *one)
+{
+	told(dev, "%c", one->write ? 'W' : 'R');
+	if (arg != &counts)
+		return -EIO;
+	return one->write ? op_write(dev, one->region, one->offset, one->bytes, one->width)
+			  : op_read(dev, one->region, one->offset, one->bytes, one->width);
+}
+
 /* --- tests --- */
 
 static void a_version_comes_first(void **state)
@@ -665,6 +675,40 @@ static void what_is_no_access_never_reaches_the_device(void **state)
 	assert_int_equal(counts.regions[0].reads, 0);
 	assert_true(counts.counts.refused > COUNT(rows));
 	assert_non_null(strstr(said, "counted, not told"));
+	end();
+}
+
+/* Another one makes the accesses, and may end in the middle of several: the next goes on where it was. */
+static void who_makes_accesses_may_change(void **state)
+{
+	struct {
+		uint64_t count;
+		struct {
+			uint64_t offset;
+			uint32_t region, count;
+			uint64_t data;
+		} write[4];
+	} multi = { 4, { { 0, 0, 4, 1 }, { 4, 0, 4, 2 }, { 8, 0, 4, 3 }, { 12, 0, 4, 4 } } };
+	uint64_t done = 0;
+
+	(void)state;
+	begin();
+	s.o.access = made_elsewhere;
+	s.o.arg = &counts;
+	s.o.say = NULL;
+	s.o.multi_done = &done;
+	read_of(DEV_BAR0, 8, 4);
+	write_of(DEV_BAR0, 8, 4, 1, 0);
+	assert_string_equal(d.log, "Rr0+8/4;Ww0+8/4;");
+	d.log[0] = '\0';
+	assert_int_equal(tell(VU_REGION_WRITE_MULTI, &multi, sizeof(multi)), 0);
+	assert_int_equal(done, 4);
+	d.log[0] = '\0';
+	done = 2;
+	assert_int_equal(tell(VU_REGION_WRITE_MULTI, &multi, sizeof(multi)), 0);
+	agreed();
+	assert_string_equal(d.log, "Ww0+8/4;Ww0+c/4;");
+	assert_int_equal(done, 4);
 	end();
 }
 
@@ -1066,6 +1110,7 @@ int main(void)
 		cmocka_unit_test(writes_stay_behind_mapped_ones),
 		cmocka_unit_test(an_access_keeps_its_width),
 		cmocka_unit_test(what_is_no_access_never_reaches_the_device),
+		cmocka_unit_test(who_makes_accesses_may_change),
 		cmocka_unit_test(nobody_waits_for_a_posted_write),
 		cmocka_unit_test(rules_hold),
 		cmocka_unit_test(config_is_shaped),

@@ -150,6 +150,19 @@ static void long_messages_come_in_pieces(void **state)
 	pthread_join(t, NULL);
 }
 
+static void what_was_not_reserved_is_left_alone(void **state)
+{
+	struct pair *p = *state;
+	struct incoming in;
+
+	assert_int_equal(stream_reserve(&p->s, 20000), 0);
+	send_some(p, 1, 20000, 20000, 0);
+	next(p, 1, 20000, 0);
+	send_some(p, 2, 20001, 20001, 1);
+	assert_int_equal(stream_peek(&p->s, &in, NULL), -EFBIG);
+	assert_int_equal(in.n_fds, 0);
+}
+
 static void half_a_message_ends_it(void **state)
 {
 	struct pair *p = *state;
@@ -232,6 +245,7 @@ int main(void)
 		ONE(messages_come_one_by_one_however_they_were_sent),
 		ONE(what_is_peeked_stays),
 		ONE(long_messages_come_in_pieces),
+		ONE(what_was_not_reserved_is_left_alone),
 		ONE(half_a_message_ends_it),
 		ONE(nonsense_ends_it),
 		ONE(too_many_descriptors_end_it),
