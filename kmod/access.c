@@ -107,24 +107,53 @@ static ssize_t bar_rw(struct bv_device *b, const struct access *a, u32 bar)
 	return result;
 }
 
+/* --- configuration space --- */
+
+/* What vfio_pci_core's map has for bytes of no capability that it knows. */
+#define NO_CAPABILITY 0xff
+
 /*
- * A vendor's capability may be a window to registers: virtio's leads to every BAR by an offset that
- * is written to it, and vfio_pci_core lets all writes to such capabilities through.
+ * A byte that may be a window to registers, or the switch of one: of a vendor's capability, as virtio's,
+ * which leads to every BAR by an offset that is written to it; or of none, where many devices have an index
+ * and a value. vfio_pci_core lets all writes to those through, and knows the rest.
  */
-static bool window_in(const struct bv_device *b, u64 offset, size_t count)
+static bool is_window(const struct bv_device *b, u64 offset)
 {
-	const struct pci_dev *pdev = b->core.pdev;
-	u64 end = min_t(u64, pdev->cfg_size, offset + min_t(u64, count, pdev->cfg_size));
-	u8 id;
+	u8 id = b->core.pci_config_map[offset];
+
+	if (id == NO_CAPABILITY)
+		return true;
+	if (offset < PCI_CFG_SPACE_SIZE)
+		return id == PCI_CAP_ID_VNDR;
+	return id == PCI_EXT_CAP_ID_VNDR || id == PCI_EXT_CAP_ID_DVSEC;
+}
+
+/* By which memory is turned off, or the function goes to sleep. */
+static bool is_switch(const struct bv_device *b, u64 offset)
+{
+	return offset == PCI_COMMAND || offset == PCI_COMMAND + 1 ||
+	       (offset >= PCI_STD_HEADER_SIZEOF && offset < PCI_CFG_SPACE_SIZE &&
+		b->core.pci_config_map[offset] == PCI_CAP_ID_PM);
+}
+
+static ssize_t config_write(struct bv_device *b, const struct access *a)
+{
+	u64 size = b->core.pdev->cfg_size, offset = *a->at & VFIO_PCI_OFFSET_MASK;
+	u64 end = min_t(u64, size, offset + min_t(u64, a->count, size));
+	bool stops = false;
+	ssize_t result;
 
 	for (; offset < end; offset++) {
-		id = b->core.pci_config_map[offset];
-		if (offset < PCI_CFG_SPACE_SIZE
-			    ? id == PCI_CAP_ID_VNDR
-			    : id == PCI_EXT_CAP_ID_VNDR || id == PCI_EXT_CAP_ID_DVSEC)
-			return true;
+		if (b->traps && is_window(b, offset) && !bv_rules_open(b, offset))
+			return -EPERM;
+		stops |= is_switch(b, offset);
 	}
-	return false;
+	if (stops)
+		bv_pages_stop(b);
+	result = core_rw(b, a);
+	if (stops)
+		bv_pages_go(b);
+	return result;
 }
 
 static ssize_t region_rw(struct vfio_device *vdev, const struct access *a)
@@ -140,9 +169,8 @@ static ssize_t region_rw(struct vfio_device *vdev, const struct access *a)
 		return bar_rw(b, a, index);
 	if (b->traps && index == VFIO_PCI_ROM_REGION_INDEX)
 		return -EPERM;
-	if (b->traps && a->write && index == VFIO_PCI_CONFIG_REGION_INDEX &&
-	    window_in(b, *a->at & VFIO_PCI_OFFSET_MASK, a->count))
-		return -EPERM;
+	if (a->write && index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return config_write(b, a);
 	return core_rw(b, a);
 }
 

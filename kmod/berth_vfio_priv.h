@@ -3,8 +3,10 @@
 #ifndef BERTH_KMOD_PRIV_H
 #define BERTH_KMOD_PRIV_H
 
+#include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/rwsem.h>
 #include <linux/vfio_pci_core.h>
 
 #include "kmod/uapi.h"
@@ -19,16 +21,22 @@ enum bv_verb {
 	BV_DENY,
 	BV_READ_ONLY,
 	BV_LOG,
+	BV_PAGES,
+	BV_OPEN,
 };
+
+/* The region of configuration space, in rules. */
+#define BV_CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 
 /* Accesses are counted by their width; what is none of 1, 2, 4, 8 comes last. */
 #define BV_WIDTHS  5
 #define BV_BUCKETS 32
 
 /**
- * struct bv_rule - what may not be done with, or is told of, some bytes of a BAR
+ * struct bv_rule - what may not be done with, or is told of, some bytes of a BAR; and what may be done
+ *		    although it leads around the trap
  * @verb: what
- * @bar: of which BAR
+ * @bar: of which BAR, or BV_CONFIG
  * @first: its first byte
  * @last: its last byte
  */
@@ -72,10 +80,18 @@ struct bv_stats {
  * @mode: of each BAR
  * @rules: the policy, by BAR and first byte
  * @n_rules: how many
- * @traps: while open: a BAR of memory is trapped, so what leads around the trap is closed
+ * @traps: while open: a BAR of memory is trapped, or a rule holds bytes of any, so what leads around the trap
+ *	   is closed
+ * @mappable: while open: a bit for each BAR that can be mapped, whether it may or not
  * @closes_io: while open: a rule holds bytes of memory, so I/O BARs, which may alias it, are closed
  * @timing: how long accesses take is counted
  * @stats: the counters, of each processor
+ * @pages: the descriptors that only map
+ * @pages.lock: holds @pages.list, @pages.gone
+ * @pages.list: those whose pages have not been taken back
+ * @pages.gone: there will be no more
+ * @pages.gate: holds @pages.stopped, and whether a descriptor's pages are there
+ * @pages.stopped: so many want that nobody reaches the device
  */
 struct bv_device {
 	struct vfio_pci_core_device core;
@@ -85,9 +101,17 @@ struct bv_device {
 	struct bv_rule *rules;
 	u32 n_rules;
 	bool traps;
+	u32 mappable;
 	bool closes_io;
 	bool timing;
 	struct bv_stats __percpu *stats;
+	struct {
+		struct mutex lock;
+		struct list_head list;
+		bool gone;
+		struct rw_semaphore gate;
+		u32 stopped;
+	} pages;
 };
 
 static inline struct bv_device *bv_of(struct vfio_device *vdev)
@@ -99,11 +123,22 @@ static inline struct bv_device *bv_of(struct vfio_device *vdev)
 ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t *at);
 ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t count, loff_t *at);
 
+/* pages.c */
+bool bv_off(const struct bv_device *b);
+long bv_pages_give(struct bv_device *b, unsigned long arg);
+int bv_pages_end(struct bv_device *b);
+void bv_pages_gone(struct bv_device *b);
+void bv_pages_stop(struct bv_device *b);
+void bv_pages_go(struct bv_device *b);
+void bv_pages_init(struct bv_device *b);
+
 /* policy.c */
 int bv_rules_parse(const struct bv_device *b, const char *text, struct bv_rule *rules);
 ssize_t bv_rules_print(const struct bv_device *b, char *page);
 const struct bv_rule *bv_rule_hit(const struct bv_device *b, u32 bar, u64 offset, size_t count,
 				  bool write);
+bool bv_rules_map(const struct bv_device *b, u32 bar, u64 first, u64 last);
+bool bv_rules_open(const struct bv_device *b, u64 offset);
 
 /* sysfs.c */
 extern const struct attribute_group *bv_groups[];

@@ -56,8 +56,13 @@ static void session_lock(struct bv_device *b)
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		b->traps |= b->mode[i] == BV_TRAP && pci_resource_len(b->core.pdev, i) &&
 			    !is_io(b, i);
-	for (i = 0; i < b->n_rules; i++)
-		b->closes_io |= b->rules[i].verb != BV_LOG && !is_io(b, b->rules[i].bar);
+	for (i = 0; i < b->n_rules; i++) {
+		const struct bv_rule *r = &b->rules[i];
+
+		b->traps |= r->bar != BV_CONFIG;
+		b->closes_io |= (r->verb == BV_DENY || r->verb == BV_READ_ONLY) &&
+				!is_io(b, r->bar);
+	}
 	mutex_unlock(&b->lock);
 }
 
@@ -76,6 +81,9 @@ static void session_close_ways(struct bv_device *b)
 {
 	u32 i;
 
+	b->mappable = 0;
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		b->mappable |= b->core.bar_mmap_supported[i] ? BIT(i) : 0;
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		if (b->mode[i] == BV_TRAP)
 			b->core.bar_mmap_supported[i] = false;
@@ -104,6 +112,7 @@ static void bv_close(struct vfio_device *vdev)
 {
 	struct bv_device *b = bv_of(vdev);
 
+	bv_pages_end(b);
 	vfio_pci_core_close_device(vdev);
 	session_unlock(b);
 	trace_berth_vfio_close(b->core.pdev, 0);
@@ -175,6 +184,11 @@ static long bv_region_info(struct vfio_device *vdev, unsigned long arg)
 }
 #endif
 
+static long bv_revoke(struct bv_device *b, unsigned long arg)
+{
+	return arg ? -EINVAL : bv_pages_end(b);
+}
+
 static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
 	struct bv_device *b = bv_of(vdev);
@@ -186,6 +200,10 @@ static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long a
 	 */
 	if (cmd == VFIO_DEVICE_IOEVENTFD && b->traps)
 		return -EPERM;
+	if (cmd == BERTH_VFIO_PAGES)
+		return bv_pages_give(b, arg);
+	if (cmd == BERTH_VFIO_REVOKE)
+		return bv_revoke(b, arg);
 #ifndef BV_HAVE_REGION_INFO_CAPS
 	if (cmd == VFIO_DEVICE_GET_REGION_INFO)
 		return bv_region_info(vdev, arg);
@@ -193,6 +211,18 @@ static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long a
 	ret = vfio_pci_core_ioctl(vdev, cmd, arg);
 	if (cmd == VFIO_DEVICE_RESET || cmd == VFIO_DEVICE_PCI_HOT_RESET)
 		trace_berth_vfio_reset(b->core.pdev, ret);
+	return ret;
+}
+
+/* A function that sleeps is woken by its program, or by an event: then the pages are there again by themselves. */
+static int bv_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t size)
+{
+	struct bv_device *b = bv_of(vdev);
+	int ret;
+
+	bv_pages_stop(b);
+	ret = vfio_pci_core_ioctl_feature(vdev, flags, arg, size);
+	bv_pages_go(b);
 	return ret;
 }
 
@@ -212,6 +242,7 @@ static int bv_init(struct vfio_device *vdev)
 		return -ENOMEM;
 	}
 	mutex_init(&b->lock);
+	bv_pages_init(b);
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		b->mode[i] = is_io(b, i) ? BV_TRAP : default_mode;
 	return 0;
@@ -235,7 +266,7 @@ static const struct vfio_device_ops bv_ops = {
 	.open_device = bv_open,
 	.close_device = bv_close,
 	.ioctl = bv_ioctl,
-	.device_feature = vfio_pci_core_ioctl_feature,
+	.device_feature = bv_feature,
 	.read = bv_read,
 	.write = bv_write,
 	.mmap = bv_mmap,
@@ -281,17 +312,49 @@ static void bv_remove(struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
 
+	bv_pages_gone(container_of(core, struct bv_device, core));
 	vfio_pci_core_unregister_device(core);
 	trace_berth_vfio_remove(pdev, 0);
 	vfio_put_device(&core->vdev);
 }
+
+static struct bv_device *bv_of_pci(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
+
+	return container_of(core, struct bv_device, core);
+}
+
+static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	if (state != pci_channel_io_normal)
+		bv_pages_end(bv_of_pci(pdev));
+	return vfio_pci_core_aer_err_detected(pdev, state);
+}
+
+/* Whoever wants the reset, and of whatever more than this function: the memory is off until it is done. */
+static void bv_reset_prepare(struct pci_dev *pdev)
+{
+	bv_pages_stop(bv_of_pci(pdev));
+}
+
+static void bv_reset_done(struct pci_dev *pdev)
+{
+	bv_pages_go(bv_of_pci(pdev));
+}
+
+static const struct pci_error_handlers bv_err_handlers = {
+	.error_detected = bv_error_detected,
+	.reset_prepare = bv_reset_prepare,
+	.reset_done = bv_reset_done,
+};
 
 static struct pci_driver bv_driver = {
 	.name = BERTH_VFIO_DRIVER,
 	.probe = bv_probe,
 	.remove = bv_remove,
 	.dev_groups = bv_groups,
-	.err_handler = &vfio_pci_core_err_handlers,
+	.err_handler = &bv_err_handlers,
 	.driver_managed_dma = true,
 };
 

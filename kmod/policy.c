@@ -8,9 +8,8 @@
 #include "kmod/berth_vfio_priv.h"
 
 static const char *const verbs[] = {
-	[BV_DENY] = "deny",
-	[BV_READ_ONLY] = "read-only",
-	[BV_LOG] = "log",
+	[BV_DENY] = "deny", [BV_READ_ONLY] = "read-only", [BV_LOG] = "log",
+	[BV_PAGES] = "map", [BV_OPEN] = "open",
 };
 
 /* The next word of the line, and the end of the line in its place. */
@@ -41,16 +40,29 @@ static int rule_parse(char *line, struct bv_rule *r)
 	if (!range || word(&line))
 		return -EINVAL;
 	at = match_string(verbs, ARRAY_SIZE(verbs), verb);
-	if (at < 0 || kstrtou32(bar, 10, &r->bar))
+	if (at < 0)
+		return -EINVAL;
+	if (!strcmp(bar, "config"))
+		r->bar = BV_CONFIG;
+	else if (kstrtou32(bar, 10, &r->bar) || r->bar >= PCI_STD_NUM_BARS)
 		return -EINVAL;
 	r->verb = at;
 	return range_parse(range, r);
 }
 
+/* Of configuration space rules open something; pages of I/O ports are none. */
 static bool rule_fits(const struct bv_device *b, const struct bv_rule *r)
 {
-	return r->bar < PCI_STD_NUM_BARS && b->mode[r->bar] == BV_TRAP && r->first <= r->last &&
-	       r->last < pci_resource_len(b->core.pdev, r->bar);
+	struct pci_dev *pdev = b->core.pdev;
+
+	if (r->first > r->last || (r->bar == BV_CONFIG) != (r->verb == BV_OPEN))
+		return false;
+	if (r->bar == BV_CONFIG)
+		return r->last < pdev->cfg_size;
+	if (r->verb == BV_PAGES && (!PAGE_ALIGNED(r->first) || !PAGE_ALIGNED(r->last + 1) ||
+				    pci_resource_flags(pdev, r->bar) & IORESOURCE_IO))
+		return false;
+	return b->mode[r->bar] == BV_TRAP && r->last < pci_resource_len(pdev, r->bar);
 }
 
 static int rule_order(const void *left, const void *right)
@@ -118,9 +130,16 @@ ssize_t bv_rules_print(const struct bv_device *b, char *page)
 	ssize_t used = 0;
 	u32 i;
 
-	for (i = 0; i < b->n_rules; i++)
-		used += sysfs_emit_at(page, used, "%s %u 0x%llx-0x%llx\n", verbs[b->rules[i].verb],
-				      b->rules[i].bar, b->rules[i].first, b->rules[i].last);
+	for (i = 0; i < b->n_rules; i++) {
+		if (b->rules[i].bar == BV_CONFIG)
+			used += sysfs_emit_at(page, used, "%s config 0x%llx-0x%llx\n",
+					      verbs[b->rules[i].verb], b->rules[i].first,
+					      b->rules[i].last);
+		else
+			used += sysfs_emit_at(page, used, "%s %u 0x%llx-0x%llx\n",
+					      verbs[b->rules[i].verb], b->rules[i].bar,
+					      b->rules[i].first, b->rules[i].last);
+	}
 	return used;
 }
 
@@ -154,4 +173,40 @@ const struct bv_rule *bv_rule_hit(const struct bv_device *b, u32 bar, u64 offset
 			told = r;
 	}
 	return told;
+}
+
+/**
+ * bv_rules_map - whether a rule lets pages of a trapped BAR be mapped
+ * @b: the function, which is open
+ * @bar: the BAR
+ * @first: the first byte
+ * @last: the last one
+ *
+ * Return: one rule does, for all of them.
+ */
+bool bv_rules_map(const struct bv_device *b, u32 bar, u64 first, u64 last)
+{
+	const struct bv_rule *r;
+
+	for (r = b->rules; r < b->rules + b->n_rules; r++)
+		if (r->verb == BV_PAGES && r->bar == bar && first >= r->first && last <= r->last)
+			return true;
+	return false;
+}
+
+/**
+ * bv_rules_open - whether a rule lets a byte of configuration space be written
+ * @b: the function, which is open
+ * @offset: the byte
+ *
+ * Return: one does.
+ */
+bool bv_rules_open(const struct bv_device *b, u64 offset)
+{
+	const struct bv_rule *r;
+
+	for (r = b->rules; r < b->rules + b->n_rules; r++)
+		if (r->verb == BV_OPEN && offset >= r->first && offset <= r->last)
+			return true;
+	return false;
 }

@@ -86,7 +86,27 @@ TRACE_EVENT(berth_vfio_map,
 		  __entry->region, __entry->offset, __entry->length, __entry->result)
 );
 
-/* What happens to a function as a whole; the result is 0 or a negative errno. */
+/* A page that a descriptor maps was touched: the device, or ones in its place, are mapped from now on. */
+TRACE_EVENT(berth_vfio_page,
+	TP_PROTO(struct pci_dev *pdev, u32 bar, u64 offset, bool device),
+	TP_ARGS(pdev, bar, offset, device),
+	TP_STRUCT__entry(
+		BV_DEVICE_FIELDS
+		__field(u8, bar)
+		__field(bool, device)
+		__field(u64, offset)
+	),
+	TP_fast_assign(
+		BV_DEVICE_ASSIGN(pdev);
+		__entry->bar = bar;
+		__entry->device = device;
+		__entry->offset = offset;
+	),
+	TP_printk(BV_DEVICE_FORMAT " bar=%u offset=0x%llx %s", BV_DEVICE_VALUES, __entry->bar,
+		  __entry->offset, __entry->device ? "device" : "ones")
+);
+
+/* What happens to a function as a whole; the result is 0 or a negative errno, or, of taken_back, of how many descriptors. */
 DECLARE_EVENT_CLASS(bv_life,
 	TP_PROTO(struct pci_dev *pdev, int result),
 	TP_ARGS(pdev, result),
@@ -105,6 +125,10 @@ DEFINE_EVENT(bv_life, berth_vfio_open,
 DEFINE_EVENT(bv_life, berth_vfio_close,
 	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
 DEFINE_EVENT(bv_life, berth_vfio_reset,
+	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
+DEFINE_EVENT(bv_life, berth_vfio_pages,
+	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
+DEFINE_EVENT(bv_life, berth_vfio_taken_back,
 	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
 DEFINE_EVENT(bv_life, berth_vfio_remove,
 	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));

@@ -12,6 +12,14 @@
  *   bulk REGION OFFSET COUNT     a read of any size
  *   mmap REGION OFFSET LENGTH    and unmap nothing: later peeks and pokes are of these pages
  *   peek OFFSET, poke OFFSET VALUE   of four bytes
+ *   pages BAR FLAGS [OFFSET LENGTH]...   a descriptor that only maps (kmod/uapi.h), for the commands below
+ *   pmap OFFSET LENGTH PROT      a map by it, of PROT_READ 1, PROT_WRITE 2, PROT_EXEC 4, for peeks and pokes
+ *   pforeign                     whatever else than mmap one may do with it
+ *   revoke                       of how many descriptors the pages were taken back
+ *   fades OFFSET                 waits until there are ones again
+ *   race N OFFSET VALUE          while memory is switched off and on N times, another program sees VALUE or ones
+ *   sleep, wake                  low power, as a monitor asks for it when its guest sleeps
+ *   close                        the function, while what is mapped stays
  *   ioeventfd REGION OFFSET
  *   dmabuf REGION
  *   foreign                      an ioctl that nobody knows, and known ones of foreign sizes
@@ -22,14 +30,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/pci_regs.h>
 #include <linux/vfio.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#include "kmod/uapi.h"
 
 /* Not in the headers of all systems that build this. */
 struct cdev_bind {
@@ -39,10 +52,15 @@ struct cdev_bind {
 };
 #define CDEV_BIND          _IO(VFIO_TYPE, VFIO_BASE + 18)
 #define FEATURE_DMA_BUF    11
+#define FEATURE_SLEEP      3
+#define FEATURE_WAKE       5
 #define REGION_SHIFT       40
 #define AT(region, offset) (((uint64_t)(region) << REGION_SHIFT) + (offset))
 
 static volatile unsigned char *pages;
+static int pages_fd = -1;
+/* What the function is held open by, beside its own descriptor. */
+static int held[2] = { -1, -1 };
 
 static int said(const char *what)
 {
@@ -62,6 +80,8 @@ static int by_group(const char *group, const char *address)
 
 	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
 	fd = open(path, O_RDWR | O_CLOEXEC);
+	held[0] = container;
+	held[1] = fd;
 	if (container < 0 || fd < 0 || ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) ||
 	    ioctl(container, VFIO_SET_IOMMU, (unsigned long)VFIO_TYPE1v2_IOMMU))
 		return -1;
@@ -77,6 +97,7 @@ static int by_cdev(const char *name)
 	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	bind.iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	held[0] = bind.iommufd;
 	if (fd < 0 || bind.iommufd < 0 || ioctl(fd, CDEV_BIND, &bind))
 		return -1;
 	return fd;
@@ -149,6 +170,144 @@ static int do_poke(int fd, const uint64_t *n)
 	return said("ok");
 }
 
+static int do_pages(int fd, const uint64_t *n)
+{
+	struct {
+		struct berth_vfio_pages head;
+		struct berth_vfio_range range[2];
+	} ask = { .head = {
+			  .argsz = sizeof(ask), .bar = (uint32_t)n[0], .flags = (uint32_t)n[1] } };
+	int got;
+
+	memcpy(ask.range, n + 2, sizeof(ask.range));
+	ask.head.n = n[5] ? 2 : n[3] ? 1 : 0;
+	got = ioctl(fd, BERTH_VFIO_PAGES, &ask);
+	if (got < 0)
+		return why(-1);
+	if (pages_fd >= 0)
+		close(pages_fd);
+	pages_fd = got;
+	return said("ok");
+}
+
+static int do_pmap(int fd, const uint64_t *n)
+{
+	void *at = mmap(NULL, n[1], (int)n[2], MAP_SHARED, pages_fd, (off_t)n[0]);
+
+	(void)fd;
+	if (at == MAP_FAILED)
+		return why(-1);
+	pages = at;
+	return said("ok");
+}
+
+/* What is not a map is no use of it. */
+static int do_pforeign(int fd, const uint64_t *n)
+{
+	char path[32], byte = 0;
+	int again, accepted = 0;
+
+	(void)fd, (void)n;
+	accepted += pread(pages_fd, &byte, 1, 0) >= 0;
+	accepted += pwrite(pages_fd, &byte, 1, 0) >= 0;
+	accepted += ioctl(pages_fd, VFIO_DEVICE_RESET) == 0;
+	accepted += ioctl(pages_fd, BERTH_VFIO_REVOKE, 0) == 0;
+	accepted += ftruncate(pages_fd, 4096) == 0;
+	accepted += mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, pages_fd, 0) != MAP_FAILED;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", pages_fd);
+	again = open(path, O_RDWR | O_CLOEXEC);
+	accepted += again >= 0;
+	if (again >= 0)
+		close(again);
+	printf("%d\n", accepted);
+	return 0;
+}
+
+static int do_revoke(int fd, const uint64_t *n)
+{
+	int got = ioctl(fd, BERTH_VFIO_REVOKE, n[0]);
+
+	if (got < 0)
+		return why(-1);
+	printf("%d\n", got);
+	return 0;
+}
+
+static int do_fades(int fd, const uint64_t *n)
+{
+	int i;
+
+	(void)fd;
+	for (i = 0; i < 60000 && *(volatile uint32_t *)(pages + n[0]) != UINT32_MAX; i++)
+		usleep(1000);
+	return said(i < 60000 ? "ok" : "never");
+}
+
+static void watch(uint64_t offset, uint32_t value)
+{
+	uint32_t got;
+
+	do
+		got = *(volatile uint32_t *)(pages + offset);
+	while (got == value || got == UINT32_MAX);
+	fprintf(stderr, "0x%x\n", got);
+	_exit(1);
+}
+
+static int do_race(int fd, const uint64_t *n)
+{
+	const off_t command = (off_t)AT(VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND);
+	uint16_t off = 0, on = PCI_COMMAND_MEMORY;
+	int status, ok = 1;
+	pid_t child = fork();
+	uint64_t i;
+
+	if (!child)
+		watch(n[1], (uint32_t)n[2]);
+	for (i = 0; i < n[0]; i++) {
+		ok &= pwrite(fd, &off, 2, command) == 2;
+		usleep(i % 7 * 500);
+		ok &= pwrite(fd, &on, 2, command) == 2;
+		usleep(i % 5 * 500);
+	}
+	kill(child, SIGTERM);
+	waitpid(child, &status, 0);
+	if (!ok || !WIFSIGNALED(status) || WTERMSIG(status) != SIGTERM) {
+		printf("wrote: %d, status 0x%x\n", ok, status);
+		return 0;
+	}
+	return said("ok");
+}
+
+static int power(int fd, uint32_t feature)
+{
+	struct vfio_device_feature f = { .argsz = sizeof(f),
+					 .flags = VFIO_DEVICE_FEATURE_SET | feature };
+
+	return why(ioctl(fd, VFIO_DEVICE_FEATURE, &f));
+}
+
+static int do_sleep(int fd, const uint64_t *n)
+{
+	(void)n;
+	return power(fd, FEATURE_SLEEP);
+}
+
+static int do_wake(int fd, const uint64_t *n)
+{
+	(void)n;
+	return power(fd, FEATURE_WAKE);
+}
+
+static int do_close(int fd, const uint64_t *n)
+{
+	(void)n;
+	close(fd);
+	close(held[0]);
+	close(held[1]);
+	return said("ok");
+}
+
 static int do_ioeventfd(int fd, const uint64_t *n)
 {
 	struct vfio_device_ioeventfd io = { .argsz = sizeof(io),
@@ -213,10 +372,16 @@ static const struct command {
 	int n;
 	int (*run)(int fd, const uint64_t *n);
 } commands[] = {
-	{ "info", 1, do_info },       { "read", 3, do_read },     { "write", 4, do_write },
-	{ "bulk", 3, do_bulk },       { "mmap", 3, do_mmap },     { "peek", 1, do_peek },
-	{ "poke", 2, do_poke },       { "dmabuf", 1, do_dmabuf }, { "ioeventfd", 2, do_ioeventfd },
-	{ "foreign", 0, do_foreign }, { "reset", 0, do_reset },
+	{ "info", 1, do_info },           { "read", 3, do_read },
+	{ "write", 4, do_write },         { "bulk", 3, do_bulk },
+	{ "mmap", 3, do_mmap },           { "peek", 1, do_peek },
+	{ "poke", 2, do_poke },           { "dmabuf", 1, do_dmabuf },
+	{ "ioeventfd", 2, do_ioeventfd }, { "foreign", 0, do_foreign },
+	{ "reset", 0, do_reset },         { "pages", -1, do_pages },
+	{ "pmap", 3, do_pmap },           { "pforeign", 0, do_pforeign },
+	{ "revoke", -1, do_revoke },      { "fades", 1, do_fades },
+	{ "race", 3, do_race },           { "close", 0, do_close },
+	{ "sleep", 0, do_sleep },         { "wake", 0, do_wake },
 };
 
 static const struct command *command_of(const char *name)
@@ -246,7 +411,7 @@ static int repeat(int fd, const struct command *c, const uint64_t *n, uint64_t t
 
 static int run(int fd, char *line)
 {
-	uint64_t n[4] = { 0 }, times = 1;
+	uint64_t n[6] = { 0 }, times = 1;
 	char *save, *name = strtok_r(line, " \n", &save), *word;
 	const struct command *c;
 	int i = 0;
@@ -256,9 +421,10 @@ static int run(int fd, char *line)
 		name = strtok_r(NULL, " \n", &save);
 	}
 	c = command_of(name);
-	while (i < 4 && (word = strtok_r(NULL, " \n", &save)))
+	while (i < 6 && (word = strtok_r(NULL, " \n", &save)))
 		n[i++] = strtoull(word, NULL, 0);
-	if (!c || i != c->n || (times != 1 && c->run != do_read && c->run != do_write))
+	if (!c || (c->n >= 0 && i != c->n) ||
+	    (times != 1 && c->run != do_read && c->run != do_write))
 		return said("what?");
 	return repeat(fd, c, n, times);
 }

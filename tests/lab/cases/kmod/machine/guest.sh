@@ -1,6 +1,6 @@
 # shellcheck shell=dash
-EDU=0000:00:02.0 BOCHS=0000:00:03.0 TESTDEV=0000:00:04.0 MEMORY=0000:00:07.0 NVME=0000:00:05.0 RNG=0000:00:06.0
-ALL="$EDU $BOCHS $TESTDEV $MEMORY $NVME $RNG"
+EDU=0000:00:02.0 BOCHS=0000:00:03.0 TESTDEV=0000:00:04.0 MEMORY=0000:00:07.0 NVME=0000:00:05.0 RNG=0000:00:06.0 VGA=0000:00:08.0
+ALL="$EDU $BOCHS $TESTDEV $MEMORY $NVME $RNG $VGA"
 TRACING=/sys/kernel/tracing
 
 # vfio ADDRESS: the commands of standard input, by the function's group; the answers on one line
@@ -141,12 +141,6 @@ is "modes that are none" "$(put $EDU bar0_mode '')/$(put $EDU bar0_mode 'traps')
 is "one that this kernel cannot give" "$(put $EDU bar0_mode revocable)" "Operation not supported"
 is "an I/O BAR is never mapped" "$(put $TESTDEV bar1_mode map)" "Invalid argument"
 
-# --- windows of configuration space ---
-window=$(od -An -v -tu1 -w1 $PCI/$RNG/config | awk '{ c[NR - 1] = $1 } END { for (p = c[52]; p; p = c[p + 1]) if (c[p] == 9 && c[p + 3] == 5) print p }')
-tells "a window to the registers is shut" "EPERM EPERM ok" $RNG "write 7 $((window + 8)) 4 0x10" "write 7 $((window + 4)) 1 1" "write 7 4 2 6"
-for b in $(cd $PCI/$RNG/berth && echo *_mode); do put $RNG "$b" map >>$T/modes; done
-tells "and open where nothing is trapped" ok $RNG "write 7 $((window + 8)) 4 0x10"
-
 # --- policy ---
 is "rules are taken" "$(put $MEMORY policy 'read-only 2 0x2000-0x2fff\ndeny 2 0x1000-0x10ff\nlog 2 12288-12291\n')" ok
 is "and shown in order" "$(cat $PCI/$MEMORY/berth/policy)" "deny 2 0x1000-0x10ff
@@ -181,6 +175,9 @@ rules 64 >$T/rules && is "64 rules" "$(cat $T/rules >$PCI/$MEMORY/berth/policy &
 rules 65 >$T/rules
 is "not one more" "$(put $MEMORY policy "$(cat $T/rules)")" "Argument list too long"
 is "none again" "$(put $MEMORY policy '\n')$(cat $PCI/$MEMORY/berth/policy)" ok
+
+. /case/ways.sh
+. /case/pages.sh
 
 # --- noise: whatever is written, the table is one that can be written again ---
 i=0 taken=0
@@ -233,9 +230,9 @@ if [ -e /dev/iommu ]; then
 fi
 
 # --- the end: nothing is left ---
-for d in $EDU $BOCHS $TESTDEV $NVME $RNG; do echo $d >/sys/bus/pci/drivers/berth_vfio/unbind; done
+for d in $EDU $BOCHS $TESTDEV $NVME $RNG $VGA; do echo $d >/sys/bus/pci/drivers/berth_vfio/unbind; done
 exits "the module goes" 0 rmmod berth_vfio
 # A program that has no eventfd for it is not told that its device is wanted back; the kernel says so once, as for vfio-pci.
 dmesg | grep -E 'WARNING|BUG:|Call Trace|possible (circular|recursive)|suspicious RCU|sleeping function|berth_vfio' |
-	grep -v -E 'taint|verification|invalid for parameter|No device request channel|Relaying|resetting|reset done' >$T/trouble
+	grep -v -E 'taint|verification|invalid for parameter|No device request channel|Relaying|resetting|reset done|vgaarb' >$T/trouble
 is "and the kernel has said nothing of it" "$(cat $T/trouble)" ""
