@@ -1,21 +1,85 @@
 /* SPDX-License-Identifier: MIT */
 #include "bar-forward/backends.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <unistd.h>
 
+#include "bar-forward/list.h"
+#include "bar-forward/ready.h"
 #include "bar-forward/serve.h"
 
-static const struct device_ops *const backends[] = { &memory_device_ops };
-const char *const backend_names[] = { "memory", NULL };
+enum { AUTO };
+
+static const struct device_ops *const backends[] = { [AUTO] = NULL,
+						     &vfio_device_ops,
+						     &memory_device_ops };
+const char *const backend_names[] = { [AUTO] = "auto", "vfio", "memory", NULL };
 
 _Static_assert(sizeof(backends) / sizeof(backends[0]) ==
 		       sizeof(backend_names) / sizeof(backend_names[0]) - 1,
 	       "a name for each");
 
+/* A description is a file, and no PCI address is one. */
+static const struct device_ops *drives(const struct ask *a)
+{
+	const char *what = a->words[0], *dot = strrchr(what, '.');
+
+	if (a->o->backend != AUTO)
+		return backends[a->o->backend];
+	return strchr(what, '/') || (dot && strcmp(dot, ".json") == 0) || access(what, F_OK) == 0
+		       ? &memory_device_ops
+		       : &vfio_device_ops;
+}
+
+/* Its whole PCI address, once every check says that it can be a guest's. */
+static int ready(const struct ask *a, char pci[24], struct err *e)
+{
+	struct options named = *a->o;
+	struct ask ask = *a;
+	const struct finding *no;
+	struct bridge_facts f;
+	struct readiness r;
+	int rc;
+
+	named.any = true; /* who names a device means it */
+	ask.o = &named;
+	rc = judge_one(&ask, a->words[0], &f, &r, e);
+	if (rc)
+		return rc;
+	no = ready_refusal(&r);
+	if (no)
+		return err_set(e, -EPERM, "%s cannot be served: %s: %s%s%s", f.pci, no->check,
+			       no->words, no->fix[0] ? "; " : "", no->fix);
+	if (r.state != VERDICT_YES)
+		return err_set(e, -EPERM, "%s is not attached yet: berth bridge attach %s%s%s",
+			       f.pci, f.pci, r.state == VERDICT_FORCE ? " --force" : "",
+			       a->o->any ? " --any" : "");
+	snprintf(pci, 24, "%s", f.pci);
+	return 0;
+}
+
+/* What of the device is shown, and how. */
+static int take_shape(const struct ask *a, struct serve_opts *o, struct err *e)
+{
+	o->shape.mode = (enum grant_mode)a->o->mode;
+	if (o->record && o->shape.mode == GRANT_AUTO)
+		o->shape.mode = GRANT_TRAP; /* what is mapped, nobody records */
+	o->shape.order = a->o->order;
+	for (uint32_t i = 0; i < a->o->bars.n; i++) {
+		int rc = shape_bar(&o->shape, a->o->bars.v[i], e);
+
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
 int serve_verb(const struct ask *a, struct err *e)
 {
-	struct serve_opts o = { .ops = backends[a->o->backend],
+	char pci[24];
+	struct serve_opts o = { .ops = drives(a),
 				.what = a->words[0],
 				.socket = a->o->socket,
 				.policy = a->o->policy,
@@ -24,6 +88,7 @@ int serve_verb(const struct ask *a, struct err *e)
 				.record = a->o->record,
 				.record_bytes = a->o->record_size };
 	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	int rc;
 
 	if (!o.socket)
 		return err_set(e, VERB_USAGE,
@@ -31,15 +96,12 @@ int serve_verb(const struct ask *a, struct err *e)
 	if (strlen(o.socket) > most)
 		return err_set(e, -EINVAL, "the path of --socket has %zu bytes; at most %zu",
 			       strlen(o.socket), most);
-	o.shape.mode = (enum grant_mode)a->o->mode;
-	if (o.record && o.shape.mode == GRANT_AUTO)
-		o.shape.mode = GRANT_TRAP; /* what is mapped, nobody records */
-	o.shape.order = a->o->order;
-	for (uint32_t i = 0; i < a->o->bars.n; i++) {
-		int rc = shape_bar(&o.shape, a->o->bars.v[i], e);
-
-		if (rc)
-			return rc;
-	}
+	rc = take_shape(a, &o, e);
+	if (!rc && o.ops == &vfio_device_ops)
+		rc = ready(a, pci, e);
+	if (rc)
+		return rc;
+	if (o.ops == &vfio_device_ops)
+		o.what = pci;
 	return serve_run(&o, a->log, e);
 }

@@ -9,6 +9,7 @@ bar-forward.lib := \
 	cfg_caps.c \
 	collect.c \
 	dev_memory.c \
+	dev_vfio.c \
 	grants.c \
 	guest.c \
 	irqs.c \
@@ -41,6 +42,13 @@ bar-forward.lib := \
 	stream.c \
 	trace.c \
 	verbs.c \
+	vfio_info.c \
+	vfio_iommufd.c \
+	vfio_irq.c \
+	vfio_maps.c \
+	vfio_reset.c \
+	vfio_space.c \
+	vfio_type1.c \
 	wire.c \
 	wire_reply.c \
 

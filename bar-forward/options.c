@@ -20,7 +20,8 @@ static const struct opt opts[] = {
 	{ .name = "socket", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(socket),
 	  .help = "The socket at which the device is served; made for its user alone, and removed at the end." },
 	{ .name = "backend", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(backend), .choices = backend_names,
-	  .help = "What drives a device that is served; memory: DEV is a file that describes one (berth.pcidevice/1)." },
+	  .help = "What drives a device that is served; vfio: the kernel's VFIO, by an iommufd where it has one; memory: DEV is a "
+		  "file that describes one (berth.pcidevice/1); auto: as DEV is an address or a file." },
 	{ .name = "policy", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(policy),
 	  .help = "What the guest may do with which registers; read anew on SIGHUP." },
 	{ .name = "mode", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(mode), .choices = grant_mode_names,
@@ -62,6 +63,7 @@ static const struct example examples[] = {
 	{ "berth bridge attach 03:00.0", "take the card from its driver, with all its functions" },
 	{ "berth bridge qemu-args 03:00.0 --memory 16G --socket /run/user/1000/gpu.sock",
 	  "what to add to QEMU's command line" },
+	{ "berth bridge serve 03:00.0 --socket /run/user/1000/gpu.sock", "the card, for the virtual machine that connects there" },
 	{ "berth bridge serve edu.json --socket /run/user/1000/edu.sock", "a device that a file describes, for a virtual machine" },
 	{ "berth bridge status", "which bridges run, who is connected, what went over them" },
 	{ "berth bridge detach 03:00.0", "give it back to the driver that it had" },
@@ -88,7 +90,7 @@ const struct cmd bridge_command = {
 		"what that needs, check by check: the IOMMU and its group, who has the device now, remapped interrupts, memory "
 		"that may be locked, permissions, how it is reset, whether it may lose its power. A check says yes, note (it "
 		"works, and this is what else it means), untold, attach, force (attach does it with --force), or no.\n\n"
-		"What is served is so far a device that a file describes. Every access of the guest comes by, keeps its width, is "
+		"What is served is a device that attach has handed over, by the kernel's VFIO, or one that a file describes. Every access of the guest comes by, keeps its width, is "
 		"counted and held to --policy, a rule a line: bar0 0x1000-0x1fff deny; deny 0 has reads give 0 in place of all-ones, "
 		"mask 0xffff lets only these bits of a write pass, log tells each access with -v, trap is what everything else is.",
 	.opts = opts,

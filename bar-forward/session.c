@@ -239,6 +239,22 @@ static int do_unmap(struct session *s, const struct vu_request *r, struct incomi
 	return session_unmap(s, &r->dma, e);
 }
 
+/*
+ * A ROM or a display's memory without a descriptor is what every guest has. One whose writable memory has none at all is
+ * not shared.
+ */
+static bool nothing_reached(const struct maps *m)
+{
+	bool writable = false;
+
+	for (uint32_t i = 0; i < m->n; i++) {
+		if (m->map[i].fd >= 0)
+			return false;
+		writable |= m->map[i].write;
+	}
+	return writable;
+}
+
 static int do_info(struct session *s, const struct vu_request *r, struct incoming *in, size_t *size,
 		   struct err *e)
 {
@@ -248,6 +264,11 @@ static int do_info(struct session *s, const struct vu_request *r, struct incomin
 			       s->unmapped.text);
 	if (!s->d)
 		return err_set(e, -ENODEV, "the device is gone");
+	if (s->facts.by_fd && nothing_reached(&s->maps))
+		return err_set(
+			e, -EINVAL,
+			"the guest's memory has no descriptor, so no device reaches it: QEMU needs "
+			"-object memory-backend-memfd,share=on");
 	s->step = SESSION_INFORMED;
 	*size = vu_reply_info(r, s->facts.reset, DEV_REGIONS, DEV_IRQS, s->reply);
 	return 0;
@@ -493,6 +514,14 @@ static const char *gone_words(int rc)
 	return rc == -ESHUTDOWN ? "the host wants it back" : "it was taken away";
 }
 
+void session_look(struct session *s)
+{
+	int rc = s->d ? s->o.ops->present(s->d) : 0;
+
+	if (rc)
+		session_lose(s, gone_words(rc));
+}
+
 int session_poll_fd(const struct session *s)
 {
 	bool idle = s->d && !s->dma.asked && s->step != SESSION_NEW;
@@ -532,14 +561,10 @@ void session_attend(struct session *s, struct answer *a)
 
 void session_tick(struct session *s)
 {
-	int rc;
-
 	if (s->dma.asked && s->o.now() - s->dma.since_ns > SESSION_DMA_NS) {
 		session_say(s, SESSION_NOTE, "the client does not answer DMA at 0x%" PRIx64,
 			    s->dma.iova);
 		session_dma_cancel(s, -ETIMEDOUT);
 	}
-	rc = s->d ? s->o.ops->present(s->d) : 0;
-	if (rc)
-		session_lose(s, gone_words(rc));
+	session_look(s);
 }

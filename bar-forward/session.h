@@ -99,9 +99,10 @@ struct session {
 	struct err
 		unmapped; /* why memory could not be mapped before DEVICE_GET_INFO; rc 0: it all could */
 	uint32_t complaints;
-	uint32_t denials; /* denied writes */
-	int reply_fd;     /* goes with the reply; -1: none */
-	uint8_t *reply;   /* VU_MESSAGE_MAX bytes */
+	uint32_t denials;   /* denied writes */
+	uint64_t looked_ns; /* when it was last asked for a look, after all-ones */
+	int reply_fd;       /* goes with the reply; -1: none */
+	uint8_t *reply;     /* VU_MESSAGE_MAX bytes */
 };
 
 /* What is to be sent: `size` bytes, 0: nothing, which stay until the next call. The caller closes the descriptor. */

@@ -5,7 +5,8 @@
 
 #include "bar-forward/session_priv.h"
 
-#define WIDE 8
+#define WIDE    8
+#define LOOK_NS UINT64_C(100000000)
 
 static const char *region_name(uint32_t region)
 {
@@ -329,6 +330,24 @@ static int bar_write(struct session *s, const struct vu_access *a, struct err *e
 	return judge(s, a, "write", rc, e);
 }
 
+/*
+ * All-ones may be what a register holds, what an access gives that nobody answered in time, or the device's absence. Only
+ * the last is a state: it is looked for, at most ten times a second.
+ */
+static void doubt(struct session *s, const uint8_t *bytes, uint32_t n)
+{
+	uint64_t now;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (bytes[i] != 0xff)
+			return;
+	now = s->o.now();
+	if (now - s->looked_ns < LOOK_NS)
+		return;
+	s->looked_ns = now;
+	session_look(s);
+}
+
 /* --- for the session --- */
 
 int session_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e)
@@ -341,6 +360,8 @@ int session_read(struct session *s, const struct vu_access *a, uint8_t *to, stru
 	s->seen = (struct session_seen) { 0 };
 	if (s->d)
 		rc = is_bar(a->region) ? bar_read(s, a, to, e) : pieces_read(s, a, to, e);
+	if (s->d && !rc && is_bar(a->region))
+		doubt(s, to, a->count);
 	if (!s->d) /* also when it went in the middle */
 		memset(to, 0xff, a->count);
 	count(s, a, TELEM_READ, to, began);

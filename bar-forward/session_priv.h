@@ -18,6 +18,9 @@ int session_dev_read(const struct session *s, uint32_t region, uint64_t offset, 
 int session_dev_write(const struct session *s, uint32_t region, uint64_t offset,
 		      const uint8_t *bytes, uint32_t width);
 
+/* Whether the device is there: lose it if not. */
+void session_look(struct session *s);
+
 /* Give up a DMA that the client has not answered. */
 void session_dma_cancel(struct session *s, int rc);
 

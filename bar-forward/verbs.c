@@ -14,9 +14,9 @@ static const char *const xml_heeds[] = { "machine", "memory", "socket", NULL };
 static const char *const attach_heeds[] = { "machine", "driver", "dry-run", "force",
 					    "any",     "json",   NULL };
 static const char *const detach_heeds[] = { "machine", "dry-run", "force", "json", NULL };
-static const char *const serve_heeds[] = { "backend", "socket",      "policy", "mode",
-					   "bar",     "order",       "guest",  "once",
-					   "record",  "record-size", NULL };
+static const char *const serve_heeds[] = { "backend", "memory", "socket",      "policy",
+					   "mode",    "bar",    "order",       "guest",
+					   "once",    "record", "record-size", NULL };
 static const char *const status_heeds[] = { "json", NULL };
 
 /* clang-format off */

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: MIT */
+#include "bar-forward/vfio_maps.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t last(uint64_t iova, uint64_t size)
+{
+	return iova + (size - 1);
+}
+
+/* The first row that ends at or behind an address; m->n: none. */
+static uint32_t find(const struct vmaps *m, uint64_t iova)
+{
+	uint32_t low = 0, high = m->n;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		if (last(m->map[middle].iova, m->map[middle].size) < iova)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+static struct vmap *exact(const struct vmaps *m, uint64_t iova, uint64_t size)
+{
+	uint32_t at = find(m, iova);
+
+	return at < m->n && m->map[at].iova == iova && m->map[at].size == size ? &m->map[at] : NULL;
+}
+
+static bool is_same(const struct vmap *a, const struct vmap *b)
+{
+	return a->iova == b->iova && a->size == b->size && a->device == b->device &&
+	       a->inode == b->inode && a->offset == b->offset && a->read == b->read &&
+	       a->write == b->write;
+}
+
+static int insert(struct vmaps *m, uint32_t at, const struct vmap *add)
+{
+	uint32_t room = m->room ? 2 * m->room : 16;
+	struct vmap *more;
+
+	if (m->n == m->room) {
+		more = realloc(m->map, room * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		m->map = more;
+		m->room = room;
+	}
+	memmove(&m->map[at + 1], &m->map[at], (m->n - at) * sizeof(*m->map));
+	m->map[at] = *add;
+	m->n++;
+	m->bytes += add->size;
+	return 0;
+}
+
+int vmaps_add(struct vmaps *m, const struct vmap *add, struct err *e)
+{
+	uint32_t at = find(m, add->iova);
+	struct vmap *there = at < m->n && m->map[at].iova <= last(add->iova, add->size)
+				     ? &m->map[at]
+				     : NULL;
+
+	if (there && is_same(there, add)) {
+		there->holders |= add->holders;
+		return 0;
+	}
+	if (there)
+		return err_set(
+			e, -EBUSY,
+			"at DMA addresses 0x%" PRIx64 " to 0x%" PRIx64
+			" the client of another function of its IOMMU group has other memory: one group "
+			"goes to one virtual machine",
+			there->iova, last(there->iova, there->size));
+	return insert(m, at, add) ? err_set(e, -ENOMEM, "out of memory") : 1;
+}
+
+int vmaps_release(struct vmaps *m, uint64_t iova, uint64_t size, uint64_t holder)
+{
+	struct vmap *row = exact(m, iova, size);
+
+	if (!row || !(row->holders & holder))
+		return -ENOENT;
+	if (row->holders == holder)
+		return 1;
+	row->holders &= ~holder;
+	return 0;
+}
+
+void vmaps_drop(struct vmaps *m, uint64_t iova)
+{
+	uint32_t at = find(m, iova);
+
+	if (at == m->n || m->map[at].iova != iova)
+		return;
+	m->bytes -= m->map[at].size;
+	memmove(&m->map[at], &m->map[at + 1], (m->n - at - 1) * sizeof(*m->map));
+	m->n--;
+}
+
+const struct vmap *vmaps_next(const struct vmaps *m, uint64_t iova, uint64_t holder)
+{
+	for (uint32_t at = find(m, iova); at < m->n; at++)
+		if (m->map[at].iova >= iova && m->map[at].holders & holder)
+			return &m->map[at];
+	return NULL;
+}
+
+void vmaps_free(struct vmaps *m)
+{
+	free(m->map);
+	*m = (struct vmaps) { 0 };
+}

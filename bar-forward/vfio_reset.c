@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Reset: of the function alone where it can, or of its slot or bus, which reaches other functions, too: then all of these
+ * have to be ours, and none may have a client at work.
+ */
+#include <inttypes.h>
+#include <linux/vfio.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bar-forward/vfio_iommufd.h"
+#include "bar-forward/vfio_priv.h"
+#include "base/own.h"
+
+/* What the kernel says a reset reaches: 8 bytes each behind a head, the first 4 its group, or its id in the iommufd. */
+struct reached {
+	struct vfio_pci_hot_reset_info head;
+	struct vfio_pci_dependent_device device[HOT_RESET_MOST];
+};
+
+static const struct vfio_space *space_of_group(const struct device *d, uint32_t group)
+{
+	const struct vfio_space *s = d->space;
+
+	do {
+		if (s->group_fd >= 0 && (uint32_t)s->group == group)
+			return s;
+		s = s->next;
+	} while (s != d->space);
+	return NULL;
+}
+
+static struct device *device_of(const struct device *d, const char *pci)
+{
+	const struct vfio_space *s = d->space;
+
+	do {
+		for (struct device *o = s->devices; o; o = o->next)
+			if (strcmp(o->facts.name, pci) == 0)
+				return o;
+		s = s->next;
+	} while (s != d->space);
+	return NULL;
+}
+
+static void take_reached(struct device *d, const struct reached *r)
+{
+	for (uint32_t i = 0; i < r->head.count; i++) {
+		const struct vfio_pci_dependent_device *o = &r->device[i];
+
+		d->hot[i].group = o->group_id;
+		snprintf(d->hot[i].pci, sizeof(d->hot[i].pci), "%04x:%02x:%02x.%x", o->segment,
+			 o->bus, o->devfn >> 3u, o->devfn & 7u);
+	}
+	d->n_hot = r->head.count;
+}
+
+/* Which functions it would reach does not change while the device is there. */
+void vfio_read_hot_reset(struct device *d)
+{
+	own_free struct reached *r = calloc(1, sizeof(*r));
+
+	d->n_hot = 0;
+	if (!r)
+		return;
+	r->head.argsz = sizeof(*r);
+	if (d->kernel->ioctl(d->fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, r) || !r->head.count ||
+	    r->head.count > HOT_RESET_MOST)
+		return;
+	if (r->head.flags & HOT_BY_ID && !(r->head.flags & HOT_OWNED))
+		return;
+	take_reached(d, r);
+	for (uint32_t i = 0; d->space->group_fd >= 0 && i < d->n_hot; i++)
+		if (!space_of_group(d, d->hot[i].group))
+			d->n_hot = 0;
+}
+
+/* The groups that prove that all is ours; none where the iommufd does. */
+static int hot_reset(struct device *d)
+{
+	struct {
+		struct vfio_pci_hot_reset head;
+		int32_t fds[HOT_RESET_MOST];
+	} ask = { .head = { .argsz = sizeof(ask) } };
+
+	for (uint32_t i = 0; d->space->group_fd >= 0 && i < d->n_hot; i++) {
+		const struct vfio_space *s = space_of_group(d, d->hot[i].group);
+		bool told = false;
+
+		if (!s)
+			return -EPERM;
+		for (uint32_t j = 0; j < ask.head.count; j++)
+			told |= ask.fds[j] == s->group_fd;
+		if (!told)
+			ask.fds[ask.head.count++] = s->group_fd;
+	}
+	return d->kernel->ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &ask);
+}
+
+/* A function with maps has a client at work. */
+static const char *busy_beside(const struct device *d)
+{
+	for (uint32_t i = 0; i < d->n_hot; i++) {
+		const struct device *o = device_of(d, d->hot[i].pci);
+
+		if (o && o != d && (o->up || vmaps_next(&o->space->maps, 0, o->seat)))
+			return o->facts.name;
+	}
+	return NULL;
+}
+
+int vfio_reset(struct device *d, struct err *e)
+{
+	const char *name = d->facts.name, *busy;
+	int rc;
+
+	if (d->own_reset) {
+		rc = d->kernel->ioctl(d->fd, VFIO_DEVICE_RESET, NULL);
+	} else {
+		busy = busy_beside(d);
+		if (busy)
+			return err_set(e, -EBUSY,
+				       "a reset of %s would reach %s, which has a client", name,
+				       busy);
+		rc = d->n_hot ? hot_reset(d) : -ENOTTY;
+	}
+	if (rc && vfio_look(d))
+		return err_set(e, -ENODEV, "%s is gone", name);
+	return rc ? vfio_why(e, rc, name, "to reset it") : 0;
+}
