@@ -74,13 +74,13 @@ def command(case, kernel, initramfs, out, fds):
         f.write(pathlib.Path(initramfs).read_bytes())
         f.write(case_archive(case, out))
     words = ["console=ttyS0", "panic=-1", "quiet", *case.cmdline]
-    line = ["qemu-system-x86_64", "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
+    line = [*shlex.split(os.environ.get("LAB_QEMU", "qemu-system-x86_64")), "-nodefaults", "-no-user-config", "-display", "none", "-vga", "none",
             "-no-reboot", "-accel", "tcg,thread=single", "-cpu", "max", "-m", "512",
             "-kernel", f"{kernel}/vmlinuz", "-initrd", str(out / "initramfs"), "-append", " ".join(words),
             "-serial", f"file:{out}/console",
             "-chardev", f"socket,id=qmp,fd={fds['qmp']}", "-mon", "chardev=qmp,mode=control",
             "-chardev", f"socket,id=ctl,fd={fds['ctl']}", "-chardev", f"file,id=out,path={out}/out.tar"]
-    line += case.qemu
+    line += [word.replace("OUT", str(out)) for word in case.qemu]
     line += ["-device", "virtio-serial-pci,id=lab,bus=pcie.0,addr=1e", "-device", "virtserialport,chardev=ctl,name=berth.ctl",
              "-device", "virtserialport,chardev=out,name=berth.out"]
     for name in case.acpi:
