@@ -8,10 +8,12 @@ bar-forward.lib := \
 	cfg.c \
 	cfg_caps.c \
 	collect.c \
+	control.c \
 	dev_memory.c \
 	dev_vfio.c \
 	grants.c \
 	guest.c \
+	heat.c \
 	irqs.c \
 	list.c \
 	maps.c \
@@ -31,6 +33,7 @@ bar-forward.lib := \
 	quirks.c \
 	ready.c \
 	ready_slot.c \
+	recordverb.c \
 	serve.c \
 	serve_page.c \
 	session.c \
@@ -41,6 +44,10 @@ bar-forward.lib := \
 	status.c \
 	stream.c \
 	trace.c \
+	tracefilter.c \
+	traceread.c \
+	traceshow.c \
+	tracing.c \
 	verbs.c \
 	vfio_info.c \
 	vfio_iommufd.c \
@@ -49,6 +56,7 @@ bar-forward.lib := \
 	vfio_reset.c \
 	vfio_space.c \
 	vfio_type1.c \
+	whichbridge.c \
 	wire.c \
 	wire_reply.c \
 

@@ -10,6 +10,8 @@
 #define ROW(member) offsetof(struct options, member)
 #define N_OF(rows)  (sizeof(rows) / sizeof((rows)[0]))
 
+static const char *const glyph_names[] = { "auto", "ascii", "blocks", "braille", NULL };
+
 /* clang-format off */
 static const struct opt opts[] = {
 	{ .name = "machine", .letter = 'm', .kind = OPT_TEXT, .arg = "DIR", .offset = ROW(machine),
@@ -40,6 +42,21 @@ static const struct opt opts[] = {
 	  .help = "Record every access, interrupt and DMA event in FILE, of which the newest --record-size bytes stay." },
 	{ .name = "record-size", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(record_size), .min = 65536, .max = (uint64_t)3 << 40,
 	  .help = "What a recording may take; 48 bytes an event. Allocated at once. Default 64M." },
+	{ .name = "only", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(only),
+	  .help = "Accesses of these places alone: bar0, bar0:0x100-0x1ff, config:4+2. May be given again." },
+	{ .name = "except", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(except),
+	  .help = "All but the accesses of these places, such as a clock that never reads the same." },
+	{ .name = "kind", .kind = OPT_LIST, .arg = "KIND", .offset = ROW(kinds),
+	  .help = "Events of this kind alone: read, write, irq, dma, reset, client, lost, device, worker, mark." },
+	{ .name = "since", .kind = OPT_TEXT, .arg = "TIME", .offset = ROW(since),
+	  .help = "From this time on: seconds from the recording's beginning, or with a minus before its end." },
+	{ .name = "until", .kind = OPT_TEXT, .arg = "TIME", .offset = ROW(until), .help = "Up to this time." },
+	{ .name = "follow", .letter = 'f', .kind = OPT_FLAG, .offset = ROW(follow),
+	  .help = "Go on with what comes, until the bridge ends." },
+	{ .name = "heat", .kind = OPT_FLAG, .offset = ROW(heat),
+	  .help = "Show how often each page was touched in place of the events." },
+	{ .name = "glyphs", .kind = OPT_ENUM, .arg = "SET", .offset = ROW(glyphs), .choices = glyph_names,
+	  .help = "The signs of --heat. Default: blocks where the locale is UTF-8, else ascii." },
 	{ .name = "driver", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(driver),
 	  .help = "What attach gives the device to, in place of vfio-pci." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
@@ -66,6 +83,8 @@ static const struct example examples[] = {
 	{ "berth bridge serve 03:00.0 --socket /run/user/1000/gpu.sock", "the card, for the virtual machine that connects there" },
 	{ "berth bridge serve edu.json --socket /run/user/1000/edu.sock", "a device that a file describes, for a virtual machine" },
 	{ "berth bridge status", "which bridges run, who is connected, what went over them" },
+	{ "berth bridge trace /run/user/1000/edu.sock --follow", "each access, while it happens" },
+	{ "berth bridge trace boot.trace --only bar0 --heat", "which pages of its registers a driver uses" },
 	{ "berth bridge detach 03:00.0", "give it back to the driver that it had" },
 	{ NULL, NULL },
 };

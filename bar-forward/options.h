@@ -19,6 +19,10 @@ struct options {
 	struct opt_list bars; /* "1=256M" */
 	int mode;             /* enum grant_mode */
 	bool order;
+	struct opt_list only, except, kinds;
+	const char *since, *until;
+	int glyphs; /* 1 more than enum heat_glyphs; 0: as the locale is */
+	bool follow, heat;
 	int backend;     /* row of backend_names[] */
 	uint64_t memory; /* bytes; 0: not given */
 	bool any, force, dry_run, once, json;

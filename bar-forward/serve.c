@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bar-forward/serve_priv.h"
+#include "bar-forward/whichbridge.h"
 #include "base/own.h"
 #include "base/text.h"
 
@@ -21,7 +22,7 @@
 #define TICK_MS    1000
 #define SOON_MS    100 /* while the page is behind */
 
-enum { SIGNALS, LISTENING, CLIENT, DEVICE, POLLED };
+enum { SIGNALS, LISTENING, CONTROL, CLIENT, DEVICE, POLLED };
 
 struct server {
 	const struct serve_opts *o;
@@ -33,6 +34,7 @@ struct server {
 	struct device *d; /* NULL: it is the session's, or gone */
 	struct serve_page page;
 	struct trace trace;
+	struct control control;
 	int client;                   /* -1: none is there */
 	struct stream stream;         /* of the client */
 	struct session session;       /* its, too */
@@ -277,6 +279,48 @@ static void tick(struct server *v)
 	}
 }
 
+/* --- what is asked of the bridge itself --- */
+
+static int record_in(struct server *v, const char *path, int *fd, struct err *e)
+{
+	struct trace fresh;
+	int rc = trace_join(&fresh, take_fd(fd), e);
+
+	if (rc)
+		return rc;
+	rc = whichbridge_link(v->page.writer.path, path, e);
+	if (rc) {
+		trace_close(&fresh);
+		return rc;
+	}
+	trace_close(&v->trace);
+	v->trace = fresh;
+	trace_event(&v->trace, TRACE_DEVICE, telem_now_ns(), v->page.now.generation);
+	if (v->client >= 0) {
+		trace_event(&v->trace, TRACE_CLIENT, telem_now_ns(),
+			    (uint64_t)v->page.now.client_pid);
+		session_record_state(&v->session);
+	}
+	return 0;
+}
+
+static int do_asked(void *arg, struct control_ask *a, struct err *e)
+{
+	struct server *v = arg;
+	char what[16], path[4096];
+
+	json_get_text(a->what, "do", what, sizeof(what));
+	json_get_text(a->what, "path", path, sizeof(path));
+	if (strcmp(what, "record") == 0 && a->n_fds == 1)
+		return record_in(v, path, &a->fds[0], e);
+	if (strcmp(what, "stop") != 0)
+		return err_set(e, -EINVAL, "it cannot do '%s'", what);
+	if (!v->trace.head)
+		return err_set(e, -ENODEV, "it records nothing");
+	trace_close(&v->trace);
+	return whichbridge_link(v->page.writer.path, NULL, e);
+}
+
 /* --- the loop --- */
 
 static void take_signal(struct server *v)
@@ -299,6 +343,7 @@ static int loop(struct server *v, struct err *e)
 		struct pollfd p[POLLED] = {
 			[SIGNALS] = { .fd = v->signals, .events = POLLIN },
 			[LISTENING] = { .fd = v->sockets.list[0].fd, .events = POLLIN },
+			[CONTROL] = { .fd = v->control.fd, .events = POLLIN },
 			[CLIENT] = { .fd = v->client, .events = POLLIN },
 			[DEVICE] = { .fd = v->client < 0 ? -1 : session_poll_fd(&v->session),
 				     .events = POLLIN },
@@ -314,6 +359,8 @@ static int loop(struct server *v, struct err *e)
 			serve_device(v);
 		if (p[LISTENING].revents)
 			take_client(v);
+		if (p[CONTROL].revents)
+			control_serve(&v->control, do_asked, v);
 		int64_t now = (int64_t)(telem_now_ns() / 1000000);
 
 		if (now - ticked >= TICK_MS) {
@@ -364,7 +411,6 @@ static int open_trace(struct server *v, struct err *e)
 	if (rc)
 		return rc;
 	trace_event(&v->trace, TRACE_DEVICE, about.now_ns, 1);
-	v->page.trace = &v->trace;
 	return 0;
 }
 
@@ -394,6 +440,10 @@ static int begin(struct server *v, struct err *e)
 		rc = open_trace(v, e);
 	if (!rc)
 		rc = serve_page_open(&v->page, v->o, e);
+	if (!rc)
+		rc = control_open(&v->control, v->page.writer.path, e);
+	if (!rc && v->o->record)
+		rc = whichbridge_link(v->page.writer.path, v->o->record, e);
 	if (rc)
 		return rc;
 	text_copy(v->page.now.backend, sizeof(v->page.now.backend),
@@ -406,8 +456,13 @@ static int begin(struct server *v, struct err *e)
 
 static void end(struct server *v)
 {
+	struct err unsaid = { 0 };
+
 	end_client(v, "the bridge ends");
 	sockets_close(&v->sockets);
+	control_close(&v->control);
+	if (v->page.writer.page)
+		whichbridge_link(v->page.writer.path, NULL, &unsaid);
 	serve_page_close(&v->page);
 	if (v->d)
 		v->o->ops->close(v->d);
@@ -425,7 +480,8 @@ int serve_run(const struct serve_opts *o, const struct log *log, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	v->o = o;
 	v->log = log;
-	v->client = v->signals = -1;
+	v->client = v->signals = v->control.fd = -1;
+	v->page.trace = &v->trace;
 	rc = begin(v, e);
 	if (!rc)
 		rc = loop(v, e);

@@ -4,9 +4,19 @@
 #include <unistd.h>
 
 #include "bar-forward/serve_priv.h"
+#include "bar-forward/whichbridge.h"
 #include "base/text.h"
 
 #define TELL_NS UINT64_C(100000000)
+
+static void remove_page(const char *path)
+{
+	char beside[BRIDGE_PATH_MAX];
+
+	unlink(whichbridge_beside(beside, path, ".trace"));
+	unlink(whichbridge_beside(beside, path, ".ctl"));
+	unlink(path);
+}
 
 /* Pages of bridges that were killed at this socket: this one stands where they stood. */
 static void remove_dead(const char *socket)
@@ -22,7 +32,7 @@ static void remove_dead(const char *socket)
 		if (telem_read(*p, &page, &life, &unsaid) == 0 &&
 		    page.header.kind == TELEM_BRIDGE && life == TELEM_DEAD &&
 		    strcmp(page.bridge.socket, socket) == 0)
-			unlink(*p);
+			remove_page(*p);
 	telem_list_free(paths);
 }
 

@@ -3,6 +3,7 @@
 #ifndef BERTH_SERVE_PRIV_H
 #define BERTH_SERVE_PRIV_H
 
+#include "bar-forward/control.h"
 #include "bar-forward/policy.h"
 #include "bar-forward/serve.h"
 #include "bar-forward/session.h"

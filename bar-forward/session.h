@@ -149,6 +149,9 @@ int session_poll_fd(const struct session *s);
 /* The device wants something: a message for the client, or nothing. */
 void session_attend(struct session *s, struct answer *a);
 
+/* The recorder begins now: tell it what stands, which it has not seen come. */
+void session_record_state(struct session *s);
+
 /* Now and then, each second or so: whether the device is still there, and the client answers. */
 void session_tick(struct session *s);
 

@@ -75,6 +75,32 @@ void session_record_irqs(struct session *s, const struct vu_irqs *set, uint32_t 
 	trace_put(s->o.trace, &r);
 }
 
+static void record_set(struct session *s, uint32_t index)
+{
+	const struct irq_set *q = &s->irqs.set[index];
+	struct trace_slot r = { .ns = s->o.now(),
+				.value = q->enabled,
+				.kind = TRACE_IRQ_SET,
+				.region = (uint8_t)index,
+				.flags = TRACE_IRQ_EVENTFD | TRACE_AGAIN };
+
+	if (q->enabled)
+		trace_put(s->o.trace, &r);
+}
+
+void session_record_state(struct session *s)
+{
+	uint32_t size = s->facts.region[DEV_CONFIG].size >= CFG_SIZE ? CFG_SIZE : 256;
+
+	if (!trace_is_on(s->o.trace))
+		return;
+	trace_device(s->o.trace, &s->facts, s->o.count->generation, s->real, size);
+	for (uint32_t i = 0; i < s->maps.n; i++)
+		session_record_map(s, TRACE_DMA_MAP, &s->maps.map[i], TRACE_AGAIN, 0);
+	for (uint32_t i = 0; i < DEV_IRQS; i++)
+		record_set(s, i);
+}
+
 /* Of ours, when it has ended. */
 void session_record_dma(struct session *s, int rc)
 {

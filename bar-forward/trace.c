@@ -64,7 +64,7 @@ static void fill_head(struct trace *t, const struct trace_about *a)
 				   .started_ns = a->now_ns,
 				   .clock_ns = (uint64_t)day.tv_sec * UINT64_C(1000000000) +
 					       (uint64_t)day.tv_nsec,
-				   .writer_pid = getpid(),
+				   .writer_pid = a->writer_pid ? a->writer_pid : getpid(),
 				   .on = 1 };
 	telem_boot_id(h->boot_id);
 	if (telem_start_time(h->writer_pid, &h->writer_start))

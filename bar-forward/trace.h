@@ -30,6 +30,7 @@ struct trace {
 struct trace_about {
 	const char *device, *backend, *socket, *guest; /* NULL: unknown */
 	uint64_t now_ns;                               /* CLOCK_BOOTTIME */
+	int32_t writer_pid;                            /* of the bridge; 0: this process */
 };
 
 /*

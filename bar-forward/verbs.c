@@ -7,6 +7,7 @@
 #include "bar-forward/backends.h"
 #include "bar-forward/list.h"
 #include "bar-forward/status.h"
+#include "bar-forward/tracing.h"
 
 static const char *const list_heeds[] = { "machine", "any", "memory", "json", NULL };
 static const char *const args_heeds[] = { "machine", "memory", "socket", "json", NULL };
@@ -17,6 +18,10 @@ static const char *const detach_heeds[] = { "machine", "dry-run", "force", "json
 static const char *const serve_heeds[] = { "backend", "memory", "socket",      "policy",
 					   "mode",    "bar",    "order",       "guest",
 					   "once",    "record", "record-size", NULL };
+static const char *const trace_heeds[] = { "only",   "except", "kind",   "since", "until",
+					   "follow", "heat",   "glyphs", "json",  NULL };
+static const char *const record_heeds[] = { "record-size", "only",  "except", "kind",
+					    "since",       "until", NULL };
 static const char *const status_heeds[] = { "json", NULL };
 
 /* clang-format off */
@@ -28,6 +33,8 @@ const struct verb bridge_verbs[] = {
 	{ "detach", "DEV", "give it back to the driver that it had", 1, 1, detach_heeds, detach_verb },
 	{ "serve", "DEV", "give a device to a virtual machine that connects to --socket", 1, 1, serve_heeds, serve_verb },
 	{ "status", "", "show the bridges that run, and what went over them", 0, 0, status_heeds, status_verb },
+	{ "trace", "FILE|BRIDGE", "show what a bridge recorded, event by event or as a map of its pages", 1, 1, trace_heeds, trace_verb },
+	{ "record", "BRIDGE [start FILE|stop|save FILE|mark TEXT]", "have a bridge that runs record, or keep what it recorded", 1, 3, record_heeds, record_verb },
 	{ NULL, NULL, NULL, 0, 0, NULL, NULL },
 };
 /* clang-format on */
