@@ -197,11 +197,6 @@ static int why_not(const struct vfio_space *s, const struct map *row, int rc, st
 			" | sudo tee /sys/module/vfio_iommu_type1/parameters/dma_entry_limit, and "
 			"start the bridge anew",
 			s->entries, 2 * s->entries);
-	case -EFAULT:
-		return err_set(e, rc,
-			       "the descriptor of the guest's memory at DMA address 0x%" PRIx64
-			       " has not all of its %" PRIu64 " bytes",
-			       row->iova, row->size);
 	case -EEXIST:
 	case -EADDRINUSE:
 		rc = -EBUSY; /* none of the client's doing */
@@ -212,6 +207,19 @@ static int why_not(const struct vfio_space *s, const struct map *row, int rc, st
 	return err_set(e, rc,
 		       "the kernel does not map %" PRIu64 " bytes at DMA address 0x%" PRIx64 ": %s",
 		       row->size, row->iova, strerror(-rc));
+}
+
+/* Kernels name it differently, and mmap() not at all. */
+static int check_size(const struct map *row, const struct stat *st, struct err *e)
+{
+	uint64_t size = st->st_size < 0 ? 0 : (uint64_t)st->st_size;
+
+	if (row->offset > size || row->size > size - row->offset)
+		return err_set(e, -EFAULT,
+			       "the guest's memory at DMA address 0x%" PRIx64 " has %" PRIu64
+			       " bytes at 0x%" PRIx64 " of a file of %" PRIu64,
+			       row->iova, row->size, row->offset, size);
+	return 0;
 }
 
 /* What a program may do that maps the descriptor, the device may, and no more. */
@@ -250,6 +258,9 @@ int vfio_space_map(struct device *d, const struct map *row, struct err *e)
 		return rc;
 	if (fstat(row->fd, &st))
 		return err_set(e, -errno, "the guest's memory: %s", strerror(errno));
+	rc = check_size(row, &st, e);
+	if (rc)
+		return rc;
 	add.device = st.st_dev;
 	add.inode = st.st_ino;
 	rc = vmaps_add(&s->maps, &add, e);

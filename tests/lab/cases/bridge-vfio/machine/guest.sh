@@ -46,27 +46,61 @@ hold "$(group_of "$edu")" "$edu"
 refuses "somebody has it" 5 'virtual machine' berth bridge serve "$edu" --socket /run/s
 let_go
 
+# driven_by: what the bridge says drives its device
+driven_by() {
+	berth bridge status --json | sed -n 's/.*"backend": "\([a-z]*\)".*/\1/p'
+}
+
 # --- each does what it is for ---
-for d in edu nvme igb; do
-	eval "serve \$$d"
-	use $d
-	is "$d: by whom it is driven" "$(berth bridge status --json | sed -n 's/.*"backend": "\([a-z]*\)".*/\1/p')" "${BACKEND:-vfio}"
-	ends "$d: the bridge ends"
-	is "$d: nobody has it" "$(find /proc/[0-9]*/fd -lname '/dev/vfio/[0-9]*' 2>/dev/null)" ""
-done
+each_works() {
+	for d in edu nvme igb; do
+		eval "serve \$$d"
+		use $d
+		is "$d: by $1" "$(driven_by)" "$1"
+		ends "$d: the bridge ends"
+		is "$d: nobody has it" "$(find /proc/[0-9]*/fd -lname '/dev/vfio/*[0-9]' 2>/dev/null)" ""
+	done
+}
 
 # --- the host takes a device away while it is used ---
-serve "$edu"
-/usr/bin/python3 /case/use.py gone /run/s >/run/used 2>/run/why 3>&- &
-user=$!
-wait_for 60 grep -q ready /run/used || fail "a client of what will go" "$(cat /run/why /run/log)"
-echo 1 >"$PCI/$edu/remove"
-ok "remove returns"
-is "it is gone" "$(of 1234:11e8)" ""
-wait $user || fail "the client of what went" "$(cat /run/why)"
-grep -E '^(ok|FAIL) ' /run/used >&3
-has "it is said" 'the host wants it back' /run/log
-echo 1 >/sys/bus/pci/rescan
-exits "it comes back" 0 test -e "$PCI/$edu"
-ends "the bridge of what went ends"
+
+# is_used DEVICE: a client reads it until it is away, and after it
+is_used() {
+	serve "$1"
+	/usr/bin/python3 /case/use.py gone /run/s >/run/used 2>/run/why 3>&- &
+	user=$!
+	wait_for 60 grep -q ready /run/used || fail "a client of what will go" "$(cat /run/why /run/log)"
+}
+
+# was_lost DEVICE HOW
+was_lost() {
+	wait_for 60 test ! -e "$PCI/$1" || fail "$2 comes to its end" "$(cat /run/log)"
+	wait $user || fail "the client of what went" "$(cat /run/why)"
+	sed -n "s/^ok /&$2: /p; s/^FAIL /&$2: /p" /run/used >&3
+	has "$2: it is said" 'the host wants it back' /run/log
+	ends "$2: the bridge ends"
+}
+
+removal() {
+	is_used "$edu"
+	echo 1 >"$PCI/$edu/remove"
+	was_lost "$edu" "$1, remove"
+	echo 1 >/sys/bus/pci/rescan
+	exits "$1: it comes back" 0 berth bridge attach "$edu" --any
+}
+
+eject() {
+	is_used "$nvme"
+	unplug nvme
+	was_lost "$nvme" "ejected"
+}
+
+if [ -e /dev/iommu ]; then
+	each_works iommufd
+	removal iommufd
+	rm /dev/iommu
+fi
+each_works vfio
+removal vfio
+eject
 cat /run/log >/out/log
