@@ -7,6 +7,8 @@
 #   own_kernel.sh  a kernel of our own, with own.config, for cases of the night; suites.sh: other releases' packages
 #   modules.py    those modules a guest loads, with what they depend on
 #   qemu.sh       a root with a QEMU that speaks vfio-user, from backports, kept in the cache (suites.sh)
+#   qemu_words.sh  the same, as words that run it where it lies
+#   served.sh     a guest of that QEMU with devices that `berth bridge` serves (bridges.py), and a driver for them (driver.sh, driver/)
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
 #   kmod.sh       the kernel module on a kernel: build, and run; headers.sh: what it is built against
 #   vm.py         boots one case in QEMU, plugs what it asks for, collects its results (qmp.py: the protocol)

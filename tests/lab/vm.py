@@ -3,15 +3,17 @@
 The machine is emulated (TCG) on purpose: it needs no rights and is the same everywhere. One thread does it:
 with one for each processor, a guest with four on a busy host with two was seen to starve. Two virtio ports
 lead out of the guest. On `berth.ctl` go lines: results (`ok NAME`, `FAIL NAME: why`), which are printed;
-`qmp JSON`, which is done and answered by a line of JSON; and `done`, after which the guest waits for a line. `berth.out` carries a tar of the guest's /out, which is unpacked into OUT/files.
-The guest's console is OUT/console.
+`qmp JSON`, which is done and answered by a line of JSON; `bridge NAME WORDS`, which a bridge answers (bridges.py);
+`turn`, answered by how often it was asked, for guests that start anew; and `done`, after which the guest waits for a line. `berth.out` carries a tar of the guest's /out, which is unpacked into OUT/files.
+The guest's console is OUT/console. LAB_QEMU: the words of another QEMU than the system's.
 
 CASE-FOLDER/vm describes the machine, a line each:
 
     limit SECONDS       how long the guest may take; ten times what it does on a quiet machine
     cmdline WORDS       more for the kernel's command line
     acpi FILE.dsl       one more ACPI table, compiled by iasl; seen from the case's folder
-    -OPTION VALUE       an option of QEMU's, as on its command line
+    bridge NAME DEVICE OPTION...  serves a file of bar-forward/devices, or CASE/FILE, at OUT/NAME.sock
+    -OPTION VALUE       an option of QEMU's, as on its command line; OUT in it is our folder
 """
 import json
 import os
@@ -23,6 +25,7 @@ import subprocess
 import sys
 import time
 
+import bridges
 import qmp
 
 # A kernel that stops, or a program of ours that is killed, ends a case badly whatever its script found.
@@ -33,7 +36,7 @@ TROUBLE = ("Kernel panic", "BUG: ", "Oops: ", " segfault at ", "general protecti
 class Case:
     def __init__(self, folder):
         self.folder = folder
-        self.limit, self.cmdline, self.qemu, self.acpi = 300, [], [], []
+        self.limit, self.cmdline, self.qemu, self.acpi, self.bridges = 300, [], [], [], []
         for line in (folder / "vm").read_text(encoding="utf-8").splitlines():
             words = shlex.split(line, comments=True)
             if not words:
@@ -44,6 +47,8 @@ class Case:
                 self.cmdline += words[1:]
             elif words[0] == "acpi":
                 self.acpi += words[1:]
+            elif words[0] == "bridge":
+                self.bridges.append(words[1:])
             elif words[0].startswith("-"):
                 self.qemu += words
             else:
@@ -95,7 +100,7 @@ def fail(name, why):
 class Guest:
     """A running machine and the two lines to it."""
 
-    def __init__(self, case, kernel, initramfs, out):
+    def __init__(self, case, kernel, initramfs, out, served):
         qmp_ours, qmp_theirs = socket.socketpair()
         ctl_ours, ctl_theirs = socket.socketpair()
         fds = {"qmp": qmp_theirs.fileno(), "ctl": ctl_theirs.fileno()}
@@ -107,7 +112,9 @@ class Guest:
         qmp_theirs.close()
         ctl_theirs.close()
         self.ctl = ctl_ours
+        self.served = served
         self.done = False
+        self.turns = 0
         self.last = "nothing"  # that it said
         self.qmp = None
         try:
@@ -135,10 +142,17 @@ class Guest:
 
     def request(self, text):
         try:
-            ask = json.loads(text)
+            ask = json.loads(text.replace("OUT", str(self.log.parent)))
             return json.dumps(self.qmp.execute(ask["execute"], ask.get("arguments", {})))
         except (ValueError, KeyError, OSError) as e:
             return json.dumps({"error": str(e)})
+
+    def bridge(self, text):
+        try:
+            name, *words = text.split()
+            return self.served[name].ask(words)
+        except (ValueError, KeyError, IndexError, StopIteration, OSError, subprocess.SubprocessError) as e:
+            return f"error: {e!r}"
 
     def serve(self):
         for line in self.lines():
@@ -146,6 +160,11 @@ class Guest:
             self.last = line
             if word == "qmp":
                 self.answer(self.request(rest))
+            elif word == "turn":
+                self.turns += 1
+                self.answer(str(self.turns))
+            elif word == "bridge":
+                self.answer(self.bridge(rest))
             elif word == "done":
                 self.done = True
                 self.answer("bye")
@@ -177,12 +196,20 @@ def main():
     case = Case(pathlib.Path(sys.argv[1]))
     kernel, initramfs, out = sys.argv[2], sys.argv[3], pathlib.Path(sys.argv[4]).absolute()
     os.makedirs(out)
-    guest = Guest(case, kernel, initramfs, out)
+    served = {name: bridges.Bridge(case.folder, out, name, *words) for name, *words in case.bridges}
+    guest = None
     try:
+        for b in served.values():
+            b.start()
+        guest = Guest(case, kernel, initramfs, out, served)
         guest.serve()
         guest.switch_off()
     finally:
-        guest.process.kill()
+        if guest:
+            guest.process.kill()
+        ends = {name: b.end() for name, b in served.items()}
+    for name, why in ends.items():
+        print(f"FAIL the bridge {name} ends well: {why}" if why else f"ok the bridge {name} ends well")
     console = (out / "console").read_text(errors="replace") if (out / "console").exists() else ""
     if not guest.done:
         late = time.monotonic() >= guest.deadline

@@ -128,3 +128,10 @@ bind() {
 	[ ! -e "$PCI/$1/driver" ] || echo "$1" >"$PCI/$1/driver/unbind"
 	echo "$1" >/sys/bus/pci/drivers_probe
 }
+
+# bridge NAME KEY...: what a bridge's status says of these; bridge NAME said TEXT: how often its log has it
+bridge() {
+	say "bridge $*"
+	read -r line <&3
+	echo "$line"
+}
