@@ -174,7 +174,10 @@ size_t vu_reply_unmap(const struct vu_request *r, uint8_t *to);
 size_t vu_reply_info(const struct vu_request *r, bool reset, uint32_t n_regions, uint32_t n_irqs,
 		     uint8_t *to);
 
-/* When the areas do not fit into r->room only argsz says how much they need, and *fits becomes false: send no descriptor. */
+/*
+ * When the areas do not fit into r->room only argsz says how much they need, and *fits becomes false: send no descriptor.
+ * Neither flag is set then: QEMU takes a reply that says it has capabilities, and does not say where, for a broken one.
+ */
 size_t vu_reply_region(const struct vu_request *r, const struct vu_region *info, uint8_t *to,
 		       bool *fits);
 size_t vu_reply_irq(const struct vu_request *r, const struct vu_irq_info *info, uint8_t *to);

@@ -171,13 +171,16 @@ size_t vu_reply_region(const struct vu_request *r, const struct vu_region *info,
 
 	*fits = r->room >= 32 + caps;
 	put32(&o, 32 + caps);
+	if (!*fits)
+		caps = 0;
 	put32(&o, (info->read ? REGION_READ_FLAG : 0) | (info->write ? REGION_WRITE_FLAG : 0) |
-			  (info->map ? REGION_MMAP_FLAG : 0) | (caps ? REGION_CAPS_FLAG : 0));
+			  (info->map && *fits ? REGION_MMAP_FLAG : 0) |
+			  (caps ? REGION_CAPS_FLAG : 0));
 	put32(&o, info->index);
-	put32(&o, caps && *fits ? 32 : 0);
+	put32(&o, caps ? 32 : 0);
 	put64(&o, info->size);
 	put64(&o, info->offset);
-	if (caps && *fits)
+	if (caps)
 		put_areas(&o, info);
 	return end(&o, r, 0, 0);
 }

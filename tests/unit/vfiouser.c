@@ -219,6 +219,8 @@ static void areas_to_map(void **state)
 	assert_int_equal(vu_reply_region(&r, &info, reply, &fits), 16 + 32);
 	assert_false(fits);
 	assert_int_equal(word(reply, 4), 80); /* what it would take */
+	assert_int_equal(word(reply, 5), 1);  /* QEMU gives up on flags without a place */
+	assert_int_equal(word(reply, 7), 0);
 }
 
 static void what_nobody_serves_is_said_so(void **state)
