@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/text.h"
+#include "device/bars.h"
 #include "device/guard.h"
 #include "device/modules.h"
 #include "device/persist.h"
@@ -261,6 +262,16 @@ static int add_binds(const struct move *m, struct txn *t, struct err *e)
 	return 0;
 }
 
+/* Also of functions that have the driver already. */
+static int add_bars(const struct move *m, struct txn *t, struct err *e)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; m->a->o.bars && i < m->n && !rc; i++)
+		rc = bars_steps(m->s, m->c[i].f, m->a->o.bars, t, e);
+	return rc;
+}
+
 static int add_settings(const struct move *m, struct txn *t, struct err *e)
 {
 	for (uint32_t i = 0; i < m->n; i++) {
@@ -328,6 +339,8 @@ static int plan(struct move *m, struct txn *t, struct err *e)
 		rc = add_overrides(m, t, e);
 	if (!rc && !m->none)
 		rc = add_binds(m, t, e);
+	if (!rc)
+		rc = add_bars(m, t, e);
 	if (!rc && m->a->o.persist)
 		rc = add_settings(m, t, e);
 	if (rc)
@@ -364,6 +377,8 @@ int bind_plan(const struct scene *s, const struct ask *a, struct txn *t, struct 
 	m.choice = strcmp(a->words[1], "default") == 0;
 	if (!m.choice)
 		rc = find_driver(&m, a->words[1], e);
+	if (!rc)
+		rc = bars_check(a->o.bars, m.real, e);
 	if (rc)
 		return rc;
 	decide(&m, a->o.only);

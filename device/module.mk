@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: MIT
 # Manages the hardware: the only program that changes the machine.
-device.uses := probe base
+device.uses := probe base kmod
 device.lib := \
 	act.c \
 	agent.c \
 	agent_pci.c \
 	agent_run.c \
 	authorise.c \
+	bars.c \
 	bind.c \
 	bind_steps.c \
 	boxes.c \

@@ -29,6 +29,9 @@ static const struct opt opts[] = {
 	{ .name = "wake", .kind = OPT_FLAG, .offset = ROW(wake), .help = "Wake it, if it sleeps." },
 	{ .name = "for", .kind = OPT_TEXT, .arg = "TEXT", .offset = ROW(whom),
 	  .help = "Note in the journal for whom; undo takes back what was done for them." },
+	{ .name = "bars", .kind = OPT_TEXT, .arg = "WORD", .offset = ROW(bars),
+	  .help = "How berth_vfio gives its BARs of memory: trap: each access comes through it; map: as vfio-pci does; hybrid: map "
+		  "those without side effects; revocable: mapped, and taken back without a signal." },
 	{ .name = "only", .kind = OPT_FLAG, .offset = ROW(only),
 	  .help = "This function alone, and not all of its card." },
 	{ .name = "method", .kind = OPT_TEXT, .arg = "WORD", .offset = ROW(method),

@@ -15,6 +15,7 @@ struct options {
 	const char *machine;
 	const char *cap, *profile; /* power */
 	const char *whom;          /* --for */
+	const char *bars;          /* of bind: bars.h */
 	bool json, dry_run, force, any, persist, enrol, wake;
 	bool only;          /* this function, not its whole card */
 	const char *method; /* of reset */

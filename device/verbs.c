@@ -12,7 +12,8 @@
 
 static const char *const authorise_heeds[] = { "enrol", NULL };
 
-static const char *const bind_heeds[] = { "for", "persist", "only", NULL };
+static const char *const bind_heeds[] = { "for", "persist", "only", "bars", NULL };
+static const char *const unbind_heeds[] = { "for", "persist", "only", NULL };
 static const char *const list_heeds[] = { "any", NULL };
 
 static const char *const reset_heeds[] = { "method", NULL };
@@ -32,7 +33,7 @@ const struct verb verbs[] = {
 	{ .name = "bind", .operands = "DEV DRIVER", .min_words = 2, .max_words = 2, .heeds = bind_heeds,
 	  .summary = "give a card to a driver: vfio-pci for virtual machines; default: the kernel's choice; none: to unbind",
 	  .plan = bind_plan },
-	{ .name = "unbind", .operands = "DEV", .min_words = 1, .max_words = 1, .heeds = bind_heeds,
+	{ .name = "unbind", .operands = "DEV", .min_words = 1, .max_words = 1, .heeds = unbind_heeds,
 	  .summary = "take a card from its driver", .plan = unbind_plan },
 	{ .name = "rescan", .operands = "[BRIDGE]", .max_words = 1,
 	  .summary = "look for devices that are not listed, on all PCI buses or below a bridge", .plan = rescan_plan,

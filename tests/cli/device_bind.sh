@@ -32,6 +32,7 @@ shows device-bind-force.txt held bind 01:00.0 vfio-pci --force --dry-run
 shows device-bind-back.txt given bind 7900 default --persist --dry-run
 shows device-unbind.txt desk unbind 01:00.1 --only
 shows device-bind-module.txt given bind 0c:00.0 pci-stub --dry-run
+shows device-bind-bars.txt desk bind 01:00.0 berth_vfio --bars hybrid --dry-run
 shows device-rescan.txt desk rescan 00:07.0 --dry-run
 on desk bind 04:00.1 vfio-pci
 [ "$rc" -eq 0 ] && ok "what is so is no error" || fail "what is so is no error" "exit $rc"
@@ -43,6 +44,9 @@ no "an option of another verb" 2 "unbind takes no --cap" desk unbind 01:00.0 --c
 no "no GPU" 4 "is no GPU or accelerator (NVMe drive); --any" desk unbind 02:00.0
 no "a bridge" 4 "carries other devices (bridge)" desk unbind 00:01.0 --any
 no "an unknown driver" 4 "there is no driver 'vifo-pci' here; there is 'vfio-pci'" given bind 01:00.0 vifo-pci
+no "modes of another driver" 2 "heeded by the driver berth_vfio alone, not by vfio-pci" desk bind 01:00.0 vfio-pci --bars map
+no "a mode that is none" 4 "there is trap, hybrid, map and revocable" desk bind 01:00.0 berth_vfio --bars often
+no "modes of no driver" 2 "unbind takes no --bars" desk unbind 01:00.0 --bars map
 no "a driver that is a path" 4 "no name of a driver" desk bind 01:00.0 ../x
 no "a device in use" 5 "process 900 (kwin_wayland) has /dev/dri/card1 open" held unbind 01:00.0
 no "a mounted disk" 5 "/home is mounted from /dev/mapper/home" desk unbind 02:00.0 --any
