@@ -7,6 +7,11 @@
 #include "bar-forward/ask.h"
 #include "bar-forward/list.h"
 #include "bar-forward/ready.h"
+#include "bar-forward/shape.h"
+#include "kmod/uapi.h"
+
+/* So often detach looks for something that attach did. */
+#define MODE_CHANGES 8
 
 /* Under which name the journal keeps it: `undo --for` finds what attach did, whatever was done since. */
 static void name_of(const struct bridge_facts *f, char name[64])
@@ -45,12 +50,19 @@ int attach_verb(const struct ask *a, struct err *e)
 			e, -EINVAL,
 			"--driver %s is none of vfio's, such as vfio-pci, so nothing could be served",
 			o->driver);
+	if (o->mode != GRANT_AUTO && (!o->driver || strcmp(o->driver, BERTH_VFIO_DRIVER) != 0))
+		return err_set(
+			e, VERB_USAGE,
+			"attach heeds --mode only with --driver %s, which can keep BARs from being mapped",
+			BERTH_VFIO_DRIVER);
 	rc = judge_one(a, a->words[0], &f, &r, e);
 	if (rc)
 		return rc;
 	name_of(&f, name);
+	const char *bars = o->mode == GRANT_AUTO ? NULL : grant_mode_names[o->mode];
 	const struct ask_words w = { { "bind", f.pci, o->driver ? o->driver : "vfio-pci", "--for",
-				       name, o->force ? "--force" : NULL, o->any ? "--any" : NULL,
+				       name, bars ? "--bars" : NULL, bars,
+				       o->force ? "--force" : NULL, o->any ? "--any" : NULL,
 				       o->dry_run ? "--dry-run" : NULL, o->json ? "--json" : NULL,
 				       o->quiet ? "-q" : NULL, o->machine ? "--machine" : NULL,
 				       o->machine } };
@@ -92,12 +104,17 @@ int detach_verb(const struct ask *a, struct err *e)
 				       o->quiet ? "-q" : NULL, o->machine ? "--machine" : NULL,
 				       o->machine } };
 
-	rc = run_device(&w, e);
-	if (rc || !was_real(a))
-		return rc;
-	rc = judge_one(a, f.pci, &f, &r, e);
-	if (rc)
-		return rc;
+	/* Of our module attach may have changed the mode since, each time by a transaction of its own. */
+	for (int i = 0; i < MODE_CHANGES; i++) {
+		rc = run_device(&w, e);
+		if (rc || !was_real(a))
+			return rc;
+		rc = judge_one(a, f.pci, &f, &r, e);
+		if (rc)
+			return rc;
+		if (strcmp(f.driver, BERTH_VFIO_DRIVER) != 0)
+			break;
+	}
 	/* `undo --for` of nothing is no failure there */
 	if (driver_is_vfio(f.driver))
 		return err_set(

@@ -9,13 +9,14 @@
 #include "bar-forward/list.h"
 #include "bar-forward/ready.h"
 #include "bar-forward/serve.h"
+#include "kmod/uapi.h"
 
 enum { AUTO };
 
-static const struct device_ops *const backends[] = { [AUTO] = NULL,
-						     &vfio_device_ops,
-						     &memory_device_ops };
-const char *const backend_names[] = { [AUTO] = "auto", "vfio", "memory", NULL };
+static const struct device_ops *const backends[] = {
+	[AUTO] = NULL, &vfio_device_ops, &kmod_device_ops, &memory_device_ops
+};
+const char *const backend_names[] = { [AUTO] = "auto", "vfio", "kmod", "memory", NULL };
 
 _Static_assert(sizeof(backends) / sizeof(backends[0]) ==
 		       sizeof(backend_names) / sizeof(backend_names[0]) - 1,
@@ -33,8 +34,8 @@ static const struct device_ops *drives(const struct ask *a)
 		       : &vfio_device_ops;
 }
 
-/* Its whole PCI address, once every check says that it can be a guest's. */
-static int ready(const struct ask *a, char pci[24], struct err *e)
+/* Its whole PCI address, once every check says that it can be a guest's; and what drives it, where that was left open. */
+static int ready(const struct ask *a, char pci[24], const struct device_ops **ops, struct err *e)
 {
 	struct options named = *a->o;
 	struct ask ask = *a;
@@ -57,6 +58,8 @@ static int ready(const struct ask *a, char pci[24], struct err *e)
 			       f.pci, f.pci, r.state == VERDICT_FORCE ? " --force" : "",
 			       a->o->any ? " --any" : "");
 	snprintf(pci, 24, "%s", f.pci);
+	if (a->o->backend == AUTO && strcmp(f.driver, BERTH_VFIO_DRIVER) == 0)
+		*ops = &kmod_device_ops;
 	return 0;
 }
 
@@ -97,11 +100,11 @@ int serve_verb(const struct ask *a, struct err *e)
 		return err_set(e, -EINVAL, "the path of --socket has %zu bytes; at most %zu",
 			       strlen(o.socket), most);
 	rc = take_shape(a, &o, e);
-	if (!rc && o.ops == &vfio_device_ops)
-		rc = ready(a, pci, e);
+	if (!rc && o.ops != &memory_device_ops) {
+		rc = ready(a, pci, &o.ops, e);
+		o.what = pci;
+	}
 	if (rc)
 		return rc;
-	if (o.ops == &vfio_device_ops)
-		o.what = pci;
 	return serve_run(&o, a->log, e);
 }

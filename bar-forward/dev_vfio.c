@@ -87,8 +87,7 @@ static int outcome(ssize_t moved, uint32_t width)
 	return moved == -ENODEV || moved == -ENXIO ? -ENODEV : -EIO;
 }
 
-static int vfio_read(struct device *d, uint32_t region, uint64_t offset, void *bytes,
-		     uint32_t width)
+int vfio_read(struct device *d, uint32_t region, uint64_t offset, void *bytes, uint32_t width)
 {
 	if (!is_access(d, region, offset, width))
 		return -EIO;
@@ -97,8 +96,8 @@ static int vfio_read(struct device *d, uint32_t region, uint64_t offset, void *b
 		width);
 }
 
-static int vfio_write(struct device *d, uint32_t region, uint64_t offset, const void *bytes,
-		      uint32_t width)
+int vfio_write(struct device *d, uint32_t region, uint64_t offset, const void *bytes,
+	       uint32_t width)
 {
 	if (!is_access(d, region, offset, width))
 		return -EIO;
@@ -118,25 +117,25 @@ int vfio_look(struct device *d)
 	return rc == -ENODEV || (!rc && ids == UINT32_MAX) ? -ENODEV : 0;
 }
 
-static int vfio_present(struct device *d)
+int vfio_present(struct device *d)
 {
 	if (vfio_wanted_back(d))
 		return -ESHUTDOWN;
 	return vfio_look(d);
 }
 
-static int vfio_poll_fd(const struct device *d)
+int vfio_poll_fd(const struct device *d)
 {
 	return d->poll;
 }
 
-static int vfio_attend(struct device *d, struct dev_dma *dma)
+int vfio_attend(struct device *d, struct dev_dma *dma)
 {
 	(void)dma;
 	return vfio_present(d);
 }
 
-static int vfio_returned(const char *what)
+int vfio_returned(const char *what)
 {
 	char path[128], target[256];
 	struct machine m;
@@ -165,7 +164,7 @@ static struct device *new_device(const struct vfio_kernel *kernel, const char *w
 }
 
 /* The kernel takes the interrupts down with the descriptor; the maps go with the space, or before it. */
-static void vfio_close(struct device *d)
+void vfio_close(struct device *d)
 {
 	if (!d)
 		return;
@@ -216,16 +215,18 @@ static int vfio_open(struct device **d, const char *what, struct device *beside,
 
 /* --- the rest of the contract --- */
 
-static const struct dev_facts *vfio_facts(const struct device *d)
+const struct dev_facts *vfio_facts(const struct device *d)
 {
 	return &d->facts;
 }
 
 /* The whole device: stock VFIO has no descriptor of less. */
-static int vfio_region_fd(struct device *d, uint32_t region, uint64_t *offset)
+static int vfio_region_fd(struct device *d, uint32_t region, const struct vu_area *areas,
+			  uint32_t n, uint64_t *offset)
 {
 	int fd;
 
+	(void)areas, (void)n;
 	if (region > DEV_BAR5 || !d->facts.region[region].map)
 		return -EINVAL;
 	*offset = d->facts.region[region].offset;
@@ -233,14 +234,14 @@ static int vfio_region_fd(struct device *d, uint32_t region, uint64_t *offset)
 	return fd < 0 ? -errno : fd;
 }
 
-static uint32_t vfio_share(const struct device *d, int fds[DEV_FDS_MAX])
+uint32_t vfio_share(const struct device *d, int fds[DEV_FDS_MAX])
 {
 	fds[0] = d->fd;
 	return 1;
 }
 
-static int vfio_join(struct device **to, const char *what, const struct dev_facts *facts,
-		     const int *fds, uint32_t n, struct err *e)
+int vfio_join(struct device **to, const char *what, const struct dev_facts *facts, const int *fds,
+	      uint32_t n, struct err *e)
 {
 	struct device *d = n == 1 ? new_device(&vfio_running_kernel, what) : NULL;
 

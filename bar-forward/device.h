@@ -76,8 +76,15 @@ struct device_ops {
 	int (*write)(struct device *d, uint32_t region, uint64_t offset, const void *bytes,
 		     uint32_t width);
 
-	/* A descriptor to map a region by, at *offset; the caller closes it. Or a negative errno. */
-	int (*region_fd)(struct device *d, uint32_t region, uint64_t *offset);
+	/*
+	 * A descriptor to map these pages of a region by, from *offset on; the caller closes it. Or a negative errno. With
+	 * facts.hands_over it gives more than the pages.
+	 */
+	int (*region_fd)(struct device *d, uint32_t region, const struct vu_area *areas, uint32_t n,
+			 uint64_t *offset);
+
+	/* What region_fd() gave reaches the device no more, whoever has it. NULL: it cannot be taken back. */
+	void (*take_back)(struct device *d);
 
 	int (*reset)(struct device *d, struct err *e);
 
@@ -134,5 +141,6 @@ struct device_ops {
 
 extern const struct device_ops memory_device_ops;
 extern const struct device_ops vfio_device_ops;
+extern const struct device_ops kmod_device_ops;
 
 #endif

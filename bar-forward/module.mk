@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Gives a device to a virtual machine over vfio-user.
-bar-forward.uses := probe base
+bar-forward.uses := probe base kmod
 bar-forward.lib := \
 	ask.c \
 	attach.c \
@@ -9,6 +9,7 @@ bar-forward.lib := \
 	cfg_caps.c \
 	collect.c \
 	control.c \
+	dev_kmod.c \
 	dev_memory.c \
 	dev_vfio.c \
 	grants.c \

@@ -22,8 +22,9 @@ static const struct opt opts[] = {
 	{ .name = "socket", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(socket),
 	  .help = "The socket at which the device is served; made for its user alone, and removed at the end." },
 	{ .name = "backend", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(backend), .choices = backend_names,
-	  .help = "What drives a device that is served; vfio: the kernel's VFIO, by an iommufd where it has one; memory: DEV is a "
-		  "file that describes one (berth.pcidevice/1); auto: as DEV is an address or a file." },
+	  .help = "What drives a device that is served; vfio: the kernel's VFIO, by an iommufd where it has one; kmod: the "
+		  "module berth_vfio, which gives clients pages and not the device; memory: DEV is a file that describes one "
+		  "(berth.pcidevice/1); auto: as DEV is a file or has its driver." },
 	{ .name = "policy", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(policy),
 	  .help = "What the guest may do with which registers; read anew on SIGHUP." },
 	{ .name = "mode", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(mode), .choices = grant_mode_names,
@@ -58,7 +59,7 @@ static const struct opt opts[] = {
 	{ .name = "glyphs", .kind = OPT_ENUM, .arg = "SET", .offset = ROW(glyphs), .choices = glyph_names,
 	  .help = "The signs of --heat. Default: blocks where the locale is UTF-8, else ascii." },
 	{ .name = "driver", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(driver),
-	  .help = "What attach gives the device to, in place of vfio-pci." },
+	  .help = "What attach gives the device to, in place of vfio-pci, such as berth_vfio; what that maps is said by --mode." },
 	{ .name = "dry-run", .kind = OPT_FLAG, .offset = ROW(dry_run),
 	  .help = "Show each step, what it would change and how it would be taken back, and do nothing." },
 	{ .name = "force", .kind = OPT_FLAG, .offset = ROW(force),

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bar-forward/ready_priv.h"
+#include "kmod/uapi.h"
 #include "probe/probe.h"
 
 static const char *const names[VERDICT_COUNT] = {
@@ -23,8 +24,9 @@ const char *ready_verdict_name(enum verdict v)
 
 bool driver_is_vfio(const char *driver)
 {
-	/* vfio-pci and its variants for some devices: "mlx5_vfio_pci", "nvgrace_gpu_vfio_pci", "xe-vfio-pci" */
-	return strstr(driver, "vfio-pci") || strstr(driver, "vfio_pci");
+	/* vfio-pci, its variants for some devices: "mlx5_vfio_pci", "nvgrace_gpu_vfio_pci", "xe-vfio-pci"; and ours for all */
+	return strstr(driver, "vfio-pci") || strstr(driver, "vfio_pci") ||
+	       strcmp(driver, BERTH_VFIO_DRIVER) == 0;
 }
 
 void find_say(struct finding *w, enum verdict v, const char *fmt, ...)

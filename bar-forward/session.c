@@ -197,6 +197,8 @@ struct device *session_close(struct session *s)
 	session_unmap_all(s);
 	if (s->d)
 		irqs_close(&s->irqs);
+	if (s->d && s->o.ops->take_back)
+		s->o.ops->take_back(s->d);
 	if (s->d)
 		reset_after(s);
 	for (uint32_t i = 0; i < TELEM_REGIONS; i++)
@@ -281,7 +283,7 @@ static void offer_map(struct session *s, struct vu_region *info)
 
 	if (!g->n || !s->d)
 		return;
-	s->reply_fd = s->o.ops->region_fd(s->d, info->index, &info->offset);
+	s->reply_fd = s->o.ops->region_fd(s->d, info->index, g->areas, g->n, &info->offset);
 	if (s->reply_fd < 0) {
 		session_say(s, SESSION_WARNING,
 			    "bar%" PRIu32 " cannot be mapped, and is trapped: %s", info->index,

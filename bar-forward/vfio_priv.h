@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device by VFIO, in parts: dev_vfio.c (accesses, facts' use, the contract of device.h), vfio_info.c (what the kernel tells
+ * A device by VFIO, in parts: dev_vfio.c (accesses, facts' use, the contract of device.h), dev_kmod.c (what the project's module
+ * adds), vfio_info.c (what the kernel tells
  * of it), vfio_irq.c, vfio_reset.c, vfio_space.c (an address space, and who is in it), vfio_type1.c and vfio_iommufd.c (how
  * the kernel is asked for one).
  */
@@ -123,8 +124,25 @@ int vfio_reset(struct device *d, struct err *e);
 /* The look of present(), without the host's wishes. */
 int vfio_look(struct device *d);
 
+/* device_ops of any device by VFIO (device.h). */
+void vfio_close(struct device *d);
+const struct dev_facts *vfio_facts(const struct device *d);
+int vfio_read(struct device *d, uint32_t region, uint64_t offset, void *bytes, uint32_t width);
+int vfio_write(struct device *d, uint32_t region, uint64_t offset, const void *bytes,
+	       uint32_t width);
+int vfio_present(struct device *d);
+int vfio_returned(const char *what);
+int vfio_poll_fd(const struct device *d);
+int vfio_attend(struct device *d, struct dev_dma *dma);
+uint32_t vfio_share(const struct device *d, int fds[DEV_FDS_MAX]);
+int vfio_join(struct device **d, const char *what, const struct dev_facts *facts, const int *fds,
+	      uint32_t n, struct err *e);
+
 /* device_ops.open, of any kernel. */
 int vfio_open_in(const struct vfio_kernel *kernel, struct device **d, const char *what,
+		 struct device *beside, struct err *e);
+
+int kmod_open_in(const struct vfio_kernel *kernel, struct device **d, const char *what,
 		 struct device *beside, struct err *e);
 
 #endif

@@ -64,7 +64,7 @@
 #define BERTH_VFIO_DRIVER "berth_vfio"
 #define BERTH_VFIO_ABI    1
 #define BERTH_VFIO_RULES  64
-#define BERTH_VFIO_RANGES 32
+#define BERTH_VFIO_RANGES 64
 
 #define BERTH_VFIO_MAP       "map"       /* as stock vfio-pci: the program may map the BAR */
 #define BERTH_VFIO_TRAP      "trap"      /* no map: every access comes through the module */

@@ -83,6 +83,8 @@ no "half a MiB" 4 "whole number of MiB" desk qemu-args 01:00.0 --socket /a --mem
 shows bridge-attach.txt desk attach 01:00.0 --dry-run
 on desk attach 01:00.0 --dry-run --json
 valid "attach is berth device's answer" device "$T/out"
+shows bridge-attach-berth.txt desk attach 01:00.0 --driver berth_vfio --mode map
+no "a mode for stock vfio-pci" 2 "heeds --mode only with --driver berth_vfio" desk attach 01:00.0 --mode map
 no "attach of the boot display" 5 "is the boot display" desk attach 00:02.0
 no "attach of a disk" 4 "0000:02:00.0 is no GPU" desk attach 02:00.0
 no "attach of the system's disk" 5 "is mounted" desk attach 02:00.0 --any

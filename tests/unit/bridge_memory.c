@@ -114,7 +114,7 @@ static void memory_and_rom(void **state)
 	const struct dev_facts *f = ops->facts(d);
 	uint64_t offset;
 	uint8_t sum = 0, *p;
-	int fd = ops->region_fd(d, 1, &offset);
+	int fd = ops->region_fd(d, 1, NULL, 0, &offset);
 
 	(void)state;
 	assert_true(fd >= 0 && f->region[1].map && f->region[1].n_areas == 0);
@@ -124,8 +124,8 @@ static void memory_and_rom(void **state)
 	assert_int_equal(f->region[3].areas[0].size, 0x7000);
 	assert_int_equal(f->region[3].areas[1].offset, 0x9000);
 	assert_int_equal(f->region[3].areas[1].size, 0x7000);
-	assert_int_equal(ops->region_fd(d, 0, &offset), -EINVAL);
-	assert_int_equal(ops->region_fd(d, DEV_CONFIG, &offset), -EINVAL);
+	assert_int_equal(ops->region_fd(d, 0, NULL, 0, &offset), -EINVAL);
+	assert_int_equal(ops->region_fd(d, DEV_CONFIG, NULL, 0, &offset), -EINVAL);
 
 	/* who has the descriptor can neither cut the memory short nor make it grow */
 	assert_int_equal(ftruncate(fd, 0), -1);

@@ -86,8 +86,11 @@ static int op_write(struct device *d, uint32_t region, uint64_t offset, const vo
 	return rc;
 }
 
-static int op_region_fd(struct device *d, uint32_t region, uint64_t *offset)
+static int op_region_fd(struct device *d, uint32_t region, const struct vu_area *areas, uint32_t n,
+			uint64_t *offset)
 {
+	(void)areas;
+	(void)n;
 	told(d, "fd%u;", region);
 	*offset = 0x100000;
 	return d->fail ? d->fail : dup(1);
