@@ -1,6 +1,9 @@
 #!/bin/sh
 # The kernel module on one kernel: kmod.sh KERNEL-FOLDER KDIR OUT. Builds it against KDIR, and runs the machine of
 # cases/kmod with it.
+#
+#   KMOD_MACHINE=FOLDER  another machine
+#   KMOD_ROOT=FOLDER     which the machine gets by 9p, to be read
 set -eu
 kernel=$1 kdir=$2 out=$3
 case=$out/case
@@ -12,7 +15,14 @@ else
 	echo "FAIL it builds for Linux $(cat "$kernel/release"): $(tail -n 5 "$out/build.log" | tr '\n' ' ')"
 	exit 0
 fi
-cp -R tests/lab/cases/kmod/machine "$case"
+cp -R "${KMOD_MACHINE:-tests/lab/cases/kmod/machine}" "$case"
+sed -i "s|@TESTS@|$PWD/tests|" "$case/vm"
+if [ -n "${KMOD_ROOT:-}" ]; then
+	cat >>"$case/vm" <<-END
+		-fsdev 'local,id=root,path=$KMOD_ROOT,security_model=none,readonly=on'
+		-device virtio-9p-pci,addr=1d,fsdev=root,mount_tag=qemu
+	END
+fi
 cp "$out/build/kmod/berth_vfio.ko" "$case/"
 sh tests/lab/initramfs.sh "$kernel" "$(sh tests/lab/udev.sh)" "$out/initramfs"
 python3 tests/lab/vm.py "$case" "$kernel" "$out/initramfs" "$out/vm" || echo "FAIL vm.py: broke"
