@@ -70,6 +70,9 @@ static int take_shape(const struct ask *a, struct serve_opts *o, struct err *e)
 	if (o->record && o->shape.mode == GRANT_AUTO)
 		o->shape.mode = GRANT_TRAP; /* what is mapped, nobody records */
 	o->shape.order = a->o->order;
+	o->shape.msix = (enum shape_msix)a->o->msix;
+	o->shape.unplugs = a->o->qmp || a->o->libvirt;
+	o->unplug = (struct unplug_opts) { a->o->qmp, a->o->libvirt, o->socket };
 	for (uint32_t i = 0; i < a->o->bars.n; i++) {
 		int rc = shape_bar(&o->shape, a->o->bars.v[i], e);
 
@@ -96,6 +99,8 @@ int serve_verb(const struct ask *a, struct err *e)
 	if (!o.socket)
 		return err_set(e, VERB_USAGE,
 			       "give --socket PATH: where the virtual machine connects");
+	if (a->o->qmp && a->o->libvirt)
+		return err_set(e, VERB_USAGE, "give --qmp or --libvirt, not both");
 	if (strlen(o.socket) > most)
 		return err_set(e, -EINVAL, "the path of --socket has %zu bytes; at most %zu",
 			       strlen(o.socket), most);

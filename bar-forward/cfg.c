@@ -27,6 +27,7 @@ enum {
 	BAR_PREFETCH = 8,
 	ROM_ENABLE = 1,
 	PCIE_VERSION = 0x0f,
+	MSIX = 0x11,
 	MSI_64 = 0x80,
 	MSI_MASKS = 0x100,
 };
@@ -123,7 +124,12 @@ static int add(struct chain *ch, uint32_t at, const struct cfg_cap *row, struct 
 	return 0;
 }
 
-static int walk(const uint8_t *real, struct chain *ch, struct err *e)
+/* In place of MSI-X's row where the guest is not to see it. */
+static const struct cfg_cap hidden_msix = {
+	.id = MSIX, .name = "MSI-X", .show = CFG_HIDE, .length = 12
+};
+
+static int walk(const uint8_t *real, const struct cfg_shape *shape, struct chain *ch, struct err *e)
 {
 	uint32_t at = real[STATUS] & STATUS_HAS_CAPS ? real[CAPS] & ~3u : 0;
 
@@ -132,7 +138,8 @@ static int walk(const uint8_t *real, struct chain *ch, struct err *e)
 		if (at < HEADER_END)
 			return err_set(e, -EBADMSG,
 				       "a capability at 0x%" PRIx32 ", within the header", at);
-		int rc = add(ch, at, cfg_cap(real[at]), e);
+		bool hide = real[at] == MSIX && shape->hide_msix;
+		int rc = add(ch, at, hide ? &hidden_msix : cfg_cap(real[at]), e);
 
 		if (rc)
 			return rc;
@@ -273,7 +280,7 @@ static int open_caps(struct cfg *c, const uint8_t *real, const struct cfg_shape 
 		     struct err *e)
 {
 	struct chain ch;
-	int rc = walk(real, &ch, e);
+	int rc = walk(real, shape, &ch, e);
 
 	if (rc)
 		return rc;

@@ -28,6 +28,7 @@ struct cfg_bar {
 struct cfg_shape {
 	struct cfg_bar bar[CFG_BARS];
 	uint64_t rom_size; /* 0: none is shown */
+	bool hide_msix;
 };
 
 /* For each bit of the space who answers for it. A plain value. */

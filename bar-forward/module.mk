@@ -31,11 +31,13 @@ bar-forward.lib := \
 	pcidesc_regs.c \
 	pcispace.c \
 	policy.c \
+	qmp.c \
 	quirks.c \
 	ready.c \
 	ready_slot.c \
 	recordverb.c \
 	serve.c \
+	serve_lost.c \
 	serve_page.c \
 	session.c \
 	session_access.c \
@@ -49,6 +51,7 @@ bar-forward.lib := \
 	traceread.c \
 	traceshow.c \
 	tracing.c \
+	unplug.c \
 	verbs.c \
 	vfio_info.c \
 	vfio_iommufd.c \

@@ -32,6 +32,13 @@ static const struct opt opts[] = {
 		  "map, without such rules the BARs of memory; auto: hybrid, but trap where that would hand the whole device over." },
 	{ .name = "bar", .kind = OPT_LIST, .arg = "N=SIZE", .offset = ROW(bars),
 	  .help = "Show a BAR smaller than it is, such as 1=256M: its lower part. May be given again." },
+	{ .name = "qmp", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(qmp),
+	  .help = "The socket of QEMU's monitor (-qmp unix:PATH,server=on,wait=off): asked to unplug the device when it is lost." },
+	{ .name = "libvirt", .kind = OPT_TEXT, .arg = "DOMAIN", .offset = ROW(libvirt),
+	  .help = "Ask libvirt's domain to unplug it, by virsh qemu-monitor-command, in place of --qmp." },
+	{ .name = "msix", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(msix), .choices = shape_msix_names,
+	  .help = "Whether the guest sees MSI-X; auto: not where it is to be unplugged and has MSI, since QEMU up to 11.1.3 aborts "
+		  "when a device that shows MSI-X is unplugged." },
 	{ .name = "order", .kind = OPT_FLAG, .offset = ROW(order),
 	  .help = "Read a register without effects before each trapped write, so that it stays behind what was written into mapped "
 		  "pages; for cards of which such a register is known." },

@@ -18,6 +18,8 @@ struct options {
 	uint64_t record_size; /* bytes */
 	struct opt_list bars; /* "1=256M" */
 	int mode;             /* enum grant_mode */
+	int msix;             /* enum shape_msix */
+	const char *qmp, *libvirt;
 	bool order;
 	struct opt_list only, except, kinds;
 	const char *since, *until;

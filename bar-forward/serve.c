@@ -22,7 +22,7 @@
 #define TICK_MS    1000
 #define SOON_MS    100 /* while the page is behind */
 
-enum { SIGNALS, LISTENING, CONTROL, CLIENT, DEVICE, POLLED };
+enum { SIGNALS, LISTENING, CONTROL, CLIENT, DEVICE, UNPLUG, POLLED };
 
 struct server {
 	const struct serve_opts *o;
@@ -35,9 +35,10 @@ struct server {
 	struct serve_page page;
 	struct trace trace;
 	struct control control;
-	int client;                   /* -1: none is there */
-	struct stream stream;         /* of the client */
-	struct session session;       /* its, too */
+	int client;             /* -1: none is there */
+	struct stream stream;   /* of the client */
+	struct session session; /* its, too */
+	struct serve_lost lost;
 	bool ending, lost_once, late; /* late: the page is behind */
 };
 
@@ -127,6 +128,7 @@ static int open_again(struct server *v, struct err *e)
 	if (rc)
 		return err_at(e, rc, "the device is lost");
 	v->page.now.generation++;
+	serve_lost_over(&v->lost);
 	trace_event(&v->trace, TRACE_DEVICE, telem_now_ns(), v->page.now.generation);
 	v->page.now.trouble[0] = '\0';
 	log_note(v->log, "%s is there again, as generation %u", v->o->what,
@@ -277,6 +279,8 @@ static void tick(struct server *v)
 	} else if (v->d && v->o->ops->present(v->d)) {
 		lose_idle(v);
 	}
+	if (v->client >= 0 ? !v->session.d : !v->d)
+		serve_lost_look(&v->lost, v->o, &v->page.now, v->log);
 }
 
 /* --- what is asked of the bridge itself --- */
@@ -347,6 +351,7 @@ static int loop(struct server *v, struct err *e)
 			[CLIENT] = { .fd = v->client, .events = POLLIN },
 			[DEVICE] = { .fd = v->client < 0 ? -1 : session_poll_fd(&v->session),
 				     .events = POLLIN },
+			[UNPLUG] = { .fd = unplug_fd(&v->lost.unplug), .events = POLLIN },
 		};
 
 		if (poll(p, POLLED, v->late ? SOON_MS : TICK_MS) < 0 && errno != EINTR)
@@ -361,6 +366,10 @@ static int loop(struct server *v, struct err *e)
 			take_client(v);
 		if (p[CONTROL].revents)
 			control_serve(&v->control, do_asked, v);
+		if (p[UNPLUG].revents)
+			serve_lost_hear(&v->lost, v->log);
+		if (v->client >= 0 && !v->session.d)
+			serve_lost_ask(&v->lost, v->session.shaped.msix);
 		int64_t now = (int64_t)(telem_now_ns() / 1000000);
 
 		if (now - ticked >= TICK_MS) {
@@ -427,8 +436,11 @@ static void allow_descriptors(void)
 
 static int begin(struct server *v, struct err *e)
 {
-	int rc = catch_signals(v, e);
+	/* Its child keeps nothing of what is opened later. */
+	int rc = unplug_open(&v->lost.unplug, &v->o->unplug, e);
 
+	if (!rc)
+		rc = catch_signals(v, e);
 	allow_descriptors();
 	if (!rc)
 		rc = v->o->ops->open(&v->d, v->o->what, NULL, e);
@@ -459,6 +471,7 @@ static void end(struct server *v)
 	struct err unsaid = { 0 };
 
 	end_client(v, "the bridge ends");
+	unplug_close(&v->lost.unplug);
 	sockets_close(&v->sockets);
 	control_close(&v->control);
 	if (v->page.writer.page)
@@ -480,7 +493,7 @@ int serve_run(const struct serve_opts *o, const struct log *log, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	v->o = o;
 	v->log = log;
-	v->client = v->signals = v->control.fd = -1;
+	v->client = v->signals = v->control.fd = v->lost.unplug.orders = -1;
 	v->page.trace = &v->trace;
 	rc = begin(v, e);
 	if (!rc)

@@ -7,17 +7,19 @@
 
 #include "bar-forward/device.h"
 #include "bar-forward/shape.h"
+#include "bar-forward/unplug.h"
 #include "base/err.h"
 #include "base/log.h"
 
 struct serve_opts {
 	const struct device_ops *ops;
-	const char *what;   /* the device, as ops->open() takes it */
-	const char *socket; /* its path */
-	const char *policy; /* a file of rules; NULL: everything is trapped */
-	struct shape shape; /* how the guest sees the device */
-	const char *guest;  /* name of the virtual machine; NULL: not known */
-	bool once;          /* end when the first client goes */
+	const char *what;          /* the device, as ops->open() takes it */
+	const char *socket;        /* its path */
+	const char *policy;        /* a file of rules; NULL: everything is trapped */
+	struct shape shape;        /* how the guest sees the device */
+	struct unplug_opts unplug; /* whom to ask when the device is lost */
+	const char *guest;         /* name of the virtual machine; NULL: not known */
+	bool once;                 /* end when the first client goes */
 	const char *record; /* a file that what goes over the bridge is recorded in; NULL: none */
 	uint64_t record_bytes;
 };

@@ -12,6 +12,26 @@
 #include "base/sockets.h"
 #include "base/telem.h"
 
+/* What happens once the device is lost: its guest is asked to let go of it, and its return is told. */
+struct serve_lost {
+	struct unplug unplug;
+	bool asked; /* about this loss */
+	bool back;  /* it was told that the device has returned */
+};
+
+/* As often as one likes while a client has a lost device: it is asked for once. msix: the guest sees MSI-X. */
+void serve_lost_ask(struct serve_lost *l, bool msix);
+
+/* unplug_fd() is readable. */
+void serve_lost_hear(struct serve_lost *l, const struct log *log);
+
+/* Each second while it is lost. One that came back is another generation, and given to nobody who has not asked anew. */
+void serve_lost_look(struct serve_lost *l, const struct serve_opts *o, const struct telem_bridge *b,
+		     const struct log *log);
+
+/* Another generation has begun. */
+void serve_lost_over(struct serve_lost *l);
+
 /* What readers see of it. The counts are the session's; the page is written at most ten times a second. */
 struct serve_page {
 	struct telem_writer writer;

@@ -147,6 +147,8 @@ int session_open(struct session *s, const struct session_opts *o, struct device 
 		return rc;
 	for (uint32_t i = 0; i < DEV_IRQS; i++)
 		irqs_info(&s->irqs, i, &s->irq[i]);
+	if (s->shaped.msix_hidden)
+		s->irq[DEV_MSIX].count = 0;
 	s->reply = malloc(VU_MESSAGE_MAX);
 	if (!s->reply) {
 		irqs_close(&s->irqs);

@@ -13,6 +13,7 @@ enum {
 	HAS_CAPS = 0x10,
 	CLASS = 0x08,
 	CAPS = 0x34,
+	MSI = 0x05,
 	MSIX = 0x11,
 	EXT_CAPS = 0x100,
 	REBAR = 0x15,
@@ -21,6 +22,7 @@ enum {
 };
 
 const char *const grant_mode_names[] = { "auto", "trap", "map", "hybrid", NULL };
+const char *const shape_msix_names[] = { "auto", "show", "hide", NULL };
 
 static uint32_t get(const uint8_t *at, uint32_t bytes)
 {
@@ -47,26 +49,32 @@ int shape_bar(struct shape *s, const char *word, struct err *e)
 
 /* --- sizes --- */
 
+/* Where a capability is; 0: there is none. */
+static uint32_t find_cap(const uint8_t *config, uint8_t id)
+{
+	uint32_t at = config[STATUS] & HAS_CAPS ? config[CAPS] & ~3u : 0;
+
+	for (int i = 0; at >= 0x40 && i < 64; i++, at = config[at + 1] & ~3u)
+		if (config[at] == id)
+			return at;
+	return 0;
+}
+
 /* The first byte behind what MSI-X has in a BAR. */
 static uint64_t msix_end(const uint8_t *config, uint32_t bar)
 {
-	uint32_t at = config[STATUS] & HAS_CAPS ? config[CAPS] & ~3u : 0;
+	uint32_t at = find_cap(config, MSIX), vectors, table, pba;
 	uint64_t end = 0, pba_end;
 
-	for (int i = 0; at >= 0x40 && i < 64; i++, at = config[at + 1] & ~3u) {
-		uint32_t vectors = (get(config + at + 2, 2) & 0x7ff) + 1;
-		uint32_t table = get(config + at + 4, 4), pba = get(config + at + 8, 4);
-
-		if (config[at] != MSIX)
-			continue;
-		if ((table & 7) == bar)
-			end = (uint64_t)(table & ~7u) + 16 * vectors;
-		pba_end = (uint64_t)(pba & ~7u) + (vectors + 63) / 64 * 8;
-		if ((pba & 7) == bar && pba_end > end)
-			end = pba_end;
-		return end;
-	}
-	return 0;
+	if (!at)
+		return 0;
+	vectors = (get(config + at + 2, 2) & 0x7ff) + 1;
+	table = get(config + at + 4, 4);
+	pba = get(config + at + 8, 4);
+	if ((table & 7) == bar)
+		end = (uint64_t)(table & ~7u) + 16 * vectors;
+	pba_end = (uint64_t)(pba & ~7u) + (vectors + 63) / 64 * 8;
+	return (pba & 7) == bar && pba_end > end ? pba_end : end;
 }
 
 /* Whether the Resizable BAR capability has an entry for it. */
@@ -145,6 +153,16 @@ static int put_sizes(struct shaped *to, const struct shape *s, const struct dev_
 
 /* --- all --- */
 
+static void settle_msix(struct shaped *to, const struct shape *s, const uint8_t *config)
+{
+	bool has = find_cap(config, MSIX);
+	bool hide = s->msix == MSIX_HIDE ||
+		    (s->msix == MSIX_AUTO && s->unplugs && find_cap(config, MSI));
+
+	to->msix = has && !hide;
+	to->msix_hidden = to->cfg.hide_msix = has && hide;
+}
+
 static int find_order(struct shaped *to, const struct shape *s, const uint8_t *config,
 		      struct err *e)
 {
@@ -173,6 +191,7 @@ int shape_device(struct shaped *to, const struct shape *s, const struct dev_fact
 	rc = put_sizes(to, s, f, config, e);
 	if (rc)
 		return rc;
+	settle_msix(to, s, config);
 	quirks_find(&to->quirks, (uint16_t)get(config + VENDOR, 2),
 		    (uint16_t)get(config + DEVICE, 2), get(config + CLASS, 4) >> 8, to->size);
 	rc = find_order(to, s, config, e);

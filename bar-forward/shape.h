@@ -17,15 +17,24 @@
 #include "bar-forward/grants.h"
 #include "base/err.h"
 
+enum shape_msix {
+	MSIX_AUTO, /* hidden where the device is to be unplugged when it is lost, and has MSI, too: see qmp.h */
+	MSIX_SHOW,
+	MSIX_HIDE,
+};
+
 /* What was asked. Zeroed: as the device is. */
 struct shape {
 	uint64_t bar[CFG_BARS]; /* bytes; 0: all of it */
 	enum grant_mode mode;
+	enum shape_msix msix;
+	bool unplugs; /* somebody can be asked to unplug it */
 	bool order; /* read a register without effects before each trapped write that may follow mapped ones */
 };
 
-extern const char *const grant_mode_names
-	[]; /* the words of --mode, in the order of enum grant_mode; ends with NULL */
+/* The words of --mode and --msix, in the order of their enums; each ends with NULL. */
+extern const char *const grant_mode_names[];
+extern const char *const shape_msix_names[];
 
 /* "1=256M": a BAR and its size. 0 or -EINVAL. */
 int shape_bar(struct shape *s, const char *word, struct err *e);
@@ -36,6 +45,8 @@ struct shaped {
 	struct cfg_shape cfg;
 	struct quirk_set quirks;
 	struct grants grants;
+	bool msix;                 /* the guest sees it */
+	bool msix_hidden;          /* it is there, and the guest does not */
 	const struct quirk *order; /* the register to read before writes; NULL: none is read */
 };
 

@@ -6,9 +6,11 @@ import json
 import os
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
@@ -259,7 +261,7 @@ def msix(c):
         if space[at] == 0x11:
             return at
         at = space[at + 1]
-    raise AssertionError("no MSI-X")
+    return None
 
 
 def strange(b):
@@ -479,6 +481,98 @@ def gone():
     ok("a device that comes back is another")
 
 
+class Monitor(threading.Thread):
+    """QEMU's, with a vfio-user-pci device "gpu0" at that socket; `deleted`: the guest lets go of it."""
+
+    def __init__(self, path, device, deleted):
+        super().__init__(daemon=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        self.device, self.deleted, self.asked = device, deleted, []
+        self.start()
+
+    def answer(self, ask):
+        path = ask.get("arguments", {}).get("path")
+        if path == "/machine/peripheral":
+            return [{"name": "gpu0", "type": "child<vfio-user-pci>"}]
+        if path == "/machine/peripheral/gpu0":
+            coded = self.device.replace("/", "\\x2f")
+            return [{"name": f"vfio-user:{coded} base BAR 0[0]", "type": "child<memory-region>"}]
+        return [] if path else {}
+
+    def run(self):
+        f = self.listener.accept()[0].makefile("rw")
+
+        def tell(o):
+            f.write(json.dumps(o) + "\n")
+            f.flush()
+
+        tell({"QMP": {"version": {"qemu": {"major": 11, "minor": 1, "micro": 3}}, "capabilities": []}})
+        for line in f:
+            ask = json.loads(line)
+            self.asked.append(ask["execute"])
+            tell({"return": self.answer(ask)})
+            if ask["execute"] == "device_del":
+                tell({"event": "DEVICE_DELETED" if self.deleted else "DEVICE_UNPLUG_GUEST_ERROR",
+                      "data": {"path": "/machine/peripheral/gpu0"}})
+
+
+def unplugs():
+    keeps = "the lost device is not unplugged, and reads all-ones in its guest"
+    with Bridge("gpu.json", "unplug.s", "--qmp", f"{folder}/qmp") as b:
+        for name, monitor, says in (("nobody", None, f"{keeps}: the monitor at {folder}/qmp: No such file"),
+                                    ("good", (b.path, True), "the guest has let go of the lost device: /machine/peripheral/gpu0"),
+                                    ("refuses", (b.path, False), "the guest refuses to let go"),
+                                    ("other", (f"{folder}/zork", True), f"no vfio-user-pci device at {b.path}")):
+            m = monitor and Monitor(f"{folder}/qmp", *monitor)
+            c = b.client()
+            assert c.irq(MSIX) == 0 and msix(c) is None, "it would be QEMU's end"
+            c.write(BAR0, 0xFF0, 4, 1)
+            assert c.read(BAR0, 0, 4) == 0xFFFFFFFF
+            b.wait_for(says)
+            assert c.read(BAR0, 0, 4) == 0xFFFFFFFF
+            c.close()
+            if m:
+                assert ("device_del" in m.asked) == (name != "other"), m.asked
+                m.listener.close()
+                os.unlink(f"{folder}/qmp")
+            ok(f"a monitor is asked: {name}")
+    with Bridge("gpu.json", "shown.s", "--qmp", f"{folder}/qmp", "--msix", "show") as b:
+        m = Monitor(f"{folder}/qmp", b.path, True)
+        c = b.client()
+        assert c.irq(MSIX) == 9 and msix(c)
+        c.write(BAR0, 0xFF0, 4, 1)
+        b.wait_for("QEMU 11.1.3 would abort at the unplug")
+        assert "device_del" not in m.asked
+        c.close()
+        ok("nobody is asked to abort")
+    os.makedirs(f"{folder}/bin")
+    with open(f"{folder}/bin/virsh", "w") as f:
+        f.write("""#!/bin/sh
+[ "$1 $2 $3" = "-q qemu-monitor-command win11" ] || { echo "error: failed to get domain '$3'" >&2; exit 1; }
+echo "$4" >>"${0%/*}/asked"
+case $4 in
+*'"/machine/peripheral"'*) echo '{"return":[{"name":"gpu0","type":"child<vfio-user-pci>"}],"id":"libvirt-1"}' ;;
+*qom-list*) echo '{"return":[],"id":"libvirt-2"}' ;;
+*) echo '{"return":{},"id":"libvirt-3"}' ;;
+esac
+""")
+    os.chmod(f"{folder}/bin/virsh", 0o755)
+    path = os.environ["PATH"]
+    os.environ["PATH"] = f"{folder}/bin:{path}"
+    for domain, says in (("win11", "libvirt has been asked to unplug /machine/peripheral/gpu0"),
+                         ("win12", "virsh qemu-monitor-command win12: error: failed to get domain 'win12'")):
+        with Bridge("gpu.json", "virsh.s", "--libvirt", domain) as b:
+            c = Client(b.path)
+            c.write(BAR0, 0xFF0, 4, 1)
+            b.wait_for(says)
+            c.close()
+    os.environ["PATH"] = path
+    assert '{"execute":"device_del","arguments":{"id":"gpu0"}}' in open(f"{folder}/bin/asked").read()
+    ok("libvirt is asked")
+
+
 def sockets():
     with Bridge("edu.json", "busy.s") as b:
         again = subprocess.run([berth, "bridge", "serve", f"{devices}/edu.json", "--socket", b.path],
@@ -514,4 +608,5 @@ with Bridge() as bridge:
 rules()
 maps()
 gone()
+unplugs()
 sockets()

@@ -20,6 +20,8 @@ bad "a word too many" 2 "'b' is one word too many" serve a b
 bad "a word missing" 2 "a word is missing: serve DEV" serve
 bad "an option of another verb" 2 "status takes no --socket" status --socket s
 bad "no socket" 2 "give --socket PATH" serve $devices/edu.json
+bad "two to be asked" 2 "give --qmp or --libvirt, not both" serve $devices/edu.json --socket "$T/s" --qmp a --libvirt b
+bad "a monitor's path that is too long" 4 "at most 107" serve $devices/edu.json --socket "$T/s" --qmp "/$(printf '%0200d' 0)"
 bad "no such back end" 2 "zork" serve $devices/edu.json --socket "$T/s" --backend zork
 bad "a path that is too long" 4 "at most 107" serve $devices/edu.json --socket "/$(printf '%0200d' 0)"
 bad "no description" 1 "none.json" serve "$T/none.json" --socket "$T/s"

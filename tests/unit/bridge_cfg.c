@@ -124,6 +124,25 @@ static void a_quirk_opens_bytes(void **state)
 	assert_int_equal(give(0xffc, 4, 1), 1);
 }
 
+static void msix_can_be_hidden(void **state)
+{
+	struct cfg_shape shape;
+
+	(void)state;
+	card();
+	put(0x71, 1, 0xc0); /* PCI Express, then MSI-X, then the vendor's */
+	put(0xc0, 4, 0x0008b011);
+	open_card(0);
+	assert_int_equal(see(0x70, 2), 0xc010);
+	assert_int_equal(give(0xc2, 2, 0x8000), 0x8008);
+	cfg_own_shape(sizes, real, 0, &shape);
+	shape.hide_msix = true;
+	assert_int_equal(cfg_open(&c, real, CFG_SIZE, &shape, NULL), 0);
+	assert_int_equal(see(0x70, 2), 0xb010);
+	assert_int_equal(see(0xc0, 4), 0);
+	assert_int_equal(give(0xc2, 2, 0x8000), -1);
+}
+
 static void a_bar_can_be_shown_smaller(void **state)
 {
 	(void)state;
@@ -229,6 +248,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bars_are_sized_and_placed_here),
 		cmocka_unit_test(a_bar_can_be_shown_smaller),
+		cmocka_unit_test(msix_can_be_hidden),
 		cmocka_unit_test(a_quirk_opens_bytes),
 		cmocka_unit_test(commands_pass_and_status_is_cleared_by_ones),
 		cmocka_unit_test(fields_of_capabilities),

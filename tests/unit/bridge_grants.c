@@ -243,6 +243,29 @@ static void a_bar_is_shown_smaller(void **state)
 	assert_int_equal(make(""), 0);
 }
 
+static void msix_is_hidden_for_an_unplug(void **state)
+{
+	(void)state;
+	card(0x1234, 0x5678);
+	assert_int_equal(make(""), 0);
+	assert_true(got.msix && !got.msix_hidden && !got.cfg.hide_msix);
+	shape.unplugs = true; /* it has no MSI beside: without MSI-X it would have little */
+	assert_int_equal(make(""), 0);
+	assert_true(got.msix);
+	put(0x41, 1, 0x50);
+	put(0x50, 4, 0x00000005);
+	assert_int_equal(make(""), 0);
+	assert_true(!got.msix && got.msix_hidden && got.cfg.hide_msix);
+	assert_areas(3, "1000+7000,9000+7000"); /* its tables stay ours */
+	shape.msix = MSIX_SHOW;
+	assert_int_equal(make(""), 0);
+	assert_true(got.msix);
+	shape.unplugs = false;
+	shape.msix = MSIX_HIDE;
+	assert_int_equal(make(""), 0);
+	assert_false(got.msix);
+}
+
 /* --- quirks --- */
 
 static void nvidia(void **state)
@@ -335,6 +358,7 @@ int main(void)
 		cmocka_unit_test(differences),
 		cmocka_unit_test(sizes_are_read),
 		cmocka_unit_test(a_bar_is_shown_smaller),
+		cmocka_unit_test(msix_is_hidden_for_an_unplug),
 		cmocka_unit_test(nvidia),
 		cmocka_unit_test(windows_point),
 		cmocka_unit_test(amd),
