@@ -9,14 +9,15 @@
 #include "bar-forward/list.h"
 #include "bar-forward/ready.h"
 #include "bar-forward/serve.h"
+#include "bar-forward/whichbridge.h"
 #include "kmod/uapi.h"
 
 enum { AUTO };
 
 static const struct device_ops *const backends[] = {
-	[AUTO] = NULL, &vfio_device_ops, &kmod_device_ops, &memory_device_ops
+	[AUTO] = NULL, &vfio_device_ops, &kmod_device_ops, &memory_device_ops, &replay_device_ops
 };
-const char *const backend_names[] = { [AUTO] = "auto", "vfio", "kmod", "memory", NULL };
+const char *const backend_names[] = { [AUTO] = "auto", "vfio", "kmod", "memory", "replay", NULL };
 
 _Static_assert(sizeof(backends) / sizeof(backends[0]) ==
 		       sizeof(backend_names) / sizeof(backend_names[0]) - 1,
@@ -82,15 +83,16 @@ static int take_shape(const struct ask *a, struct serve_opts *o, struct err *e)
 	return 0;
 }
 
-int serve_verb(const struct ask *a, struct err *e)
+static int serve(const struct ask *a, const struct device_ops *ops, const char *what, bool once,
+		 struct err *e)
 {
 	char pci[24];
-	struct serve_opts o = { .ops = drives(a),
-				.what = a->words[0],
+	struct serve_opts o = { .ops = ops,
+				.what = what,
 				.socket = a->o->socket,
 				.policy = a->o->policy,
 				.guest = a->o->guest,
-				.once = a->o->once,
+				.once = once,
 				.record = a->o->record,
 				.record_bytes = a->o->record_size };
 	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
@@ -105,11 +107,25 @@ int serve_verb(const struct ask *a, struct err *e)
 		return err_set(e, -EINVAL, "the path of --socket has %zu bytes; at most %zu",
 			       strlen(o.socket), most);
 	rc = take_shape(a, &o, e);
-	if (!rc && o.ops != &memory_device_ops) {
+	if (!rc && o.ops != &memory_device_ops && o.ops != &replay_device_ops) {
 		rc = ready(a, pci, &o.ops, e);
 		o.what = pci;
 	}
 	if (rc)
 		return rc;
 	return serve_run(&o, a->log, e);
+}
+
+int serve_verb(const struct ask *a, struct err *e)
+{
+	return serve(a, drives(a), a->words[0], a->o->once, e);
+}
+
+int replay_verb(const struct ask *a, struct err *e)
+{
+	char path[4096];
+	int rc = whichbridge_recording(a->words[0], path, e);
+
+	/* A second guest would begin where the first has left off. */
+	return rc ? rc : serve(a, &replay_device_ops, path, true, e);
 }

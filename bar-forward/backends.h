@@ -11,4 +11,7 @@ extern const char *const backend_names[];
 /* berth bridge serve */
 int serve_verb(const struct ask *a, struct err *e);
 
+/* berth bridge replay */
+int replay_verb(const struct ask *a, struct err *e);
+
 #endif

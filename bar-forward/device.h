@@ -120,6 +120,12 @@ struct device_ops {
 	void (*dma_done)(struct device *d, int rc, const uint8_t *bytes);
 
 	/*
+	 * What it has to tell people since it was last asked: a sentence that stays until the next call, or NULL. `end`: its client
+	 * goes, so the sum of it all, once. NULL: it never says anything.
+	 */
+	const char *(*said)(struct device *d, bool end);
+
+	/*
 	 * For a worker, which is another process and may be killed at any moment: the descriptors by which it reads and writes,
 	 * which stay the device's; how many. 0, or NULL: there is no other process that could. And there a device of those,
 	 * taken whatever comes, and of the facts: one for facts(), read(), write(), mark() and close() alone. It opens no file,
@@ -140,6 +146,7 @@ struct device_ops {
 };
 
 extern const struct device_ops memory_device_ops;
+extern const struct device_ops replay_device_ops; /* what a recording says; `what` is its path */
 extern const struct device_ops vfio_device_ops;
 extern const struct device_ops kmod_device_ops;
 

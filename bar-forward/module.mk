@@ -11,10 +11,12 @@ bar-forward.lib := \
 	control.c \
 	dev_kmod.c \
 	dev_memory.c \
+	dev_replay.c \
 	dev_vfio.c \
 	grants.c \
 	guest.c \
 	heat.c \
+	irqrelay.c \
 	irqs.c \
 	list.c \
 	maps.c \
@@ -36,6 +38,8 @@ bar-forward.lib := \
 	ready.c \
 	ready_slot.c \
 	recordverb.c \
+	replay.c \
+	replay_window.c \
 	serve.c \
 	serve_lost.c \
 	serve_page.c \

@@ -143,6 +143,11 @@ int session_open(struct session *s, const struct session_opts *o, struct device 
 	rc = open_config(s, e);
 	if (!rc)
 		rc = irqs_open(&s->irqs, o->ops, d, e);
+	if (!rc && o->relay) {
+		rc = irqrelay_open(&s->relay, e);
+		if (rc)
+			irqs_close(&s->irqs);
+	}
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < DEV_IRQS; i++)
@@ -152,6 +157,7 @@ int session_open(struct session *s, const struct session_opts *o, struct device 
 	s->reply = malloc(VU_MESSAGE_MAX);
 	if (!s->reply) {
 		irqs_close(&s->irqs);
+		irqrelay_close(&s->relay);
 		return err_set(e, -ENOMEM, "out of memory");
 	}
 	tell_shape(s);
@@ -170,6 +176,15 @@ static void end_bus_mastering(struct session *s)
 	}
 	if (rc == -ENODEV)
 		session_lose(s, "does not answer");
+}
+
+/* What the device has to tell people by itself. */
+static void pass_on(struct session *s, bool end)
+{
+	const char *sentence;
+
+	while (s->d && s->o.ops->said && (sentence = s->o.ops->said(s->d, end)))
+		session_say(s, SESSION_NOTE, "%s", sentence);
 }
 
 /* The next client's device is as if nobody had been there. */
@@ -193,6 +208,7 @@ struct device *session_close(struct session *s)
 {
 	struct device *d;
 
+	pass_on(s, true);
 	session_dma_cancel(s, -ECANCELED);
 	if (s->d)
 		end_bus_mastering(s);
@@ -201,6 +217,7 @@ struct device *session_close(struct session *s)
 		irqs_close(&s->irqs);
 	if (s->d && s->o.ops->take_back)
 		s->o.ops->take_back(s->d);
+	irqrelay_close(&s->relay);
 	if (s->d)
 		reset_after(s);
 	for (uint32_t i = 0; i < TELEM_REGIONS; i++)
@@ -331,6 +348,21 @@ static int do_irq(struct session *s, const struct vu_request *r, struct incoming
 	return 0;
 }
 
+/* Straight to the device, or by way of the recorder. */
+static int apply_irqs(struct session *s, const struct vu_irqs *ask, struct incoming *in,
+		      struct err *e)
+{
+	uint32_t has = ask->index < DEV_IRQS ? s->irqs.set[ask->index].count : 0;
+	bool sound = ask->start <= has && ask->count <= has - ask->start;
+	int rc = sound ? irqrelay_take(&s->relay, ask, in->fds, in->n_fds, e) : 0;
+
+	if (rc)
+		return rc;
+	rc = irqs_apply(&s->irqs, ask, in->fds, in->n_fds, e);
+	irqrelay_settle(&s->relay, rc == 0);
+	return rc;
+}
+
 static int do_set_irqs(struct session *s, const struct vu_request *r, struct incoming *in,
 		       size_t *size, struct err *e)
 {
@@ -338,7 +370,7 @@ static int do_set_irqs(struct session *s, const struct vu_request *r, struct inc
 
 	*size = vu_reply_empty(r, s->reply);
 	if (s->d)
-		rc = irqs_apply(&s->irqs, &r->irqs, in->fds, in->n_fds, e);
+		rc = apply_irqs(s, &r->irqs, in, e);
 	if (rc == -ENODEV) {
 		session_lose(s, "does not answer");
 		rc = 0;
@@ -507,6 +539,7 @@ int session_message(struct session *s, struct incoming *in, struct answer *a, st
 	if (r.no_reply)
 		a->size = 0;
 	a->fd = take_fd(&s->reply_fd);
+	pass_on(s, false);
 	/* Without a version there is nothing to talk about. */
 	return rc && s->step == SESSION_NEW ? err_set(e, -EPROTO, "%s", why.text) : 0;
 }
@@ -526,11 +559,28 @@ void session_look(struct session *s)
 		session_lose(s, gone_words(rc));
 }
 
-int session_poll_fd(const struct session *s)
+static int device_fd(const struct session *s)
+{
+	return s->d && s->o.ops->poll_fd ? s->o.ops->poll_fd(s->d) : -1;
+}
+
+int session_poll_fd(struct session *s)
 {
 	bool idle = s->d && !s->dma.asked && s->step != SESSION_NEW;
 
-	return idle && s->o.ops->poll_fd ? s->o.ops->poll_fd(s->d) : -1;
+	if (s->relay.on) {
+		irqrelay_watch(&s->relay, device_fd(s), idle);
+		return s->relay.fd;
+	}
+	return idle ? device_fd(s) : -1;
+}
+
+/* Whether the device itself wants something; interrupts are passed on by the way. */
+static bool is_wanted(struct session *s)
+{
+	if (!s->relay.on)
+		return session_poll_fd(s) >= 0;
+	return irqrelay_pass(&s->relay, s->o.trace, s->o.now) && s->d;
 }
 
 void session_attend(struct session *s, struct answer *a)
@@ -540,7 +590,7 @@ void session_attend(struct session *s, struct answer *a)
 	int rc;
 
 	*a = (struct answer) { .bytes = s->reply, .fd = -1 };
-	if (session_poll_fd(s) < 0)
+	if (!is_wanted(s))
 		return;
 	rc = s->o.ops->attend(s->d, &dma);
 	if (rc < 0)

@@ -20,6 +20,7 @@
 #include "bar-forward/irqs.h"
 #include "bar-forward/maps.h"
 #include "bar-forward/policy.h"
+#include "bar-forward/irqrelay.h"
 #include "bar-forward/shape.h"
 #include "bar-forward/stream.h"
 #include "bar-forward/trace.h"
@@ -48,6 +49,7 @@ struct session_opts {
 	const struct shape *shape;  /* how the guest sees the device; NULL: as it is */
 	struct telem_bridge *count; /* where accesses and what else goes on are counted */
 	struct trace *trace;        /* what records them; NULL: nothing does */
+	bool relay;                 /* interrupts pass us, so that they can be recorded */
 	uint64_t (*now)(void);      /* ns */
 	void (*say)(void *arg, enum session_said how, const char *sentence); /* NULL: to nobody */
 	void *arg;
@@ -93,6 +95,7 @@ struct session {
 	struct cfg cfg;
 	struct maps maps;
 	struct irqs irqs;
+	struct irqrelay relay;
 	struct session_dma dma;
 	struct session_seen seen; /* of the access that is being done */
 	uint64_t max_data;        /* bytes of one transfer that the client takes */
@@ -144,7 +147,7 @@ int session_message(struct session *s, struct incoming *in, struct answer *a, st
 int session_rules(const struct session *s, const struct policy *fresh, struct err *e);
 
 /* When to poll it the device's own descriptor, for session_attend(); -1: not now. */
-int session_poll_fd(const struct session *s);
+int session_poll_fd(struct session *s);
 
 /* The device wants something: a message for the client, or nothing. */
 void session_attend(struct session *s, struct answer *a);

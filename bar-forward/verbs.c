@@ -22,6 +22,8 @@ static const char *const trace_heeds[] = { "only",   "except", "kind",   "since"
 					   "follow", "heat",   "glyphs", "json",  NULL };
 static const char *const record_heeds[] = { "record-size", "only",  "except", "kind",
 					    "since",       "until", NULL };
+static const char *const replay_heeds[] = { "socket", "policy",      "guest",
+					    "record", "record-size", NULL };
 static const char *const status_heeds[] = { "json", NULL };
 
 /* clang-format off */
@@ -34,6 +36,7 @@ const struct verb bridge_verbs[] = {
 	{ "serve", "DEV", "give a device to a virtual machine that connects to --socket", 1, 1, serve_heeds, serve_verb },
 	{ "status", "", "show the bridges that run, and what went over them", 0, 0, status_heeds, status_verb },
 	{ "trace", "FILE|BRIDGE", "show what a bridge recorded, event by event or as a map of its pages", 1, 1, trace_heeds, trace_verb },
+	{ "replay", "FILE", "give a virtual machine what a recorded device answered, without the device", 1, 1, replay_heeds, replay_verb },
 	{ "record", "BRIDGE [start FILE|stop|save FILE|mark TEXT]", "have a bridge that runs record, or keep what it recorded", 1, 3, record_heeds, record_verb },
 	{ NULL, NULL, NULL, 0, 0, NULL, NULL },
 };
