@@ -9,6 +9,7 @@
 #include "bar-forward/list.h"
 #include "bar-forward/ready.h"
 #include "bar-forward/serve.h"
+#include "bar-forward/serve_each.h"
 #include "bar-forward/whichbridge.h"
 #include "kmod/uapi.h"
 
@@ -24,9 +25,9 @@ _Static_assert(sizeof(backends) / sizeof(backends[0]) ==
 	       "a name for each");
 
 /* A description is a file, and no PCI address is one. */
-static const struct device_ops *drives(const struct ask *a)
+static const struct device_ops *drives(const struct ask *a, const char *what)
 {
-	const char *what = a->words[0], *dot = strrchr(what, '.');
+	const char *dot = strrchr(what, '.');
 
 	if (a->o->backend != AUTO)
 		return backends[a->o->backend];
@@ -36,7 +37,8 @@ static const struct device_ops *drives(const struct ask *a)
 }
 
 /* Its whole PCI address, once every check says that it can be a guest's; and what drives it, where that was left open. */
-static int ready(const struct ask *a, char pci[24], const struct device_ops **ops, struct err *e)
+static int ready(const struct ask *a, const char *what, char pci[24], const struct device_ops **ops,
+		 struct err *e)
 {
 	struct options named = *a->o;
 	struct ask ask = *a;
@@ -47,7 +49,7 @@ static int ready(const struct ask *a, char pci[24], const struct device_ops **op
 
 	named.any = true; /* who names a device means it */
 	ask.o = &named;
-	rc = judge_one(&ask, a->words[0], &f, &r, e);
+	rc = judge_one(&ask, what, &f, &r, e);
 	if (rc)
 		return rc;
 	no = ready_refusal(&r);
@@ -65,7 +67,7 @@ static int ready(const struct ask *a, char pci[24], const struct device_ops **op
 }
 
 /* What of the device is shown, and how. */
-static int take_shape(const struct ask *a, struct serve_opts *o, struct err *e)
+static int take_shape(const struct ask *a, uint32_t device, struct serve_opts *o, struct err *e)
 {
 	o->shape.mode = (enum grant_mode)a->o->mode;
 	if (o->record && o->shape.mode == GRANT_AUTO)
@@ -74,7 +76,7 @@ static int take_shape(const struct ask *a, struct serve_opts *o, struct err *e)
 	o->shape.msix = (enum shape_msix)a->o->msix;
 	o->shape.unplugs = a->o->qmp || a->o->libvirt;
 	o->unplug = (struct unplug_opts) { a->o->qmp, a->o->libvirt, o->socket };
-	for (uint32_t i = 0; i < a->o->bars.n; i++) {
+	for (uint32_t i = 0; device == 0 && i < a->o->bars.n; i++) {
 		int rc = shape_bar(&o->shape, a->o->bars.v[i], e);
 
 		if (rc)
@@ -83,49 +85,123 @@ static int take_shape(const struct ask *a, struct serve_opts *o, struct err *e)
 	return 0;
 }
 
-static int serve(const struct ask *a, const struct device_ops *ops, const char *what, bool once,
-		 struct err *e)
+/* The sockets that were given: one for each device, each of which a client can name. */
+static int check_words(const struct ask *a, struct err *e)
 {
-	char pci[24];
-	struct serve_opts o = { .ops = ops,
-				.what = what,
-				.socket = a->o->socket,
-				.policy = a->o->policy,
-				.guest = a->o->guest,
-				.once = once,
-				.record = a->o->record,
-				.record_bytes = a->o->record_size };
-	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
-	int rc;
+	const size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
+	const struct opt_list *s = &a->o->sockets;
 
-	if (!o.socket)
+	if (s->n != a->n_words)
 		return err_set(e, VERB_USAGE,
-			       "give --socket PATH: where the virtual machine connects");
+			       "give --socket PATH%s: where the virtual machine connects",
+			       a->n_words > 1 ? " for each device" : "");
 	if (a->o->qmp && a->o->libvirt)
 		return err_set(e, VERB_USAGE, "give --qmp or --libvirt, not both");
-	if (strlen(o.socket) > most)
-		return err_set(e, -EINVAL, "the path of --socket has %zu bytes; at most %zu",
-			       strlen(o.socket), most);
-	rc = take_shape(a, &o, e);
-	if (!rc && o.ops != &memory_device_ops && o.ops != &replay_device_ops) {
-		rc = ready(a, pci, &o.ops, e);
-		o.what = pci;
+	for (uint32_t i = 0; i < s->n; i++)
+		if (strlen(s->v[i]) > most)
+			return err_set(e, -EINVAL,
+				       "the path of --socket has %zu bytes; at most %zu",
+				       strlen(s->v[i]), most);
+	return 0;
+}
+
+/* What was asked for device i. What is told of the first one's registers means nothing for the next. */
+static int take_options(const struct ask *a, uint32_t i, struct serve_opts *o, struct err *e)
+{
+	o->socket = a->o->sockets.v[i];
+	o->guest = a->o->guest;
+	o->once = a->o->once;
+	if (i == 0) {
+		o->policy = a->o->policy;
+		o->record = a->o->record;
+		o->record_bytes = a->o->record_size;
 	}
+	return take_shape(a, i, o, e);
+}
+
+struct several {
+	const struct device_ops *ops[CMD_WORDS_MAX];
+	const char *what[CMD_WORDS_MAX];
+	char pci[CMD_WORDS_MAX][24];
+};
+
+/* All are judged before one is opened, since what is open is somebody's. */
+static int ready_all(const struct ask *a, struct several *v, struct err *e)
+{
+	for (uint32_t i = 0; i < a->n_words; i++) {
+		v->ops[i] = drives(a, a->words[i]);
+		if (!v->ops[i]->gather)
+			return err_set(e, VERB_USAGE,
+				       "%s: only functions that VFIO drives are served together",
+				       a->words[i]);
+		int rc = ready(a, a->words[i], v->pci[i], &v->ops[i], e);
+
+		if (rc)
+			return rc;
+		v->what[i] = v->pci[i];
+		for (uint32_t j = 0; j < i; j++)
+			if (strcmp(v->pci[i], v->pci[j]) == 0)
+				return err_set(e, -EINVAL, "%s is named twice", v->pci[i]);
+	}
+	return 0;
+}
+
+/* The functions of a card, say, which are of one IOMMU group. */
+static int serve_several(const struct ask *a, struct err *e)
+{
+	struct several v;
+	struct serve_opts o = { 0 };
+	uint32_t mine = 0;
+	int rc = ready_all(a, &v, e);
+
+	if (!rc)
+		rc = v.ops[0]->gather(&o.beside, v.what, a->n_words, e);
 	if (rc)
 		return rc;
-	return serve_run(&o, a->log, e);
+	rc = serve_each(a->n_words, &mine, e);
+	if (rc == -1) {
+		o.ops = v.ops[mine];
+		o.what = v.what[mine];
+		rc = take_options(a, mine, &o, e);
+		if (!rc)
+			rc = serve_run(&o, a->log, e);
+	}
+	v.ops[0]->close(o.beside);
+	return rc;
+}
+
+static int serve_one(const struct ask *a, struct serve_opts *o, struct err *e)
+{
+	char pci[24];
+	int rc = take_options(a, 0, o, e);
+
+	if (!rc && o->ops != &memory_device_ops && o->ops != &replay_device_ops) {
+		rc = ready(a, a->words[0], pci, &o->ops, e);
+		o->what = pci;
+	}
+	return rc ? rc : serve_run(o, a->log, e);
 }
 
 int serve_verb(const struct ask *a, struct err *e)
 {
-	return serve(a, drives(a), a->words[0], a->o->once, e);
+	struct serve_opts o = { .ops = drives(a, a->words[0]), .what = a->words[0] };
+	int rc = check_words(a, e);
+
+	if (rc)
+		return rc;
+	return a->n_words > 1 ? serve_several(a, e) : serve_one(a, &o, e);
 }
 
 int replay_verb(const struct ask *a, struct err *e)
 {
 	char path[4096];
-	int rc = whichbridge_recording(a->words[0], path, e);
+	struct serve_opts o = { .ops = &replay_device_ops, .what = path };
+	int rc = check_words(a, e);
 
-	/* A second guest would begin where the first has left off. */
-	return rc ? rc : serve(a, &replay_device_ops, path, true, e);
+	if (!rc)
+		rc = whichbridge_recording(a->words[0], path, e);
+	if (!rc)
+		rc = take_options(a, 0, &o, e);
+	o.once = true; /* a second guest would begin where the first has left off */
+	return rc ? rc : serve_run(&o, a->log, e);
 }

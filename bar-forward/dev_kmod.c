@@ -91,6 +91,7 @@ static void kmod_take_back(struct device *d)
 
 const struct device_ops kmod_device_ops = {
 	.name = "kmod",
+	.gather = vfio_gather,
 	.open = kmod_open,
 	.close = vfio_close,
 	.facts = vfio_facts,

@@ -170,8 +170,11 @@ void vfio_close(struct device *d)
 		return;
 	own_close_fd(&d->fd);
 	vfio_irqs_close(d);
+	if (d->seat)
+		vfio_space_leave(d);
 	if (d->space)
-		vfio_space_leave(d->space, d);
+		vfio_space_put(d->space);
+	vfio_space_put_all(d->gathered);
 	free(d);
 }
 
@@ -179,21 +182,15 @@ int vfio_open_in(const struct vfio_kernel *kernel, struct device **to, const cha
 		 struct device *beside, struct err *e)
 {
 	struct device *d = new_device(kernel, what);
-	struct vfio_space *s;
-	int rc = d ? vfio_space_of(&s, kernel, what, beside, e)
-		   : err_set(e, -ENOMEM, "out of memory");
+	int rc;
 
-	if (rc) {
-		free(d);
-		return rc;
-	}
-	rc = vfio_space_enter(s, d, e);
-	if (rc) {
-		free(d);
-		vfio_space_put(s);
-		return rc;
-	}
-	rc = s->kind->device(s, what, &d->fd, e);
+	if (!d)
+		return err_set(e, -ENOMEM, "out of memory");
+	rc = vfio_space_of(&d->space, kernel, what, beside, e);
+	if (!rc)
+		rc = vfio_space_enter(d, e);
+	if (!rc)
+		rc = d->space->kind->device(d->space, what, &d->fd, e);
 	if (!rc)
 		rc = vfio_read_facts(d, e);
 	if (!rc)
@@ -206,6 +203,26 @@ int vfio_open_in(const struct vfio_kernel *kernel, struct device **to, const cha
 	}
 	*to = d;
 	return 0;
+}
+
+int vfio_gather_in(const struct vfio_kernel *kernel, struct device **all, const char *const *what,
+		   uint32_t n, struct err *e)
+{
+	struct device *d = new_device(kernel, what[0]);
+	int rc = d ? vfio_space_gather(&d->gathered, kernel, what, n, e)
+		   : err_set(e, -ENOMEM, "out of memory");
+
+	if (rc) {
+		free(d);
+		return rc;
+	}
+	*all = d;
+	return 0;
+}
+
+int vfio_gather(struct device **all, const char *const *what, uint32_t n, struct err *e)
+{
+	return vfio_gather_in(&vfio_running_kernel, all, what, n, e);
 }
 
 static int vfio_open(struct device **d, const char *what, struct device *beside, struct err *e)
@@ -259,6 +276,7 @@ int vfio_join(struct device **to, const char *what, const struct dev_facts *fact
 
 const struct device_ops vfio_device_ops = {
 	.name = "vfio",
+	.gather = vfio_gather,
 	.open = vfio_open,
 	.close = vfio_close,
 	.facts = vfio_facts,

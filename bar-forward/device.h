@@ -62,9 +62,14 @@ struct device_ops {
 	const char *name; /* "vfio", "kmod", "memory" */
 
 	/*
-	 * `what`: a PCI address, or a description's path. `beside`: any other device of these ops that the caller has open, or
-	 * NULL; functions of one IOMMU group can only be opened so, since the kernel gives a group to one program, once. *d is
-	 * closed by close(), in any order.
+	 * What functions have in common that several processes will serve, each its own: an IOMMU group can be opened by one
+	 * program, once. Made before they are forked, closed by close(). NULL: nothing.
+	 */
+	int (*gather)(struct device **all, const char *const *what, uint32_t n, struct err *e);
+
+	/*
+	 * `what`: a PCI address, or a description's path. `beside`: what gather() gave, or NULL; it outlives the device. *d is
+	 * closed by close().
 	 */
 	int (*open)(struct device **d, const char *what, struct device *beside, struct err *e);
 	void (*close)(struct device *d);

@@ -41,6 +41,7 @@ bar-forward.lib := \
 	replay.c \
 	replay_window.c \
 	serve.c \
+	serve_each.c \
 	serve_lost.c \
 	serve_page.c \
 	session.c \
@@ -62,6 +63,7 @@ bar-forward.lib := \
 	vfio_irq.c \
 	vfio_maps.c \
 	vfio_reset.c \
+	vfio_seats.c \
 	vfio_space.c \
 	vfio_type1.c \
 	whichbridge.c \

@@ -19,14 +19,15 @@ static const struct opt opts[] = {
 	{ .name = "memory", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(memory),
 	  .min = 1 << 20, .max = INT64_MAX,
 	  .help = "The guest's memory, such as 16G: all of it has to be locked, and shared with the bridge." },
-	{ .name = "socket", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(socket),
-	  .help = "The socket at which the device is served; made for its user alone, and removed at the end." },
+	{ .name = "socket", .kind = OPT_LIST, .arg = "PATH", .offset = ROW(sockets),
+	  .help = "The socket at which the device is served, one for each device; made for its user alone, and removed at the end." },
 	{ .name = "backend", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(backend), .choices = backend_names,
 	  .help = "What drives a device that is served; vfio: the kernel's VFIO, by an iommufd where it has one; kmod: the "
 		  "module berth_vfio, which gives clients pages and not the device; memory: DEV is a file that describes one "
 		  "(berth.pcidevice/1); auto: as DEV is a file or has its driver." },
 	{ .name = "policy", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(policy),
-	  .help = "What the guest may do with which registers; read anew on SIGHUP." },
+	  .help = "What the guest may do with which registers; read anew on SIGHUP. Of several devices, the first one's, as --bar and "
+		  "--record are." },
 	{ .name = "mode", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(mode), .choices = grant_mode_names,
 	  .help = "What the guest reaches without the bridge: trap: nothing; map: every page that no rule keeps; hybrid: what rules "
 		  "map, without such rules the BARs of memory; auto: hybrid, but trap where that would hand the whole device over." },
@@ -89,6 +90,8 @@ static const struct example examples[] = {
 	{ "berth bridge qemu-args 03:00.0 --memory 16G --socket /run/user/1000/gpu.sock",
 	  "what to add to QEMU's command line" },
 	{ "berth bridge serve 03:00.0 --socket /run/user/1000/gpu.sock", "the card, for the virtual machine that connects there" },
+	{ "berth bridge serve 03:00.0 --socket gpu.sock 03:00.1 --socket audio.sock", "both functions of a card: an IOMMU group is "
+	  "one program's, and one virtual machine's" },
 	{ "berth bridge serve edu.json --socket /run/user/1000/edu.sock", "a device that a file describes, for a virtual machine" },
 	{ "berth bridge status", "which bridges run, who is connected, what went over them" },
 	{ "berth bridge trace /run/user/1000/edu.sock --follow", "each access, while it happens" },

@@ -11,7 +11,7 @@
 struct options {
 	const char *machine;
 	const char *driver;
-	const char *socket;
+	struct opt_list sockets; /* one for each device */
 	const char *policy;
 	const char *guest;
 	const char *record;

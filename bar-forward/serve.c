@@ -124,7 +124,7 @@ static int open_again(struct server *v, struct err *e)
 
 	if (v->d)
 		return 0;
-	rc = v->o->ops->open(&v->d, v->o->what, NULL, e);
+	rc = v->o->ops->open(&v->d, v->o->what, v->o->beside, e);
 	if (rc)
 		return err_at(e, rc, "the device is lost");
 	v->page.now.generation++;
@@ -443,7 +443,7 @@ static int begin(struct server *v, struct err *e)
 		rc = catch_signals(v, e);
 	allow_descriptors();
 	if (!rc)
-		rc = v->o->ops->open(&v->d, v->o->what, NULL, e);
+		rc = v->o->ops->open(&v->d, v->o->what, v->o->beside, e);
 	if (!rc)
 		rc = v->o->policy ? read_policy(v, &v->policy, e) : check_rules(v, &v->policy, e);
 	if (!rc)

@@ -13,10 +13,12 @@
 
 struct serve_opts {
 	const struct device_ops *ops;
-	const char *what;          /* the device, as ops->open() takes it */
-	const char *socket;        /* its path */
-	const char *policy;        /* a file of rules; NULL: everything is trapped */
-	struct shape shape;        /* how the guest sees the device */
+	const char *what; /* the device, as ops->open() takes it */
+	struct device
+		*beside;    /* what it has in common with others, as ops->gather() gave it; NULL */
+	const char *socket; /* its path */
+	const char *policy; /* a file of rules; NULL: everything is trapped */
+	struct shape shape; /* how the guest sees the device */
 	struct unplug_opts unplug; /* whom to ask when the device is lost */
 	const char *guest;         /* name of the virtual machine; NULL: not known */
 	bool once;                 /* end when the first client goes */

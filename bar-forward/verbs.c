@@ -33,7 +33,7 @@ const struct verb bridge_verbs[] = {
 	{ "libvirt-xml", "DEV", "a domain of libvirt that has it", 1, 1, xml_heeds, libvirt_xml_verb },
 	{ "attach", "DEV", "take the card from its driver, for a virtual machine", 1, 1, attach_heeds, attach_verb },
 	{ "detach", "DEV", "give it back to the driver that it had", 1, 1, detach_heeds, detach_verb },
-	{ "serve", "DEV", "give a device to a virtual machine that connects to --socket", 1, 1, serve_heeds, serve_verb },
+	{ "serve", "DEV [DEV]...", "give a device to a virtual machine that connects to --socket", 1, CMD_WORDS_MAX, serve_heeds, serve_verb },
 	{ "status", "", "show the bridges that run, and what went over them", 0, 0, status_heeds, status_verb },
 	{ "trace", "FILE|BRIDGE", "show what a bridge recorded, event by event or as a map of its pages", 1, 1, trace_heeds, trace_verb },
 	{ "replay", "FILE", "give a virtual machine what a recorded device answered, without the device", 1, 1, replay_heeds, replay_verb },

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "bar-forward/vfio_maps.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
+#include <errno.h>
 #include <string.h>
 
 static uint64_t last(uint64_t iova, uint64_t size)
@@ -26,7 +25,7 @@ static uint32_t find(const struct vmaps *m, uint64_t iova)
 	return low;
 }
 
-static struct vmap *exact(const struct vmaps *m, uint64_t iova, uint64_t size)
+static struct vmap *exact(struct vmaps *m, uint64_t iova, uint64_t size)
 {
 	uint32_t at = find(m, iova);
 
@@ -40,26 +39,7 @@ static bool is_same(const struct vmap *a, const struct vmap *b)
 	       a->write == b->write;
 }
 
-static int insert(struct vmaps *m, uint32_t at, const struct vmap *add)
-{
-	uint32_t room = m->room ? 2 * m->room : 16;
-	struct vmap *more;
-
-	if (m->n == m->room) {
-		more = realloc(m->map, room * sizeof(*more));
-		if (!more)
-			return -ENOMEM;
-		m->map = more;
-		m->room = room;
-	}
-	memmove(&m->map[at + 1], &m->map[at], (m->n - at) * sizeof(*m->map));
-	m->map[at] = *add;
-	m->n++;
-	m->bytes += add->size;
-	return 0;
-}
-
-int vmaps_add(struct vmaps *m, const struct vmap *add, struct err *e)
+int vmaps_add(struct vmaps *m, const struct vmap *add)
 {
 	uint32_t at = find(m, add->iova);
 	struct vmap *there = at < m->n && m->map[at].iova <= last(add->iova, add->size)
@@ -71,13 +51,14 @@ int vmaps_add(struct vmaps *m, const struct vmap *add, struct err *e)
 		return 0;
 	}
 	if (there)
-		return err_set(
-			e, -EBUSY,
-			"at DMA addresses 0x%" PRIx64 " to 0x%" PRIx64
-			" the client of another function of its IOMMU group has other memory: one group "
-			"goes to one virtual machine",
-			there->iova, last(there->iova, there->size));
-	return insert(m, at, add) ? err_set(e, -ENOMEM, "out of memory") : 1;
+		return -EBUSY;
+	if (m->n >= m->room)
+		return -ENOSPC;
+	memmove(&m->map[at + 1], &m->map[at], (m->n - at) * sizeof(*m->map));
+	m->map[at] = *add;
+	m->n++;
+	m->bytes += add->size;
+	return 1;
 }
 
 int vmaps_release(struct vmaps *m, uint64_t iova, uint64_t size, uint64_t holder)
@@ -109,10 +90,4 @@ const struct vmap *vmaps_next(const struct vmaps *m, uint64_t iova, uint64_t hol
 		if (m->map[at].iova >= iova && m->map[at].holders & holder)
 			return &m->map[at];
 	return NULL;
-}
-
-void vmaps_free(struct vmaps *m)
-{
-	free(m->map);
-	*m = (struct vmaps) { 0 };
 }

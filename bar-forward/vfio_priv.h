@@ -13,7 +13,7 @@
 #include <sys/types.h>
 
 #include "bar-forward/device.h"
-#include "bar-forward/vfio_maps.h"
+#include "bar-forward/vfio_seats.h"
 #include "base/machine.h"
 
 /* The kernel, as far as it is asked here; a test has another. Each as in libc, but for errors: a negative errno. */
@@ -53,9 +53,9 @@ struct vfio_space {
 	const struct space_kind *kind;
 	struct vfio_space *next, *before; /* the ring of all that this process has open */
 	int32_t group;
-	uint64_t seats; /* a bit for each device in it */
-	struct device *devices;
-	struct vmaps maps;
+	uint32_t users; /* in this process */
+	bool gathered;  /* other processes have it, too */
+	struct vfio_seats *table;
 	int fd;       /* the container, or the iommufd */
 	int group_fd; /* -1: a group needs no descriptor there */
 	uint32_t ioas;
@@ -63,16 +63,22 @@ struct vfio_space {
 	uint64_t locked;  /* bytes that may be locked; UINT64_MAX: all */
 };
 
-/* The space that a device has to be in: that of its group when that is open, or a new one. */
+/* The space of a device's group: one that was gathered, or a new one. Its user is the caller. */
 int vfio_space_of(struct vfio_space **s, const struct vfio_kernel *kernel, const char *pci,
-		  struct device *beside, struct err *e);
+		  const struct device *beside, struct err *e);
 
-/* Closed when nobody is in it. */
+/* Closed with its last user. */
 void vfio_space_put(struct vfio_space *s);
 
-/* Take a seat in it; what a device had mapped goes with its seat. */
-int vfio_space_enter(struct vfio_space *s, struct device *d, struct err *e);
-void vfio_space_leave(struct vfio_space *s, struct device *d);
+/* For each group of these functions a space that processes can share; *first is one of the ring. */
+int vfio_space_gather(struct vfio_space **first, const struct vfio_kernel *kernel,
+		      const char *const *what, uint32_t n, struct err *e);
+
+void vfio_space_put_all(struct vfio_space *first); /* the ring's; NULL: none */
+
+/* Take a seat in d->space, and give it and what is mapped up again. */
+int vfio_space_enter(struct device *d, struct err *e);
+void vfio_space_leave(struct device *d);
 
 int vfio_space_map(struct device *d, const struct map *row, struct err *e);
 int vfio_space_unmap(struct device *d, const struct map *row, struct err *e);
@@ -89,8 +95,9 @@ struct device {
 
 	/* of the process that opened it; one that joined has none of it */
 	struct vfio_space *space;
-	struct device *next; /* in the space */
-	uint64_t seat;       /* its bit */
+	struct vfio_space *gathered; /* no device at all, but what others have in common */
+	uint64_t seat;               /* its bit in the space's table; 0: none */
+	bool refused; /* another client of the group has other memory where ours is */
 	int request,
 		error; /* eventfds that the kernel signals: the host wants it back; a PCIe error */
 	int poll;      /* of both */
@@ -125,6 +132,7 @@ int vfio_reset(struct device *d, struct err *e);
 int vfio_look(struct device *d);
 
 /* device_ops of any device by VFIO (device.h). */
+int vfio_gather(struct device **all, const char *const *what, uint32_t n, struct err *e);
 void vfio_close(struct device *d);
 const struct dev_facts *vfio_facts(const struct device *d);
 int vfio_read(struct device *d, uint32_t region, uint64_t offset, void *bytes, uint32_t width);
@@ -141,6 +149,8 @@ int vfio_join(struct device **d, const char *what, const struct dev_facts *facts
 /* device_ops.open, of any kernel. */
 int vfio_open_in(const struct vfio_kernel *kernel, struct device **d, const char *what,
 		 struct device *beside, struct err *e);
+int vfio_gather_in(const struct vfio_kernel *kernel, struct device **all, const char *const *what,
+		   uint32_t n, struct err *e);
 
 int kmod_open_in(const struct vfio_kernel *kernel, struct device **d, const char *what,
 		 struct device *beside, struct err *e);

@@ -31,19 +31,6 @@ static const struct vfio_space *space_of_group(const struct device *d, uint32_t 
 	return NULL;
 }
 
-static struct device *device_of(const struct device *d, const char *pci)
-{
-	const struct vfio_space *s = d->space;
-
-	do {
-		for (struct device *o = s->devices; o; o = o->next)
-			if (strcmp(o->facts.name, pci) == 0)
-				return o;
-		s = s->next;
-	} while (s != d->space);
-	return NULL;
-}
-
 static void take_reached(struct device *d, const struct reached *r)
 {
 	for (uint32_t i = 0; i < r->head.count; i++) {
@@ -98,14 +85,31 @@ static int hot_reset(struct device *d)
 	return d->kernel->ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &ask);
 }
 
-/* A function with maps has a client at work. */
+static bool is_busy(struct vfio_space *s, const char *pci)
+{
+	bool busy;
+
+	if (vfio_seats_lock(s->table))
+		return true;
+	busy = vfio_seats_busy(s->table, pci);
+	vfio_seats_unlock(s->table);
+	return busy;
+}
+
+/* A function with maps has a client at work; NULL: none has. */
 static const char *busy_beside(const struct device *d)
 {
 	for (uint32_t i = 0; i < d->n_hot; i++) {
-		const struct device *o = device_of(d, d->hot[i].pci);
+		const char *pci = d->hot[i].pci;
+		struct vfio_space *s = d->space;
 
-		if (o && o != d && (o->up || vmaps_next(&o->space->maps, 0, o->seat)))
-			return o->facts.name;
+		if (strcmp(pci, d->facts.name) == 0)
+			continue;
+		do {
+			if (is_busy(s, pci))
+				return pci;
+			s = s->next;
+		} while (s != d->space);
 	}
 	return NULL;
 }

@@ -7,13 +7,14 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bar-forward/vfio_priv.h"
 #include "base/own.h"
 #include "base/text.h"
 
-#define SEATS 64
+#define WAIT_S 2 /* for the client of another function to let go of addresses */
 
 int vfio_why(struct err *e, int rc, const char *pci, const char *what)
 {
@@ -86,8 +87,11 @@ static int make(struct vfio_space **to, const struct vfio_kernel *kernel, int32_
 	s->kernel = kernel;
 	s->group = group;
 	s->locked = may_lock();
+	s->users = 1;
+	s->fd = s->group_fd = -1;
 	link_after(s, other);
-	rc = open_any(s, pci, e);
+	s->table = vfio_seats_make();
+	rc = s->table ? open_any(s, pci, e) : err_set(e, -ENOMEM, "out of memory");
 	if (rc) {
 		vfio_space_put(s);
 		return rc;
@@ -96,83 +100,135 @@ static int make(struct vfio_space **to, const struct vfio_kernel *kernel, int32_
 	return 0;
 }
 
-int vfio_space_of(struct vfio_space **to, const struct vfio_kernel *kernel, const char *pci,
-		  struct device *beside, struct err *e)
+static struct vfio_space *find(struct vfio_space *first, int32_t group)
 {
-	struct vfio_space *first = beside ? beside->space : NULL, *s = first;
+	struct vfio_space *s = first;
+
+	while (s && s->group != group)
+		s = s->next == first ? NULL : s->next;
+	return s;
+}
+
+int vfio_space_of(struct vfio_space **s, const struct vfio_kernel *kernel, const char *pci,
+		  const struct device *beside, struct err *e)
+{
+	struct vfio_space *first = beside ? beside->gathered : NULL;
 	int32_t group;
 	int rc = group_of(kernel, pci, &group, e);
 
 	if (rc)
 		return rc;
-	for (; s; s = s->next == first ? NULL : s->next)
-		if (s->group == group) {
-			*to = s;
-			return 0;
-		}
-	return make(to, kernel, group, pci, first, e);
+	*s = find(first, group);
+	if (!*s)
+		return make(s, kernel, group, pci, first, e);
+	(*s)->users++;
+	return 0;
 }
 
 void vfio_space_put(struct vfio_space *s)
 {
-	if (s->seats)
+	if (--s->users)
 		return;
 	s->next->before = s->before;
 	s->before->next = s->next;
-	s->kind->close(s);
-	vmaps_free(&s->maps);
+	if (s->kind)
+		s->kind->close(s);
+	vfio_seats_free(s->table);
 	free(s);
+}
+
+void vfio_space_put_all(struct vfio_space *first)
+{
+	while (first) {
+		struct vfio_space *next = first->next == first ? NULL : first->next;
+
+		vfio_space_put(first);
+		first = next;
+	}
+}
+
+int vfio_space_gather(struct vfio_space **to, const struct vfio_kernel *kernel,
+		      const char *const *what, uint32_t n, struct err *e)
+{
+	struct vfio_space *first = NULL, *s;
+
+	for (uint32_t i = 0; i < n; i++) {
+		int32_t group;
+		int rc = group_of(kernel, what[i], &group, e);
+
+		if (!rc && find(first, group))
+			continue;
+		if (!rc)
+			rc = make(&s, kernel, group, what[i], first, e);
+		if (rc) {
+			vfio_space_put_all(first);
+			return rc;
+		}
+		s->gathered = true;
+		first = first ? first : s;
+	}
+	*to = first;
+	return 0;
 }
 
 /* --- who is in it --- */
 
-int vfio_space_enter(struct vfio_space *s, struct device *d, struct err *e)
+static int broken(struct err *e)
 {
-	for (uint64_t seat = 1; seat; seat <<= 1) {
-		if (s->seats & seat)
-			continue;
-		s->seats |= seat;
-		d->seat = seat;
-		d->space = s;
-		d->next = s->devices;
-		s->devices = d;
-		return 0;
-	}
-	return err_set(e, -EMFILE, "%d functions of IOMMU group %" PRId32 " are open already",
-		       SEATS, s->group);
+	return err_set(
+		e, -EIO,
+		"a process that served another function of this IOMMU group died while it mapped memory: "
+		"start the bridge anew");
 }
 
-static void unlink_device(struct vfio_space *s, const struct device *d)
+/* Locked: forget what a seat has mapped. The last process's maps go with the space, which asks the kernel for nothing. */
+static void unmap_all(struct vfio_space *s, uint64_t seat)
 {
-	for (struct device **at = &s->devices; *at; at = &(*at)->next)
-		if (*at == d) {
-			*at = d->next;
-			return;
-		}
-}
-
-void vfio_space_leave(struct vfio_space *s, struct device *d)
-{
+	struct vmaps *m = &s->table->maps;
 	const struct vmap *row;
 	uint64_t at = 0;
 
-	while ((row = vmaps_next(&s->maps, at, d->seat))) {
+	while ((row = vmaps_next(m, at, seat))) {
 		uint64_t iova = row->iova, size = row->size;
 
-		if (vmaps_release(&s->maps, iova, size, d->seat) == 1) {
-			/* The last one's maps go with the space. */
-			if (s->seats != d->seat)
+		if (vmaps_release(m, iova, size, seat) == 1) {
+			if (s->gathered)
 				s->kind->unmap(s, iova, size);
-			vmaps_drop(&s->maps, iova);
+			vmaps_drop(m, iova);
 		}
-		if (iova + size == 0)
-			break;
 		at = iova + size;
+		if (!at)
+			break;
 	}
-	unlink_device(s, d);
-	s->seats &= ~d->seat;
-	d->space = NULL;
-	vfio_space_put(s);
+	pthread_cond_broadcast(&s->table->freed);
+}
+
+int vfio_space_enter(struct device *d, struct err *e)
+{
+	struct vfio_space *s = d->space;
+	uint64_t seat;
+
+	if (vfio_seats_lock(s->table))
+		return broken(e);
+	seat = vfio_seats_take(s->table, d->facts.name);
+	if (seat)
+		unmap_all(s, seat); /* of one that died here */
+	vfio_seats_unlock(s->table);
+	if (!seat)
+		return err_set(e, -EMFILE,
+			       "%d functions of IOMMU group %" PRId32 " have been served already",
+			       SEATS, s->group);
+	d->seat = seat;
+	return 0;
+}
+
+void vfio_space_leave(struct device *d)
+{
+	if (!vfio_seats_lock(d->space->table)) {
+		unmap_all(d->space, d->seat);
+		vfio_seats_unlock(d->space->table);
+	}
+	d->seat = 0;
 }
 
 /* --- maps --- */
@@ -189,7 +245,8 @@ static int why_not(const struct vfio_space *s, const struct map *row, int rc, st
 			e, rc,
 			"%s may be locked (RLIMIT_MEMLOCK), and with this map %s would be: "
 			"sudo prlimit --pid %d --memlock=unlimited, and start the guest anew",
-			text_size(has, s->locked), text_size(needs, s->maps.bytes), (int)getpid());
+			text_size(has, s->locked), text_size(needs, s->table->maps.bytes),
+			(int)getpid());
 	case -ENOSPC:
 		return err_set(
 			e, rc,
@@ -238,9 +295,62 @@ static int check_rights(const struct map *row, struct err *e)
 	return 0;
 }
 
-int vfio_space_map(struct device *d, const struct map *row, struct err *e)
+static int other_memory(const struct map *row, struct err *e)
+{
+	return err_set(
+		e, -EBUSY,
+		"at DMA addresses 0x%" PRIx64 " to 0x%" PRIx64
+		" the client of another function of its IOMMU group has other memory: one group goes to "
+		"one virtual machine",
+		row->iova, row->iova + (row->size - 1));
+}
+
+/*
+ * Locked. A virtual machine moves its memory for each of its devices in turn: what another one still has there is let go
+ * of at once, or is another machine's, and stays.
+ */
+static int add_row(struct device *d, const struct vmap *add)
+{
+	struct vfio_seats *t = d->space->table;
+	struct timespec until;
+	int rc = vmaps_add(&t->maps, add);
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += WAIT_S;
+	while (rc == -EBUSY && !d->refused) {
+		int over = d->space->gathered ? vfio_seats_wait(t, &until) : -ETIMEDOUT;
+
+		if (over == -EOWNERDEAD)
+			return over;
+		rc = vmaps_add(&t->maps, add);
+		d->refused = over && rc == -EBUSY;
+	}
+	return rc;
+}
+
+/* Locked: the table first, and the kernel second, so that nothing is ever mapped that no row tells of. */
+static int map_row(struct device *d, const struct map *row, const struct vmap *add, struct err *e)
 {
 	struct vfio_space *s = d->space;
+	int rc = add_row(d, add);
+
+	if (rc == -EBUSY)
+		return other_memory(row, e);
+	if (rc == -EOWNERDEAD)
+		return broken(e);
+	if (rc < 0)
+		return err_set(e, rc, "the group has as many DMA maps as it may: %" PRIu32,
+			       s->table->maps.n);
+	rc = rc ? s->kind->map(s, row) : 0;
+	if (!rc)
+		return 0;
+	rc = why_not(s, row, rc, e);
+	vmaps_drop(&s->table->maps, row->iova);
+	return rc;
+}
+
+int vfio_space_map(struct device *d, const struct map *row, struct err *e)
+{
 	struct vmap add = { .iova = row->iova,
 			    .size = row->size,
 			    .offset = row->offset,
@@ -254,34 +364,25 @@ int vfio_space_map(struct device *d, const struct map *row, struct err *e)
 	if (row->fd < 0)
 		return 0;
 	rc = check_rights(row, e);
-	if (rc)
-		return rc;
-	if (fstat(row->fd, &st))
-		return err_set(e, -errno, "the guest's memory: %s", strerror(errno));
-	rc = check_size(row, &st, e);
+	if (!rc && fstat(row->fd, &st))
+		rc = err_set(e, -errno, "the guest's memory: %s", strerror(errno));
+	if (!rc)
+		rc = check_size(row, &st, e);
 	if (rc)
 		return rc;
 	add.device = st.st_dev;
 	add.inode = st.st_ino;
-	rc = vmaps_add(&s->maps, &add, e);
-	if (rc <= 0)
-		return rc;
-	rc = s->kind->map(s, row);
-	if (!rc)
-		return 0;
-	rc = why_not(s, row, rc, e);
-	vmaps_drop(&s->maps, row->iova);
+	if (vfio_seats_lock(d->space->table))
+		return broken(e);
+	rc = map_row(d, row, &add, e);
+	vfio_seats_unlock(d->space->table);
 	return rc;
 }
 
-int vfio_space_unmap(struct device *d, const struct map *row, struct err *e)
+static int unmap_row(struct vfio_space *s, uint64_t seat, const struct map *row, struct err *e)
 {
-	struct vfio_space *s = d->space;
-	int rc;
+	int rc = vmaps_release(&s->table->maps, row->iova, row->size, seat);
 
-	if (row->fd < 0)
-		return 0;
-	rc = vmaps_release(&s->maps, row->iova, row->size, d->seat);
 	if (rc <= 0)
 		return rc ? err_set(e, rc, "nothing is mapped at DMA address 0x%" PRIx64, row->iova)
 			  : 0;
@@ -289,6 +390,21 @@ int vfio_space_unmap(struct device *d, const struct map *row, struct err *e)
 	if (rc)
 		return err_set(e, rc, "the kernel does not unmap DMA address 0x%" PRIx64 ": %s",
 			       row->iova, strerror(-rc));
-	vmaps_drop(&s->maps, row->iova);
+	vmaps_drop(&s->table->maps, row->iova);
+	pthread_cond_broadcast(&s->table->freed);
 	return 0;
+}
+
+int vfio_space_unmap(struct device *d, const struct map *row, struct err *e)
+{
+	int rc;
+
+	if (row->fd < 0)
+		return 0;
+	if (vfio_seats_lock(d->space->table))
+		return broken(e);
+	rc = unmap_row(d->space, d->seat, row, e);
+	vfio_seats_unlock(d->space->table);
+	d->refused = false;
+	return rc;
 }

@@ -16,7 +16,8 @@ bad() {
 }
 
 # words, options, files
-bad "a word too many" 2 "'b' is one word too many" serve a b
+bad "sockets that are not one for each" 2 "give --socket PATH for each device" serve a b --socket "$T/s"
+bad "several that are memory" 2 "only functions that VFIO drives" serve $devices/edu.json $devices/gpu.json --socket "$T/s" --socket "$T/t"
 bad "a word missing" 2 "a word is missing: serve DEV" serve
 bad "an option of another verb" 2 "status takes no --socket" status --socket s
 bad "no socket" 2 "give --socket PATH" serve $devices/edu.json

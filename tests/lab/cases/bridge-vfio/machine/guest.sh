@@ -12,7 +12,7 @@ of() {
 	lspci -D -d "$1" | sed 's/ .*//'
 }
 
-edu=$(of 1234:11e8) nvme=$(of 1b36:0010) igb=$(of 8086:10c9)
+edu=0000:00:04.0 card=$(of 1234:11e8 | sed -n 2p) second=$(of 1234:11e8 | sed -n 3p) nvme=$(of 1b36:0010) igb=$(of 8086:10c9)
 
 # serve DEVICE OPTION...: in $served
 serve() {
@@ -95,12 +95,27 @@ eject() {
 	was_lost "$nvme" "ejected"
 }
 
+# --- two functions of one group, each by a process of its own ---
+both_work() {
+	is "$1: one group" "$(group_of "$card")" "$(group_of "$second")"
+	rm -f /run/s /run/t
+	berth bridge serve "$card" --socket /run/s "$second" --socket /run/t >/run/log 2>&1 </dev/null 3>&- &
+	served=$!
+	wait_for 60 test -e /run/s -a -e /run/t || fail "serve both" "$(cat /run/log)"
+	refuses "$1: another bridge of the group" 5 'virtual machine' berth bridge serve "$second" --socket /run/u
+	use pair
+	ends "$1: both end"
+}
+
+exits "attach $card" 0 berth bridge attach "$card" --any
 if [ -e /dev/iommu ]; then
 	each_works iommufd
+	both_work iommufd
 	removal iommufd
 	rm /dev/iommu
 fi
 each_works vfio
+both_work vfio
 removal vfio
 eject
 cat /run/log >/out/log

@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, "/tests")
 sys.dont_write_bytecode = True
-from vfiouser import BAR0, CONFIG, INTX, MSI, MSIX, REQ, SET_IRQS, Client, Refused, memory  # noqa: E402
+from vfiouser import BAR0, CONFIG, DMA_MAP, INTX, MSI, MSIX, REQ, SET_IRQS, Client, Refused, memory  # noqa: E402
 
 BASE = 0x100000  # where the client's memory is for the device
 COMMAND, MEMORY_AND_MASTER = 4, 6
@@ -246,4 +246,54 @@ def gone(path):
     c.close()
 
 
-{"edu": edu, "nvme": nvme, "igb": igb, "gone": gone}[sys.argv[1]](sys.argv[2])
+# --- two functions of one group ---
+def refused(what):
+    try:
+        what()
+    except Refused as e:
+        return e.errno
+    return 0
+
+
+def works(c, view):
+    data = os.urandom(4096)
+    view[0:4096] = data
+    edu_dma(c, BASE, BUFFER, 4096, 1)
+    until(lambda: not c.read(BAR0, DMA, 4) & 1, "DMA")
+    edu_dma(c, BUFFER, BASE + 0x8000, 4096, 1 | 2)
+    until(lambda: not c.read(BAR0, DMA, 4) & 1, "DMA")
+    return view[0x8000:0x9000] == data
+
+
+def pair(path):
+    fd, view = memory(1 << 20)
+    ours = [Client(p, timeout=120) for p in (path, "/run/t")]
+    for c in ours:
+        c.map(BASE, 1 << 20, fd)
+        c.info()
+        c.write(CONFIG, COMMAND, 2, MEMORY_AND_MASTER)
+    check("pair: both reach the same memory", all(works(c, view) for c in ours))
+    ours[0].unmap(BASE, 1 << 20)
+    check("pair: what one lets go of the other keeps", works(ours[1], view))
+    ours[0].map(BASE, 1 << 20, fd)
+    check("pair: and it comes back", works(ours[0], view))
+    ours[1].close()
+    check("pair: what one leaves the other keeps", works(ours[0], view))
+    stranger = Client("/run/t", timeout=120)
+    other = memory(1 << 20)[0]
+    same("pair: another machine's memory is refused", refused(lambda: stranger.map(BASE, 1 << 20, other)), 16)
+    same("pair: and so is that machine", refused(stranger.info), 16)
+    stranger.close()
+    moved = memory(1 << 20)[0]
+    second = Client("/run/t", timeout=120)
+    second.map(BASE, 1 << 20, fd)
+    ours[0].unmap(BASE, 1 << 20)
+    # The first moves its memory while the second has not let go of it yet: it waits.
+    ours[0].send_bytes(ours[0].message(DMA_MAP, struct.pack("=IIQQQ", 32, 3, 0, BASE, 1 << 20)), (moved,))
+    second.unmap(BASE, 1 << 20)
+    ours[0].reply(ours[0].id, DMA_MAP)
+    second.map(BASE, 1 << 20, moved)
+    print("ok pair: memory that moves for both", flush=True)
+
+
+{"edu": edu, "pair": pair, "nvme": nvme, "igb": igb, "gone": gone}[sys.argv[1]](sys.argv[2])
