@@ -100,9 +100,22 @@ static bool same_field(const struct field *r, const void *a, const void *b)
 	return u_value(r, a) == u_value(r, b);
 }
 
+/* Known before and now, by the same source: only the value differs. */
+static bool put_value(json_t *o, const struct field *r, const void *obj, const void *was)
+{
+	const struct fact *now = member(r, obj), *old = member(r, was);
+
+	if (r->kind != FIELD_FACT || !fact_known(now) || now->src != old->src)
+		return false;
+	json_put_int(o, r->key, now->v);
+	return true;
+}
+
 /* A fact's value and its source are keys of their own: those that differ. False: one is gone. */
 static bool put_difference(json_t *o, const struct field *r, const void *obj, const void *was)
 {
+	if (put_value(o, r, obj, was))
+		return true;
 	json_t *before = json_object(), *after = json_object(), *v;
 	const char *key;
 	bool all = true;
@@ -132,6 +145,20 @@ bool fields_to_json_since(json_t *o, const struct field *rows, size_t n, const v
 			all = put_difference(o, r, obj, was) && all;
 	}
 	return all;
+}
+
+void fields_to_json_changed(json_t *o, const struct field *rows, size_t n, const void *obj,
+			    const void *was)
+{
+	for (const struct field *r = rows; r < rows + n; r++)
+		if (!same_field(r, obj, was))
+			put_field(o, r, obj);
+}
+
+void fields_copy(const struct field *rows, size_t n, void *to, const void *from)
+{
+	for (const struct field *r = rows; r < rows + n; r++)
+		memcpy((char *)to + r->offset, (const char *)from + r->offset, r->size);
 }
 
 bool fields_same(const struct field *rows, size_t n, const void *a, const void *b)

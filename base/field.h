@@ -63,6 +63,13 @@ void fields_to_json(json_t *o, const struct field *rows, size_t n, const void *o
 bool fields_to_json_since(json_t *o, const struct field *rows, size_t n, const void *obj,
 			  const void *was);
 
+/* Put those that differ from `was`, each whole: its source or reason, too. */
+void fields_to_json_changed(json_t *o, const struct field *rows, size_t n, const void *obj,
+			    const void *was);
+
+/* The members of these rows, and no others. */
+void fields_copy(const struct field *rows, size_t n, void *to, const void *from);
+
 bool fields_same(const struct field *rows, size_t n, const void *a, const void *b);
 
 /* Fill the facts and texts of obj from o (an answer that fields_to_json wrote); others untouched. */

@@ -107,6 +107,15 @@ void rows_from_json(const json_t *o, const struct field *rows, size_t n, void *o
 	drop_negative(rows, n, obj);
 }
 
+void rows_follow(const json_t *change, const struct field *rows, size_t n, void *obj)
+{
+	for (const struct field *r = rows; r < rows + n; r++)
+		if (json_object_get(change, r->key)) {
+			fields_from_json(change, r, 1, obj);
+			drop_negative(r, 1, obj);
+		}
+}
+
 void facts_limit(const struct fact_limit *limits, size_t n)
 {
 	for (size_t i = 0; i < n; i++)

@@ -44,10 +44,31 @@ bool claims_add(struct claims *c, const struct claim *claim);
 void claims_fini(struct claims *c);
 
 /*
- * Every process of a machine, of a live one or of a folder with a proc/ of processes. Reading what a
- * client holds may wake its device: of a sleeping one, only that it is held.
+ * What earlier walks found, for those that come often: processes without a descriptor of any GPU, or that we may
+ * not look into, by pid, and how many descriptors each had. Zeroed knows of none.
  */
-void claims_walk(struct claims *c, const struct machine *m, const struct report *r, bool wake);
+struct claims_past {
+	struct walked {
+		uint32_t pid;
+		bool hidden;
+		int64_t fds;
+	} * v;
+	uint32_t n, room;
+	uint32_t walks; /* since all descriptors were looked at */
+	uint64_t nodes; /* of which GPUs, as one number */
+};
+void claims_past_fini(struct claims_past *p);
+
+#define CLAIMS_ALL_EVERY 6 /* walks: then all descriptors are looked at again */
+
+/*
+ * Every process of a machine, of a live one or of a folder with a proc/ of processes. Reading what a
+ * client holds may wake its device: of a sleeping one, only that it is held. With a `past` (NULL: none) a live
+ * machine's process that had no GPU open, and as many descriptors as now, is passed over: one that has closed
+ * as many as it opened is found by the next walk of all.
+ */
+void claims_walk(struct claims *c, const struct machine *m, const struct report *r, bool wake,
+		 struct claims_past *past);
 /* KFD's account of every process that computes on an AMD GPU. */
 void claims_kfd(struct claims *c, const struct machine *m, const struct report *r);
 /* NVML's account. */

@@ -163,7 +163,7 @@ static json_t *ask(const struct run *run, const struct want *w)
 
 	if (w->no_procs || !r->n_gpus)
 		return NULL;
-	claims_walk(&c, run->m, r, w->wake);
+	claims_walk(&c, run->m, r, w->wake, NULL);
 	claims_kfd(&c, run->m, r);
 	claims_nvml(&c, run->m, run);
 	/* A folder without processes says nothing about them. */

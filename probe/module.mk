@@ -40,6 +40,9 @@ probe.lib := \
 	nvml.c \
 	nvml_lib.c \
 	nvml_limit.c \
+	nvml_merge.c \
+	nvml_rounds.c \
+	nvml_table.c \
 	others.c \
 	parse.c \
 	place.c \

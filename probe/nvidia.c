@@ -38,41 +38,84 @@ void nvidia_unknown(struct nvidia *nv, enum why why)
 	rows_unknown(rows, ARRAY_LEN(rows), nv, why);
 }
 
-void nvidia_to_json(json_t *o, const struct nvidia *nv)
+static json_t *migs_to_json(const struct nvidia *nv)
 {
 	json_t *a = json_array();
 
-	fields_to_json(o, rows, ARRAY_LEN(rows), nv);
 	for (uint32_t i = 0; i < nv->n_migs; i++) {
 		json_t *m = json_object();
 
 		fields_to_json(m, mig_rows, ARRAY_LEN(mig_rows), &nv->migs[i]);
 		json_array_append_new(a, m);
 	}
-	json_object_set_new(o, "mig", a);
+	return a;
 }
 
-void nvidia_from_json(struct nvidia *nv, const json_t *o)
+static void migs_from_json(struct nvidia *nv, const json_t *a)
+{
+	const json_t *one;
+	size_t i;
+
+	nv->n_migs = 0;
+	json_array_foreach(a, i, one)
+	{
+		if (nv->n_migs == MIG_MAX)
+			return;
+		rows_from_json(one, mig_rows, ARRAY_LEN(mig_rows), &nv->migs[nv->n_migs++]);
+	}
+}
+
+void nvidia_to_json(json_t *o, const struct nvidia *nv)
+{
+	fields_to_json(o, rows, ARRAY_LEN(rows), nv);
+	json_object_set_new(o, "mig", migs_to_json(nv));
+}
+
+void nvidia_check(struct nvidia *nv)
 {
 	const struct fact_limit limits[] = {
 		{ &nv->ecc, 1 },         { &nv->mig_on, 1 },        { &nv->pcie_gen, 16 },
 		{ &nv->pcie_width, 32 }, { &nv->pcie_max_gen, 16 }, { &nv->pcie_max_width, 32 },
 	};
-	const json_t *one;
-	size_t i;
 
-	rows_from_json(o, rows, ARRAY_LEN(rows), nv);
 	facts_limit(limits, ARRAY_LEN(limits));
-	nv->n_migs = 0;
-	json_array_foreach(json_object_get(o, "mig"), i, one)
-	{
-		if (nv->n_migs == MIG_MAX)
-			return;
-		struct mig *m = &nv->migs[nv->n_migs++];
+	for (uint32_t i = 0; i < nv->n_migs; i++) {
+		struct mig *m = &nv->migs[i];
 
-		rows_from_json(one, mig_rows, ARRAY_LEN(mig_rows), m);
 		memory_check(&m->vram_total, &m->vram_used, &m->vram_free);
 	}
+}
+
+void nvidia_from_json(struct nvidia *nv, const json_t *o)
+{
+	rows_from_json(o, rows, ARRAY_LEN(rows), nv);
+	migs_from_json(nv, json_object_get(o, "mig"));
+	nvidia_check(nv);
+}
+
+static bool same_migs(const struct nvidia *a, const struct nvidia *b)
+{
+	bool same = a->n_migs == b->n_migs;
+
+	for (uint32_t i = 0; same && i < a->n_migs; i++)
+		same = fields_same(mig_rows, ARRAY_LEN(mig_rows), &a->migs[i], &b->migs[i]);
+	return same;
+}
+
+void nvidia_change(json_t *o, const struct nvidia *nv, const struct nvidia *told)
+{
+	fields_to_json_changed(o, rows, ARRAY_LEN(rows), nv, told);
+	if (!same_migs(nv, told))
+		json_object_set_new(o, "mig", migs_to_json(nv));
+}
+
+void nvidia_follow(struct nvidia *told, const json_t *change)
+{
+	const json_t *migs = json_object_get(change, "mig");
+
+	rows_follow(change, rows, ARRAY_LEN(rows), told);
+	if (migs)
+		migs_from_json(told, migs);
 }
 
 static void json(json_t *gpu, const struct gpu *g, const struct report *r)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What NVIDIA's library said: its records as JSON and back, the child that asks, and the merge into the
- * report. The child speaks the same JSON that a captured machine keeps, so one reader serves both, and
- * trusts neither.
+ * What NVIDIA's library said: as JSON and back, and the child that asks. The child speaks by the same rows that
+ * a captured machine is kept by, but tells only what changed since its last record of a device, at first since
+ * nothing was known. Neither is trusted.
  */
 #include "probe/nvml_priv.h"
 
@@ -109,38 +109,18 @@ void nvml_fn_unknown(struct nvml_fn *f, enum why why)
 
 /* --- JSON ------------------------------------------------------------------------------------------- */
 
-static json_t *procs_to_json(const struct nvml_fn *f)
-{
-	json_t *a = json_array();
-
-	for (uint32_t i = 0; i < f->n_procs; i++) {
-		json_t *p = json_object();
-
-		json_put_int(p, "pid", f->procs[i].pid);
-		json_put_fact(p, "bytes", &f->procs[i].bytes);
-		json_put_bool(p, "compute", f->procs[i].compute);
-		json_put_bool(p, "graphics", f->procs[i].graphics);
-		json_array_append_new(a, p);
-	}
-	return a;
-}
-
-json_t *nvml_fn_to_json(const struct nvml_fn *f, bool procs)
+json_t *nvml_fn_to_json(const struct nvml_fn *f)
 {
 	json_t *o = json_object();
 
 	fields_to_json(o, nvml_rows, n_nvml_rows, f);
 	nvidia_to_json(o, &f->nv);
-	if (fact_known(&f->live.pcie_rx_bytes_per_s) && fact_known(&f->live.pcie_tx_bytes_per_s))
-		fields_to_json(o, flow_rows, ARRAY_LEN(flow_rows), f);
-	if (procs)
-		json_object_set_new(o, "procs", procs_to_json(f));
 	return o;
 }
 
-/* Percentages and switches: a larger number is another thing than they say it is. */
-static void check_ranges(struct nvml_fn *f)
+void nvml_fn_check(struct nvml_fn *f)
 {
+	/* Percentages and switches: a larger number is another thing than they say it is. */
 	const struct fact_limit limits[] = {
 		{ &f->busy_percent, 100 },
 		{ &f->live.mem_busy_percent, 100 },
@@ -150,7 +130,49 @@ static void check_ranges(struct nvml_fn *f)
 		{ &f->live.pcie_tx_bytes_per_s, INT64_C(1) << 40 },
 	};
 
+	memory_check(&f->vram_total, &f->vram_used, &f->vram_free);
 	facts_limit(limits, ARRAY_LEN(limits));
+	nvidia_check(&f->nv);
+}
+
+void nvml_fn_from_json(struct nvml_fn *f, const json_t *o)
+{
+	rows_from_json(o, nvml_rows, n_nvml_rows, f);
+	not_nvidias(&f->live);
+	nvidia_from_json(&f->nv, o);
+	f->n_procs = 0; /* a captured machine keeps them elsewhere */
+	nvml_fn_check(f);
+}
+
+/* --- what changed ------------------------------------------------------------------------------------ */
+
+static const struct field proc_rows[] = {
+	FIELD(struct nvml_proc, pid, FIELD_U32, UNIT_NONE, NULL),
+	FIELD(struct nvml_proc, bytes, FIELD_FACT, UNIT_BYTES, NULL),
+	FIELD(struct nvml_proc, compute, FIELD_BOOL, UNIT_NONE, NULL),
+	FIELD(struct nvml_proc, graphics, FIELD_BOOL, UNIT_NONE, NULL),
+};
+
+static bool same_procs(const struct nvml_fn *a, const struct nvml_fn *b)
+{
+	bool same = a->n_procs == b->n_procs;
+
+	for (uint32_t i = 0; same && i < a->n_procs; i++)
+		same = fields_same(proc_rows, ARRAY_LEN(proc_rows), &a->procs[i], &b->procs[i]);
+	return same;
+}
+
+static json_t *procs_to_json(const struct nvml_fn *f)
+{
+	json_t *a = json_array();
+
+	for (uint32_t i = 0; i < f->n_procs; i++) {
+		json_t *p = json_object();
+
+		fields_to_json(p, proc_rows, ARRAY_LEN(proc_rows), &f->procs[i]);
+		json_array_append_new(a, p);
+	}
+	return a;
 }
 
 static void procs_from_json(struct nvml_fn *f, const json_t *a)
@@ -169,26 +191,35 @@ static void procs_from_json(struct nvml_fn *f, const json_t *a)
 			continue;
 		struct nvml_proc *p = &f->procs[f->n_procs++];
 
-		*p = (struct nvml_proc) { .pid = (uint32_t)pid,
-					  .bytes = json_get_fact(o, "bytes"),
-					  .compute = json_is_true(json_object_get(o, "compute")),
-					  .graphics = json_is_true(
-						  json_object_get(o, "graphics")) };
-		if (fact_known(&p->bytes) && p->bytes.v < 0)
-			p->bytes = fact_unknown(WHY_GARBLED);
+		*p = (struct nvml_proc) { 0 };
+		fields_restore(o, proc_rows, ARRAY_LEN(proc_rows), p);
+		drop_negative(proc_rows, ARRAY_LEN(proc_rows), p);
 	}
 }
 
-void nvml_fn_from_json(struct nvml_fn *f, const json_t *o)
+json_t *nvml_fn_change(const struct nvml_fn *f, const struct nvml_fn *told)
 {
-	rows_from_json(o, nvml_rows, n_nvml_rows, f);
-	not_nvidias(&f->live);
-	if (json_object_get(o, "pcie_rx_bytes_per_s"))
-		rows_from_json(o, flow_rows, ARRAY_LEN(flow_rows), f);
-	memory_check(&f->vram_total, &f->vram_used, &f->vram_free);
-	check_ranges(f);
-	nvidia_from_json(&f->nv, o);
-	procs_from_json(f, json_object_get(o, "procs"));
+	json_t *o = json_object();
+
+	json_put_text(o, "pci", f->pci);
+	fields_to_json_changed(o, nvml_rows, n_nvml_rows, f, told);
+	fields_to_json_changed(o, flow_rows, ARRAY_LEN(flow_rows), f, told);
+	nvidia_change(o, &f->nv, &told->nv);
+	if (!same_procs(f, told))
+		json_object_set_new(o, "procs", procs_to_json(f));
+	return o;
+}
+
+void nvml_fn_follow(struct nvml_fn *told, const json_t *change)
+{
+	const json_t *procs = json_object_get(change, "procs");
+
+	rows_follow(change, nvml_rows, n_nvml_rows, told);
+	rows_follow(change, flow_rows, ARRAY_LEN(flow_rows), told);
+	nvidia_follow(&told->nv, change);
+	if (procs)
+		procs_from_json(told, procs);
+	nvml_fn_check(told);
 }
 
 json_t *nvml_view_to_json(const struct nvml_view *v)
@@ -200,7 +231,7 @@ json_t *nvml_view_to_json(const struct nvml_view *v)
 			    v->asked && !v->why ? json_null() : json_string(why_name(v->why)));
 	json_put_fact_text(o, "driver_version", &v->driver_version);
 	for (uint32_t i = 0; i < v->n; i++)
-		json_object_set_new(devices, v->fns[i].pci, nvml_fn_to_json(&v->fns[i], false));
+		json_object_set_new(devices, v->fns[i].pci, nvml_fn_to_json(&v->fns[i]));
 	json_object_set_new(o, "devices", devices);
 	return o;
 }
@@ -214,14 +245,20 @@ void nvml_view_reset(struct nvml_view *v, bool asked, enum why why)
 	v->n = 0;
 }
 
-static void add_fn(struct nvml_view *v, const char *pci, const json_t *o)
+/* The device's place, a new one if there is room; NULL: no address, or no room. */
+static struct nvml_fn *place(struct nvml_view *v, const char *pci)
 {
+	for (uint32_t i = 0; i < v->n; i++)
+		if (strcmp(v->fns[i].pci, pci) == 0)
+			return &v->fns[i];
 	if (!addr_ok(pci) || v->n == PROBE_GPUS_MAX)
-		return;
+		return NULL;
 	struct nvml_fn *f = &v->fns[v->n++];
 
+	memset(f, 0, sizeof(*f));
+	not_nvidias(&f->live);
 	text_copy(f->pci, sizeof(f->pci), pci);
-	nvml_fn_from_json(f, o);
+	return f;
 }
 
 void nvml_view_from_json(struct nvml_view *v, const json_t *o)
@@ -235,7 +272,10 @@ void nvml_view_from_json(struct nvml_view *v, const json_t *o)
 	v->driver_version = json_get_fact_text(o, "driver_version");
 	json_object_foreach(json_object_get(o, "devices"), pci, d)
 	{
-		add_fn(v, pci, d);
+		struct nvml_fn *f = place(v, pci);
+
+		if (f)
+			nvml_fn_from_json(f, d);
 	}
 }
 
@@ -258,43 +298,79 @@ void nvml_view_scrub(struct nvml_view *v)
 
 /* --- the child ---------------------------------------------------------------------------------------- */
 
-bool nvml_record(struct nvml_view *v, bool first, const char *bytes, size_t n)
+static bool about_library(struct nvml_view *v, const json_t *o)
+{
+	const char *why = json_string_value(json_object_get(o, "why"));
+
+	if (!o)
+		return false;
+	v->why = why ? why_from_name(why) : WHY_NONE;
+	v->driver_version = json_get_fact_text(o, "driver_version");
+	return true;
+}
+
+const struct nvml_fn *nvml_record(struct nvml_view *v, const char *bytes, size_t n)
 {
 	struct err e = { 0 };
 	json_t *o = json_parse(bytes, n, "NVML", &e);
 	const char *pci = json_string_value(json_object_get(o, "pci"));
-	const char *why = json_string_value(json_object_get(o, "why"));
-	uint32_t had = v->n;
+	struct nvml_fn *f = pci ? place(v, pci) : NULL;
 
-	if (first && o) {
-		v->why = why ? why_from_name(why) : WHY_NONE;
-		v->driver_version = json_get_fact_text(o, "driver_version");
-	} else if (pci) {
-		add_fn(v, pci, o);
-	}
-	bool took = first ? o != NULL : v->n > had;
+	if (f)
+		nvml_fn_follow(f, o);
+	json_decref(o);
+	return f;
+}
+
+bool nvml_first_record(struct nvml_view *v, const char *bytes, size_t n)
+{
+	struct err e = { 0 };
+	json_t *o = json_parse(bytes, n, "NVML", &e);
+	bool took = about_library(v, o);
 
 	json_decref(o);
 	return took;
 }
 
-int nvml_receive(const struct child *c, int timeout_ms, bool first, struct nvml_view *v)
+/* One record from the child, which the caller frees. 1; 0: it ended, or sent none; -ETIMEDOUT. */
+static int receive(const struct child *c, int timeout_ms, char **bytes, uint32_t *n)
+{
+	int rc = child_receive(c, n, sizeof(*n), timeout_ms);
+
+	*bytes = NULL;
+	if (rc != 1)
+		return rc;
+	if (!*n || *n > NVML_RECORD_MAX || !(*bytes = malloc(*n)))
+		return 0;
+	return child_receive(c, *bytes, *n, timeout_ms);
+}
+
+int nvml_receive_first(const struct child *c, int timeout_ms, struct nvml_view *v)
 {
 	own_free char *bytes = NULL;
 	uint32_t n;
-	int rc = child_receive(c, &n, sizeof(n), timeout_ms);
+	int rc = receive(c, timeout_ms, &bytes, &n);
+
+	return rc != 1 ? rc : nvml_first_record(v, bytes, n);
+}
+
+int nvml_receive(const struct child *c, int timeout_ms, struct nvml_view *v,
+		 const struct nvml_fn **which)
+{
+	own_free char *bytes = NULL;
+	uint32_t n;
+	int rc = receive(c, timeout_ms, &bytes, &n);
 
 	if (rc != 1)
 		return rc;
-	if (!n || n > NVML_RECORD_MAX || !(bytes = malloc(n)))
-		return 0;
-	rc = child_receive(c, bytes, n, timeout_ms);
-	return rc != 1 ? rc : nvml_record(v, first, bytes, n);
+	*which = nvml_record(v, bytes, n);
+	return *which != NULL;
 }
 
 static void collect(const struct child *c, uint32_t n, int timeout_ms, struct nvml_view *v)
 {
-	int rc = nvml_receive(c, timeout_ms, true, v);
+	const struct nvml_fn *f;
+	int rc = nvml_receive_first(c, timeout_ms, v);
 
 	if (rc == 1 && v->why)
 		return;
@@ -302,8 +378,8 @@ static void collect(const struct child *c, uint32_t n, int timeout_ms, struct nv
 	 * Each device gets its own time, and more: without the persistence daemon the driver initialises
 	 * an idle card when it is first asked, which takes seconds on large ones and is no hang.
 	 */
-	while (rc == 1 && v->n < n)
-		rc = nvml_receive(c, DEVICE_TIMES * timeout_ms, false, v);
+	for (uint32_t i = 0; rc == 1 && i < n; i++)
+		rc = nvml_receive(c, DEVICE_TIMES * timeout_ms, v, &f);
 	/* For the devices without a record: silence is a hang, an early end is a crash. */
 	v->why = rc == 1 ? WHY_NONE : rc == -ETIMEDOUT ? WHY_TIMEOUT : WHY_GARBLED;
 	if (rc != 1 && !v->n && !fact_text_known(&v->driver_version))
@@ -320,91 +396,4 @@ void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_vie
 		return;
 	collect(&c, n, timeout_ms, v);
 	child_close(&c);
-}
-
-/* --- the merge ---------------------------------------------------------------------------------------- */
-
-static const struct nvml_fn *find(const struct nvml_view *v, const char *pci)
-{
-	for (uint32_t i = 0; i < v->n; i++)
-		if (strcmp(v->fns[i].pci, pci) == 0)
-			return &v->fns[i];
-	return NULL;
-}
-
-static struct fact_text partition_of(const struct nvidia *nv)
-{
-	char text[64];
-
-	if (!fact_known(&nv->mig_on))
-		return fact_text_unknown(nv->mig_on.why);
-	if (!nv->mig_on.v)
-		return fact_text_unknown(WHY_NOT_APPLICABLE);
-	if (fact_known(&nv->mig_max))
-		snprintf(text, sizeof(text), "MIG %u of %lld", nv->n_migs,
-			 (long long)nv->mig_max.v);
-	else
-		snprintf(text, sizeof(text), "MIG %u", nv->n_migs);
-	return fact_text_of(text, nv->mig_on.src);
-}
-
-static void take(struct gpu *g, const struct nvml_fn *f)
-{
-	g->uuid = f->uuid;
-	if (fact_text_known(&f->name))
-		g->name = f->name;
-	g->serial = f->serial;
-	g->vbios = f->vbios;
-	g->arch = f->arch;
-	g->index.nvml = f->minor;
-	g->vram_total = f->vram_total;
-	g->vram_used = f->vram_used;
-	g->vram_free = f->vram_free;
-	/* Without memory of its own it is part of the processor's package. */
-	if (!fact_known(&f->vram_total) && f->vram_total.why == WHY_NOT_APPLICABLE)
-		g->integrated = fact_of(1, SRC_NVML);
-	g->memory.bar1_total = f->bar1_total;
-	g->memory.bar1_used = f->bar1_used;
-	g->power_mw = f->power_mw;
-	g->power_cap_mw = f->power_cap_mw;
-	g->temp_mc = f->temp_mc;
-	g->busy_percent = f->busy_percent;
-	g->live = f->live;
-	g->nvidia = f->nv;
-	g->partition = partition_of(&f->nv);
-}
-
-/* What a person should know of why its facts are unknown. */
-static void explain(struct gpu *g, const struct nvml_view *v)
-{
-	const char *note = "";
-
-	if (g->vram_total.why == WHY_LOST)
-		note = "the driver has lost it: it fell off the bus, or wants a reset";
-	else if (v->why == WHY_ASLEEP && g->awake == AWAKE_YES)
-		note = "not asked: NVIDIA's library would wake another GPU, which sleeps";
-	if (!fact_known(&g->vram_total) && !g->driver_note[0])
-		text_copy(g->driver_note, sizeof(g->driver_note), note);
-}
-
-void nvml_merge(struct gpu *g, const struct nvml_view *v)
-{
-	const struct driver *d = driver_of(g);
-	const struct nvml_fn *f = find(v, g->pci);
-	enum why why = fact_text_known(&g->driver) ? WHY_NOT_EXPORTED : g->driver.why;
-	struct nvml_fn none;
-
-	if (!d || !d->nvml) {
-		g->uuid = fact_text_unknown(why);
-		return;
-	}
-	if (fact_text_known(&v->driver_version))
-		g->driver_version = v->driver_version;
-	if (!f) {
-		memset(&none, 0, sizeof(none));
-		nvml_fn_unknown(&none, v->why);
-		f = &none;
-	}
-	take(g, f);
-	explain(g, v);
 }

@@ -39,13 +39,26 @@ struct nvml_view {
 /* Every fact of it unknown for this reason. */
 void nvml_fn_unknown(struct nvml_fn *f, enum why why);
 
-/* One device with its processes, which the caller drops; and back, with what makes no sense unknown. */
-json_t *nvml_fn_to_json(const struct nvml_fn *f, bool procs);
+/* One device as a captured machine keeps it, which the caller drops; and back. */
+json_t *nvml_fn_to_json(const struct nvml_fn *f);
 void nvml_fn_from_json(struct nvml_fn *f, const json_t *o);
 
-/* The part of struct nvidia (nvidia.c): into an object, out of a hostile one, unknown. */
+/*
+ * What changed of one device, its processes included, since it was told (at first: a zeroed one), which the
+ * caller drops; and into what was told. Who tells has checked, so that both sides agree on what was.
+ */
+json_t *nvml_fn_change(const struct nvml_fn *f, const struct nvml_fn *told);
+void nvml_fn_follow(struct nvml_fn *told, const json_t *change);
+
+/* What makes no sense becomes unknown. */
+void nvml_fn_check(struct nvml_fn *f);
+
+/* The part of struct nvidia (nvidia.c) in all of these. */
 void nvidia_to_json(json_t *o, const struct nvidia *nv);
 void nvidia_from_json(struct nvidia *nv, const json_t *o);
+void nvidia_change(json_t *o, const struct nvidia *nv, const struct nvidia *told);
+void nvidia_follow(struct nvidia *told, const json_t *change);
+void nvidia_check(struct nvidia *nv);
 void nvidia_unknown(struct nvidia *nv, enum why why);
 
 /* What its link carries at most, by generation and lanes; 0: not known. */
@@ -60,7 +73,10 @@ struct fact nvml_rate(uint64_t before, uint64_t now, uint64_t ns, double most);
 #define NVML_TIMEOUT_MS 2000
 #define NVML_RECORD_MAX (1u << 20)
 
-/* What the child sends: one record a JSON object, first the library's, then one of each device. */
+/*
+ * What the child sends: one record a JSON object, first the library's, then in each round one of each device:
+ * what changed of it. What no driver changes while it is loaded is asked once in a while.
+ */
 struct nvml_question {
 	const char (*pci)[24];
 	uint32_t n;
@@ -71,8 +87,11 @@ struct nvml_question {
 /* The child's work: ask the library, send records to fd. $BERTH_NVML names another library. */
 void nvml_work(int to, void *question);
 
-/* One record of the child into the view. False: it is none, and nothing of the child counts from here. */
-bool nvml_record(struct nvml_view *v, bool first, const char *bytes, size_t n);
+/* Its first record into the view. False: it is none, and nothing of the child counts from here. */
+bool nvml_first_record(struct nvml_view *v, const char *bytes, size_t n);
+
+/* Another one: of which device, or NULL as above. */
+const struct nvml_fn *nvml_record(struct nvml_view *v, const char *bytes, size_t n);
 
 /*
  * Ask NVIDIA's library about these addresses, in a child of ours that is killed when the library does
@@ -80,9 +99,11 @@ bool nvml_record(struct nvml_view *v, bool first, const char *bytes, size_t n);
  */
 void nvml_ask(const char (*pci)[24], uint32_t n, int timeout_ms, struct nvml_view *v);
 
-/* One record from the child. 1; 0: it ended, or sent none; -ETIMEDOUT. `first`: the library's. */
+/* The same from the child. 1; 0: it ended, or sent no record; -ETIMEDOUT. */
 struct child;
-int nvml_receive(const struct child *c, int timeout_ms, bool first, struct nvml_view *v);
+int nvml_receive_first(const struct child *c, int timeout_ms, struct nvml_view *v);
+int nvml_receive(const struct child *c, int timeout_ms, struct nvml_view *v,
+		 const struct nvml_fn **which);
 
 /* Into one GPU of the merged report; those of other drivers are left alone. */
 void nvml_merge(struct gpu *g, const struct nvml_view *v);

@@ -31,16 +31,15 @@ enum presence presence_look(const struct machine *m, const char *pci, char dir[P
 			    enum awake *awake)
 {
 	const struct source s = { .m = m };
-	char link[PATH_SIZE], target[PATH_SIZE];
 
 	dir[0] = '\0';
 	*awake = AWAKE_UNKNOWN;
-	if (!addr_ok(pci) || !machine_exists(m, LIST))
+	if (!addr_ok(pci))
 		return PRESENCE_UNKNOWN;
-	snprintf(link, sizeof(link), LIST "/%s", pci);
-	if (machine_link(m, link, target, sizeof(target)) == -ENOENT)
-		return PRESENCE_GONE;
-	sysfs_dir(&s, pci, dir, PATH_SIZE);
+	if (sysfs_dir(&s, pci, dir, PATH_SIZE) == -ENOENT) {
+		dir[0] = '\0';
+		return machine_exists(m, LIST) ? PRESENCE_GONE : PRESENCE_UNKNOWN;
+	}
 	*awake = sysfs_awake(&s, dir);
 	/*
 	 * Any read of the configuration wakes the path to it. Asked again afterwards: it may have gone to

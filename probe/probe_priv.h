@@ -65,9 +65,10 @@ long src_read_lines(const struct source *s, const char *path, const char *const 
 
 /*
  * The real folder that a link of sysfs leads to ("sys/class/drm/card0" is "sys/devices/..."), by its
- * letters alone; the path itself when it is no link that can be followed. Recorded.
+ * letters alone; the path itself when it is no link that can be followed. Recorded. 0, or what
+ * machine_link() says of the link.
  */
-void src_folder(const struct source *s, const char *path, char *dir, size_t size);
+int src_folder(const struct source *s, const char *path, char *dir, size_t size);
 
 /* "dir/name" read into buf, which is empty on failure. -EFBIG when the path does not fit. */
 long src_read_in(const struct source *s, const char *dir, const char *name, char *buf, size_t size);
@@ -207,8 +208,8 @@ enum awake sysfs_awake(const struct source *s, const char *dir);
 enum presence presence_look(const struct machine *m, const char *pci, char dir[PATH_SIZE],
 			    enum awake *awake);
 
-/* The folder of a function, "sys/devices/pci0000:00/0000:00:02.0". */
-void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size);
+/* The folder of a function, "sys/devices/pci0000:00/0000:00:02.0". 0, or as src_folder(). */
+int sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size);
 
 /* Memory (never wakes) and sensors (only when awake, or with wake). */
 void hwmon_read(const struct source *s, struct gpu *g, bool wake);
@@ -257,6 +258,9 @@ void rows_unknown(const struct field *rows, size_t n, void *obj, enum why why);
 
 /* As fields_from_json, of a hostile object: an absent key was not asked, a number below zero is garbled. */
 void rows_from_json(const json_t *o, const struct field *rows, size_t n, void *obj);
+
+/* The same of what fields_to_json_changed() wrote: what has no key is as before. */
+void rows_follow(const json_t *change, const struct field *rows, size_t n, void *obj);
 
 /* Numbers above their limit are garbled. */
 struct fact_limit {

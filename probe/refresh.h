@@ -33,8 +33,15 @@ bool probe_may_sleep(const struct machine *m, const struct gpu *g);
  */
 uint64_t probe_bus_mark(const struct machine *m);
 
-/* Who holds the devices of r now, into gpus[].holders. */
-int probe_refresh_holders(const struct machine *m, struct report *r, struct err *e);
+/*
+ * Who holds the devices of r now, into gpus[].holders. *past is NULL at first, and then what was found before, which
+ * makes the next time cheaper: of six times one looks at all that processes have open, the others at those
+ * that have more or fewer files open than before. probe_past_free() it.
+ */
+struct claims_past;
+int probe_refresh_holders(const struct machine *m, struct report *r, struct claims_past **past,
+			  struct err *e);
+void probe_past_free(struct claims_past *past);
 
 /*
  * NVIDIA's library, kept open in a child of ours, for the GPUs of r that it tells of. While it is open they

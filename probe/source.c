@@ -156,16 +156,18 @@ static bool follow(const char *dir, const char *target, char *out, size_t size)
 }
 
 /* A hand-made folder may hold the device itself where the kernel has a link. */
-void src_folder(const struct source *s, const char *path, char *dir, size_t size)
+int src_folder(const struct source *s, const char *path, char *dir, size_t size)
 {
 	char target[PATH_SIZE], parent[PATH_SIZE];
 	const char *slash = strrchr(path, '/');
+	int rc = machine_link(s->m, path, target, sizeof(target));
 
 	snprintf(parent, sizeof(parent), "%.*s", slash ? (int)(slash - path) : 0, path);
-	if (machine_link(s->m, path, target, sizeof(target)) || !follow(parent, target, dir, size))
+	if (rc || !follow(parent, target, dir, size))
 		text_copy(dir, size, path);
 	else if (s->rec)
 		record_link(s->rec, path, target);
+	return rc;
 }
 
 bool src_exists(const struct source *s, const char *path)

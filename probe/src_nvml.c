@@ -3,9 +3,8 @@
  * NVIDIA's management library, inside the child: it may be absent, hang with its driver, or crash, and
  * while it is open its devices cannot sleep. Devices are found by PCI address, never by index.
  *
- * What is asked is a table; a symbol that this library lacks answers as if the driver did not know. The
- * types below restate the documented binary interface (NVML API Reference, r418 to r590), so that no
- * header of NVIDIA's is needed.
+ * What one call tells is a table (nvml_table.c); the rest is here. The types below restate the documented
+ * binary interface (NVML API Reference, r418 to r590), so that no header of NVIDIA's is needed.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -19,7 +18,7 @@
 #include "probe/nvml_lib_priv.h"
 #include "probe/probe_priv.h"
 
-#define NVML_TEXT_MAX 96 /* the largest of the documented buffers: UUID and name, second version */
+#define SELDOM_NS UINT64_C(60000000000) /* between questions for what hardly ever changes */
 
 struct memory_v2 {
 	unsigned version; /* size of the struct | 2 << 24 */
@@ -63,102 +62,7 @@ _Static_assert(sizeof(struct bar1_memory) == 24, "nvmlBAR1Memory_t");
 _Static_assert(sizeof(struct field_value) == 40, "nvmlFieldValue_t");
 _Static_assert(sizeof(struct process) == 16, "nvmlProcessInfo_v1_t");
 
-/* --- numbers and texts by table --------------------------------------------------------------------- */
-
-enum call {
-	CALL_U32,    /* f(device, &u32) */
-	CALL_ARG,    /* f(device, arg, &u32) */
-	CALL_PAIR,   /* f(device, &u32, &u32) */
-	CALL_STRUCT, /* f(device, &{ u32, u32 }) */
-	CALL_U64,    /* f(device, &u64) */
-	CALL_CHARS,  /* f(device, text, size) */
-};
-
-/* How the numbers become a fact. */
-enum shape {
-	AS_NUMBER, /* times `scale` */
-	AS_TEXT,   /* as it is */
-	AS_ARCH,   /* major and minor: "sm_89" */
-	AS_PSTATE, /* "P8" */
-	AS_THROTTLE,
-	AS_VIRTUALIZATION,
-};
-
-struct query {
-	const char *symbol;
-	enum call call;
-	int arg;
-	enum shape shape;
-	int64_t scale;
-	size_t to, to2; /* members of struct nvml_fn; to2 of the second number, 0: dropped */
-};
-
-#define AT(member) offsetof(struct nvml_fn, member)
-
-/* A row whose member is known already is skipped: the newer name comes before the older one. */
-static const struct query queries[] = {
-	{ "nvmlDeviceGetUUID", CALL_CHARS, 0, AS_TEXT, 0, AT(uuid), 0 },
-	{ "nvmlDeviceGetName", CALL_CHARS, 0, AS_TEXT, 0, AT(name), 0 },
-	{ "nvmlDeviceGetSerial", CALL_CHARS, 0, AS_TEXT, 0, AT(serial), 0 },
-	{ "nvmlDeviceGetVbiosVersion", CALL_CHARS, 0, AS_TEXT, 0, AT(vbios), 0 },
-	{ "nvmlDeviceGetCudaComputeCapability", CALL_PAIR, 0, AS_ARCH, 0, AT(arch), 0 },
-	{ "nvmlDeviceGetMinorNumber", CALL_U32, 0, AS_NUMBER, 1, AT(minor), 0 },
-	{ "nvmlDeviceGetPowerUsage", CALL_U32, 0, AS_NUMBER, 1, AT(power_mw), 0 },
-	{ "nvmlDeviceGetEnforcedPowerLimit", CALL_U32, 0, AS_NUMBER, 1, AT(power_cap_mw), 0 },
-	{ "nvmlDeviceGetPowerManagementDefaultLimit", CALL_U32, 0, AS_NUMBER, 1,
-	  AT(live.power_cap_default_mw), 0 },
-	{ "nvmlDeviceGetPowerManagementLimitConstraints", CALL_PAIR, 0, AS_NUMBER, 1,
-	  AT(live.power_cap_min_mw), AT(live.power_cap_max_mw) },
-	/* millijoules */
-	{ "nvmlDeviceGetTotalEnergyConsumption", CALL_U64, 0, AS_NUMBER, 1000, AT(live.energy_uj),
-	  0 },
-	/* sensor 0 is the chip; degrees */
-	{ "nvmlDeviceGetTemperature", CALL_ARG, 0, AS_NUMBER, 1000, AT(temp_mc), 0 },
-	/* threshold 3: where it goes below its base clock; 1: where the hardware slows it down */
-	{ "nvmlDeviceGetTemperatureThreshold", CALL_ARG, 3, AS_NUMBER, 1000, AT(live.temp_limit_mc),
-	  0 },
-	{ "nvmlDeviceGetTemperatureThreshold", CALL_ARG, 1, AS_NUMBER, 1000, AT(live.temp_limit_mc),
-	  0 },
-	{ "nvmlDeviceGetFanSpeed", CALL_U32, 0, AS_NUMBER, 1, AT(live.fan_percent), 0 },
-	{ "nvmlDeviceGetUtilizationRates", CALL_STRUCT, 0, AS_NUMBER, 1, AT(busy_percent),
-	  AT(live.mem_busy_percent) },
-	/* clock 0 is graphics, 2 is memory */
-	{ "nvmlDeviceGetClockInfo", CALL_ARG, 0, AS_NUMBER, 1, AT(live.core_mhz), 0 },
-	{ "nvmlDeviceGetMaxClockInfo", CALL_ARG, 0, AS_NUMBER, 1, AT(live.core_max_mhz), 0 },
-	{ "nvmlDeviceGetClockInfo", CALL_ARG, 2, AS_NUMBER, 1, AT(live.mem_mhz), 0 },
-	{ "nvmlDeviceGetMaxClockInfo", CALL_ARG, 2, AS_NUMBER, 1, AT(live.mem_max_mhz), 0 },
-	{ "nvmlDeviceGetPerformanceState", CALL_U32, 0, AS_PSTATE, 0, AT(live.perf_state), 0 },
-	/* renamed in r535 */
-	{ "nvmlDeviceGetCurrentClocksEventReasons", CALL_U64, 0, AS_THROTTLE, 0, AT(live.throttle),
-	  0 },
-	{ "nvmlDeviceGetCurrentClocksThrottleReasons", CALL_U64, 0, AS_THROTTLE, 0,
-	  AT(live.throttle), 0 },
-	{ "nvmlDeviceGetCurrPcieLinkGeneration", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_gen), 0 },
-	{ "nvmlDeviceGetCurrPcieLinkWidth", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_width), 0 },
-	{ "nvmlDeviceGetMaxPcieLinkGeneration", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_max_gen), 0 },
-	{ "nvmlDeviceGetMaxPcieLinkWidth", CALL_U32, 0, AS_NUMBER, 1, AT(nv.pcie_max_width), 0 },
-	{ "nvmlDeviceGetEccMode", CALL_PAIR, 0, AS_NUMBER, 1, AT(nv.ecc), 0 },
-	{ "nvmlDeviceGetVirtualizationMode", CALL_U32, 0, AS_VIRTUALIZATION, 0,
-	  AT(nv.virtualization), 0 },
-	{ "nvmlDeviceGetMigMode", CALL_PAIR, 0, AS_NUMBER, 1, AT(nv.mig_on), 0 },
-	{ "nvmlDeviceGetMaxMigDeviceCount", CALL_U32, 0, AS_NUMBER, 1, AT(nv.mig_max), 0 },
-};
-
-/* nvmlClocksEventReasons: what holds the clocks down. Bit 0, idle, holds nothing back. */
-#define IDLE 0x1ull
-static const struct {
-	unsigned long long bit;
-	const char *name;
-} throttles[] = {
-	{ 0x2, "application clocks" }, { 0x4, "power limit" },
-	{ 0x8, "hardware slowdown" },  { 0x10, "sync boost" },
-	{ 0x20, "temperature" },       { 0x40, "hardware temperature" },
-	{ 0x80, "power brake" },       { 0x100, "display clocks" },
-};
-
-/* nvmlGpuVirtualizationMode_t */
-static const char *const virtualizations[] = { "none", "passthrough", "vGPU", "vGPU host",
-					       "vSGA host" };
+/* --- memory ------------------------------------------------------------------------------------------ */
 
 /* nvmlDeviceAddressingModeType_t */
 #define ADDRESSING_ATS 2
@@ -166,117 +70,6 @@ static const char *const addressings[] = { "none", "HMM", "ATS" };
 
 /* Chips without memory of their own, whatever the driver says of the addressing (nvtop issue 466). */
 static const char *const unified_names[] = { "GB10", "Orin", "Thor", "Xavier", "Tegra" };
-
-static struct fact_text one_of(const char *const *names, size_t n, uint64_t v)
-{
-	return v < n ? fact_text_of(names[v], SRC_NVML) : fact_text_unknown(WHY_GARBLED);
-}
-
-static struct fact_text throttle_text(uint64_t bits)
-{
-	char buf[120];
-	struct text t;
-
-	text_init(&t, buf, sizeof(buf));
-	for (size_t i = 0; i < ARRAY_LEN(throttles); i++)
-		if (bits & throttles[i].bit)
-			text_add(&t, "%s%s", t.len ? ", " : "", throttles[i].name);
-	return fact_text_of(t.len ? buf : bits & ~IDLE ? "other" : "none", SRC_NVML);
-}
-
-struct answer {
-	nvml_return rc;
-	uint64_t a, b;
-	char text[NVML_TEXT_MAX + 1];
-};
-
-static struct answer call(void *lib, const struct query *q, nvml_device h)
-{
-	struct answer r = { .rc = NVML_NOT_THERE };
-	unsigned two[2] = { 0 };
-	unsigned long long wide = 0;
-	void *f = dlsym(lib, q->symbol);
-
-	if (!f)
-		return r;
-	switch (q->call) {
-	case CALL_U32:
-		r.rc = ((nvml_return(*)(nvml_device, unsigned *))f)(h, &two[0]);
-		break;
-	case CALL_ARG:
-		r.rc = ((nvml_return(*)(nvml_device, int, unsigned *))f)(h, q->arg, &two[0]);
-		break;
-	case CALL_PAIR:
-		r.rc = ((nvml_return(*)(nvml_device, unsigned *, unsigned *))f)(h, &two[0],
-										&two[1]);
-		break;
-	case CALL_STRUCT:
-		r.rc = ((nvml_return(*)(nvml_device, unsigned[2]))f)(h, two);
-		break;
-	case CALL_U64:
-		r.rc = ((nvml_return(*)(nvml_device, unsigned long long *))f)(h, &wide);
-		break;
-	case CALL_CHARS:
-		r.rc = ((nvml_return(*)(nvml_device, char *, unsigned))f)(h, r.text, NVML_TEXT_MAX);
-		break;
-	}
-	r.a = q->call == CALL_U64 ? wide : two[0];
-	r.b = two[1];
-	return r;
-}
-
-static struct fact number(uint64_t v, int64_t scale)
-{
-	int64_t scaled;
-
-	if (v > INT64_MAX || __builtin_mul_overflow((int64_t)v, scale, &scaled))
-		return fact_unknown(WHY_GARBLED);
-	return fact_of(scaled, SRC_NVML);
-}
-
-static struct fact_text as_text(const struct query *q, const struct answer *r)
-{
-	char buf[48];
-
-	switch (q->shape) {
-	case AS_ARCH:
-		snprintf(buf, sizeof(buf), "sm_%u%u", (unsigned)r->a, (unsigned)r->b);
-		return r->a ? fact_text_of(buf, SRC_NVML) : fact_text_unknown(WHY_GARBLED);
-	case AS_PSTATE:
-		snprintf(buf, sizeof(buf), "P%u", (unsigned)r->a);
-		/* 32 is the library's own word for unknown. */
-		return r->a < 16 ? fact_text_of(buf, SRC_NVML)
-				 : fact_text_unknown(WHY_NOT_EXPORTED);
-	case AS_THROTTLE:
-		return throttle_text(r->a);
-	case AS_VIRTUALIZATION:
-		return one_of(virtualizations, ARRAY_LEN(virtualizations), r->a);
-	default:
-		return r->text[0] ? fact_text_of(r->text, SRC_NVML)
-				  : fact_text_unknown(WHY_NOT_EXPORTED);
-	}
-}
-
-static void ask_row(void *lib, const struct query *q, nvml_device h, struct nvml_fn *fn)
-{
-	bool text = q->shape != AS_NUMBER;
-	struct fact *f = (struct fact *)(void *)((char *)fn + q->to);
-	struct fact_text *ft = (struct fact_text *)(void *)((char *)fn + q->to);
-
-	if (text ? fact_text_known(ft) : fact_known(f))
-		return;
-	struct answer r = call(lib, q, h);
-
-	if (text)
-		*ft = r.rc ? fact_text_unknown(nvml_why(r.rc)) : as_text(q, &r);
-	else
-		*f = r.rc ? fact_unknown(nvml_why(r.rc)) : number(r.a, q->scale);
-	if (q->to2)
-		*(struct fact *)(void *)((char *)fn + q->to2) = r.rc ? fact_unknown(nvml_why(r.rc))
-								     : number(r.b, q->scale);
-}
-
-/* --- memory ------------------------------------------------------------------------------------------ */
 
 struct memory {
 	struct fact total, used, free, reserved;
@@ -330,7 +123,7 @@ static void ask_addressing(void *lib, nvml_device h, struct nvml_fn *fn)
 	nvml_return rc = f ? f(h, &m) : NVML_NOT_THERE;
 
 	fn->nv.addressing = rc ? fact_text_unknown(nvml_why(rc))
-			       : one_of(addressings, ARRAY_LEN(addressings), m.mode);
+			       : nvml_one_of(addressings, ARRAY_LEN(addressings), m.mode);
 }
 
 /* It works in the machine's RAM: it has no memory to report, and shares the host's page tables. */
@@ -352,7 +145,6 @@ static void ask_memories(void *lib, nvml_device h, struct nvml_fn *fn)
 	struct bar1_memory bar1 = { 0 };
 	struct memory m;
 
-	ask_addressing(lib, h, fn);
 	if (ask_memory(lib, h, &m) == NVML_NOT_SUPPORTED && is_unified(fn))
 		m = memory_unknown(WHY_NOT_APPLICABLE);
 	fn->vram_total = m.total;
@@ -382,7 +174,8 @@ static struct fact memory_temp(nvml_return rc, const struct field_value *v)
 	if (rc || v->rc)
 		return fact_unknown(nvml_why(rc ? rc : v->rc));
 	/* 0 degrees is what a card without the sensor says. */
-	return v->value_type == 1 && v->v.u ? number(v->v.u, 1000) : fact_unknown(WHY_NOT_EXPORTED);
+	return v->value_type == 1 && v->v.u ? nvml_number(v->v.u, 1000)
+					    : fact_unknown(WHY_NOT_EXPORTED);
 }
 
 static bool counter(const struct field_value *v, uint64_t *to)
@@ -470,7 +263,7 @@ static void ask_processes(void *lib, nvml_device h, struct nvml_fn *fn, const ch
 	memset(buf, POISON, sizeof(buf));
 	if (!f || f(h, &n, buf) != NVML_OK || n > PROCESSES_ASKED)
 		return;
-	size_t stride = stride_of(buf, sizeof(buf), n);
+	size_t stride = stride_of(buf, (size_t)n * STRIDE_MAX + 1, n);
 
 	for (unsigned i = 0; stride && i < n; i++) {
 		struct process p;
@@ -490,32 +283,41 @@ static void ask_holders(void *lib, nvml_device h, struct nvml_fn *fn)
 
 static struct fact ask_id(void *lib, const char *name, nvml_device h)
 {
-	const struct query q = { .symbol = name, .call = CALL_U32 };
-	struct answer r = call(lib, &q, h);
+	nvml_return (*f)(nvml_device, unsigned *) = dlsym(lib, name);
+	unsigned id = 0;
+	nvml_return rc = f ? f(h, &id) : NVML_NOT_THERE;
 
-	return r.rc ? fact_unknown(nvml_why(r.rc)) : number(r.a, 1);
+	return rc ? fact_unknown(nvml_why(rc)) : nvml_number(id, 1);
+}
+
+static nvml_return ask_text(void *lib, const char *name, nvml_device h,
+			    char text[NVML_TEXT_MAX + 1])
+{
+	nvml_return (*f)(nvml_device, char *, unsigned) = dlsym(lib, name);
+
+	memset(text, 0, NVML_TEXT_MAX + 1);
+	return f ? f(h, text, NVML_TEXT_MAX) : NVML_NOT_THERE;
 }
 
 /* The profile is the end of the name: "NVIDIA A100-SXM4-40GB MIG 3g.20gb". */
-static struct fact_text profile_of(const struct answer *r)
+static struct fact_text profile_of(nvml_return rc, const char *name)
 {
-	const char *at = r->rc ? NULL : strstr(r->text, " MIG ");
+	const char *at = rc ? NULL : strstr(name, " MIG ");
 
 	if (at)
 		return fact_text_of(at + strlen(" MIG "), SRC_NVML);
-	return fact_text_unknown(r->rc ? nvml_why(r->rc) : WHY_NOT_EXPORTED);
+	return fact_text_unknown(rc ? nvml_why(rc) : WHY_NOT_EXPORTED);
 }
 
 static void ask_mig(void *lib, nvml_device h, struct mig *mig)
 {
-	const struct query uuid = { .symbol = "nvmlDeviceGetUUID", .call = CALL_CHARS };
-	const struct query name = { .symbol = "nvmlDeviceGetName", .call = CALL_CHARS };
-	struct answer r = call(lib, &uuid, h);
+	char text[NVML_TEXT_MAX + 1];
+	nvml_return rc = ask_text(lib, "nvmlDeviceGetUUID", h, text);
 	struct memory m;
 
-	mig->uuid = r.rc ? fact_text_unknown(nvml_why(r.rc)) : fact_text_of(r.text, SRC_NVML);
-	r = call(lib, &name, h);
-	mig->profile = profile_of(&r);
+	mig->uuid = rc ? fact_text_unknown(nvml_why(rc)) : fact_text_of(text, SRC_NVML);
+	rc = ask_text(lib, "nvmlDeviceGetName", h, text);
+	mig->profile = profile_of(rc, text);
 	mig->gpu_instance = ask_id(lib, "nvmlDeviceGetGpuInstanceId", h);
 	mig->compute_instance = ask_id(lib, "nvmlDeviceGetComputeInstanceId", h);
 	ask_memory(lib, h, &m);
@@ -546,25 +348,50 @@ static void ask_migs(void *lib, nvml_device h, struct nvml_fn *fn)
 
 /* --- the child's work ---------------------------------------------------------------------------------- */
 
-static void ask_device(void *lib, nvml_device h, struct nvml_fn *fn, struct flow *flow)
+/* A device, from round to round. */
+struct card {
+	struct flow flow;
+	struct nvml_fn told; /* zeroed at first */
+	uint64_t
+		whole_ns; /* when all of it was asked; 0: it was not, or what was said may be wrong by now */
+};
+
+static void ask_device(void *lib, nvml_device h, struct card *card, struct nvml_fn *fn)
 {
-	for (size_t i = 0; i < ARRAY_LEN(queries); i++)
-		ask_row(lib, &queries[i], h, fn);
+	const uint64_t now = clock_ns();
+	const struct nvml_fn *before = card->whole_ns && now - card->whole_ns < SELDOM_NS
+					       ? &card->told
+					       : NULL;
+
+	nvml_ask_rows(lib, h, before, fn);
+	if (before)
+		fn->nv.addressing = before->nv.addressing;
+	else
+		ask_addressing(lib, h, fn);
 	ask_memories(lib, h, fn);
-	ask_fields(lib, h, fn, flow);
+	ask_fields(lib, h, fn, &card->flow);
 	ask_migs(lib, h, fn);
 	ask_holders(lib, h, fn);
+	if (fn->vram_total.why == WHY_LOST)
+		card->whole_ns = 0; /* it may come back with another nature */
+	else if (!before)
+		card->whole_ns = now;
 }
 
-/* The record's length, then its bytes; drops it. */
+/* The record's length and its bytes, in one write: nobody is left waiting in the middle. Drops it. */
 static void send(int to, json_t *o)
 {
 	own_free char *text = json_dumps(o, JSON_COMPACT);
 	uint32_t n = text ? (uint32_t)strlen(text) : 0;
+	own_free char *record = malloc(sizeof(n) + n);
 
 	json_decref(o);
-	child_send(to, &n, sizeof(n));
-	child_send(to, text, n);
+	if (!record)
+		_exit(1);
+	memcpy(record, &n, sizeof(n));
+	if (n)
+		memcpy(record + sizeof(n), text, n);
+	child_send(to, record, sizeof(n) + n);
 }
 
 static json_t *about_library(void *lib, enum why why)
@@ -581,20 +408,22 @@ static json_t *about_library(void *lib, enum why why)
 	return o;
 }
 
-static void ask_round(int to, const struct nvml_question *q, void *lib, struct flow *flows)
+static void ask_round(int to, const struct nvml_question *q, void *lib, struct card *cards)
 {
 	for (uint32_t i = 0; i < q->n; i++) {
 		struct nvml_fn fn = { 0 };
 		nvml_device h = NULL;
 		nvml_return rc = nvml_find(lib, q->pci[i], &h);
 
+		text_copy(fn.pci, sizeof(fn.pci), q->pci[i]);
 		nvml_fn_unknown(&fn, rc ? nvml_why(rc) : WHY_NOT_EXPORTED);
-		if (!rc)
-			ask_device(lib, h, &fn, &flows[i]);
-		json_t *o = nvml_fn_to_json(&fn, true);
-
-		json_put_text(o, "pci", q->pci[i]);
-		send(to, o);
+		if (rc)
+			cards[i].whole_ns = 0;
+		else
+			ask_device(lib, h, &cards[i], &fn);
+		nvml_fn_check(&fn);
+		send(to, nvml_fn_change(&fn, &cards[i].told));
+		cards[i].told = fn;
 	}
 }
 
@@ -605,16 +434,16 @@ void nvml_work(int to, void *question)
 	void *lib = nvml_open();
 	bool able = lib && dlsym(lib, "nvmlDeviceGetHandleByPciBusId_v2");
 	enum why why = able ? nvml_start(lib) : WHY_NO_LIBRARY;
-	own_free struct flow *flows = calloc(q->n ? q->n : 1, sizeof(*flows));
+	own_free struct card *cards = calloc(q->n ? q->n : 1, sizeof(*cards));
 	char asked;
 
-	if (!flows)
+	if (!cards)
 		return;
 	send(to, about_library(lib, why));
 	if (why)
 		return;
 	if (!q->again)
-		ask_round(to, q, lib, flows);
+		ask_round(to, q, lib, cards);
 	while (q->again && read(q->again, &asked, 1) == 1)
-		ask_round(to, q, lib, flows);
+		ask_round(to, q, lib, cards);
 }

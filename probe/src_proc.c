@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/own.h"
 #include "probe/claims.h"
@@ -28,6 +29,13 @@ struct node {
 	bool client; /* a DRM client, with an account in fdinfo */
 };
 
+/* What is found of a process. */
+enum look {
+	LOOK_ELSE,    /* it holds a GPU, or is gone */
+	LOOK_NOTHING, /* it has no GPU open */
+	LOOK_HIDDEN,  /* we may not see */
+};
+
 struct walk {
 	struct claims *c;
 	const struct machine *m;
@@ -36,6 +44,10 @@ struct walk {
 	uint32_t n_nodes;
 	struct node nodes[NODES_MAX];
 	int64_t unseen;
+	uint32_t held; /* descriptors of GPUs */
+	/* With a past: what is left of it, in the order of pids, and what becomes of it. */
+	const struct walked *was, *was_end;
+	struct claims_past *now;
 };
 
 /* --- nodes --------------------------------------------------------------------------------------------- */
@@ -174,6 +186,7 @@ static bool look_at_fd(struct walk *w, int dir, const char *fd, struct claim *cl
 
 	if (!node)
 		return true;
+	w->held++;
 	struct claim one = *claim;
 
 	one.gpu = node->gpu;
@@ -186,7 +199,7 @@ static bool look_at_fd(struct walk *w, int dir, const char *fd, struct claim *cl
 	return true;
 }
 
-static void look_at(struct walk *w, uint32_t pid)
+static enum look look_at(struct walk *w, uint32_t pid)
 {
 	struct claim claim = { .pid = pid,
 			       .of = CLAIM_FD,
@@ -199,24 +212,86 @@ static void look_at(struct walk *w, uint32_t pid)
 	own_fd int fd = machine_openat(w->m, path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
 
 	if (fd < 0) {
-		if ((fd == -EACCES || fd == -EPERM) && !is_kernel_thread(w->m, pid))
-			w->unseen++;
-		return;
+		bool hidden = (fd == -EACCES || fd == -EPERM) && !is_kernel_thread(w->m, pid);
+
+		return hidden ? LOOK_HIDDEN : LOOK_ELSE;
 	}
 	own_dir DIR *d = fdopendir(fd);
+	const uint32_t had = w->held;
 
 	if (!d)
-		return;
+		return LOOK_ELSE;
 	take_fd(&fd);
 	for (int i = 0; i < DESCRIPTORS_MAX && (de = readdir(d)); i++) {
 		if (de->d_name[0] < '0' || de->d_name[0] > '9')
 			continue;
 		/* In a user name space the folder may be open to us and its links not. */
-		if (!look_at_fd(w, dirfd(d), de->d_name, &claim)) {
-			w->unseen++;
-			return;
-		}
+		if (!look_at_fd(w, dirfd(d), de->d_name, &claim))
+			return LOOK_HIDDEN;
 	}
+	return w->held == had ? LOOK_NOTHING : LOOK_ELSE;
+}
+
+/* --- what was found before --- */
+
+/* How many descriptors it has, which the kernel tells of anybody since Linux 6.2; before that it says 0. */
+static int64_t count_fds(const struct machine *m, const char *process)
+{
+	struct stat st;
+	char path[40];
+
+	snprintf(path, sizeof(path), "proc/%s/fd", process);
+	return fstatat(m->root_fd, path, &st, 0) ? -1 : (int64_t)st.st_size;
+}
+
+void claims_past_fini(struct claims_past *p)
+{
+	free(p->v);
+	*p = (struct claims_past) { 0 };
+}
+
+/* Without memory it is looked at again the next time. */
+static void remember(struct claims_past *p, const struct walked *one)
+{
+	if (p->n == p->room) {
+		uint32_t room = p->room ? p->room * 2 : 64;
+		void *more = realloc(p->v, room * sizeof(*p->v));
+
+		if (!more)
+			return;
+		p->v = more;
+		p->room = room;
+	}
+	p->v[p->n++] = *one;
+}
+
+/* What was found of it, if it is as it was; else LOOK_ELSE. */
+static enum look known(struct walk *w, uint32_t pid, int64_t fds)
+{
+	while (w->was < w->was_end && w->was->pid < pid)
+		w->was++;
+	if (w->was == w->was_end || w->was->pid != pid || w->was->fds != fds)
+		return LOOK_ELSE;
+	return w->was->hidden ? LOOK_HIDDEN : LOOK_NOTHING;
+}
+
+static enum look look_unless_known(struct walk *w, uint32_t pid)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", pid);
+	const int64_t fds = count_fds(w->m, name);
+
+	/* Kernel threads have none, and nobody else without one holds anything. */
+	if (fds == 0)
+		return LOOK_NOTHING;
+	enum look look = known(w, pid, fds);
+
+	if (look == LOOK_ELSE)
+		look = look_at(w, pid);
+	if (look != LOOK_ELSE)
+		remember(w->now, &(struct walked) { pid, look == LOOK_HIDDEN, fds });
+	return look;
 }
 
 /* The names in a folder that are numbers: processes, in no order. */
@@ -240,17 +315,49 @@ static void walk_process(void *arg, uint32_t pid)
 	struct walk *w = arg;
 
 	w->c->n_seen++;
-	look_at(w, pid);
+	if ((w->now ? look_unless_known(w, pid) : look_at(w, pid)) == LOOK_HIDDEN)
+		w->unseen++;
 }
 
-void claims_walk(struct claims *c, const struct machine *m, const struct report *r, bool wake)
+/* FNV-1a: it has to differ, not to resist. */
+static uint64_t nodes_mark(const struct walk *w)
+{
+	uint64_t h = UINT64_C(14695981039346656037);
+
+	for (uint32_t i = 0; i < w->n_nodes; i++)
+		for (const char *c = w->nodes[i].path; *c; c++)
+			h = (h ^ (unsigned char)*c) * UINT64_C(1099511628211);
+	return h;
+}
+
+/* Other nodes than before, and what was found of them tells nothing. */
+static void walk_all(struct walk *w, struct claims_past *past)
+{
+	const uint64_t nodes = nodes_mark(w);
+	struct claims_past now = { .walks = past->walks + 1, .nodes = nodes };
+
+	if (past->nodes != nodes || now.walks >= CLAIMS_ALL_EVERY)
+		past->n = now.walks = 0;
+	w->was = past->v;
+	w->was_end = past->v + past->n;
+	w->now = &now;
+	each_process(w->m, "proc", walk_process, w);
+	claims_past_fini(past);
+	*past = now;
+}
+
+void claims_walk(struct claims *c, const struct machine *m, const struct report *r, bool wake,
+		 struct claims_past *past)
 {
 	struct walk w = { .c = c, .m = m, .r = r, .wake = wake };
 
 	find_nodes(&w);
 	if (!w.n_nodes)
 		return;
-	each_process(m, "proc", walk_process, &w);
+	if (past && m->live && count_fds(m, "self") > 0)
+		walk_all(&w, past);
+	else
+		each_process(m, "proc", walk_process, &w);
 	c->unseen = c->n_seen ? fact_of(w.unseen, SRC_PROC) : fact_unknown(WHY_NOT_EXPORTED);
 }
 

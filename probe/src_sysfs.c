@@ -39,12 +39,12 @@ static long read_in(const struct fn *f, const char *name, char *buf, size_t size
 	return join(path, f->dir, name) ? src_read(f->s, path, buf, size) : -EFBIG;
 }
 
-void sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size)
+int sysfs_dir(const struct source *s, const char *pci, char *dir, size_t size)
 {
 	char link[PATH_SIZE];
 
 	snprintf(link, sizeof(link), BUS "/%s", pci);
-	src_folder(s, link, dir, size);
+	return src_folder(s, link, dir, size);
 }
 
 /*

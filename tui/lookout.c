@@ -26,12 +26,19 @@ struct eye *eye_of(struct lookout *l, const char *pci)
 	return i < l->n_eyes ? l->eyes[i] : NULL;
 }
 
+/* NVIDIA's library tells of it, and this thread only of the rest. */
+static bool stands_beside(const struct lookout *l, const struct eye *e)
+{
+	return e->nvml && e->read_ns && l->interval_ms && l->interval_ms < BESIDE_MS;
+}
+
 /* Idle: nothing runs on it, and it says that it is not busy. */
-static void judge_rest(struct eye *e)
+static void judge_rest(const struct lookout *l, struct eye *e)
 {
 	bool busy = e->works || (fact_known(&e->gpu.busy_percent) && e->gpu.busy_percent.v > 0);
+	uint32_t readings = stands_beside(l, e) ? BESIDE_MS / l->interval_ms : 1;
 
-	e->idle = busy ? 0 : e->idle + 1;
+	e->idle = busy ? 0 : e->idle + readings;
 	e->resting = e->idle >= IDLE_AFTER;
 }
 
@@ -71,31 +78,42 @@ static void publish(struct eye *e)
 	e->read_ns = telem_now_ns();
 }
 
+/* When this thread looks again. */
+static uint32_t next_look(const struct lookout *l, const struct eye *e)
+{
+	uint32_t ms = eye_next_look(l, e);
+
+	return stands_beside(l, e) && ms < BESIDE_MS ? BESIDE_MS : ms;
+}
+
 static uint32_t read_device(void *ctx)
 {
 	struct eye *e = ctx;
 	struct lookout *l = e->live;
 	bool was_resting;
-	uint32_t ms, turn;
+	uint32_t ms;
 
 	pthread_mutex_lock(&l->lock);
-	e->now = e->gpu;
-	turn = e->turn;
+	/* Else it goes on from its own last reading. */
+	if (e->now_turn != e->turn)
+		e->now = e->gpu;
+	e->now_turn = e->turn;
+	was_resting = e->resting;
 	pthread_mutex_unlock(&l->lock);
 
 	int rc = l->senses.refresh(l->senses.ctx, &e->now);
-	bool may_sleep = !rc && l->senses.may_sleep(l->senses.ctx, &e->now);
+	/* Of one that works it makes no difference. */
+	bool may_sleep = !rc && was_resting && l->senses.may_sleep(l->senses.ctx, &e->now);
 
 	pthread_mutex_lock(&l->lock);
 	e->lost = rc == -ENODEV;
-	if (!rc && turn == e->turn)
+	if (!rc && e->now_turn == e->turn)
 		publish(e);
-	was_resting = e->resting;
-	judge_rest(e);
+	judge_rest(l, e);
 	if (was_resting && !e->resting && l->keeper)
 		reader_kick(l->keeper); /* somebody works on it: who? */
 	e->may_sleep = may_sleep;
-	ms = eye_next_look(l, e);
+	ms = next_look(l, e);
 	pthread_mutex_unlock(&l->lock);
 	return rc ? ASLEEP_MS : ms;
 }
@@ -266,7 +284,7 @@ static uint32_t read_holders(void *ctx)
 
 	if (!r)
 		return 50; /* nobody knows yet what there is */
-	if (r->n_gpus && !l->senses.holders(l->senses.ctx, r, &e)) {
+	if (r->n_gpus && !l->senses.holders(l->senses.ctx, r, &l->past, &e)) {
 		pthread_mutex_lock(&l->lock);
 		if (!l->holders)
 			l->holders = calloc(PROBE_GPUS_MAX, sizeof(*l->holders));
@@ -399,6 +417,7 @@ bool lookout_stop(struct lookout *l)
 	for (uint32_t i = 0; i < l->n_eyes; i++)
 		free(l->eyes[i]);
 	probe_nvml_close(l->nvml);
+	probe_past_free(l->past);
 	probe_free(l->base);
 	free(l->shown);
 	free(l->holders);
@@ -421,9 +440,9 @@ static int refresh(void *ctx, struct gpu *g)
 	return probe_refresh(ctx, g);
 }
 
-static int holders(void *ctx, struct report *r, struct err *e)
+static int holders(void *ctx, struct report *r, struct claims_past **past, struct err *e)
 {
-	return probe_refresh_holders(ctx, r, e);
+	return probe_refresh_holders(ctx, r, past, e);
 }
 
 static uint64_t mark(void *ctx)

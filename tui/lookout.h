@@ -5,12 +5,14 @@
  * place, because that costs microseconds.
  *
  * The observer's budget: a device that is idle is looked at every five seconds, one that may go to sleep
- * every fifteen, and of one that sleeps only its power state. Nothing here wakes one.
+ * every fifteen, and of one that sleeps only its power state. While NVIDIA's library tells of a card, the
+ * kernel's files are asked every two seconds whether it is there, and awake. Nothing here wakes one.
  */
 #ifndef BERTH_TUI_LOOKOUT_H
 #define BERTH_TUI_LOOKOUT_H
 
 #include "base/machine.h"
+#include "probe/probe.h"
 #include "tui/feed.h"
 
 /* What readings are made of: probe's functions in the program, slow and failing stand-ins in tests. */
@@ -18,8 +20,9 @@ struct senses {
 	int (*collect)(void *ctx, struct report **r,
 		       struct err *e);            /* without sensors of NVIDIA's */
 	int (*refresh)(void *ctx, struct gpu *g); /* as probe_refresh() */
-	int (*holders)(void *ctx, struct report *r, struct err *e); /* NULL: not asked */
-	uint64_t (*mark)(void *ctx);                                /* as probe_bus_mark() */
+	/* As probe_refresh_holders(); NULL: not asked. */
+	int (*holders)(void *ctx, struct report *r, struct claims_past **past, struct err *e);
+	uint64_t (*mark)(void *ctx); /* as probe_bus_mark() */
 	bool (*may_sleep)(void *ctx, const struct gpu *g);
 	const struct machine *machine; /* for NVIDIA's library; NULL: it is not asked */
 	void *ctx;

@@ -12,16 +12,22 @@
 #define WHOLE_MS   60000 /* and at all of them, links and names included */
 #define HOLDERS_MS 5000
 #define ASLEEP_MS  2000 /* its power state alone, which wakes nothing */
-#define IDLE_MS    5000
+#define BESIDE_MS                                                                                  \
+	2000 /* the same, and whether it is there, of a card of which NVIDIA's library tells */
+#define IDLE_MS 5000
 #define DOZE_MS                                                                                    \
 	15000 /* longer than the usual delay of autosuspend, 5 s: it can fall asleep between */
 #define IDLE_AFTER 30 /* readings without work */
 
-/* What one thread reads into; `now` belongs to the thread, the rest is guarded by the lock of struct lookout. */
+/*
+ * What one thread reads into; `now` and `now_turn` belong to the thread, the rest is guarded by the lock of
+ * struct lookout.
+ */
 struct eye {
 	struct lookout *live;
 	struct reader *reader;
 	struct gpu now;
+	uint32_t now_turn; /* the turn that `now` began with */
 	struct gpu gpu;
 	struct fact_text driver; /* as it was read last, once `looked` */
 	uint64_t read_ns;        /* 0: never yet */
@@ -49,6 +55,7 @@ struct lookout {
 
 	/* Of one thread each. */
 	struct reader *scanner, *keeper, *library;
+	struct claims_past *past;
 	uint64_t mark;
 	struct probe_nvml *nvml;
 	bool waits; /* a round of it is in flight */

@@ -95,11 +95,12 @@ static uint64_t mark(void *ctx)
 	return (uint64_t)(get(&w->n) * 16 + get(&w->gone) + get(&w->id) * 256);
 }
 
-static int holders(void *ctx, struct report *r, struct err *e)
+static int holders(void *ctx, struct report *r, struct claims_past **past, struct err *e)
 {
 	struct world *w = ctx;
 
 	(void)e;
+	(void)past;
 	for (uint32_t i = 0; i < r->n_gpus; i++) {
 		r->gpus[i].holders.n_procs = 1;
 		r->gpus[i].holders.procs[0].pid = 4711;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Who holds a GPU: what fdinfo says, and how the claims of many become one list. */
+#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -291,16 +292,72 @@ static void leaves_asleep(void **state)
 	strcpy(r->gpus[0].pci, "0000:05:00.0");
 	r->gpus[0].awake = AWAKE_YES;
 	r->gpus[0].drm_render = fact_text_of("/dev/dri/renderD129", SRC_SYSFS);
-	claims_walk(&c, &m, r, false);
+	claims_walk(&c, &m, r, false, NULL);
 	assert_int_equal(c.n, 1);
 	assert_int_equal(c.v[0].vram.why, WHY_ASLEEP);
 	claims_fini(&c);
-	claims_walk(&c, &m, r, true);
+	claims_walk(&c, &m, r, true, NULL);
 	assert_int_equal(c.n, 1);
 	assert_bytes(&c.v[0].vram, 4 << 20);
 	claims_fini(&c);
 	machine_close(&m);
 	nftw(root, drop, 8, FTW_DEPTH | FTW_PHYS);
+	free(r);
+}
+
+static bool holds(const struct machine *m, struct report *r, struct claims_past *past)
+{
+	struct claims c = { 0 };
+	bool found = false;
+
+	claims_walk(&c, m, r, false, past);
+	for (uint32_t i = 0; i < c.n; i++)
+		found = found || c.v[i].pid == (uint32_t)getpid();
+	assert_true(c.n_seen > 0);
+	claims_fini(&c);
+	return found;
+}
+
+/* With a past, what costs a walk is passed over, and nothing is for ever. */
+static void walks_by_what_was(void **state)
+{
+	struct report *r = calloc(1, sizeof(*r));
+	struct claims_past past = { 0 };
+	struct machine m;
+	int walks = 0;
+
+	(void)state;
+	assert_non_null(r);
+	assert_int_equal(machine_open(&m, NULL, NULL), 0);
+	r->n_gpus = 1;
+	r->gpus[0].vfio = fact_text_of("/dev/full", SRC_SYSFS);
+	int other = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	assert_false(holds(&m, r, &past));
+	assert_false(holds(&m, r, &past));
+	/* One more descriptor: it is looked at again. */
+	int fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+	assert_true(holds(&m, r, &past));
+	assert_true(holds(&m, r, &past));
+	assert_true(holds(&m, r, &past));
+	close(fd);
+	assert_false(holds(&m, r, &past));
+	/* As many as before: found when all are looked at. */
+	close(other);
+	fd = open("/dev/full", O_WRONLY | O_CLOEXEC);
+	while (!holds(&m, r, &past))
+		assert_true(++walks <= CLAIMS_ALL_EVERY);
+	/* Another GPU: what was found of the first one tells nothing. */
+	close(fd);
+	fd = open("/dev/zero", O_RDONLY | O_CLOEXEC);
+	while (holds(&m, r, &past))
+		;
+	r->gpus[0].vfio = fact_text_of("/dev/zero", SRC_SYSFS);
+	assert_true(holds(&m, r, &past));
+	close(fd);
+	claims_past_fini(&past);
+	machine_close(&m);
 	free(r);
 }
 
@@ -318,6 +375,7 @@ int main(void)
 		cmocka_unit_test(keeps_what_it_does_not_know),
 		cmocka_unit_test(bounds_lists),
 		cmocka_unit_test(leaves_asleep),
+		cmocka_unit_test(walks_by_what_was),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -433,33 +433,184 @@ static void rates_of_counters_that_wrap(void **state)
 	assert_float_equal(nvml_link_bytes_per_s(&nv), 0, 0);
 }
 
+/* Rounds of a child that goes on, as a monitor asks it. */
+struct rounds {
+	struct child child;
+	int ends[2];
+	uint32_t n;
+	struct nvml_question question;
+	struct nvml_view *v;
+};
+
+static void rounds_open(struct rounds *r, const char *mode, uint32_t n)
+{
+	r->v = ask(mode, n);
+	assert_int_equal(pipe2(r->ends, O_CLOEXEC), 0);
+	r->n = n;
+	r->question = (struct nvml_question) { .pci = pci, .n = n, .again = r->ends[0] };
+	assert_int_equal(child_open(&r->child, nvml_work, &r->question), 0);
+	nvml_view_reset(r->v, true, WHY_NONE);
+	assert_int_equal(nvml_receive_first(&r->child, 10000, r->v), 1);
+}
+
+static void rounds_ask(struct rounds *r)
+{
+	const struct nvml_fn *f;
+
+	assert_int_equal(write(r->ends[1], "?", 1), 1);
+	for (uint32_t i = 0; i < r->n; i++) {
+		assert_int_equal(nvml_receive(&r->child, 10000, r->v, &f), 1);
+		assert_ptr_equal(f, &r->v->fns[i]);
+	}
+}
+
+static void rounds_close(struct rounds *r)
+{
+	child_close(&r->child);
+	close(r->ends[0]);
+	close(r->ends[1]);
+	assert_no_child();
+}
+
 /* The first round knows no rate; the second does, of the card whose counter tells. */
 static void moves_over_its_link(void **state)
 {
-	struct nvml_view *v = ask("moving", 2);
-	struct nvml_question q = { .pci = pci, .n = 2 };
-	struct child c;
-	int ends[2];
+	struct rounds r;
 
 	(void)state;
-	assert_false(fact_known(&v->fns[0].live.pcie_rx_bytes_per_s));
-	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	q.again = ends[0];
-	assert_int_equal(child_open(&c, nvml_work, &q), 0);
-	nvml_view_reset(v, true, WHY_NONE);
-	assert_int_equal(nvml_receive(&c, 10000, true, v), 1);
-	for (int round = 0; round < 2; round++) {
-		nvml_view_reset(v, true, WHY_NONE);
-		assert_int_equal(write(ends[1], "?", 1), 1);
-		for (int i = 0; i < 2; i++)
-			assert_int_equal(nvml_receive(&c, 10000, false, v), 1);
-	}
-	assert_true(fact_known(&v->fns[0].live.pcie_rx_bytes_per_s));
-	assert_true(v->fns[0].live.pcie_tx_bytes_per_s.v > 0);
-	child_close(&c);
-	close(ends[0]);
-	close(ends[1]);
-	assert_no_child();
+	rounds_open(&r, "moving", 2);
+	rounds_ask(&r);
+	assert_false(fact_known(&r.v->fns[0].live.pcie_rx_bytes_per_s));
+	rounds_ask(&r);
+	assert_true(fact_known(&r.v->fns[0].live.pcie_rx_bytes_per_s));
+	assert_true(r.v->fns[0].live.pcie_tx_bytes_per_s.v > 0);
+	rounds_close(&r);
+}
+
+/* Only what changed is sent, and yet all is known after each round. */
+static void tells_all_by_what_changed(void **state)
+{
+	static struct nvml_fn first;
+	struct rounds r;
+
+	(void)state;
+	rounds_open(&r, "moving", 2);
+	rounds_ask(&r);
+	first = r.v->fns[0];
+	assert_string_equal(first.name.v, "NVIDIA GeForce RTX 3090");
+	assert_number(&first.live.core_max_mhz, 2100);
+	assert_int_equal(first.n_procs, 2);
+	for (int i = 0; i < 3; i++)
+		rounds_ask(&r);
+	const struct nvml_fn *f = &r.v->fns[0];
+
+	assert_int_equal(r.v->n, 2);
+	assert_string_equal(f->name.v, first.name.v);
+	assert_string_equal(f->nv.addressing.v, "HMM");
+	assert_number(&f->live.core_max_mhz, 2100);
+	assert_number(&f->vram_total, first.vram_total.v);
+	assert_int_equal(f->n_procs, 2);
+	assert_number(&f->procs[0].bytes, 4096000000);
+	assert_true(f->live.energy_uj.v >= first.live.energy_uj.v);
+	assert_int_equal(r.v->fns[1].live.temp_memory_mc.why, WHY_NOT_EXPORTED);
+	rounds_close(&r);
+}
+
+static struct nvml_fn a_card(void)
+{
+	struct nvml_fn f = { .pci = "0000:41:00.0" };
+
+	nvml_fn_unknown(&f, WHY_NOT_EXPORTED);
+	f.name = fact_text_of("one", SRC_NVML);
+	f.power_mw = fact_of(5000, SRC_NVML);
+	f.nv.mig_on = fact_of(1, SRC_NVML);
+	f.nv.n_migs = 1;
+	f.nv.migs[0].uuid = fact_text_of("MIG-1", SRC_NVML);
+	f.n_procs = 1;
+	f.procs[0] =
+		(struct nvml_proc) { .pid = 7, .bytes = fact_of(9, SRC_NVML), .compute = true };
+	return f;
+}
+
+/* Over the pipe: what changed, as text and back. */
+static size_t follow(struct nvml_view *v, const struct nvml_fn *now, struct nvml_fn *told)
+{
+	json_t *o = nvml_fn_change(now, told);
+	char *text = json_dumps(o, JSON_COMPACT);
+	size_t keys = json_object_size(o);
+
+	assert_non_null(nvml_record(v, text, strlen(text)));
+	free(text);
+	json_decref(o);
+	*told = *now;
+	return keys;
+}
+
+static void follows_every_kind_of_change(void **state)
+{
+	static struct nvml_view v;
+	struct nvml_fn now = a_card(), told = { 0 };
+
+	(void)state;
+	nvml_view_reset(&v, true, WHY_NONE);
+	assert_true(follow(&v, &now, &told) > 40);
+	assert_string_equal(v.fns[0].name.v, "one");
+	assert_int_equal(v.fns[0].temp_mc.why, WHY_NOT_EXPORTED);
+	assert_int_equal(follow(&v, &now, &told), 1); /* whose, and nothing else */
+
+	now.power_mw = fact_of(6000, SRC_NVML);
+	assert_int_equal(follow(&v, &now, &told), 3);
+	assert_number(&v.fns[0].power_mw, 6000);
+	assert_string_equal(v.fns[0].name.v, "one");
+
+	/* What was known is lost, and known again. */
+	now.power_mw = fact_unknown(WHY_LOST);
+	now.name = fact_text_unknown(WHY_LOST);
+	follow(&v, &now, &told);
+	assert_int_equal(v.fns[0].power_mw.why, WHY_LOST);
+	assert_int_equal(v.fns[0].name.why, WHY_LOST);
+	now.power_mw = fact_of(6000, SRC_NVML);
+	follow(&v, &now, &told);
+	assert_number(&v.fns[0].power_mw, 6000);
+	assert_int_equal(v.fns[0].name.why, WHY_LOST);
+
+	/* Lists come whole. */
+	now.procs[0].bytes = fact_of(10, SRC_NVML);
+	now.nv.n_migs = 0;
+	follow(&v, &now, &told);
+	assert_number(&v.fns[0].procs[0].bytes, 10);
+	assert_true(v.fns[0].procs[0].compute);
+	assert_int_equal(v.fns[0].nv.n_migs, 0);
+	now.n_procs = 0;
+	follow(&v, &now, &told);
+	assert_int_equal(v.fns[0].n_procs, 0);
+	assert_int_equal(v.n, 1);
+}
+
+/* A change that makes no sense with what was said before spoils no more than it names. */
+static void checks_what_changes(void **state)
+{
+	static struct nvml_view v;
+	static const char whole[] =
+		"{\"pci\":\"0000:41:00.0\",\"vram_total_bytes\":10,\"vram_total_bytes_src\":\"nvml\","
+		"\"vram_used_bytes\":4,\"vram_used_bytes_src\":\"nvml\",\"vram_free_bytes\":6,"
+		"\"vram_free_bytes_src\":\"nvml\",\"temp_mc\":5,\"temp_mc_src\":\"nvml\"}";
+	static const char worse[] = "{\"pci\":\"0000:41:00.0\",\"vram_used_bytes\":11,"
+				    "\"vram_used_bytes_src\":\"nvml\",\"power_mw\":-3,"
+				    "\"power_mw_src\":\"nvml\",\"busy_percent\":300,"
+				    "\"busy_percent_src\":\"nvml\"}";
+
+	(void)state;
+	nvml_view_reset(&v, true, WHY_NONE);
+	assert_non_null(nvml_record(&v, whole, strlen(whole)));
+	assert_number(&v.fns[0].vram_used, 4);
+	assert_non_null(nvml_record(&v, worse, strlen(worse)));
+	assert_int_equal(v.fns[0].vram_used.why, WHY_GARBLED);
+	assert_int_equal(v.fns[0].power_mw.why, WHY_GARBLED);
+	assert_int_equal(v.fns[0].busy_percent.why, WHY_GARBLED);
+	assert_number(&v.fns[0].temp_mc, 5);
+	assert_null(nvml_record(&v, "{\"pci\":\"here\"}", 14));
+	assert_null(nvml_record(&v, "{}", 2));
 }
 
 int main(void)
@@ -485,6 +636,9 @@ int main(void)
 		cmocka_unit_test(reads_older_answers),
 		cmocka_unit_test(rates_of_counters_that_wrap),
 		cmocka_unit_test(moves_over_its_link),
+		cmocka_unit_test(tells_all_by_what_changed),
+		cmocka_unit_test(follows_every_kind_of_change),
+		cmocka_unit_test(checks_what_changes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
