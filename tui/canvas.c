@@ -113,25 +113,51 @@ void view_clear(struct view *v)
 	v->n_rows = 0;
 }
 
+void view_only(struct view *v, const struct extent *wanted)
+{
+	v->part = true;
+	v->only = *wanted;
+}
+
+/* Where a row's cells are. */
+static uint32_t place(const struct view *v, uint32_t row)
+{
+	const struct extent *w = &v->only;
+
+	if (!v->part)
+		return row;
+	if (row < w->titles)
+		return 1 + row;
+	return row >= w->from && row < w->to ? 1 + w->titles + row - w->from : 0;
+}
+
 const struct cell *view_row(const struct view *v, uint32_t row)
 {
-	return &v->cells[(size_t)row * v->cols];
+	return &v->cells[(size_t)place(v, row) * v->cols];
+}
+
+static void make_room(struct view *v, uint32_t row)
+{
+	uint32_t room = row < 16 ? 32 : row * 2;
+	struct cell *cells;
+
+	if (row < v->room)
+		return;
+	cells = realloc(v->cells, (size_t)room * v->cols * sizeof(*cells));
+	if (!cells)
+		abort(); /* a frame with rows missing would be a lie */
+	v->cells = cells;
+	v->room = room;
 }
 
 struct pen view_line(struct view *v)
 {
-	if (v->n_rows == v->room) {
-		uint32_t room = v->room ? v->room * 2 : 32;
-		struct cell *cells = realloc(v->cells, (size_t)room * v->cols * sizeof(*cells));
+	struct pen p = { .v = v, .row = place(v, v->n_rows++), .end = v->cols };
 
-		if (!cells)
-			abort(); /* a frame with rows missing would be a lie */
-		v->cells = cells;
-		v->room = room;
-	}
-	for (uint32_t i = 0; i < v->cols; i++)
-		v->cells[(size_t)v->n_rows * v->cols + i] = (struct cell) { .ch = ' ' };
-	return (struct pen) { .v = v, .row = v->n_rows++, .end = v->cols };
+	make_room(v, p.row);
+	for (uint32_t i = 0; !pen_idles(&p) && i < v->cols; i++)
+		v->cells[(size_t)p.row * v->cols + i] = (struct cell) { .ch = ' ' };
+	return p;
 }
 
 void pen_char(struct pen *p, enum attr a, uint32_t ch, uint32_t width)

@@ -90,7 +90,7 @@ void columns_titles(struct view *v, const struct column *columns, uint32_t n,
 {
 	struct pen line = view_line(v);
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && !pen_idles(&line); i++) {
 		struct pen p = column_pen(line, widths, i);
 		uint32_t cells = text_cells(v, columns[i].title);
 
@@ -120,7 +120,7 @@ void columns_row(struct view *v, const struct column *columns, uint32_t n, const
 {
 	struct pen line = view_line(v);
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n && !pen_idles(&line); i++) {
 		struct pen p = column_pen(line, widths, i);
 		uint32_t start = p.col;
 

@@ -13,7 +13,7 @@ struct screen {
 	SCREEN *term;
 	bool colour;
 	attr_t attrs[ATTR_COUNT];
-	/* What stands on the screen: rows that are the same again are passed over. */
+	/* What stands on the screen: cells that are the same again are passed over. */
 	struct cell *painted;
 	uint32_t n_painted, painted_cols;
 };
@@ -194,13 +194,50 @@ static void paint_cell(const struct screen *s, int y, int x, const struct cell *
 	mvadd_wch(y, x, &out);
 }
 
+/* The cells of a row from x to before end, which are whole characters. */
+static void paint_cells(const struct screen *s, int y, const struct cell *cells, uint32_t x,
+			uint32_t end)
+{
+	for (; x < end && (int)x < COLS; x++)
+		if (cells[x].ch)
+			paint_cell(s, y, (int)x, &cells[x],
+				   x + 1 < end && !cells[x + 1].ch ? 2 : 1);
+}
+
 static void paint_row(const struct screen *s, int y, const struct cell *cells, uint32_t n)
 {
 	move(y, 0);
 	clrtoeol();
-	for (uint32_t x = 0; x < n && (int)x < COLS; x++)
-		if (cells[x].ch)
-			paint_cell(s, y, (int)x, &cells[x], x + 1 < n && !cells[x + 1].ch ? 2 : 1);
+	paint_cells(s, y, cells, 0, n);
+}
+
+static bool same_cell(const struct cell *a, const struct cell *b)
+{
+	return a->ch == b->ch && a->attr == b->attr && a->reversed == b->reversed;
+}
+
+/* A cell that nothing is the right half of, before or now: what is written from it on touches no other. */
+static bool is_border(const struct cell *old, const struct cell *row, uint32_t x, uint32_t n)
+{
+	return x == n || (old[x].ch && row[x].ch);
+}
+
+/* Where one picture differs from the one before: each stretch of cells, of whole characters. */
+static void paint_changes(const struct screen *s, int y, const struct cell *old,
+			  const struct cell *row, uint32_t n)
+{
+	for (uint32_t x = 0; x < n;) {
+		uint32_t end = x + 1;
+
+		while (!is_border(old, row, end, n))
+			end++;
+		for (uint32_t i = x; i < end; i++)
+			if (!same_cell(&old[i], &row[i])) {
+				paint_cells(s, y, row, x, end);
+				break;
+			}
+		x = end;
+	}
 }
 
 /* Without memory each picture is painted whole. */
@@ -219,22 +256,20 @@ static void remember(struct screen *s, const struct view *v)
 	memcpy(s->painted, v->cells, size);
 }
 
-static bool stands(const struct screen *s, uint32_t y, const struct cell *row)
-{
-	const size_t n = s->painted_cols;
-
-	return y < s->n_painted && !memcmp(&s->painted[y * n], row, n * sizeof(*row));
-}
-
 void screen_paint(struct screen *s, const struct view *v)
 {
+	const size_t n = v->cols;
+
 	if (s->painted_cols != v->cols)
 		forget(s);
 	if (!s->painted)
 		erase();
-	for (uint32_t y = 0; y < v->n_rows && (int)y < LINES; y++)
-		if (!stands(s, y, view_row(v, y)))
+	for (uint32_t y = 0; y < v->n_rows && (int)y < LINES; y++) {
+		if (y < s->n_painted)
+			paint_changes(s, (int)y, &s->painted[y * n], view_row(v, y), v->cols);
+		else
 			paint_row(s, (int)y, view_row(v, y), v->cols);
+	}
 	for (uint32_t y = v->n_rows; y < s->n_painted && (int)y < LINES; y++)
 		paint_row(s, (int)y, NULL, 0);
 	remember(s, v);

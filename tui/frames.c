@@ -242,6 +242,22 @@ json_t *frame_of_device(const struct gpu *g, const struct device_seen *seen,
 	return unless_short(o, all);
 }
 
+void frame_told_device(struct device_told *told, const struct gpu *g,
+		       const struct device_seen *seen)
+{
+	struct gpu *to = &told->gpu;
+
+	to->awake = g->awake;
+	to->kind = g->kind;
+	to->link = g->link;
+	to->holders.n_procs = g->holders.n_procs;
+	to->holders.n_left_out = g->holders.n_left_out;
+	memcpy(to->holders.procs, g->holders.procs,
+	       g->holders.n_procs * sizeof(g->holders.procs[0]));
+	fields_copy(gpu_rows, N_OF(gpu_rows), to, g);
+	told->seen = *seen;
+}
+
 static void link_from(const json_t *o, struct link *l)
 {
 	const json_t *list = json_object_get(o, "hops");

@@ -24,6 +24,10 @@ json_t *frame_of_device(const struct gpu *g, const struct device_seen *seen,
 json_t *frame_of_run(const struct run_seen *r, const struct run_seen *was);
 json_t *frame_of_bridge(const struct bridge_seen *b, const struct bridge_seen *was);
 
+/* What frame_of_device() compares with the next time; the rest of *told stays as it is. */
+void frame_told_device(struct device_told *told, const struct gpu *g,
+		       const struct device_seen *seen);
+
 /* Fill a zeroed target. */
 void frame_to_machine(const json_t *o, struct report *r);
 void frame_to_device(const json_t *o, struct gpu *g, struct device_seen *seen);

@@ -20,9 +20,8 @@ void picture_fini(struct picture *p)
 /* --- panes --- */
 
 static void make_pane(struct rows *r, const struct frame *f, const struct listing *l,
-		      enum pane pane, enum form form, uint32_t cols, bool utf8)
+		      enum pane pane, enum form form)
 {
-	view_init(&r->view, cols, utf8);
 	if (f->prefs->hidden[pane])
 		return;
 	if (pane == PANE_DEVICES)
@@ -37,37 +36,60 @@ static void make_pane(struct rows *r, const struct frame *f, const struct listin
 		rows_events(r, f, l);
 }
 
-/* Rows without titles that a pane would have; its title is the layout's to count. */
-static uint32_t count(const struct frame *f, const struct listing *l, enum pane pane,
-		      enum form form, uint32_t cols)
-{
-	struct rows r = { 0 };
-	uint32_t n;
+/* What a pane has in each form: how many rows, and whose they are. None is written. */
+struct counted {
+	struct rows rows[PANES][FORM_CARD + 1];
+};
 
-	make_pane(&r, f, l, pane, form, cols, false);
-	n = r.view.n_rows;
-	if (n && r.items[0] == 0 && form != FORM_SHORT && l->n)
-		n--;
-	rows_fini(&r);
-	return n;
+static void count(struct counted *c, const struct picture *p, const struct frame *f, enum pane pane,
+		  enum form form)
+{
+	struct rows *r = &c->rows[pane][form];
+
+	view_init(&r->view, p->view.cols, p->view.utf8);
+	view_only(&r->view, &(struct extent) { 0 });
+	make_pane(r, f, &p->lists[pane], pane, form);
 }
 
-static struct layout choose(struct picture *p, const struct frame *f, uint32_t cols, uint32_t rows)
+static void count_all(struct counted *c, const struct picture *p, const struct frame *f)
 {
-	enum form list = cols >= VIEW_NARROW ? FORM_ROW : FORM_SHORT;
+	for (int pane = 0; pane < PANES; pane++)
+		for (int form = FORM_SHORT; form <= FORM_CARD; form++)
+			count(c, p, f, (enum pane)pane, (enum form)form);
+}
+
+static void uncount(struct counted *c)
+{
+	for (int pane = 0; pane < PANES; pane++)
+		for (int form = FORM_SHORT; form <= FORM_CARD; form++)
+			rows_fini(&c->rows[pane][form]);
+}
+
+/* Rows without titles that a pane would have; its title is the layout's to count. */
+static uint32_t rows_of(const struct counted *c, const struct picture *p, enum pane pane,
+			enum form form)
+{
+	const struct rows *r = &c->rows[pane][form];
+	bool title = r->view.n_rows && !r->items[0] && form != FORM_SHORT && p->lists[pane].n;
+
+	return r->view.n_rows - title;
+}
+
+static struct layout choose(const struct picture *p, const struct counted *c, const struct frame *f,
+			    uint32_t rows)
+{
+	enum form list = p->view.cols >= VIEW_NARROW ? FORM_ROW : FORM_SHORT;
 	struct wish w = { 0 };
 
 	memcpy(w.fixed, f->prefs->rows, sizeof(w.fixed));
 	for (int form = FORM_SHORT; form <= FORM_CARD; form++) {
-		w.devices[form] = count(f, &p->lists[PANE_DEVICES], PANE_DEVICES, (enum form)form,
-					cols);
-		w.runs[form] = count(f, &p->lists[PANE_RUNS], PANE_RUNS, (enum form)form, cols);
-		w.bridges[form] = count(f, &p->lists[PANE_BRIDGES], PANE_BRIDGES, (enum form)form,
-					cols);
+		w.devices[form] = rows_of(c, p, PANE_DEVICES, (enum form)form);
+		w.runs[form] = rows_of(c, p, PANE_RUNS, (enum form)form);
+		w.bridges[form] = rows_of(c, p, PANE_BRIDGES, (enum form)form);
 	}
-	w.processes = count(f, &p->lists[PANE_PROCESSES], PANE_PROCESSES, list, cols);
-	w.events = count(f, &p->lists[PANE_EVENTS], PANE_EVENTS, list, cols);
-	return layout_choose(cols, rows, &w);
+	w.processes = rows_of(c, p, PANE_PROCESSES, list);
+	w.events = rows_of(c, p, PANE_EVENTS, list);
+	return layout_choose(p->view.cols, rows, &w);
 }
 
 /* The first and last row of the thing that the cursor stands on; false: it stands on nothing. */
@@ -135,21 +157,26 @@ static void tell_more(struct picture *p, uint32_t above, uint32_t below)
 	pen_text(&pen, ATTR_WARN, text);
 }
 
-static void add_pane(struct picture *p, const struct frame *f, enum pane pane, const struct rows *r)
+static void add_pane(struct picture *p, const struct frame *f, enum pane pane, enum form form,
+		     const struct rows *c)
 {
-	uint32_t shown = p->layout.rows[pane], n = r->view.n_rows;
-	uint32_t titles = n && !r->items[0] && p->layout.titles && p->lists[pane].n ? 1 : 0;
+	uint32_t shown = p->layout.rows[pane], n = c->view.n_rows;
+	uint32_t titles = n && !c->items[0] && p->layout.titles && p->lists[pane].n ? 1 : 0;
 	uint32_t at = listing_find(&p->lists[pane], f->ui->at[pane]);
 	uint32_t item = f->ui->at[pane][0] && at < p->lists[pane].n ? at + 1 : 0;
 	bool focus = f->ui->focus == pane;
-	uint32_t scroll = scroll_to(r, titles, shown, f->ui->scroll[pane], item);
+	uint32_t scroll = scroll_to(c, titles, shown, f->ui->scroll[pane], item);
 	uint32_t first = 0, last = 0;
+	struct rows r = { 0 };
 
 	p->scroll[pane] = scroll;
 	if (!shown || !n)
 		return;
-	if (!span(r, item, &first, &last))
+	if (!span(c, item, &first, &last))
 		first = UINT32_MAX;
+	view_init(&r.view, p->view.cols, p->view.utf8);
+	view_only(&r.view, &(struct extent) { titles, titles + scroll, shown + scroll });
+	make_pane(&r, f, &p->lists[pane], pane, form);
 	for (uint32_t i = 0; i < shown && i < n; i++) {
 		uint32_t from = i < titles ? i : i + scroll;
 
@@ -159,24 +186,25 @@ static void add_pane(struct picture *p, const struct frame *f, enum pane pane, c
 			p->view.cursor_row = p->view.n_rows;
 			p->view.cursor_col = 0;
 		}
-		copy_row(p, r, from, pane, from == first && focus);
+		copy_row(p, &r, from, pane, from == first && focus);
 	}
+	rows_fini(&r);
 	if (n > shown && shown > titles + 1)
 		tell_more(p, scroll, n - titles - scroll - (shown - titles));
 }
 
-static void main_page(struct picture *p, const struct frame *f, uint32_t cols, uint32_t rows,
-		      bool utf8)
+static void main_page(struct picture *p, const struct frame *f, uint32_t rows)
 {
-	p->layout = choose(p, f, cols, rows);
+	struct counted c = { 0 };
+
+	count_all(&c, p, f);
+	p->layout = choose(p, &c, f, rows);
 	for (int i = 0; i < PANES; i++) {
 		enum form form = i == PANE_DEVICES ? p->layout.devices : p->layout.runs;
-		struct rows r = { 0 };
 
-		make_pane(&r, f, &p->lists[i], (enum pane)i, form, cols, utf8);
-		add_pane(p, f, (enum pane)i, &r);
-		rows_fini(&r);
+		add_pane(p, f, (enum pane)i, form, &c.rows[i][form]);
 	}
+	uncount(&c);
 }
 
 /* --- other pages: a text that scrolls --- */
@@ -302,7 +330,7 @@ void picture_make(struct picture *p, const struct frame *f, uint32_t cols, uint3
 		listing_make(&p->lists[i], f, (enum pane)i);
 	view_header(v, f);
 	if (rows > 1 && f->ui->page == PAGE_MAIN)
-		main_page(p, f, cols, rows, utf8);
+		main_page(p, f, rows);
 	else if (rows > 1)
 		text_page(p, f, rows, utf8);
 	if (f->ui->page != PAGE_MAIN || p->layout.footer || f->ui->asking || f->ui->typing) {

@@ -179,8 +179,7 @@ static void tell_device(struct moment *m, const struct gpu *g, const struct devi
 	json_t *change = t->known ? frame_of_device(g, seen, was) : NULL;
 
 	tell(m, t, change, change ? NULL : frame_of_device(g, seen, NULL));
-	was->gpu = *g;
-	was->seen = *seen;
+	frame_told_device(was, g, seen);
 }
 
 static void tell_run(struct moment *m, const struct run_seen *run)

@@ -39,19 +39,29 @@ struct cell {
 
 #define VIEW_COLS_MAX 400
 
-/* Rows of `cols` cells each; a row has no more, and unused cells are spaces. */
+/* The rows that are wanted: the first `titles`, and those from `from` to before `to`. */
+struct extent {
+	uint32_t titles, from, to;
+};
+
+/*
+ * Rows of `cols` cells each; a row has no more, and unused cells are spaces. Of those that only
+ * some are wanted of, the others are counted: what is written there is lost.
+ */
 struct view {
 	uint32_t cols;
 	bool utf8; /* other characters than ASCII may be shown */
 	uint32_t n_rows, room;
 	uint32_t cursor_row, cursor_col; /* where the terminal's own cursor rests */
-	struct cell *cells;
+	struct cell *cells;              /* of a part: the first row takes what is not wanted */
+	bool part;
+	struct extent only;
 };
 
 /* cols is held to 1..VIEW_COLS_MAX. Needs view_fini(). */
 void view_init(struct view *v, uint32_t cols, bool utf8);
 void view_fini(struct view *v);
-const struct cell *view_row(const struct view *v, uint32_t row);
+const struct cell *view_row(const struct view *v, uint32_t row); /* one that is wanted */
 
 struct frame; /* frame.h */
 

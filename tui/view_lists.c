@@ -122,6 +122,8 @@ static void event_row(struct view *v, const struct event *e)
 	};
 	struct pen p = view_line(v);
 
+	if (pen_idles(&p))
+		return;
 	pen_printf(&p, ATTR_DIM, "%s ", e->clock);
 	pen_text(&p, looks[e->severity].attr, looks[e->severity].word);
 	if (e->subject[0])

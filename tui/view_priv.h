@@ -13,6 +13,13 @@ struct pen {
 
 struct pen view_line(struct view *v); /* a new row, the whole width */
 void view_clear(struct view *v);
+void view_only(struct view *v, const struct extent *wanted);
+
+/* What is written here is lost: it may be left out, unless rows depend on where it would end. */
+static inline bool pen_idles(const struct pen *p)
+{
+	return p->v->part && !p->row;
+}
 
 void pen_text(struct pen *p, enum attr a, const char *text);
 void pen_printf(struct pen *p, enum attr a, const char *fmt, ...)
