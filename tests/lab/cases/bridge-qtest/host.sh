@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # berth bridge against QEMU's own client: host.sh OUT. QEMU 11.1 (Debian's, in a root of its own) with -accel qtest has a
-# vfio-user-pci device that we serve; qtest.py does to it what a guest would. No kernel and no guest in it.
+# vfio-user-pci device that we serve; clients.py does to it what a guest would. No kernel and no guest in it.
 set -eu
 : "${BUILD:=build}"
 out=$1
@@ -17,4 +17,4 @@ root=$(sh tests/lab/qemu.sh) || skip "there is no QEMU that speaks vfio-user to 
 mkdir -p "$out/files"
 # A mount of its own over the root, so that two labs do not meet in it.
 exec unshare --mount --propagation private timeout -k 10 240 \
-	python3 tests/lab/cases/bridge-qtest/qtest.py "$BUILD/bin/berth" "$root" "$(realpath "$out")/files" bar-forward/devices
+	env PYTHONPATH=tests/lab python3 tests/lab/cases/bridge-qtest/clients.py "$BUILD/bin/berth" "$root" "$(realpath "$out")/files" bar-forward/devices

@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: MIT
-"""What a guest does to a served device, done by QEMU's qtest: qtest.py BERTH ROOT FOLDER DEVICES. Prints "ok NAME"."""
+"""What a guest does to a served device, done by QEMU's qtest: clients.py BERTH ROOT FOLDER DEVICES. Prints "ok NAME"."""
 import binascii
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
 
+from qtest import Qtest
+
 berth, root, folder, devices = sys.argv[1:5]
 os.environ["BERTH_RUNTIME_DIR"] = f"{folder}/run"
 BAR0 = 0xE0000000
-CF8, CFC = 0xCF8, 0xCFC
-SLOT = 4
 failures = 0
 
 
@@ -43,56 +42,6 @@ def wait(true, what, process=None):
         time.sleep(0.02)
 
 
-class Qtest:
-    """QEMU in its root, its test port at a socket."""
-
-    def __init__(self, device, *more):
-        inside = "/srv"
-        subprocess.run(["mount", "--bind", folder, root + inside], check=True)
-        listener = socket.socket(socket.AF_UNIX)
-        listener.bind(f"{folder}/qtest")
-        listener.listen(1)
-        self.log = open(f"{folder}/qemu.log", "w+")
-        self.p = subprocess.Popen(
-            ["chroot", root, "qemu-system-x86_64", "-display", "none", "-nodefaults", "-machine", "pc,memory-backend=m",
-             "-object", "memory-backend-memfd,id=m,size=64M,share=on", "-accel", "qtest", "-qtest", f"unix:{inside}/qtest",
-             "-device", json.dumps(device), *more], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        listener.settimeout(120)
-        self.s = listener.accept()[0]
-        self.s.settimeout(120)
-        self.f = self.s.makefile("r")
-
-    def ask(self, line):
-        self.s.sendall(line.encode() + b"\n")
-        while True:
-            answer = self.f.readline().split()
-            if not answer:
-                self.log.seek(0)
-                sys.exit(f"FAIL QEMU ended at '{line}': {self.log.read()}")
-            if answer[0] != "IRQ":
-                assert answer[0] == "OK", (line, answer)
-                return int(answer[1], 0) if len(answer) > 1 and answer[1].startswith("0x") else None
-
-    def read(self, address, width):
-        return self.ask(f"read{ {1: 'b', 2: 'w', 4: 'l', 8: 'q'}[width] } {address:#x}")
-
-    def write(self, address, width, value):
-        self.ask(f"write{ {1: 'b', 2: 'w', 4: 'l', 8: 'q'}[width] } {address:#x} {value:#x}")
-
-    def config(self, at, width=4, value=None):
-        self.ask(f"outl {CF8:#x} {0x80000000 | SLOT << 11 | at & 0xFC:#x}")
-        verb = {1: "b", 2: "w", 4: "l"}[width]
-        port = CFC + at % 4
-        if value is None:
-            return self.ask(f"in{verb} {port:#x}")
-        return self.ask(f"out{verb} {port:#x} {value:#x}")
-
-    def close(self):
-        self.s.close()
-        self.p.terminate()
-        self.p.wait(60)
-
-
 def serve(device, *words):
     log = open(f"{folder}/bridge.log", "w")
     path = f"{folder}/s"
@@ -109,9 +58,8 @@ def status():
 
 
 def begin(**more):
-    device = {"driver": "vfio-user-pci", "socket": {"path": "/srv/s", "type": "unix"}, "addr": f"{SLOT:#x}",
-              "x-msg-timeout": 60000, **more}
-    q = Qtest(device)
+    device = {"driver": "vfio-user-pci", "socket": {"path": "/srv/s", "type": "unix"}, "x-msg-timeout": 60000, **more}
+    q = Qtest(root, folder, device)
     q.config(0x10, 4, BAR0)
     q.config(4, 2, 6)
     return q
@@ -150,7 +98,7 @@ def config_space(q):
 
 def dma(q):
     data = bytes(range(256)) * 16
-    q.ask(f"write 0x100000 {len(data):#x} 0x{data.hex()}")
+    q.write_bytes(0x100000, data)
     q.write(BAR0 + 0x1000, 8, 0x100000)
     q.write(BAR0 + 0x1008, 8, 0)
     q.write(BAR0 + 0x1010, 8, len(data))
@@ -167,7 +115,7 @@ def gone(q):
     check("QEMU lives on", q.p.poll() is None and q.ask("clock_step") is None)
 
 
-bridge = serve("gpu.json")
+bridge = serve("gpu.json", "--mode", "trap")
 q = begin()
 check("QEMU takes the device", status()["client_pid"] is not None)
 registers(q, "posted where QEMU posts")
@@ -175,8 +123,6 @@ check("QEMU posts writes of registers", settled()["posted"] >= 200, settled()["p
 config_space(q)
 dma(q)
 q.close()
-subprocess.run(["umount", root + "/srv"], check=True)
-os.unlink(f"{folder}/qtest")
 wait(lambda: status()["client_pid"] is None, "QEMU goes")
 check("QEMU leaves nothing mapped", status()["dma_maps"] == 0)
 q = begin(**{"x-no-posted-writes": True})
