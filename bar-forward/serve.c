@@ -171,6 +171,7 @@ static int begin_session(struct server *v, int fd, struct err *e)
 	if (rc)
 		return rc;
 	rc = stream_open(&v->stream, fd, MESSAGE_MS, e);
+	v->stream.ahead = !rc;
 	if (rc)
 		v->d = session_close(&v->session);
 	return rc;

@@ -166,6 +166,28 @@ static int failed(int rc, struct err *e)
 	}
 }
 
+/* The size of the message that what is kept begins with; 0: it has not all of one, or none that may be shown so. */
+static uint32_t kept_size(const struct stream *s)
+{
+	struct vu_header h;
+	struct err unsaid = { 0 };
+
+	if (s->kept < sizeof(h))
+		return 0;
+	memcpy(&h, s->bytes + s->at, sizeof(h));
+	return h.size <= s->kept && vu_check_header(&h, &unsaid) == 0 ? h.size : 0;
+}
+
+bool stream_ready(const struct stream *s)
+{
+	return kept_size(s) != 0;
+}
+
+void stream_forget(struct stream *s)
+{
+	s->at = s->kept = 0;
+}
+
 int stream_peek(struct stream *s, struct incoming *in, struct err *e)
 {
 	int64_t until = -1;
@@ -174,6 +196,10 @@ int stream_peek(struct stream *s, struct incoming *in, struct err *e)
 	long have;
 	int rc;
 
+	*in = (struct incoming) { .bytes = s->bytes + s->at, .size = kept_size(s) };
+	if (in->size)
+		return 0;
+	stream_forget(s);
 	for (;;) {
 		*in = (struct incoming) { 0 };
 		have = peek(s, in, &many);
@@ -193,6 +219,8 @@ int stream_peek(struct stream *s, struct incoming *in, struct err *e)
 		if (rc)
 			return failed(rc, e);
 	}
+	if (!rc && s->ahead && !in->n_fds && !many)
+		s->kept = (size_t)have;
 	if (!rc && have > (long)size) { /* they came with a later message */
 		stream_drop(in);
 		many = false;
@@ -206,16 +234,23 @@ int stream_peek(struct stream *s, struct incoming *in, struct err *e)
 	return rc;
 }
 
+/* The bytes that are read are those that were seen, so they may go where these lie. */
 int stream_take(struct stream *s, const struct incoming *in)
 {
 	for (size_t left = in->size; left;) {
-		ssize_t n = read(s->fd, s->bytes, left);
+		ssize_t n = read(s->fd, s->bytes + s->at, left);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0)
 			return -EPIPE;
 		left -= (size_t)n;
+	}
+	if (s->kept < in->size) {
+		stream_forget(s);
+	} else {
+		s->at += in->size;
+		s->kept -= in->size;
 	}
 	return 0;
 }

@@ -6,10 +6,14 @@
  *
  * A client may send several messages in one piece, and one in several. The kernel ends a peek behind bytes that came with
  * descriptors, so the descriptors of a peek belong to the message that its last byte is in.
+ *
+ * A look at a socket takes the longer the more is queued there, so with `ahead` whole messages without descriptors
+ * that one look has seen are kept, and shown next without another; each is taken by itself all the same.
  */
 #ifndef BERTH_STREAM_H
 #define BERTH_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -22,6 +26,8 @@ struct stream {
 	uint8_t *bytes;
 	size_t room;
 	size_t most; /* a message that is larger is left alone; 0: there is no limit but the protocol's */
+	bool ahead; /* whoever has it alone, or says stream_forget(), may set it: what was seen is kept */
+	size_t at, kept; /* bytes[at, at + kept) are what the socket begins with */
 };
 
 /* A message at the head of the socket. Its bytes stay until the next peek; its descriptors until stream_drop(). */
@@ -50,6 +56,12 @@ void stream_close(struct stream *s); /* not the socket */
  * A message with descriptors must have been sent in one piece, as they all are: no peek sees beyond their bytes.
  */
 int stream_peek(struct stream *s, struct incoming *in, struct err *e);
+
+/* Whether a message is here already: the next stream_peek() shows it, and asks the kernel nothing. */
+bool stream_ready(const struct stream *s);
+
+/* Another process has taken from the socket, or may have. */
+void stream_forget(struct stream *s);
 
 /* Take the message that was peeked out of the socket. 0, or -EPIPE. */
 int stream_take(struct stream *s, const struct incoming *in);

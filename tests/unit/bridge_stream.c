@@ -26,6 +26,7 @@ static int open_pair(void **state)
 	p->ours = fds[0];
 	p->theirs = fds[1];
 	assert_int_equal(stream_open(&p->s, p->ours, 100, NULL), 0);
+	p->s.ahead = true;
 	*state = p;
 	return 0;
 }
@@ -113,6 +114,31 @@ static void messages_come_one_by_one_however_they_were_sent(void **state)
 	next(p, 4, 16, VU_FDS_MAX);
 	next(p, 5, 16, 0);
 	assert_int_equal(count_fds(), before);
+}
+
+/* Many are seen at once, each is taken alone: who comes after one that died in between finds the rest. */
+static void what_was_seen_is_shown_again_and_taken_alone(void **state)
+{
+	struct pair *p = *state;
+	uint8_t bytes[16];
+
+	for (uint16_t i = 0; i < 6; i++)
+		send_some(p, i, 16, 16, 0);
+	send_some(p, 6, 40, 24, 0); /* not whole */
+	assert_false(stream_ready(&p->s));
+	next(p, 0, 16, 0);
+	assert_true(stream_ready(&p->s));
+	next(p, 1, 16, 0);
+	assert_int_equal(recv(p->ours, bytes, sizeof(bytes), 0),
+			 sizeof(bytes)); /* somebody else's */
+	stream_forget(&p->s);
+	next(p, 3, 16, 0);
+	next(p, 4, 16, 0);
+	next(p, 5, 16, 0);
+	assert_false(stream_ready(&p->s));
+	memset(bytes, 0, sizeof(bytes));
+	assert_int_equal(send(p->theirs, bytes, 16, 0), 16);
+	next(p, 6, 40, 0);
 }
 
 static void what_is_peeked_stays(void **state)
@@ -243,6 +269,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define ONE(f) cmocka_unit_test_setup_teardown(f, open_pair, close_pair)
 		ONE(messages_come_one_by_one_however_they_were_sent),
+		ONE(what_was_seen_is_shown_again_and_taken_alone),
 		ONE(what_is_peeked_stays),
 		ONE(long_messages_come_in_pieces),
 		ONE(what_was_not_reserved_is_left_alone),
