@@ -6,7 +6,7 @@
 #   make demo       deps, build, and the whole job on a small generated model (MODEL=x.gguf: on yours)
 #   make check      deps and tests
 #   make install    DESTDIR= PREFIX=/usr/local
-#   make bench      timings, as ratios against peers in the same run
+#   make bench      timings, as ratios against peers in the same run; make bench-bridge: those of the bridge alone
 #   make fuzz       every fuzz target, FUZZ_SECONDS=20 each
 #   make kmod       the kernel module, for the running kernel or KDIR=; KMOD_KEY= KMOD_CERT= sign it
 #   make lab        real kernels in emulated machines: TESTS="topology hotplug" runs some cases
@@ -71,7 +71,7 @@ pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
 program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 
 # Goals that build nothing here need no library.
-NO_BUILD := deps demo kmod check clean format ci nightly help fuzz bench lab
+NO_BUILD := deps demo kmod check clean format ci nightly help fuzz bench bench-bridge lab
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
 WANTED_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).wants)))
 ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))) $(WANTED_PKGS))
@@ -356,6 +356,15 @@ bench:
 .PHONY: bench-run
 bench-run: all $(BENCH_PROGS) $(FAKES) $(BUILD)/tests/machines/.unfolded $(BUILD)/tests/models/.unpacked $(BUILD)/tests/modelgen/modelgen
 	$(Q)BUILD=$(BUILD) sh tests/bench.sh
+
+# QEMU, which one of its peers is, comes by the lab's packages.
+.PHONY: bench-bridge bench-bridge-run
+bench-bridge:
+	$(Q)sh base/deps/packages.sh build bench lab
+	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
+	$(Q)$(MAKE) --no-print-directory bench-bridge-run
+bench-bridge-run: programs $(BUILD)/tests/bench/bridge
+	$(Q)BUILD=$(BUILD) sh tests/bench/bridge.sh
 
 ci:
 	$(Q)sh tests/ci.sh
