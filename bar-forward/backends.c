@@ -20,6 +20,9 @@ static const struct device_ops *const backends[] = {
 };
 const char *const backend_names[] = { [AUTO] = "auto", "vfio", "kmod", "memory", "replay", NULL };
 
+const struct device_ops *const worker_backends[] = { &vfio_device_ops, &kmod_device_ops,
+						     &memory_device_ops, NULL };
+
 _Static_assert(sizeof(backends) / sizeof(backends[0]) ==
 		       sizeof(backend_names) / sizeof(backend_names[0]) - 1,
 	       "a name for each");

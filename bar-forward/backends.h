@@ -3,10 +3,14 @@
 #ifndef BERTH_BACKENDS_H
 #define BERTH_BACKENDS_H
 
+#include "bar-forward/device.h"
 #include "bar-forward/verbs.h"
 
 /* The names, in the order of the rows; ends with NULL. */
 extern const char *const backend_names[];
+
+/* What workers may be asked to drive; ends with NULL. */
+extern const struct device_ops *const worker_backends[];
 
 /* berth bridge serve */
 int serve_verb(const struct ask *a, struct err *e);

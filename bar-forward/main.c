@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <signal.h>
 
+#include "bar-forward/backends.h"
 #include "bar-forward/verbs.h"
+#include "bar-forward/worker.h"
 
 /* The verb and its words. 0, or EXIT_USAGE after one sentence. */
 static int read_words(const struct verb **v, struct ask *a, int n, char **words)
@@ -26,6 +28,9 @@ int main(int argc, char **argv)
 	struct err e = { 0 };
 	struct log log;
 	int first;
+
+	if (worker_asked(argc, argv))
+		return worker_run(worker_backends);
 	enum cmd_go go = cmd_parse(&bridge_command, argc, argv, &o, &first);
 
 	if (go != CMD_RUN)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Gives a device to a virtual machine over vfio-user.
 bar-forward.uses := probe base kmod
+bar-forward.pkgs := libseccomp
 bar-forward.lib := \
 	ask.c \
 	attach.c \
@@ -9,13 +10,17 @@ bar-forward.lib := \
 	cfg_caps.c \
 	collect.c \
 	control.c \
+	counted.c \
+	crew.c \
 	dev_kmod.c \
 	dev_memory.c \
 	dev_replay.c \
 	dev_vfio.c \
+	doubt.c \
 	grants.c \
 	guest.c \
 	heat.c \
+	holder.c \
 	irqrelay.c \
 	irqs.c \
 	list.c \
@@ -33,6 +38,7 @@ bar-forward.lib := \
 	pcidesc_regs.c \
 	pcispace.c \
 	policy.c \
+	post.c \
 	qmp.c \
 	quirks.c \
 	ready.c \
@@ -40,6 +46,7 @@ bar-forward.lib := \
 	recordverb.c \
 	replay.c \
 	replay_window.c \
+	sandbox.c \
 	serve.c \
 	serve_each.c \
 	serve_lost.c \
@@ -49,6 +56,7 @@ bar-forward.lib := \
 	session_dma.c \
 	session_trace.c \
 	shape.c \
+	spawn.c \
 	status.c \
 	stream.c \
 	trace.c \
@@ -69,6 +77,7 @@ bar-forward.lib := \
 	whichbridge.c \
 	wire.c \
 	wire_reply.c \
+	worker.c \
 
 bar-forward.programs := bridge
 bar-forward.bridge.src := main.c

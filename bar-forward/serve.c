@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: MIT */
+/* The opener: share.h tells of it, and of its children. */
 #include "bar-forward/serve.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "bar-forward/serve_priv.h"
+#include "bar-forward/crew.h"
+#include "bar-forward/holder.h"
+#include "bar-forward/post.h"
+#include "bar-forward/spawn.h"
 #include "bar-forward/whichbridge.h"
 #include "base/own.h"
 #include "base/text.h"
 
-#define MESSAGE_MS 2000 /* for a message that has begun, and for a reply to be read */
-#define HELLO_NS   UINT64_C(5000000000) /* from connecting to VERSION */
-#define TICK_MS    1000
-#define SOON_MS    100 /* while the page is behind */
-
-enum { SIGNALS, LISTENING, CONTROL, CLIENT, DEVICE, UNPLUG, POLLED };
+#define BEAT_MS 1000
 
 struct server {
 	const struct serve_opts *o;
@@ -30,261 +32,184 @@ struct server {
 	struct sockets sockets;
 	sigset_t before; /* signals of whoever called */
 	int signals;
-	struct policy policy;
-	struct device *d; /* NULL: it is the session's, or gone */
-	struct serve_page page;
+	struct serve_page *page; /* shared with holders */
 	struct trace trace;
 	struct control control;
-	int client;             /* -1: none is there */
-	struct stream stream;   /* of the client */
-	struct session session; /* its, too */
 	struct serve_lost lost;
-	bool ending, lost_once, late; /* late: the page is behind */
+	struct spawn spawn;
+	int share_fd;
+	struct share *share;
+	pid_t holder; /* 0: none */
+	int line;     /* to it; -1 */
+	int client;   /* for the next one; -1 */
+	bool first, ended, again, ending;
+	bool is_lost; /* the device */
+	uint64_t looked_ns;
+	struct err last; /* what the holder said at its end */
 };
 
-static void say(void *arg, enum session_said how, const char *sentence)
-{
-	const struct server *v = arg;
+/* --- holders --- */
 
-	if (how == SESSION_WARNING)
-		log_warn(v->log, "%s", sentence);
-	else if (how == SESSION_NOTE)
-		log_note(v->log, "%s", sentence);
-	else
-		log_detail(v->log, "%s", sentence);
+static void be_holder(struct server *v, int line)
+{
+	const struct holder_start s = { .o = v->o,
+					.log = v->log,
+					.page = v->page,
+					.trace = &v->trace,
+					.first = v->first,
+					.listening = v->sockets.list[0].fd,
+					.line = line,
+					.share_fd = v->share_fd,
+					.share = v->share,
+					.client = v->client };
+
+	own_close_fd(&v->signals);
+	own_close_fd(&v->control.fd);
+	own_close_fd(&v->lost.unplug.orders);
+	own_close_fd(&v->lost.unplug.child.from);
+	own_close_fd(&v->spawn.program);
+	for (uint32_t i = 0; i < SPAWN_MAX; i++)
+		if (v->spawn.child[i].pid)
+			own_close_fd(&v->spawn.child[i].io);
+	holder_run(&s);
 }
 
-static struct session_opts session_opts(struct server *v, const struct policy *p)
+/* --- what it asks for --- */
+
+static void send_line(struct server *v, const struct line *l, int fd)
 {
-	return (struct session_opts) { .ops = v->o->ops,
-				       .policy = p,
-				       .shape = &v->o->shape,
-				       .count = &v->page.now,
-				       .trace = &v->trace,
-				       .now = telem_now_ns,
-				       .say = say,
-				       .arg = v };
+	if (v->line >= 0)
+		post_send(v->line, l, sizeof(*l), &fd, fd >= 0, 0);
 }
 
-/* --- the policy --- */
-
-/* Whether the device can be given to a guest with these rules, or goes on with the one that has it. */
-static int check_rules(struct server *v, const struct policy *p, struct err *e)
+static void spawn_one(struct server *v, bool next)
 {
-	const struct session_opts o = session_opts(v, p);
+	own_fd int call = -1;
+	pid_t pid = spawn_worker(&v->spawn, next, &call);
+	struct line l = { .kind = LINE_WORKER, .next = next, .pid = pid };
 
-	return v->d ? session_check(&o, v->d, e) : session_rules(&v->session, p, e);
-}
-
-static int read_policy(struct server *v, struct policy *p, struct err *e)
-{
-	const struct dev_facts *f = v->d ? v->o->ops->facts(v->d) : &v->session.facts;
-	uint64_t sizes[POLICY_BARS];
-	int rc = policy_read(p, v->o->policy, e);
-
-	if (rc)
-		return rc;
-	for (uint32_t i = 0; i < POLICY_BARS; i++)
-		sizes[i] = f->region[i].size;
-	rc = policy_fits(p, sizes, e);
-	rc = rc ? rc : check_rules(v, p, e);
-	return rc ? err_at(e, rc, "%s", v->o->policy) : 0;
-}
-
-/* A guest at work keeps the rules it has, unless the new ones are sound. */
-static void reread_policy(struct server *v)
-{
-	own_free struct policy *fresh = calloc(1, sizeof(*fresh));
-	struct err e = { 0 };
-
-	if (!v->o->policy || !fresh || (!v->d && v->client < 0))
-		return;
-	if (read_policy(v, fresh, &e)) {
-		log_warn(v->log, "%s; the rules from before stay in force", e.text);
+	if (pid < 0 && next) {
+		log_warn(v->log, "%s cannot be started, the worker stays: %s", v->spawn.path,
+			 strerror(-pid));
 		return;
 	}
-	v->policy = *fresh;
-	log_note(v->log, "%s: %u rules are in force", v->o->policy, (unsigned)fresh->n);
+	if (pid < 0) {
+		log_warn(v->log, "a worker cannot be started: %s", strerror(-pid));
+		l = (struct line) { .kind = LINE_NONE, .rc = pid };
+	}
+	send_line(v, &l, call);
 }
 
-/* --- clients --- */
-
-static int32_t pid_of(int fd)
+/* With workers of its own. */
+static int start_holder(struct server *v, struct err *e)
 {
-	struct ucred who;
-	socklen_t size = sizeof(who);
+	pid_t parent = getpid();
+	int ends[2], rc = post_pair(ends);
 
-	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 ? who.pid : 0;
-}
-
-/* The device of the last client was lost. What answers now is another, as far as anybody knows. */
-static int open_again(struct server *v, struct err *e)
-{
-	int rc;
-
-	if (v->d)
-		return 0;
-	rc = v->o->ops->open(&v->d, v->o->what, v->o->beside, e);
 	if (rc)
-		return err_at(e, rc, "the device is lost");
-	v->page.now.generation++;
-	serve_lost_over(&v->lost);
-	trace_event(&v->trace, TRACE_DEVICE, telem_now_ns(), v->page.now.generation);
-	v->page.now.trouble[0] = '\0';
-	log_note(v->log, "%s is there again, as generation %u", v->o->what,
-		 (unsigned)v->page.now.generation);
+		return err_set(e, rc, "cannot start: %s", strerror(-rc));
+	own_fd int ours = ends[0];
+	own_fd int theirs = ends[1];
+
+	spawn_kill(&v->spawn); /* those of the last one */
+	v->ended = v->again = false;
+	fflush(NULL);
+	v->holder = fork();
+	if (v->holder == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() != parent)
+			_exit(1);
+		v->line = take_fd(&ours);
+		be_holder(v, theirs);
+		_exit(0);
+	}
+	if (v->holder < 0) {
+		v->holder = 0;
+		return err_set(e, -errno, "cannot start: %s", strerror(errno));
+	}
+	own_close_fd(&v->client);
+	v->line = take_fd(&ours);
+	spawn_one(v, false);
+	spawn_one(v, false);
 	return 0;
 }
 
-static void lose_idle(struct server *v)
+static void take_upgrade(struct server *v, int rc)
 {
-	v->o->ops->close(v->d);
-	v->d = NULL;
-	trace_event(&v->trace, TRACE_LOST, telem_now_ns(), 0);
-	v->page.now.state = TELEM_BRIDGE_LOST;
-	text_copy(v->page.now.trouble, sizeof(v->page.now.trouble), "it was taken away");
-	log_warn(v->log, "the device is lost: it was taken away while there was no client");
-	serve_page_tell(&v->page, true);
-}
-
-static int open_session(struct server *v, struct err *e)
-{
-	const struct session_opts o = session_opts(v, &v->policy);
-	int rc = open_again(v, e);
-
+	spawn_settle(&v->spawn, rc == 0);
 	if (rc)
-		return rc;
-	rc = session_open(&v->session, &o, v->d, e);
-	if (rc == -ENODEV)
-		lose_idle(v);
-	if (!rc)
-		v->d = NULL; /* the session's */
-	return rc;
+		log_warn(v->log, "%s does not fit what runs, the worker stays", v->spawn.path);
+	else
+		log_note(v->log, "a worker of %s takes over", v->spawn.path);
 }
 
-static int begin_session(struct server *v, int fd, struct err *e)
+static void take_line(struct server *v, const struct line *l, int *fd)
 {
-	int rc = open_session(v, e);
-
-	if (rc == -ENODEV) /* gone before anybody had looked: perhaps it is back already */
-		rc = open_session(v, e);
-	if (rc)
-		return rc;
-	rc = stream_open(&v->stream, fd, MESSAGE_MS, e);
-	v->stream.ahead = !rc;
-	if (rc)
-		v->d = session_close(&v->session);
-	return rc;
-}
-
-static void take_client(struct server *v)
-{
-	own_fd int fd = accept4(v->sockets.list[0].fd, NULL, NULL, SOCK_CLOEXEC);
-	struct err e = { 0 };
-	int32_t pid;
-
-	if (fd < 0)
-		return;
-	pid = pid_of(fd);
-	if (v->client >= 0) {
-		log_note(v->log, "process %d is refused: process %d has the device", (int)pid,
-			 (int)v->page.now.client_pid);
-		return;
+	switch (l->kind) {
+	case LINE_SPAWN:
+		spawn_one(v, false);
+		break;
+	case LINE_KILL:
+		if (spawn_has(&v->spawn, l->pid))
+			kill(l->pid, SIGKILL);
+		break;
+	case LINE_READY:
+		if (*fd >= 0 && !v->trace.head)
+			trace_join(&v->trace, take_fd(fd), &(struct err) { 0 });
+		if (v->o->record && v->first)
+			whichbridge_link(v->page->writer.path, v->o->record, &(struct err) { 0 });
+		v->first = false;
+		break;
+	case LINE_UPGRADE:
+		take_upgrade(v, l->rc);
+		break;
+	case LINE_LOST:
+		v->is_lost = true;
+		if (l->next)
+			serve_lost_ask(&v->lost, l->rc);
+		break;
+	case LINE_BACK:
+		v->is_lost = false;
+		serve_lost_over(&v->lost);
+		break;
+	case LINE_ENDED:
+		v->ended = true;
+		v->again = l->next;
+		v->client = take_fd(fd);
+		v->last.rc = l->rc;
+		text_copy(v->last.text, sizeof(v->last.text), l->text);
+		break;
+	default:
+		break;
 	}
-	if (begin_session(v, fd, &e)) {
-		log_warn(v->log, "process %d is refused: %s", (int)pid, e.text);
-		return;
+}
+
+static void read_line(struct server *v)
+{
+	int fds[POST_FDS];
+	struct line l;
+	uint32_t n;
+
+	while (v->line >= 0 && post_take(v->line, &l, sizeof(l), fds, &n, 1) > 0) {
+		int fd = n ? fds[0] : -1;
+
+		l.text[sizeof(l.text) - 1] = '\0';
+		for (uint32_t i = 1; i < n; i++)
+			close(fds[i]);
+		take_line(v, &l, &fd);
+		own_close_fd(&fd);
 	}
-	v->client = take_fd(&fd);
-	trace_event(&v->trace, TRACE_CLIENT, telem_now_ns(), (uint64_t)pid);
-	v->page.now.state = TELEM_BRIDGE_RUNNING;
-	v->page.now.client_pid = pid;
-	v->page.now.connected_ns = telem_now_ns();
-	v->page.now.counts.clients++;
-	log_detail(v->log, "process %d is the client", (int)pid);
-	serve_page_tell(&v->page, true);
-}
-
-static void end_client(struct server *v, const char *why)
-{
-	struct telem_bridge *b = &v->page.now;
-
-	if (v->client < 0)
-		return;
-	log_detail(v->log, "%s", why);
-	v->d = session_close(&v->session);
-	trace_event(&v->trace, TRACE_GONE, telem_now_ns(), 0);
-	stream_close(&v->stream);
-	own_close_fd(&v->client);
-	v->lost_once = !v->d;
-	b->state = v->d ? TELEM_BRIDGE_WAITING : TELEM_BRIDGE_LOST;
-	b->client_pid = 0;
-	b->connected_ns = 0;
-	v->ending |= v->o->once;
-	serve_page_tell(&v->page, true);
-}
-
-/* --- messages: looked at, done, answered, and only then taken --- */
-
-static void send_answer(struct server *v, const struct answer *a)
-{
-	own_fd int fd = a->fd;
-	int rc = a->size ? stream_send(&v->stream, a->bytes, a->size, fd) : 0;
-
-	if (rc)
-		end_client(v, rc == -ETIMEDOUT ? "the client does not read its replies"
-					       : "the client is gone");
-}
-
-static void serve_message(struct server *v)
-{
-	struct incoming in;
-	struct answer a;
-	struct err e = { 0 };
-	int rc = stream_peek(&v->stream, &in, &e);
-
-	if (rc == -EINTR)
-		return;
-	if (rc) {
-		if (rc != -EPIPE)
-			log_note(v->log, "the client is let go: %s", e.text);
-		v->page.now.counts.refused += rc != -EPIPE;
-		end_client(v, e.text);
-		return;
-	}
-	rc = session_message(&v->session, &in, &a, &e);
-	stream_drop(&in);
-	send_answer(v, &a);
-	if (v->client >= 0 && (stream_take(&v->stream, &in) || rc))
-		end_client(v, rc ? e.text : "the client is gone");
-}
-
-static void serve_device(struct server *v)
-{
-	struct answer a;
-
-	session_attend(&v->session, &a);
-	send_answer(v, &a);
-}
-
-static void tick(struct server *v)
-{
-	if (v->client >= 0) {
-		session_tick(&v->session);
-		if (v->session.step == SESSION_NEW &&
-		    telem_now_ns() - v->page.now.connected_ns > HELLO_NS) {
-			log_note(v->log,
-				 "the client is let go: it does not say which version it speaks");
-			end_client(v, "it was silent");
-		}
-	} else if (v->d && v->o->ops->present(v->d)) {
-		lose_idle(v);
-	}
-	if (v->client >= 0 ? !v->session.d : !v->d)
-		serve_lost_look(&v->lost, v->o, &v->page.now, v->log);
 }
 
 /* --- what is asked of the bridge itself --- */
+
+/* It records there from now on; without a descriptor: nowhere. The holder has it from us, and its workers from it. */
+static void record(struct server *v, struct trace *fresh)
+{
+	trace_close(&v->trace);
+	v->trace = *fresh;
+	send_line(v, &(struct line) { .kind = LINE_TRACE }, fresh->head ? fresh->fd : -1);
+}
 
 static int record_in(struct server *v, const char *path, int *fd, struct err *e)
 {
@@ -293,20 +218,12 @@ static int record_in(struct server *v, const char *path, int *fd, struct err *e)
 
 	if (rc)
 		return rc;
-	rc = whichbridge_link(v->page.writer.path, path, e);
-	if (rc) {
+	rc = whichbridge_link(v->page->writer.path, path, e);
+	if (rc)
 		trace_close(&fresh);
-		return rc;
-	}
-	trace_close(&v->trace);
-	v->trace = fresh;
-	trace_event(&v->trace, TRACE_DEVICE, telem_now_ns(), v->page.now.generation);
-	if (v->client >= 0) {
-		trace_event(&v->trace, TRACE_CLIENT, telem_now_ns(),
-			    (uint64_t)v->page.now.client_pid);
-		session_record_state(&v->session);
-	}
-	return 0;
+	else
+		record(v, &fresh);
+	return rc;
 }
 
 static int do_asked(void *arg, struct control_ask *a, struct err *e)
@@ -322,79 +239,142 @@ static int do_asked(void *arg, struct control_ask *a, struct err *e)
 		return err_set(e, -EINVAL, "it cannot do '%s'", what);
 	if (!v->trace.head)
 		return err_set(e, -ENODEV, "it records nothing");
-	trace_close(&v->trace);
-	return whichbridge_link(v->page.writer.path, NULL, e);
+	record(v, &(struct trace) { 0 });
+	return whichbridge_link(v->page->writer.path, NULL, e);
 }
 
-/* --- the loop --- */
+/* --- signals, and the dead --- */
+
+static void take_worker_death(struct server *v, const siginfo_t *si)
+{
+	struct line l = { .kind = LINE_DIED,
+			  .pid = si->si_pid,
+			  .status = si->si_code == CLD_EXITED ? 0 : si->si_status,
+			  .at_ns = telem_now_ns() };
+	struct counted c = { 0 };
+
+	l.counted = spawn_collect(&v->spawn, si->si_pid, &c);
+	l.rchar = c.read;
+	l.wchar = c.written;
+	send_line(v, &l, -1);
+}
+
+static void take_holder_death(struct server *v, const siginfo_t *si)
+{
+	read_line(v); /* its last words */
+	waitpid(v->holder, NULL, 0);
+	v->holder = 0;
+	own_close_fd(&v->line);
+	if (!v->ended)
+		err_set(&v->last, -EIO, "the process that holds the device died (%s %d)",
+			si->si_code == CLD_EXITED ? "exit" : "signal", si->si_status);
+}
+
+/* What a worker has counted is there until it is waited for. */
+static bool is_dead(pid_t pid, siginfo_t *si)
+{
+	*si = (siginfo_t) { 0 };
+	return pid > 0 && waitid(P_PID, (id_t)pid, si, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+	       si->si_pid == pid;
+}
+
+static void take_deaths(struct server *v)
+{
+	siginfo_t si;
+
+	for (uint32_t i = 0; i < SPAWN_MAX; i++)
+		if (is_dead(v->spawn.child[i].pid, &si))
+			take_worker_death(v, &si);
+	if (is_dead(v->holder, &si))
+		take_holder_death(v, &si);
+}
+
+static void send_policy(struct server *v)
+{
+	own_fd int fd = v->o->policy ? open(v->o->policy, O_RDONLY | O_CLOEXEC) : -1;
+
+	if (!v->o->policy)
+		return;
+	if (fd < 0)
+		log_warn(v->log, "%s: %s; the rules from before stay in force", v->o->policy,
+			 strerror(errno));
+	else
+		send_line(v, &(struct line) { .kind = LINE_POLICY }, fd);
+}
 
 static void take_signal(struct server *v)
 {
 	struct signalfd_siginfo s;
 
-	if (read(v->signals, &s, sizeof(s)) != sizeof(s))
+	while (read(v->signals, &s, sizeof(s)) == sizeof(s)) {
+		switch (s.ssi_signo) {
+		case SIGHUP:
+			send_policy(v);
+			break;
+		case SIGUSR2:
+			spawn_one(v, true);
+			break;
+		case SIGCHLD:
+			break;
+		default:
+			v->ending = true;
+			send_line(v, &(struct line) { .kind = LINE_END }, -1);
+			break;
+		}
+	}
+	take_deaths(v);
+}
+
+/* Whether a lost device is back, each second. */
+static void look_for_it(struct server *v)
+{
+	uint64_t now = telem_now_ns();
+
+	if (!v->is_lost || now - v->looked_ns < BEAT_MS * UINT64_C(1000000))
 		return;
-	if (s.ssi_signo == SIGHUP)
-		reread_policy(v);
-	else
-		v->ending = true;
+	v->looked_ns = now;
+	serve_lost_look(&v->lost, v->o, &v->page->now, v->log);
 }
 
 static int loop(struct server *v, struct err *e)
 {
-	int64_t ticked = 0;
+	while (v->holder) {
+		struct pollfd p[] = { { .fd = v->signals, .events = POLLIN },
+				      { .fd = v->line, .events = POLLIN },
+				      { .fd = v->control.fd, .events = POLLIN },
+				      { .fd = unplug_fd(&v->lost.unplug), .events = POLLIN } };
+		int rc = 0;
 
-	while (!v->ending) {
-		struct pollfd p[POLLED] = {
-			[SIGNALS] = { .fd = v->signals, .events = POLLIN },
-			[LISTENING] = { .fd = v->sockets.list[0].fd, .events = POLLIN },
-			[CONTROL] = { .fd = v->control.fd, .events = POLLIN },
-			[CLIENT] = { .fd = v->client, .events = POLLIN },
-			[DEVICE] = { .fd = v->client < 0 ? -1 : session_poll_fd(&v->session),
-				     .events = POLLIN },
-			[UNPLUG] = { .fd = unplug_fd(&v->lost.unplug), .events = POLLIN },
-		};
-
-		if (poll(p, POLLED, v->late ? SOON_MS : TICK_MS) < 0 && errno != EINTR)
-			return err_set(e, -errno, "cannot wait for clients: %s", strerror(errno));
-		if (p[SIGNALS].revents)
-			take_signal(v);
-		if (p[CLIENT].revents)
-			serve_message(v);
-		if (p[DEVICE].revents && v->client >= 0)
-			serve_device(v);
-		if (p[LISTENING].revents)
-			take_client(v);
-		if (p[CONTROL].revents)
+		if (poll(p, 4, BEAT_MS) < 0 && errno != EINTR)
+			return err_set(e, -errno, "cannot wait: %s", strerror(errno));
+		read_line(v);
+		if (p[2].revents)
 			control_serve(&v->control, do_asked, v);
-		if (p[UNPLUG].revents)
+		if (p[3].revents)
 			serve_lost_hear(&v->lost, v->log);
-		if (v->client >= 0 && !v->session.d)
-			serve_lost_ask(&v->lost, v->session.shaped.msix);
-		int64_t now = (int64_t)(telem_now_ns() / 1000000);
-
-		if (now - ticked >= TICK_MS) {
-			tick(v);
-			ticked = now;
-		}
-		v->late = serve_page_tell(&v->page, false);
+		look_for_it(v);
+		take_signal(v);
+		if (!v->holder && v->ended && v->again && !v->ending && !v->last.rc)
+			rc = start_holder(v, e);
+		if (rc)
+			return rc;
 	}
-	return 0;
+	return v->last.rc ? err_set(e, v->last.rc, "%s", v->last.text) : 0;
 }
 
 /* --- the beginning and the end --- */
 
 static int catch_signals(struct server *v, struct err *e)
 {
-	sigset_t ours;
+	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR2, SIGCHLD };
+	sigset_t set;
 
-	sigemptyset(&ours);
-	sigaddset(&ours, SIGINT);
-	sigaddset(&ours, SIGTERM);
-	sigaddset(&ours, SIGHUP);
-	sigprocmask(SIG_BLOCK, &ours, &v->before);
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+		sigaddset(&set, ours[i]);
+	sigprocmask(SIG_BLOCK, &set, &v->before);
 	signal(SIGPIPE, SIG_IGN);
-	v->signals = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+	v->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	return v->signals < 0 ? err_set(e, -errno, "cannot wait for signals: %s", strerror(errno))
 			      : 0;
 }
@@ -405,23 +385,6 @@ static int listen_at(struct server *v, struct err *e)
 
 	snprintf(place, sizeof(place), "unix:%s", v->o->socket);
 	return sockets_open(&v->sockets, place, false, e);
-}
-
-static int open_trace(struct server *v, struct err *e)
-{
-	const struct trace_about about = { .device = v->o->what,
-					   .backend = v->o->ops->name,
-					   .socket = v->o->socket,
-					   .guest = v->o->guest,
-					   .now_ns = telem_now_ns() };
-	int rc = 0;
-
-	if (v->o->record)
-		rc = trace_create(&v->trace, v->o->record, v->o->record_bytes, &about, e);
-	if (rc)
-		return rc;
-	trace_event(&v->trace, TRACE_DEVICE, about.now_ns, 1);
-	return 0;
 }
 
 /* A client's memory and interrupts are a descriptor each. */
@@ -435,6 +398,22 @@ static void allow_descriptors(void)
 	}
 }
 
+static int make_shared(struct server *v, struct err *e)
+{
+	void *p = mmap(NULL, sizeof(*v->page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+		       -1, 0);
+	int rc = p == MAP_FAILED ? -errno : 0;
+
+	if (!rc) {
+		v->page = p;
+		rc = crew_share(&v->share_fd, &v->share);
+	}
+	if (rc)
+		return err_set(e, rc, "no memory: %s", strerror(-rc));
+	v->page->worker = &v->share->count;
+	return 0;
+}
+
 static int begin(struct server *v, struct err *e)
 {
 	/* Its child keeps nothing of what is opened later. */
@@ -444,26 +423,19 @@ static int begin(struct server *v, struct err *e)
 		rc = catch_signals(v, e);
 	allow_descriptors();
 	if (!rc)
-		rc = v->o->ops->open(&v->d, v->o->what, v->o->beside, e);
+		rc = make_shared(v, e);
 	if (!rc)
-		rc = v->o->policy ? read_policy(v, &v->policy, e) : check_rules(v, &v->policy, e);
+		rc = spawn_open(&v->spawn, e);
 	if (!rc)
 		rc = listen_at(v, e);
 	if (!rc)
-		rc = open_trace(v, e);
+		rc = serve_page_open(v->page, v->o, e);
 	if (!rc)
-		rc = serve_page_open(&v->page, v->o, e);
+		rc = control_open(&v->control, v->page->writer.path, e);
 	if (!rc)
-		rc = control_open(&v->control, v->page.writer.path, e);
-	if (!rc && v->o->record)
-		rc = whichbridge_link(v->page.writer.path, v->o->record, e);
+		rc = start_holder(v, e);
 	if (rc)
 		return rc;
-	text_copy(v->page.now.backend, sizeof(v->page.now.backend),
-		  v->o->ops->facts(v->d)->backend);
-	v->page.now.state = TELEM_BRIDGE_WAITING;
-	serve_page_tell(&v->page, true);
-	log_note(v->log, "%s waits for a client at %s", v->o->what, v->o->socket);
 	return 0;
 }
 
@@ -471,16 +443,26 @@ static void end(struct server *v)
 {
 	struct err unsaid = { 0 };
 
-	end_client(v, "the bridge ends");
+	if (v->holder > 0) {
+		kill(v->holder, SIGKILL);
+		waitpid(v->holder, NULL, 0);
+	}
+	spawn_close(&v->spawn);
 	unplug_close(&v->lost.unplug);
 	sockets_close(&v->sockets);
 	control_close(&v->control);
-	if (v->page.writer.page)
-		whichbridge_link(v->page.writer.path, NULL, &unsaid);
-	serve_page_close(&v->page);
-	if (v->d)
-		v->o->ops->close(v->d);
+	if (v->page) {
+		if (v->page->writer.page)
+			whichbridge_link(v->page->writer.path, NULL, &unsaid);
+		serve_page_close(v->page);
+		munmap(v->page, sizeof(*v->page));
+	}
 	trace_close(&v->trace);
+	if (v->share)
+		munmap(v->share, sizeof(*v->share));
+	own_close_fd(&v->share_fd);
+	own_close_fd(&v->line);
+	own_close_fd(&v->client);
 	own_close_fd(&v->signals);
 	sigprocmask(SIG_SETMASK, &v->before, NULL);
 }
@@ -494,13 +476,12 @@ int serve_run(const struct serve_opts *o, const struct log *log, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	v->o = o;
 	v->log = log;
-	v->client = v->signals = v->control.fd = v->lost.unplug.orders = -1;
-	v->page.trace = &v->trace;
+	v->signals = v->line = v->client = v->share_fd = v->spawn.program = v->spawn.next =
+		v->control.fd = v->lost.unplug.orders = -1;
+	v->first = true;
 	rc = begin(v, e);
 	if (!rc)
 		rc = loop(v, e);
 	end(v);
-	if (!rc && o->once && v->lost_once)
-		rc = err_set(e, -ENXIO, "the device was lost while its client was there");
 	return rc;
 }

@@ -43,6 +43,7 @@ int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err
 
 	if (rc)
 		return rc;
+	p->trace = NULL;
 	p->now = (struct telem_bridge) { .mode = TELEM_MODE_TRAP,
 					 .state = TELEM_BRIDGE_STARTING,
 					 .generation = 1,
@@ -50,7 +51,7 @@ int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err
 	text_copy(p->now.socket, sizeof(p->now.socket), o->socket);
 	text_copy(p->now.backend, sizeof(p->now.backend), o->ops->name);
 	text_copy(p->now.guest, sizeof(p->now.guest), o->guest ? o->guest : "");
-	/* Nobody restarts here, and interrupts go straight to the guest. */
+	/* Interrupts go straight to the guest; a device may be served without workers. */
 	p->now.counts.worker_restarts = p->now.counts.restart_gap_ns = TELEM_UNKNOWN;
 	p->now.counts.interrupts = TELEM_UNKNOWN;
 	remove_dead(p->now.socket);
@@ -67,6 +68,8 @@ bool serve_page_tell(struct serve_page *p, bool must)
 	trace_counts(p->trace, &p->now.counts.recorder_bytes, &p->now.counts.recorder_drops);
 	telem_begin(&p->writer);
 	p->writer.page->bridge = p->now;
+	if (p->worker)
+		telem_bridge_add(&p->writer.page->bridge, p->worker);
 	telem_end(&p->writer);
 	p->told_ns = now;
 	return false;

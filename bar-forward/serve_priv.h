@@ -37,7 +37,8 @@ struct serve_page {
 	struct telem_writer writer;
 	struct telem_bridge now;
 	uint64_t told_ns;
-	const struct trace *trace; /* whose counts are told there, too; may be NULL */
+	const struct trace *trace;         /* whose counts are told there, too; may be NULL */
+	const struct telem_bridge *worker; /* what workers count: added; may be NULL */
 };
 
 /* Open the page of this process. 0, or the errno of creating it with *e. */

@@ -155,6 +155,12 @@ void session_attend(struct session *s, struct answer *a);
 /* The recorder begins now: tell it what stands, which it has not seen come. */
 void session_record_state(struct session *s);
 
+/* The device is gone, or must count as gone: close it, and say why, once. */
+void session_lose(struct session *s, const char *why);
+
+/* Whether it is still there: one look. */
+void session_look(struct session *s);
+
 /* Now and then, each second or so: whether the device is still there, and the client answers. */
 void session_tick(struct session *s);
 

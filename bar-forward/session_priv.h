@@ -9,17 +9,11 @@
 void session_say(struct session *s, enum session_said how, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* The device is gone, or must count as gone: close it, and say why, once. */
-void session_lose(struct session *s, const char *why);
-
 /* One access of the device, at once or by whoever makes it for us. 0, -EIO or -ENODEV. */
 int session_dev_read(const struct session *s, uint32_t region, uint64_t offset, uint8_t *bytes,
 		     uint32_t width);
 int session_dev_write(const struct session *s, uint32_t region, uint64_t offset,
 		      const uint8_t *bytes, uint32_t width);
-
-/* Whether the device is there: lose it if not. */
-void session_look(struct session *s);
 
 /* Give up a DMA that the client has not answered. */
 void session_dma_cancel(struct session *s, int rc);

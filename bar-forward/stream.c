@@ -238,7 +238,8 @@ int stream_peek(struct stream *s, struct incoming *in, struct err *e)
 int stream_take(struct stream *s, const struct incoming *in)
 {
 	for (size_t left = in->size; left;) {
-		ssize_t n = read(s->fd, s->bytes + s->at, left);
+		size_t most = s->room - s->at;
+		ssize_t n = read(s->fd, s->bytes + s->at, left < most ? left : most);
 
 		if (n < 0 && errno == EINTR)
 			continue;

@@ -27,6 +27,24 @@ void telem_access(struct telem_bridge *b, uint32_t region, enum telem_access wha
 		b->counts.latency_max_ns = ns;
 }
 
+void telem_bridge_add(struct telem_bridge *to, const struct telem_bridge *from)
+{
+	for (uint32_t i = 0; i < TELEM_REGIONS; i++) {
+		to->regions[i].reads += from->regions[i].reads;
+		to->regions[i].writes += from->regions[i].writes;
+		to->regions[i].posted += from->regions[i].posted;
+		to->regions[i].denied += from->regions[i].denied;
+		to->regions[i].logged += from->regions[i].logged;
+	}
+	for (uint32_t i = 0; i < TELEM_LATENCY; i++)
+		to->latency[i] += from->latency[i];
+	to->counts.errors += from->counts.errors;
+	to->counts.refused += from->counts.refused;
+	to->counts.latency_ns += from->counts.latency_ns;
+	if (from->counts.latency_max_ns > to->counts.latency_max_ns)
+		to->counts.latency_max_ns = from->counts.latency_max_ns;
+}
+
 const char *telem_mode_name(uint32_t mode)
 {
 	static const char *const names[TELEM_MODE_COUNT] = {

@@ -95,6 +95,9 @@ enum telem_access { TELEM_READ, TELEM_WRITE, TELEM_POSTED };
 /* Count one access of a region that took `ns`. An index out of range counts nothing. */
 void telem_access(struct telem_bridge *b, uint32_t region, enum telem_access what, uint64_t ns);
 
+/* Add what another one counted of accesses, errors and refusals. */
+void telem_bridge_add(struct telem_bridge *to, const struct telem_bridge *from);
+
 uint32_t telem_bucket(uint64_t ns); /* the bucket of a latency */
 
 /* --- for readers --- */

@@ -53,6 +53,7 @@ jansson\.h
 libudev\.h
 systemd/.*\.h
 sha2\.h
+seccomp\.h
 llama\.h
 curl/curl\.h
 microhttpd\.h
