@@ -59,6 +59,7 @@ static void kernel_munmap(void *at, size_t size)
 }
 
 const struct vfio_kernel vfio_running_kernel = {
+	.patience_ms = 2000,
 	.open = kernel_open,
 	.ioctl = kernel_ioctl,
 	.pread = kernel_pread,

@@ -18,7 +18,8 @@
 
 /* The kernel, as far as it is asked here; a test has another. Each as in libc, but for errors: a negative errno. */
 struct vfio_kernel {
-	const char *root; /* of sysfs; NULL: the running machine's */
+	const char *root;     /* of sysfs; NULL: the running machine's */
+	uint32_t patience_ms; /* for the client of another function to let go of addresses */
 	int (*open)(const char *path);
 	int (*ioctl)(int fd, unsigned long request, void *arg);
 	ssize_t (*pread)(int fd, void *bytes, size_t n, uint64_t offset);

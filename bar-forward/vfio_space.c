@@ -14,7 +14,7 @@
 #include "base/own.h"
 #include "base/text.h"
 
-#define WAIT_S 2 /* for the client of another function to let go of addresses */
+#define NS_PER_S INT64_C(1000000000)
 
 int vfio_why(struct err *e, int rc, const char *pci, const char *what)
 {
@@ -305,6 +305,13 @@ static int other_memory(const struct map *row, struct err *e)
 		row->iova, row->iova + (row->size - 1));
 }
 
+static struct timespec later(const struct timespec *t, uint32_t ms)
+{
+	int64_t ns = t->tv_nsec + INT64_C(1000000) * ms;
+
+	return (struct timespec) { .tv_sec = t->tv_sec + ns / NS_PER_S, .tv_nsec = ns % NS_PER_S };
+}
+
 /*
  * Locked. A virtual machine moves its memory for each of its devices in turn: what another one still has there is let go
  * of at once, or is another machine's, and stays.
@@ -316,7 +323,7 @@ static int add_row(struct device *d, const struct vmap *add)
 	int rc = vmaps_add(&t->maps, add);
 
 	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += WAIT_S;
+	until = later(&until, d->kernel->patience_ms);
 	while (rc == -EBUSY && !d->refused) {
 		int over = d->space->gathered ? vfio_seats_wait(t, &until) : -ETIMEDOUT;
 
