@@ -19,6 +19,7 @@ const struct subject subjects[] = {
 	{ "Desktop", checks_desktop },
 	{ "Process", checks_process },
 	{ "Compute stack", checks_stack },
+	{ "berth_vfio", checks_vfio },
 	{ NULL, NULL },
 };
 

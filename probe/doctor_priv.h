@@ -110,7 +110,7 @@ struct exam {
 /* Tables; each ends with a row whose id is NULL. */
 extern const struct doctor_check checks_tb[], checks_pci[], checks_link[], checks_power[],
 	checks_iommu[], checks_nvidia[], checks_amd_intel[], checks_desktop[], checks_process[],
-	checks_stack[];
+	checks_stack[], checks_vfio[];
 
 struct subject {
 	const char *name;

@@ -26,6 +26,7 @@ static const struct driver drivers[] = {
 	/* kernel: radeon_pm.c. mesa: RADV needs amdgpu, and ROCm too. */
 	{ .name = "radeon", .temp = "temp1_input",
 	  .note = "display only: Vulkan and ROCm need the amdgpu driver" },
+	{ .name = "berth_vfio", .note = "held for a virtual machine" },
 	{ .name = "vfio-pci", .note = "held for a virtual machine" },
 	{ .name = "xe-vfio-pci", .note = "held for a virtual machine" },
 	{ .name = "nvgrace-gpu-vfio-pci", .note = "held for a virtual machine" },

@@ -95,6 +95,7 @@ static const struct wanted {
 	{ "sys/module/xe", EV_DIR, NULL },
 	{ "sys/module/radeon", EV_DIR, NULL },
 	{ "sys/module/vfio_pci", EV_DIR, NULL },
+	{ "sys/module/berth_vfio", EV_DIR, NULL },
 	{ "sys/module/thunderbolt", EV_DIR, NULL },
 	{ "sys/class/iommu/*", EV_DIR, NULL },
 	{ "sys/class/vtconsole/*/bind", EV_TEXT, NULL },

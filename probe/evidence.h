@@ -104,6 +104,8 @@ const char *ev_environment(const struct evidence *ev, const char *name); /* NULL
 bool ev_running(const struct evidence *ev, const char *program);
 /* Whether a list of the answer holds a text; -1: there is no such list. */
 int ev_listed(const struct evidence *ev, const char *list, const char *text);
+/* The first text of such a list; NULL: there is none. */
+const char *ev_text_any(const struct evidence *ev, const char *list);
 const char *ev_text(const struct evidence *ev, const char *key);
 
 bool has_any_word(const char *text, const char *const *words); /* words end with NULL */

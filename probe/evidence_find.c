@@ -132,6 +132,13 @@ int ev_listed(const struct evidence *ev, const char *list, const char *text)
 	return 0;
 }
 
+const char *ev_text_any(const struct evidence *ev, const char *list)
+{
+	const json_t *a = host(ev, list);
+
+	return json_string_value(json_array_get(a, 0));
+}
+
 bool ev_running(const struct evidence *ev, const char *program)
 {
 	return ev_listed(ev, "running", program) == 1;

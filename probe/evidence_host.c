@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "base/text.h"
@@ -243,6 +244,60 @@ static bool find_nvml(const struct machine *m, char *version, size_t size)
 	return false;
 }
 
+/* --- our own kernel module --- */
+
+/* Linux, include/linux/module_signature.h: what a signed module ends with. */
+static const char signature_end[] = "~Module signature appended~\n";
+
+/* Whether a module that is not packed has no signature. */
+static bool lacks_signature(const struct machine *m, const char *path)
+{
+	char end[sizeof(signature_end) - 1];
+	size_t n = strlen(path);
+	own_fd int fd = n > 3 && strcmp(path + n - 3, ".ko") == 0
+				? machine_openat(m, path, O_RDONLY | O_NONBLOCK)
+				: -1;
+
+	return fd >= 0 && lseek(fd, -(off_t)sizeof(end), SEEK_END) >= 0 &&
+	       read(fd, end, sizeof(end)) == (ssize_t)sizeof(end) &&
+	       memcmp(end, signature_end, sizeof(end)) != 0;
+}
+
+static bool find_module(const struct machine *m, const char *release, char path[PATH_SIZE])
+{
+	/* Where DKMS, `make modules_install M=` and hands put modules; how distributions pack them. */
+	static const char *const folders[] = { "updates/dkms", "updates", "extra", "kernel/extra",
+					       "kernel/drivers/vfio/pci" };
+	static const char *const packed[] = { "", ".xz", ".zst", ".gz" };
+
+	for (size_t i = 0; i < ARRAY_LEN(folders) * ARRAY_LEN(packed); i++) {
+		snprintf(path, PATH_SIZE, "lib/modules/%s/%s/berth_vfio.ko%s", release,
+			 folders[i / ARRAY_LEN(packed)], packed[i % ARRAY_LEN(packed)]);
+		if (machine_exists(m, path))
+			return true;
+	}
+	return false;
+}
+
+static void ask_module(const struct machine *m, json_t *o)
+{
+	json_t *kernels = json_array(), *bare = json_array();
+	own_free char **names = NULL;
+	int n = machine_list(m, "lib/modules", &names);
+
+	for (int i = 0; i < n && i < 64; i++) {
+		char path[PATH_SIZE];
+
+		if (!find_module(m, names[i], path))
+			continue;
+		json_array_append_new(kernels, json_string(names[i]));
+		if (lacks_signature(m, path))
+			json_array_append_new(bare, json_string(names[i]));
+	}
+	json_object_set_new(o, "berth_vfio_kernels", kernels);
+	json_object_set_new(o, "berth_vfio_unsigned", bare);
+}
+
 json_t *evidence_host_ask(const struct machine *m)
 {
 	json_t *o = json_answer("berth.answer.doctor/1"), *rocblas = ask_rocblas(m);
@@ -252,6 +307,7 @@ json_t *evidence_host_ask(const struct machine *m)
 	json_object_set_new(o, "nodes", ask_nodes(m));
 	json_object_set_new(o, "running", ask_running(m));
 	json_object_set_new(o, "environment", ask_environment());
+	ask_module(m, o);
 	if (rocblas)
 		json_object_set_new(o, "rocblas", rocblas);
 	if (find_nvml(m, version, sizeof(version)))

@@ -83,6 +83,7 @@ probe.lib += \
 	checks_process.c \
 	checks_stack.c \
 	checks_tb.c \
+	checks_vfio.c \
 	doctor.c \
 	evidence.c \
 	evidence_find.c \
