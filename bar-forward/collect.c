@@ -351,6 +351,32 @@ static void read_node(const struct machine *m, struct bridge_facts *f)
 		try_cdev(m, f);
 }
 
+/* "0 trap, 1 map" */
+static void read_modes(const struct machine *m, struct bridge_facts *f)
+{
+	char path[PATH], mode[16];
+	struct text t;
+
+	text_init(&t, f->kmod_bars, sizeof(f->kmod_bars));
+	for (int i = 0; i < 6; i++) {
+		snprintf(path, sizeof(path), DEVICES "/%.23s/berth/bar%d_mode", f->pci, i);
+		if (machine_read(m, path, mode, sizeof(mode)) > 0)
+			text_add(&t, "%s%d %s", t.len ? ", " : "", i, text_clean(text_trim(mode)));
+	}
+}
+
+static void read_module(const struct machine *m, struct bridge_facts *f)
+{
+	char path[PATH], abi[16];
+	uint64_t v;
+
+	snprintf(path, sizeof(path), DEVICES "/%.23s/berth/abi", f->pci);
+	if (machine_read(m, path, abi, sizeof(abi)) > 0 &&
+	    text_parse_u64(text_trim(abi), &v) == 0 && v <= INT64_MAX)
+		f->kmod_abi = fact_of((int64_t)v, SRC_SYSFS);
+	read_modes(m, f);
+}
+
 int collect_facts(const struct machine *m, const json_t *device, struct bridge_facts *f,
 		  struct err *e)
 {
@@ -365,5 +391,6 @@ int collect_facts(const struct machine *m, const json_t *device, struct bridge_f
 	find_group(m, f);
 	read_machine(m, f);
 	read_node(m, f);
+	read_module(m, f);
 	return 0;
 }

@@ -161,6 +161,26 @@ static bool check_driver(const struct bridge_facts *f, struct finding *w)
 	return true;
 }
 
+/* Our own module, of which a program may be older or newer. */
+static bool check_module(const struct bridge_facts *f, struct finding *w)
+{
+	if (strcmp(f->driver, BERTH_VFIO_DRIVER) != 0)
+		return false;
+	if (!fact_known(&f->kmod_abi)) {
+		find_say(w, VERDICT_UNTOLD, "its version is not told");
+	} else if (f->kmod_abi.v != BERTH_VFIO_ABI) {
+		find_say(w, VERDICT_NO,
+			 BERTH_VFIO_DRIVER " is of version %" PRId64 ", and this program wants %d",
+			 f->kmod_abi.v, BERTH_VFIO_ABI);
+		find_fix(w, "build both from one source, and load the module anew");
+	} else if (f->kmod_bars[0]) {
+		find_say(w, VERDICT_YES, "BARs are given so: %s", f->kmod_bars);
+	} else {
+		find_say(w, VERDICT_UNTOLD, "how it gives its BARs is not told");
+	}
+	return true;
+}
+
 static bool check_users(const struct bridge_facts *f, struct finding *w)
 {
 	struct text t;
@@ -329,6 +349,7 @@ static const struct {
 	{ "iommu", check_iommu },
 	{ "group", check_group },
 	{ "driver", check_driver },
+	{ "module", check_module },
 	{ "users", check_users },
 	{ "display", check_display },
 	{ "interrupts", check_interrupts },

@@ -74,6 +74,9 @@ struct bridge_facts {
 	struct fact guest_bytes;   /* memory of the guest, as it was asked for */
 	enum node_state node;
 	char node_path[64]; /* "/dev/vfio/14"; "": none */
+
+	struct fact kmod_abi; /* of berth_vfio, where it has the device */
+	char kmod_bars[128];  /* how it gives them: "0 trap, 1 map"; "": not told */
 };
 
 enum verdict {
@@ -85,7 +88,8 @@ enum verdict {
 	VERDICT_NO,
 	VERDICT_COUNT
 };
-const char *ready_verdict_name(enum verdict v); /* "yes", "note", "untold", "attach", "force", "no" */
+const char *ready_verdict_name(
+	enum verdict v); /* "yes", "note", "untold", "attach", "force", "no" */
 
 struct finding {
 	const char *check; /* "iommu": in JSON, and does not change */

@@ -6,6 +6,7 @@
 #include "bar-forward/collect.h"
 #include "bar-forward/ready.h"
 #include "bar-forward/ready_priv.h"
+#include "kmod/uapi.h"
 #include "tests/unit/harness.h"
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
@@ -313,6 +314,25 @@ static void eight_bytes_are_one_access_by_the_kernels_version(void **unused)
 			fail_msg("%s: %d", rows[i].release, kernel_is_wide(rows[i].release));
 }
 
+static void our_module_has_to_be_of_this_version(void **unused)
+{
+	struct bridge_facts f = card();
+
+	(void)unused;
+	assert_int_equal(of(&f, "module", NULL), VERDICT_COUNT);
+	text_copy(f.driver, sizeof(f.driver), BERTH_VFIO_DRIVER);
+	text_copy(f.mates[0].driver, sizeof(f.mates[0].driver), BERTH_VFIO_DRIVER);
+	assert_int_equal(of(&f, "driver", BERTH_VFIO_DRIVER " has it"), VERDICT_YES);
+	assert_int_equal(of(&f, "module", "version is not told"), VERDICT_UNTOLD);
+	f.kmod_abi = fact_of(BERTH_VFIO_ABI, SRC_SYSFS);
+	assert_int_equal(of(&f, "module", "how it gives its BARs"), VERDICT_UNTOLD);
+	text_copy(f.kmod_bars, sizeof(f.kmod_bars), "0 trap, 1 map");
+	assert_int_equal(of(&f, "module", "0 trap, 1 map"), VERDICT_YES);
+	f.kmod_abi.v++;
+	assert_int_equal(of(&f, "module", "this program wants"), VERDICT_NO);
+	assert_int_equal(state(&f), VERDICT_NO);
+}
+
 static void what_a_machine_tells_is_read(void **unused)
 {
 	struct fact v;
@@ -357,6 +377,7 @@ int main(void)
 		cmocka_unit_test(a_reset_takes_the_slot_or_nothing),
 		cmocka_unit_test(a_box_may_not_come_back_from_without_power),
 		cmocka_unit_test(eight_bytes_are_one_access_by_the_kernels_version),
+		cmocka_unit_test(our_module_has_to_be_of_this_version),
 		cmocka_unit_test(what_a_machine_tells_is_read),
 	};
 

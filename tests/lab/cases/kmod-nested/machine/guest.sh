@@ -7,7 +7,26 @@ BAR=0xe0000000
 more=
 
 load 9pnet_virtio 9p vfio_pci vfio_iommu_type1
+# --- the doctor, from a card that waits for a module to one that has it ---
+# ails NAME ID
+ails() {
+	berth doctor --json >$T/doctor 2>&1
+	is "$1" "$(sed -n 's/.*"id": "\(berth-vfio-[^"]*\)".*/\1/p' $T/doctor | sort -u | tr '\n' ' ')" "$2 "
+}
+place=/lib/modules/$(uname -r)
+echo berth_vfio >$PCI/$DISPLAY/driver_override
+ails "the doctor misses the module" berth-vfio-missing
+mkdir -p /lib/modules/0.1-other/updates "$place/updates/dkms"
+cp /case/berth_vfio.ko /lib/modules/0.1-other/updates/
+ails "or finds it for another kernel" berth-vfio-other-kernel
+cp /case/berth_vfio.ko "$place/updates/dkms/"
+ails "or not loaded" berth-vfio-not-loaded
 exits "the module loads" 0 insmod /case/berth_vfio.ko
+bind $DISPLAY berth_vfio
+ails "and then has the card" berth-vfio-loaded
+has "which is named" "It has $DISPLAY" $T/doctor
+echo $DISPLAY >/sys/bus/pci/drivers/berth_vfio/unbind
+echo >$PCI/$DISPLAY/driver_override
 bind $EDU berth_vfio
 bind $MEMORY berth_vfio
 mount -t tracefs tracefs $TRACING
@@ -124,6 +143,7 @@ modes() {
 exits "attach" 0 berth bridge attach $DISPLAY --driver berth_vfio --mode hybrid --force
 is "attach gives it to the module" "$(driver_of $DISPLAY)" berth_vfio
 is "its memory is mapped, its registers are trapped" "$(modes)" "map trap "
+is "the list tells its modes" "$(berth bridge list $DISPLAY | sed -n 's/^  module  *yes  *//p')" "BARs are given so: 0 map, 2 trap"
 exits "attach in another mode" 0 berth bridge attach $DISPLAY --driver berth_vfio --mode trap --force
 is "which it gets" "$(modes)" "trap trap "
 exits "and back" 0 berth bridge attach $DISPLAY --driver berth_vfio --mode hybrid --force
