@@ -75,7 +75,7 @@ static int take_shape(const struct ask *a, uint32_t device, struct serve_opts *o
 	o->shape.mode = (enum grant_mode)a->o->mode;
 	if (o->record && o->shape.mode == GRANT_AUTO)
 		o->shape.mode = GRANT_TRAP; /* what is mapped, nobody records */
-	o->shape.order = a->o->order;
+	o->shape.order = device == 0 && a->o->order;
 	o->shape.msix = (enum shape_msix)a->o->msix;
 	o->shape.unplugs = a->o->qmp || a->o->libvirt;
 	o->unplug = (struct unplug_opts) { a->o->qmp, a->o->libvirt, o->socket };

@@ -19,25 +19,35 @@
  */
 #define MSG_TIMEOUT_MS 60000
 
-int guest_check(const struct guest *g, struct err *e)
+/* A path of a socket that QEMU and we agree about; `of`: the option that it came by. */
+static int check_path(const char *path, const char *of, struct err *e)
 {
 	struct sockaddr_un un;
 
-	if (g->socket[0] != '/')
-		return err_set(
-			e, -EINVAL,
-			"--socket %s is not an absolute path; QEMU may run in another folder",
-			g->socket);
-	if (strlen(g->socket) >= sizeof(un.sun_path))
+	if (path[0] != '/')
 		return err_set(e, -EINVAL,
-			       "--socket has %zu bytes; a socket's path has at most %zu",
-			       strlen(g->socket), sizeof(un.sun_path) - 1);
-	for (const char *c = g->socket; *c; c++)
+			       "%s %s is not an absolute path; QEMU may run in another folder", of,
+			       path);
+	if (strlen(path) >= sizeof(un.sun_path))
+		return err_set(e, -EINVAL, "%s has %zu bytes; a socket's path has at most %zu", of,
+			       strlen(path), sizeof(un.sun_path) - 1);
+	for (const char *c = path; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			return err_set(e, -EINVAL, "--socket has a control character");
-	if (!text_is_utf8(g->socket))
+			return err_set(e, -EINVAL, "%s has a control character", of);
+	if (!text_is_utf8(path))
 		return err_set(e, -EINVAL,
-			       "--socket is not UTF-8, which QEMU's and libvirt's options are");
+			       "%s is not UTF-8, which QEMU's and libvirt's options are", of);
+	return 0;
+}
+
+int guest_check(const struct guest *g, struct err *e)
+{
+	int rc = check_path(g->socket, "--socket", e);
+
+	if (!rc && g->qmp)
+		rc = check_path(g->qmp, "--qmp", e);
+	if (rc)
+		return rc;
 	if (g->memory % MIB)
 		return err_set(e, -EINVAL,
 			       "--memory %" PRIu64
@@ -120,6 +130,22 @@ static void add_devices(const struct guest *g, struct guest_words *w)
 	add_device(g, id, port, w);
 }
 
+/* One more monitor: what a person or libvirt has stays theirs. A comma in a value is doubled. */
+static void add_monitor(const struct guest *g, struct guest_words *w)
+{
+	char path[256];
+	size_t n = 0;
+
+	for (const char *c = g->qmp; *c && n + 2 < sizeof(path); c++) {
+		path[n++] = *c;
+		if (*c == ',')
+			path[n++] = ',';
+	}
+	path[n] = '\0';
+	add(w, "-qmp");
+	add(w, "unix:%s,server=on,wait=off", path);
+}
+
 void guest_qemu(const struct guest *g, struct guest_words *w)
 {
 	w->n = 0;
@@ -134,6 +160,8 @@ void guest_qemu(const struct guest *g, struct guest_words *w)
 		add(w, "q35,memory-backend=berth-memory");
 	}
 	add_devices(g, w);
+	if (g->qmp)
+		add_monitor(g, w);
 }
 
 static bool is_plain(const char *word)

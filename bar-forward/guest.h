@@ -12,6 +12,7 @@
 struct guest {
 	const char *pci;    /* "0000:01:00.0" */
 	const char *socket; /* where it is served; an absolute path */
+	const char *qmp;    /* where the bridge asks for an unplug; an absolute path, or NULL */
 	uint64_t memory;    /* bytes; 0: not told, so only the device is */
 };
 

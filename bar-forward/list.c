@@ -167,7 +167,9 @@ static int guest_of(const struct ask *a, struct bridge_facts *f, struct guest *g
 
 	if (!a->o->sockets.n)
 		return err_set(e, VERB_USAGE, "give --socket PATH, where the device is served");
-	*g = (struct guest) { .socket = a->o->sockets.v[0], .memory = a->o->memory };
+	*g = (struct guest) { .socket = a->o->sockets.v[0],
+			      .qmp = a->o->qmp,
+			      .memory = a->o->memory };
 	rc = guest_check(g, e);
 	if (!rc)
 		rc = judge_one(a, a->words[0], f, &r, e);

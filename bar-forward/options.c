@@ -122,7 +122,11 @@ const struct cmd bridge_command = {
 		"works, and this is what else it means), untold, attach, force (attach does it with --force), or no.\n\n"
 		"What is served is a device that attach has handed over, by the kernel's VFIO, or one that a file describes. Every access of the guest comes by, keeps its width, is "
 		"counted and held to --policy, a rule a line: bar0 0x1000-0x1fff deny; deny 0 has reads give 0 in place of all-ones, "
-		"mask 0xffff lets only these bits of a write pass, log tells each access with -v, trap is what everything else is.",
+		"mask 0xffff lets only these bits of a write pass, log tells each access with -v, map has the guest reach whole pages without us, trap is what everything else is. SIGHUP reads the "
+		"rules anew; what is mapped stays until the guest has let go of the device.\n\n"
+		"One mapped page costs the posting of all writes in QEMU, and makes memory in a BAR some hundred times faster: --mode. A device "
+		"that is lost reads all-ones; --qmp or --libvirt has its virtual machine unplug it. What comes back is another generation, "
+		"for who connects anew.",
 	.opts = opts,
 	.n_opts = N_OF(opts),
 	.exits = "0  done, or a list was shown\n1  the named device is absent\n2  wrong usage\n4  a bad value\n"

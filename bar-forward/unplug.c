@@ -72,15 +72,22 @@ static long more(struct job *j, int fd, int64_t until)
 	return n;
 }
 
+/* How long each step may take. A monitor talks to one at a time: who comes second (another function's server) is greeted late. */
+static int limit_ms(enum qmp_step step)
+{
+	return step == QMP_WAIT       ? GUEST_MS
+	       : step == QMP_GREETING ? GUEST_MS + ANSWER_MS
+				      : ANSWER_MS;
+}
+
 static int broken(long rc, enum qmp_step step, struct err *e)
 {
+	if (rc == -ETIMEDOUT && step == QMP_WAIT)
+		return err_set(e, -ETIMEDOUT, "the guest has not let go of it in %d s",
+			       GUEST_MS / 1000);
 	if (rc == -ETIMEDOUT)
-		return step == QMP_WAIT
-			       ? err_set(e, -ETIMEDOUT, "the guest has not let go of it in %d s",
-					 GUEST_MS / 1000)
-			       : err_set(e, -ETIMEDOUT,
-					 "no answer in %d s; somebody else may have the monitor",
-					 ANSWER_MS / 1000);
+		return err_set(e, -ETIMEDOUT, "no answer in %d s%s", limit_ms(step) / 1000,
+			       step == QMP_GREETING ? "; somebody else has it" : "");
 	if (rc == -EMSGSIZE)
 		return err_set(e, -EBADMSG, "more than %u bytes without an end", QMP_OBJECT);
 	return err_set(e, rc < 0 ? (int)rc : -EPIPE, "it has hung up");
@@ -137,7 +144,7 @@ static int by_socket(struct job *j, struct qmp *q, struct err *e)
 	while (!rc && q->step != QMP_DONE) {
 		if (q->step != step) {
 			step = q->step;
-			until = clock_ms() + (step == QMP_WAIT ? GUEST_MS : ANSWER_MS);
+			until = clock_ms() + limit_ms(step);
 		}
 		long n = more(j, fd, until);
 

@@ -10,7 +10,7 @@
 #include "bar-forward/tracing.h"
 
 static const char *const list_heeds[] = { "machine", "any", "memory", "json", NULL };
-static const char *const args_heeds[] = { "machine", "memory", "socket", "json", NULL };
+static const char *const args_heeds[] = { "machine", "memory", "socket", "qmp", "json", NULL };
 static const char *const xml_heeds[] = { "machine", "memory", "socket", NULL };
 static const char *const attach_heeds[] = { "machine", "driver", "mode", "dry-run",
 					    "force",   "any",    "json", NULL };

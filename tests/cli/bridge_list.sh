@@ -41,6 +41,7 @@ exits "an option of another verb" 2 "$BERTH" bridge list --socket /a
 
 # --- what a virtual machine is told ---
 shows bridge-qemu-args.txt given qemu-args 01:00.0 --memory 4G --socket /run/gpu.sock
+shows bridge-qemu-args-qmp.txt given qemu-args 01:00.0 --socket /run/gpu.sock --qmp /run/a,b.qmp
 shows bridge-qemu-args-attach.txt desk qemu-args 01:00.0 --socket /run/gpu.sock
 on given qemu-args 01:00.0 --memory 4G --socket "/run/two words' \"x\\.sock" --json
 valid "arguments are valid" bridge_args "$T/out"
@@ -74,6 +75,7 @@ no "a virtual machine has it" 5 "win11" held qemu-args 04:00.1 --socket /a
 no "no socket" 2 "give --socket" desk qemu-args 01:00.0
 no "no memory for a domain" 2 "give --memory" desk libvirt-xml 01:00.0 --socket /a
 no "a relative socket" 4 "no absolute path\|not an absolute path" desk qemu-args 01:00.0 --socket a
+no "a relative monitor" 4 "--qmp a is not an absolute path" desk qemu-args 01:00.0 --socket /a --qmp a
 no "a long socket" 4 "at most 107" desk qemu-args 01:00.0 --socket "/$(printf '%0120d' 0)"
 no "a socket with a newline" 4 "control character" desk qemu-args 01:00.0 --socket "/a
 b"
