@@ -24,11 +24,12 @@ static const struct helper_option {
 	const char *name;
 	bool value;
 } helper_options[] = {
-	{ "--any", false },     { "--cap", true },      { "--dry-run", false },
-	{ "--enrol", false },   { "--for", true },      { "--force", false },
-	{ "--json", false },    { "--method", true },   { "--only", false },
-	{ "--persist", false }, { "--profile", true },  { "--quiet", false },
-	{ "--restore", false }, { "--verbose", false }, { "--wake", false },
+	{ "--any", false },     { "--bars", true },     { "--cap", true },
+	{ "--dry-run", false }, { "--enrol", false },   { "--for", true },
+	{ "--force", false },   { "--json", false },    { "--method", true },
+	{ "--only", false },    { "--persist", false }, { "--profile", true },
+	{ "--quiet", false },   { "--restore", false }, { "--verbose", false },
+	{ "--wake", false },
 };
 
 static const struct helper_verb *find_verb(const char *verb)
