@@ -56,6 +56,7 @@ each_works() {
 	for d in edu nvme igb; do
 		eval "serve \$$d"
 		use $d
+		[ $d != edu ] || use nested
 		is "$d: by $1" "$(driven_by)" "$1"
 		ends "$d: the bridge ends"
 		is "$d: nobody has it" "$(find /proc/[0-9]*/fd -lname '/dev/vfio/*[0-9]' 2>/dev/null)" ""
