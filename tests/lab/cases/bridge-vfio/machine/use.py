@@ -273,7 +273,10 @@ def pair(path):
         c.info()
         c.write(CONFIG, COMMAND, 2, MEMORY_AND_MASTER)
     check("pair: both reach the same memory", all(works(c, view) for c in ours))
+    # Neither resets by itself, and their slot's reset is one of both.
+    same("pair: no reset while the other is at work", refused(ours[0].reset), 16)
     ours[0].unmap(BASE, 1 << 20)
+    same("pair: nor of the one that has let go", refused(ours[0].reset), 16)
     check("pair: what one lets go of the other keeps", works(ours[1], view))
     ours[0].map(BASE, 1 << 20, fd)
     check("pair: and it comes back", works(ours[0], view))
@@ -294,6 +297,8 @@ def pair(path):
     ours[0].reply(ours[0].id, DMA_MAP)
     second.map(BASE, 1 << 20, moved)
     print("ok pair: memory that moves for both", flush=True)
+    second.unmap(BASE, 1 << 20)
+    same("pair: a reset of the slot", refused(ours[0].reset), 0)
 
 
 # --- edu, as a virtual machine has it ---
