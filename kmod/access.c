@@ -165,6 +165,8 @@ static ssize_t region_rw(struct vfio_device *vdev, const struct access *a)
 		return -EINVAL;
 	if (!a->count)
 		return core_rw(b, a);
+	if (b->revocable && index != VFIO_PCI_CONFIG_REGION_INDEX && bv_revoked(b))
+		return -EIO;
 	if (index < PCI_STD_NUM_BARS && b->mode[index] == BV_TRAP)
 		return bar_rw(b, a, index);
 	if (b->traps && index == VFIO_PCI_ROM_REGION_INDEX)
@@ -203,6 +205,9 @@ ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t
 ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t count, loff_t *at)
 {
 	struct access a = { .buf = (char __user *)buf, .count = count, .at = at, .write = true };
+	ssize_t ret = region_rw(vdev, &a);
 
-	return region_rw(vdev, &a);
+	/* It may have switched memory on, or woken the device. */
+	bv_revoke_settle(bv_of(vdev));
+	return ret;
 }

@@ -4,11 +4,16 @@
 #define BERTH_KMOD_PRIV_H
 
 #include <linux/list.h>
+#include <linux/mm_types.h>
 #include <linux/mutex.h>
+#include <linux/pci.h>
 #include <linux/percpu.h>
 #include <linux/rwsem.h>
+#include <linux/timer.h>
 #include <linux/vfio_pci_core.h>
+#include <linux/workqueue.h>
 
+#include "kmod/config.h"
 #include "kmod/uapi.h"
 
 enum bv_mode {
@@ -72,6 +77,28 @@ struct bv_stats {
 };
 
 /**
+ * struct bv_revoke - what the mode "revocable" knows of a function: revoke.c
+ * @lock: held for reading by who fills a map, for writing by who takes its pages away
+ * @gone: the function does not come back; changes once, with @lock held for writing
+ * @mapped: the scratch page may be in a map; cleared with @lock held for writing
+ * @scratch: what maps show while the device must not be touched; there while a session is
+ * @timer: fills @scratch with ones while it is mapped
+ * @work: takes it away where only @timer has seen that the device is back
+ * @core_ops: what vfio_pci_core does with a map; NULL before the first
+ * @ops: and what we do
+ */
+struct bv_revoke {
+	struct rw_semaphore lock;
+	bool gone;
+	bool mapped;
+	struct page *scratch;
+	struct timer_list timer;
+	struct work_struct work;
+	const struct vm_operations_struct *core_ops;
+	struct vm_operations_struct ops;
+};
+
+/**
  * struct bv_device - a function that the module has bound
  * @core: what vfio_pci_core knows; first, for it finds itself by the driver's data
  * @lock: holds what is told before the function is opened: @mode, @rules, @n_rules, @open
@@ -84,6 +111,10 @@ struct bv_stats {
  *	   is closed
  * @mappable: while open: a bit for each BAR that can be mapped, whether it may or not
  * @closes_io: while open: a rule holds bytes of memory, so I/O BARs, which may alias it, are closed
+ * @revocable: while open: a BAR may be mapped, and its maps taken back
+ * @lost: the program has been told that the function has vanished
+ * @watch: its place among the functions that are open
+ * @revoke: how maps are taken back
  * @timing: how long accesses take is counted
  * @stats: the counters, of each processor
  * @pages: the descriptors that only map
@@ -103,6 +134,12 @@ struct bv_device {
 	bool traps;
 	u32 mappable;
 	bool closes_io;
+	bool revocable;
+	bool lost;
+	struct list_head watch;
+#ifdef BV_HAVE_VFIO_INODE
+	struct bv_revoke revoke;
+#endif
 	bool timing;
 	struct bv_stats __percpu *stats;
 	struct {
@@ -139,6 +176,67 @@ const struct bv_rule *bv_rule_hit(const struct bv_device *b, u32 bar, u64 offset
 				  bool write);
 bool bv_rules_map(const struct bv_device *b, u32 bar, u64 first, u64 last);
 bool bv_rules_open(const struct bv_device *b, u64 offset);
+
+#ifdef BV_HAVE_VFIO_INODE
+/* revoke.c */
+int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma);
+void bv_revoke_zap(struct bv_device *b);
+void bv_revoke_gone(struct bv_device *b);
+void bv_revoke_settle(struct bv_device *b);
+void bv_revoke_init(struct bv_device *b);
+int bv_revoke_open(struct bv_device *b);
+void bv_revoke_close(struct bv_device *b);
+
+/* The function is gone, or nobody may touch it until the kernel has repaired its bus. */
+static inline bool bv_revoked(struct bv_device *b)
+{
+	return READ_ONCE(b->revoke.gone) || pci_channel_offline(b->core.pdev);
+}
+#else
+/* No BAR is ever revocable. */
+static inline int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma)
+{
+	return -EOPNOTSUPP;
+}
+
+static inline void bv_revoke_zap(struct bv_device *b)
+{
+}
+
+static inline void bv_revoke_gone(struct bv_device *b)
+{
+}
+
+static inline void bv_revoke_settle(struct bv_device *b)
+{
+}
+
+static inline void bv_revoke_init(struct bv_device *b)
+{
+}
+
+static inline int bv_revoke_open(struct bv_device *b)
+{
+	return 0;
+}
+
+static inline void bv_revoke_close(struct bv_device *b)
+{
+}
+
+static inline bool bv_revoked(struct bv_device *b)
+{
+	return false;
+}
+#endif
+
+/* watch.c */
+int bv_watch_start(void);
+void bv_watch_stop(void);
+void bv_watch_open(struct bv_device *b);
+void bv_watch_close(struct bv_device *b);
+void bv_watch_look(void);
+void bv_lose(struct bv_device *b);
 
 /* sysfs.c */
 extern const struct attribute_group *bv_groups[];

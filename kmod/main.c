@@ -35,7 +35,8 @@ static const struct kernel_param_ops default_mode_ops = {
 	.get = default_mode_get,
 };
 module_param_cb(mode, &default_mode_ops, NULL, 0644);
-MODULE_PARM_DESC(mode, "How BARs are given when a function is bound: trap (default), or map");
+MODULE_PARM_DESC(mode,
+		 "How BARs are given when a function is bound: trap (default), map, or revocable");
 
 /* --- a session: from the first open of a function to the last close --- */
 
@@ -53,9 +54,14 @@ static void session_lock(struct bv_device *b)
 	b->open = true;
 	b->traps = false;
 	b->closes_io = false;
-	for (i = 0; i < PCI_STD_NUM_BARS; i++)
-		b->traps |= b->mode[i] == BV_TRAP && pci_resource_len(b->core.pdev, i) &&
-			    !is_io(b, i);
+	b->revocable = false;
+	b->lost = false;
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		if (!pci_resource_len(b->core.pdev, i) || is_io(b, i))
+			continue;
+		b->traps |= b->mode[i] == BV_TRAP;
+		b->revocable |= b->mode[i] == BV_REVOCABLE;
+	}
 	for (i = 0; i < b->n_rules; i++) {
 		const struct bv_rule *r = &b->rules[i];
 
@@ -91,19 +97,32 @@ static void session_close_ways(struct bv_device *b)
 		b->core.has_vga = false;
 }
 
+static int session_begin(struct bv_device *b)
+{
+	int ret = bv_revoke_open(b);
+
+	if (ret)
+		return ret;
+	ret = vfio_pci_core_enable(&b->core);
+	if (ret) {
+		bv_revoke_close(b);
+		return ret;
+	}
+	vfio_pci_core_finish_enable(&b->core);
+	session_close_ways(b);
+	bv_watch_open(b);
+	return 0;
+}
+
 static int bv_open(struct vfio_device *vdev)
 {
 	struct bv_device *b = bv_of(vdev);
 	int ret;
 
 	session_lock(b);
-	ret = vfio_pci_core_enable(&b->core);
-	if (ret) {
+	ret = session_begin(b);
+	if (ret)
 		session_unlock(b);
-	} else {
-		vfio_pci_core_finish_enable(&b->core);
-		session_close_ways(b);
-	}
 	trace_berth_vfio_open(b->core.pdev, ret);
 	return ret;
 }
@@ -112,7 +131,9 @@ static void bv_close(struct vfio_device *vdev)
 {
 	struct bv_device *b = bv_of(vdev);
 
+	bv_watch_close(b);
 	bv_pages_end(b);
+	bv_revoke_close(b);
 	vfio_pci_core_close_device(vdev);
 	session_unlock(b);
 	trace_berth_vfio_close(b->core.pdev, 0);
@@ -129,6 +150,8 @@ static int bv_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 		ret = -EPERM;
 	else
 		ret = vfio_pci_core_mmap(vdev, vma);
+	if (!ret && index < PCI_STD_NUM_BARS && b->mode[index] == BV_REVOCABLE)
+		ret = bv_revoke_map(b, vma);
 	trace_berth_vfio_map(b->core.pdev, index, at & VFIO_PCI_OFFSET_MASK,
 			     vma->vm_end - vma->vm_start, ret);
 	return ret;
@@ -195,10 +218,10 @@ static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long a
 	long ret;
 
 	/*
-	 * The kernel would write a BAR behind the trap. The program could name another BAR after we
-	 * looked, so all are refused.
+	 * The kernel would write a BAR behind the trap, or one that is taken back. The program could
+	 * name another BAR after we looked, so all are refused.
 	 */
-	if (cmd == VFIO_DEVICE_IOEVENTFD && b->traps)
+	if (cmd == VFIO_DEVICE_IOEVENTFD && (b->traps || b->revocable))
 		return -EPERM;
 	if (cmd == BERTH_VFIO_PAGES)
 		return bv_pages_give(b, arg);
@@ -211,6 +234,10 @@ static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long a
 	ret = vfio_pci_core_ioctl(vdev, cmd, arg);
 	if (cmd == VFIO_DEVICE_RESET || cmd == VFIO_DEVICE_PCI_HOT_RESET)
 		trace_berth_vfio_reset(b->core.pdev, ret);
+	/* Who asks to be told of the function's end may come after it. */
+	if (cmd == VFIO_DEVICE_SET_IRQS && !ret && READ_ONCE(b->lost))
+		vfio_pci_core_request(vdev, 0);
+	bv_revoke_settle(b);
 	return ret;
 }
 
@@ -223,6 +250,7 @@ static int bv_feature(struct vfio_device *vdev, u32 flags, void __user *arg, siz
 	bv_pages_stop(b);
 	ret = vfio_pci_core_ioctl_feature(vdev, flags, arg, size);
 	bv_pages_go(b);
+	bv_revoke_settle(b);
 	return ret;
 }
 
@@ -243,6 +271,7 @@ static int bv_init(struct vfio_device *vdev)
 	}
 	mutex_init(&b->lock);
 	bv_pages_init(b);
+	bv_revoke_init(b);
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		b->mode[i] = is_io(b, i) ? BV_TRAP : default_mode;
 	return 0;
@@ -307,12 +336,15 @@ static int bv_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return ret;
 }
 
-/* Waits until the last program has closed the function; sysfs's files are gone by then. */
+/*
+ * Waits until the last program has closed the function, so its maps go first. sysfs's files are gone by
+ * then.
+ */
 static void bv_remove(struct pci_dev *pdev)
 {
 	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
 
-	bv_pages_gone(container_of(core, struct bv_device, core));
+	bv_lose(container_of(core, struct bv_device, core));
 	vfio_pci_core_unregister_device(core);
 	trace_berth_vfio_remove(pdev, 0);
 	vfio_put_device(&core->vdev);
@@ -327,8 +359,12 @@ static struct bv_device *bv_of_pci(struct pci_dev *pdev)
 
 static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
+	struct bv_device *b = bv_of_pci(pdev);
+
 	if (state != pci_channel_io_normal)
-		bv_pages_end(bv_of_pci(pdev));
+		bv_pages_end(b);
+	bv_revoke_zap(b);
+	bv_watch_look();
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 
@@ -343,10 +379,16 @@ static void bv_reset_done(struct pci_dev *pdev)
 	bv_pages_go(bv_of_pci(pdev));
 }
 
+static void bv_error_resume(struct pci_dev *pdev)
+{
+	bv_revoke_settle(bv_of_pci(pdev));
+}
+
 static const struct pci_error_handlers bv_err_handlers = {
 	.error_detected = bv_error_detected,
 	.reset_prepare = bv_reset_prepare,
 	.reset_done = bv_reset_done,
+	.resume = bv_error_resume,
 };
 
 static struct pci_driver bv_driver = {
@@ -358,7 +400,25 @@ static struct pci_driver bv_driver = {
 	.driver_managed_dma = true,
 };
 
-module_pci_driver(bv_driver);
+static int __init bv_module_init(void)
+{
+	int ret = bv_watch_start();
+
+	if (ret)
+		return ret;
+	ret = pci_register_driver(&bv_driver);
+	if (ret)
+		bv_watch_stop();
+	return ret;
+}
+module_init(bv_module_init);
+
+static void __exit bv_module_exit(void)
+{
+	pci_unregister_driver(&bv_driver);
+	bv_watch_stop();
+}
+module_exit(bv_module_exit);
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("VFIO for PCI functions whose BARs are trapped");

@@ -54,7 +54,7 @@ int bv_mode_parse(const char *name, enum bv_mode *mode)
 
 	if (at < 0)
 		return at;
-	if (at == BV_REVOCABLE)
+	if (at == BV_REVOCABLE && !IS_ENABLED(BV_HAVE_VFIO_INODE))
 		return -EOPNOTSUPP;
 	*mode = at;
 	return 0;

@@ -106,6 +106,31 @@ TRACE_EVENT(berth_vfio_page,
 		  __entry->offset, __entry->device ? "device" : "ones")
 );
 
+/* A page, or 2^order pages, of a revocable BAR's map were touched; the result is the kernel's of the fault. */
+TRACE_EVENT(berth_vfio_fault,
+	TP_PROTO(struct pci_dev *pdev, u32 bar, u64 offset, u32 order, bool device, u32 result),
+	TP_ARGS(pdev, bar, offset, order, device, result),
+	TP_STRUCT__entry(
+		BV_DEVICE_FIELDS
+		__field(u8, bar)
+		__field(bool, device)
+		__field(u32, order)
+		__field(u64, offset)
+		__field(u32, result)
+	),
+	TP_fast_assign(
+		BV_DEVICE_ASSIGN(pdev);
+		__entry->bar = bar;
+		__entry->device = device;
+		__entry->order = order;
+		__entry->offset = offset;
+		__entry->result = result;
+	),
+	TP_printk(BV_DEVICE_FORMAT " bar=%u offset=0x%llx order=%u %s result=0x%x", BV_DEVICE_VALUES,
+		  __entry->bar, __entry->offset, __entry->order,
+		  __entry->device ? "device" : "ones", __entry->result)
+);
+
 /* What happens to a function as a whole; the result is 0 or a negative errno, or, of taken_back, of how many descriptors. */
 DECLARE_EVENT_CLASS(bv_life,
 	TP_PROTO(struct pci_dev *pdev, int result),
@@ -129,6 +154,12 @@ DEFINE_EVENT(bv_life, berth_vfio_reset,
 DEFINE_EVENT(bv_life, berth_vfio_pages,
 	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
 DEFINE_EVENT(bv_life, berth_vfio_taken_back,
+	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
+DEFINE_EVENT(bv_life, berth_vfio_revoke,
+	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
+DEFINE_EVENT(bv_life, berth_vfio_restore,
+	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
+DEFINE_EVENT(bv_life, berth_vfio_lost,
 	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));
 DEFINE_EVENT(bv_life, berth_vfio_remove,
 	TP_PROTO(struct pci_dev *pdev, int result), TP_ARGS(pdev, result));

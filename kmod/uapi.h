@@ -66,6 +66,14 @@
 #define BERTH_VFIO_RULES  64
 #define BERTH_VFIO_RANGES 64
 
+/*
+ * A BAR that is revocable, while its device's memory is off, the device sleeps, or is gone: its maps read
+ * as all ones, and what is written to them is seen for at most so many milliseconds, at any address of
+ * that offset in a page, by nobody but who has this function open. Read and written by descriptor a BAR
+ * gives EIO.
+ */
+#define BERTH_VFIO_ECHO_MS 20
+
 #define BERTH_VFIO_MAP       "map"       /* as stock vfio-pci: the program may map the BAR */
 #define BERTH_VFIO_TRAP      "trap"      /* no map: every access comes through the module */
 #define BERTH_VFIO_REVOCABLE "revocable" /* a map that is taken back without a signal */

@@ -43,65 +43,12 @@
 #include <unistd.h>
 
 #include "kmod/uapi.h"
+#include "tests/fake/prog_vfio.h"
 
-/* Not in the headers of all systems that build this. */
-struct cdev_bind {
-	uint32_t argsz, flags;
-	int32_t iommufd;
-	uint32_t out_devid;
-};
-#define CDEV_BIND          _IO(VFIO_TYPE, VFIO_BASE + 18)
-#define FEATURE_DMA_BUF    11
-#define FEATURE_SLEEP      3
-#define FEATURE_WAKE       5
-#define REGION_SHIFT       40
-#define AT(region, offset) (((uint64_t)(region) << REGION_SHIFT) + (offset))
+#define FEATURE_DMA_BUF 11
 
 static volatile unsigned char *pages;
 static int pages_fd = -1;
-/* What the function is held open by, beside its own descriptor. */
-static int held[2] = { -1, -1 };
-
-static int said(const char *what)
-{
-	puts(what);
-	return 0;
-}
-
-static int why(int rc)
-{
-	return said(rc < 0 ? strerrorname_np(errno) : "ok");
-}
-
-static int by_group(const char *group, const char *address)
-{
-	char path[64];
-	int container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC), fd;
-
-	snprintf(path, sizeof(path), "/dev/vfio/%s", group);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	held[0] = container;
-	held[1] = fd;
-	if (container < 0 || fd < 0 || ioctl(fd, VFIO_GROUP_SET_CONTAINER, &container) ||
-	    ioctl(container, VFIO_SET_IOMMU, (unsigned long)VFIO_TYPE1v2_IOMMU))
-		return -1;
-	return ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, address);
-}
-
-static int by_cdev(const char *name)
-{
-	struct cdev_bind bind = { .argsz = sizeof(bind) };
-	char path[64];
-	int fd;
-
-	snprintf(path, sizeof(path), "/dev/vfio/devices/%s", name);
-	fd = open(path, O_RDWR | O_CLOEXEC);
-	bind.iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
-	held[0] = bind.iommufd;
-	if (fd < 0 || bind.iommufd < 0 || ioctl(fd, CDEV_BIND, &bind))
-		return -1;
-	return fd;
-}
 
 static int do_info(int fd, const uint64_t *n)
 {
@@ -112,22 +59,6 @@ static int do_info(int fd, const uint64_t *n)
 	/* Capabilities and write combining are no matter of ours. */
 	printf("0x%x 0x%llx\n", info.flags & 7, (unsigned long long)info.size);
 	return 0;
-}
-
-static int do_read(int fd, const uint64_t *n)
-{
-	uint64_t value = 0;
-	ssize_t got = pread(fd, &value, n[2] <= 8 ? n[2] : 8, (off_t)AT(n[0], n[1]));
-
-	if (got < 0)
-		return why(-1);
-	printf("0x%" PRIx64 "\n", value);
-	return 0;
-}
-
-static int do_write(int fd, const uint64_t *n)
-{
-	return why(pwrite(fd, &n[3], n[2] <= 8 ? n[2] : 8, (off_t)AT(n[0], n[1])) < 0 ? -1 : 0);
 }
 
 static int do_bulk(int fd, const uint64_t *n)
@@ -279,26 +210,6 @@ static int do_race(int fd, const uint64_t *n)
 	return said("ok");
 }
 
-static int power(int fd, uint32_t feature)
-{
-	struct vfio_device_feature f = { .argsz = sizeof(f),
-					 .flags = VFIO_DEVICE_FEATURE_SET | feature };
-
-	return why(ioctl(fd, VFIO_DEVICE_FEATURE, &f));
-}
-
-static int do_sleep(int fd, const uint64_t *n)
-{
-	(void)n;
-	return power(fd, FEATURE_SLEEP);
-}
-
-static int do_wake(int fd, const uint64_t *n)
-{
-	(void)n;
-	return power(fd, FEATURE_WAKE);
-}
-
 static int do_close(int fd, const uint64_t *n)
 {
 	(void)n;
@@ -359,12 +270,6 @@ static int do_foreign(int fd, const uint64_t *n)
 	}
 	printf("%u\n", accepted);
 	return 0;
-}
-
-static int do_reset(int fd, const uint64_t *n)
-{
-	(void)n;
-	return why(ioctl(fd, VFIO_DEVICE_RESET));
 }
 
 static const struct command {
@@ -432,15 +337,9 @@ static int run(int fd, char *line)
 int main(int argc, char **argv)
 {
 	char line[256];
-	int fd;
+	int fd = device_open(argc, argv);
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (argc == 4 && !strcmp(argv[1], "group"))
-		fd = by_group(argv[2], argv[3]);
-	else if (argc == 3 && !strcmp(argv[1], "cdev"))
-		fd = by_cdev(argv[2]);
-	else
-		return 2;
 	if (fd < 0)
 		return why(-1), 1;
 	puts("open");

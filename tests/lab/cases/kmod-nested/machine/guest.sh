@@ -123,13 +123,43 @@ run_on() {
 	end
 }
 
+# taken_back NAME DEVICE: the function goes while QEMU has its memory mapped
+taken_back() {
+	echo revocable >$PCI/$MEMORY/berth/bar2_mode || fail "$1: a map can be taken back" "not here"
+	echo >$TRACING/trace
+	echo 1 >$TRACING/events/berth_vfio/enable
+	begin -device "$2"
+	place 0x18
+	ask writel $((BAR + 0x1000)) 0x600df00d
+	is "$1: the guest has the memory" "$(got readl $((BAR + 0x1000)))" 0x600df00d
+	has "$1: mapped by QEMU" "berth_vfio_fault: $MEMORY bar=2 offset=0x[01]*000 order=[09] device" $TRACING/trace
+	(exec 3>&- 5>&- 6<&- && echo 1 >$PCI/$MEMORY/remove) &
+	removing=$!
+	wait_for 60 grep -q "berth_vfio_revoke: $MEMORY" $TRACING/trace || fail "$1: the map is taken back" "$(tail -n 3 $TRACING/trace)"
+	is "$1: it is ones" "$(got readl $((BAR + 0x1000))) $(got readb $((BAR + 0x200000)))" "0xffffffff 0xff"
+	ask writel $((BAR + 0x2000)) 1
+	is "$1: and QEMU lives" "$(got readl $((BAR + 0x3004)))" 0xffffffff
+	end
+	wait $removing
+	is "$1: the function goes when QEMU does" "$(cd $PCI && echo $MEMORY*)" "$MEMORY*"
+	echo 0 >$TRACING/events/berth_vfio/enable
+	echo 1 >/sys/bus/pci/rescan
+	bind $MEMORY berth_vfio
+}
+
+case $(uname -r) in
+[1-5].* | 6.?.*) revocable= ;;
+*) revocable=y ;;
+esac
 run_on container "vfio-pci,host=$EDU,addr=4" "vfio-pci,host=$MEMORY,addr=4"
+[ -z "$revocable" ] || taken_back container "vfio-pci,host=$MEMORY,addr=4"
 if [ -e /dev/iommu ]; then
 	iommufd() {
 		echo "{\"driver\": \"vfio-pci\", \"host\": \"$1\", \"addr\": \"4\", \"iommufd\": \"i\"}"
 	}
 	more='-object iommufd,id=i'
 	run_on iommufd "$(iommufd $EDU)" "$(iommufd $MEMORY)"
+	taken_back iommufd "$(iommufd $MEMORY)"
 fi
 
 # --- berth bridge: its client gets pages, and nothing else ---

@@ -54,10 +54,23 @@ release() {
 
 load virtio_pci nvme vfio_pci vfio_iommu_type1
 mount -t tracefs tracefs $TRACING
+mount -t debugfs debugfs /sys/kernel/debug
+LEAKS=/sys/kernel/debug/kmemleak
+[ ! -e $LEAKS ] || echo clear >$LEAKS
 
 # --- loading: a mode that is not there is refused, and nothing is bound by itself ---
 run insmod /case/berth_vfio.ko mode=revocable
-has "the module does not load with a mode that it cannot give" "not supported" $T/stderr
+case $(uname -r) in
+[1-5].* | 6.?.*)
+	revocable=
+	has "the module does not load with a mode that it cannot give" "not supported" $T/stderr
+	;;
+*)
+	revocable=y
+	is "the module loads with the mode that newer kernels can give" "$(cat /sys/module/berth_vfio/parameters/mode)" revocable
+	rmmod berth_vfio
+	;;
+esac
 run insmod /case/berth_vfio.ko mode=often
 has "nor with one that does not exist" "nvalid" $T/stderr
 exits "it loads" 0 insmod /case/berth_vfio.ko
@@ -138,7 +151,7 @@ is "the ROM, too" "$(echo 'info 6' | vfio $BOCHS | cut -d ' ' -f 2)" 0x1
 is "and trapped again" "$(put $MEMORY bar2_mode trap) $(put $BOCHS bar0_mode trap)" "ok ok"
 is "modes that are none" "$(put $EDU bar0_mode '')/$(put $EDU bar0_mode 'traps')/$(put $EDU bar0_mode 'map x')" \
 	"ok/Invalid argument/Invalid argument"
-is "one that this kernel cannot give" "$(put $EDU bar0_mode revocable)" "Operation not supported"
+[ -n "$revocable" ] || is "one that this kernel cannot give" "$(put $EDU bar0_mode revocable)" "Operation not supported"
 is "an I/O BAR is never mapped" "$(put $TESTDEV bar1_mode map)" "Invalid argument"
 
 # --- policy ---
@@ -229,10 +242,23 @@ if [ -e /dev/iommu ]; then
 		"open 0x10000ed 0x3 0x100000 EPERM EPERM"
 fi
 
+# shellcheck source=tests/lab/cases/kmod/machine/revoke.sh
+[ -z "$revocable" ] || . /case/revoke.sh
+
 # --- the end: nothing is left ---
-for d in $EDU $BOCHS $TESTDEV $NVME $RNG $VGA; do echo $d >/sys/bus/pci/drivers/berth_vfio/unbind; done
+for d in $EDU $BOCHS $TESTDEV $NVME $RNG $VGA; do
+	[ "$(driver_of $d)" != berth_vfio ] || echo $d >/sys/bus/pci/drivers/berth_vfio/unbind
+done
 exits "the module goes" 0 rmmod berth_vfio
 # A program that has no eventfd for it is not told that its device is wanted back; the kernel says so once, as for vfio-pci.
-dmesg | grep -E 'WARNING|BUG:|Call Trace|possible (circular|recursive)|suspicious RCU|sleeping function|berth_vfio' |
+dmesg | grep -E 'WARNING|BUG:|ODEBUG|Call Trace|possible .*lock|inconsistent lock|suspicious RCU|sleeping function|berth_vfio' |
 	grep -v -E 'taint|verification|invalid for parameter|No device request channel|Relaying|resetting|reset done|vgaarb' >$T/trouble
 is "and the kernel has said nothing of it" "$(cat $T/trouble)" ""
+[ ! -e /proc/lockdep_stats ] || has "nor has lockdep stopped looking" "debug_locks: *1" /proc/lockdep_stats
+if [ -e $LEAKS ]; then
+	# What is younger than five seconds is not looked at.
+	sleep 6
+	echo scan >$LEAKS
+	echo scan >$LEAKS
+	is "nothing is lost" "$(grep -v '^ *$' $LEAKS)" ""
+fi

@@ -1,0 +1,161 @@
+# shellcheck shell=dash
+# The mode "revocable": a program that reads and writes what it has mapped, without a pause, while the device is switched
+# off, put to sleep, reset, removed and pulled out. After guest.sh's helpers.
+BOTH="0000:01:00.0 0000:01:00.1" FIRST=0000:01:00.0 SECOND=0000:01:00.1 SLOT=0000:02:00.0
+DEAD=0xffffffff
+
+# talk ADDRESS: a program that holds the function, and answers `ask`; quit ends it
+talk() {
+	mkfifo $T/in $T/answers
+	vfio_map group "$(basename "$(readlink "$PCI/$1/iommu_group")")" "$1" <$T/in >$T/answers 2>&1 3>&- &
+	talker=$!
+	exec 4>$T/in 5<$T/answers
+	read -r answer <&5
+	[ "$answer" = open ] || fail "a program opens $1" "$answer"
+}
+quit() {
+	exec 4>&-
+	wait $talker
+	is "the program ends by itself" $? 0
+	exec 5<&-
+	rm $T/in $T/answers
+}
+
+# ask COMMAND...: the answer to each, on one line
+ask() {
+	all=
+	for command; do
+		echo "$command" >&4
+		read -r answer <&5 || answer="(the program is gone)"
+		all="$all${all:+ }$answer"
+	done
+	echo "$all"
+}
+
+# does NAME ANSWERS COMMAND...
+does() {
+	d_name=$1 d_want=$2
+	shift 2
+	is "$d_name" "$(ask "$@")" "$d_want"
+}
+
+# where ADDRESS ID: of a capability
+where() {
+	od -An -v -tu1 -w1 "$PCI/$1/config" | awk -v id="$2" '{ c[NR - 1] = $1 } END { for (p = c[52]; p; p = c[p + 1]) if (c[p] == id) print p }'
+}
+
+# traced EVENT PATTERN: how often
+traced() {
+	grep -c "berth_vfio_$1: .*$2" $TRACING/trace
+}
+
+mine() {
+	bind "$1" berth_vfio
+	is "$1 is revocable" "$(put "$1" "bar$2_mode" revocable)" ok
+}
+
+OFF="write 7 4 2 0x4" ON="write 7 4 2 0x6"
+
+# --- memory off and on ---
+mine $MEMORY 2
+echo 1 >$TRACING/events/berth_vfio/enable
+echo >$TRACING/trace
+tells "it can be mapped, and the kernel writes it for nobody" "0x7 0x10000000 EPERM 0x3 0x100" $MEMORY "info 2" "ioeventfd 2 0" "info 0"
+talk $MEMORY
+does "registers beside it are trapped" EPERM "mmap 0 0 4096"
+does "a map is the device" "ok ok 0x600df00d 0x600df00d" "mmap 2 0 0x10000000" "poke 0x1000 0x600df00d" "peek 0x1000" "read 2 0x1000 4"
+does "all of it" 128 "scan 0x10000000 0x200000 0"
+true_that "by huge pages" [ "$(traced fault "order=9 device result=0x100")" -ge 64 ]
+does "memory off: ones, and no signal" "ok $DEAD 128" "$OFF" "peek 0x1000" "scan 0x10000000 0x200000 $DEAD"
+does "for who asks by descriptor an error" "EIO EIO" "read 2 0x1000 4" "write 2 0x1000 4 1"
+does "what is written is gone in 20 ms" "$DEAD $DEAD" "age 0x1000 0xbad" "age 0x2ffc 0"
+ask "poke 0x1000 0xbad" >/dev/null
+does "memory on: the device, which has not seen it" "ok 0x600df00d" "$ON" "peek 0x1000"
+does "nothing is left of the page of ones" 0 "scan 0x10000000 0x200000 $DEAD"
+does "and off again: no old writes" "ok $DEAD ok 0x600df00d" "$OFF" "peek 0x1000" "$ON" "peek 0x1000"
+does "low power: ones, and the device when it wakes" "ok $DEAD ok 0x600df00d" sleep "peek 0x1000" wake "peek 0x1000"
+echo 0 >$TRACING/events/berth_vfio/enable
+does "two programs map it, too, and do not stop" "ok ok ok ok ok" "loop 2 0x10000000 0x4010" "loop 2 0x400000 0x4020" "rounds 200" "expect 2" "rounds 200"
+i=0
+while [ $i -lt 20 ]; do
+	i=$((i + 1))
+	how="$OFF" back="$ON"
+	[ $((i % 3)) -ne 0 ] || how=sleep back=wake
+	got=$(ask "expect 0" "$how" "expect 1" "rounds 3" "expect 0" "$back" "expect 2" "rounds 20")
+	[ "$got" = "ok ok ok ok ok ok ok ok" ] || break
+done
+is "through twenty times off and on" "$i $got" "20 ok ok ok ok ok ok ok ok"
+does "and found what they should" "ok" stop
+quit
+echo $MEMORY >/sys/bus/pci/drivers/berth_vfio/unbind
+
+# --- D3, and a reset of the function ---
+mine $NVME 0
+pm=$(where $NVME 1)
+talk $NVME
+does "asleep by its own register: ones" "ok 0x10400 ok $DEAD ok 0x10400" "mmap 0 0 0x1000" "peek 8" \
+	"write 7 $((pm + 4)) 2 3" "peek 8" "write 7 $((pm + 4)) 2 0" "peek 8"
+does "a reset" "ok 0x10400" reset "peek 8"
+does "a reset while it sleeps" "ok ok 0x10400" "write 7 $((pm + 4)) 2 3" reset "peek 8"
+quit
+echo $NVME >/sys/bus/pci/drivers/berth_vfio/unbind
+
+# --- a reset of the slot, which those who touch it wait for ---
+mine $SLOT 2
+talk $SLOT
+does "two who never see ones" "ok ok ok ok ok" "mmap 2 0 0x200000" "loop 2 0x400000 0x10" "loop 2 0x400000 0x20" "rounds 200" "expect 2"
+does "while it is reset three times" "ok ok ok ok ok ok ok ok ok" reset "rounds 20" reset "rounds 20" reset "rounds 20" "expect 0" stop "poke 0 1"
+quit
+
+# --- removed by its file ---
+talk $SLOT
+does "mapped by three" "ok ok ok ok ok" ask "mmap 2 0 0x200000" "poke 0x40 0x5eed" "loop 2 0x400000 0x10" "loop 2 0x400000 0x20"
+does "at work" "ok ok ok" "expect 2" "rounds 100" "expect 0"
+(exec 4>&- 5<&- && echo 1 >$PCI/$SLOT/remove) &
+removing=$!
+does "its programs are told" yes asked
+does "and see ones, but their own writes for 20 ms" "ok ok $DEAD $DEAD" "expect 1" "rounds 5" "peek 0x40" "age 0x40 1"
+does "nor does it answer to the descriptor" "EIO EIO ok" "read 2 0x40 4" "write 2 0x40 4 1" "expect 0"
+does "nor to a new map" "ok $DEAD" "mmap 2 0x200000 0x1000" "peek 0"
+does "which the programs live through" ok stop
+true_that "the removal waits for the last" kill -0 $removing
+quit
+wait $removing
+true_that "and is done" [ ! -e $PCI/$SLOT ]
+echo 1 >/sys/bus/pci/rescan
+true_that "it is found again" wait_for 60 [ -e $PCI/$SLOT ]
+mine $SLOT 2
+talk $SLOT
+does "and works for who opens it next, and has what was last written to it" "ok 0x5eed ok 0x77" "mmap 2 0 0x200000" "peek 0x40" "poke 0x40 0x77" "read 2 0x40 4"
+quit
+
+# shellcheck source=tests/lab/cases/kmod/machine/long.sh
+[ ! -e /case/long ] || . /case/long.sh
+
+# --- ejected as one asks for it: the attention button ---
+talk $SLOT
+does "mapped by three" "ok ok ok ok ok ok" ask "mmap 2 0 0x200000" "loop 2 0x400000 0x10" "loop 2 0x400000 0x20" "expect 2" "rounds 100"
+ask "expect 0" >/dev/null
+unplug slot
+does "the programs are told, and see ones" "yes ok ok ok ok" asked "expect 1" "rounds 5" "expect 0" stop
+quit
+true_that "the slot is empty" wait_for 120 [ ! -e $PCI/$SLOT ]
+
+# --- pulled out: both functions at once, of which the kernel removes one after the other ---
+for d in $BOTH; do mine $d 2; done
+talk $FIRST
+does "a program has the first" "ok ok ok" ask "mmap 2 0 0x200000" "loop 2 0x400000 0x10"
+does "and the second" "ok ok ok ok ok ok" "open $SECOND" ask "loop 2 0x400000 0x20" "rounds 100" "expect 2" "rounds 100"
+# The emulator shows an empty slot's memory as zeros until the kernel has heard of it.
+ask "expect 3" >/dev/null
+control=$(setpci -s 00:09.0 CAP_EXP+18.w)
+# The slot's power goes off, and on, while its interrupt is off; then the port tells that the slot is empty.
+setpci -s 00:09.0 CAP_EXP+18.w=$(printf %x $((0x$control & ~0x20 | 0x700)))
+setpci -s 00:09.0 CAP_EXP+18.w=$control
+does "both are told" yes asked
+true_that "though one removal has not even begun" [ -e $PCI/$FIRST/berth ]
+true_that "for the other waits" [ ! -e $PCI/$SECOND/berth ]
+does "both see ones" "ok ok ok ok ok" "expect 1" "rounds 5" "expect 0" stop "mmap 2 0 0x1000"
+does "in new maps, too" "$DEAD EIO" "peek 0" "read 2 0 4"
+quit
+for d in $BOTH; do true_that "$d goes" wait_for 120 [ ! -e $PCI/$d ]; done
