@@ -11,6 +11,7 @@
 #   served.sh     a guest of that QEMU with devices that `berth bridge` serves (bridges.py), and a driver for them (driver.sh, driver/)
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
 #   kmod.sh       the kernel module on a kernel: build, and run; headers.sh: what it is built against
+#   debug.config  what own.config lacks for a kernel that looks for bugs
 #   vm.py         boots one case in QEMU, plugs what it asks for, collects its results (qmp.py: the protocol)
 #   guest/        what runs in a guest before and around its script; device.sh: helpers of the device-* cases
 #   lab.py        helpers of the checks on the host
