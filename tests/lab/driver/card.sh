@@ -3,7 +3,7 @@
 
 # use BUS NAME PORT: the card that all that follows is about, its bridge, and the port it hangs at
 use() {
-	card=0000:$1:00.0 dev=$PCI/0000:$1:00.0 name=$2 port=$3
+	card=0000:$1:00.0 dev=$PCI/0000:$1:00.0 served=$2 port=$3
 }
 
 # turn: which start of the machine this is, from 1 on, in $turn
@@ -61,7 +61,7 @@ seen_gone() {
 }
 
 lost() {
-	[ "$(bridge "$name" state)" = LOST ]
+	[ "$(bridge "$served" state)" = LOST ]
 }
 
 # pull: somebody takes the card away, in the middle of it all. The guest is there, and its driver has seen it.
@@ -77,7 +77,7 @@ pull() {
 
 again() {
 	# shellcheck disable=SC2086 # plain names
-	qmp '{"execute": "device_add", "arguments": {"driver": "vfio-user-pci", "id": "'$name'", "bus": "'$port'", "x-msg-timeout": 60000, "socket": {"type": "unix", "path": "OUT/'$name'.sock"}}}'
+	qmp '{"execute": "device_add", "arguments": {"driver": "vfio-user-pci", "id": "'$served'", "bus": "'$port'", "x-msg-timeout": 60000, "socket": {"type": "unix", "path": "OUT/'$served'.sock"}}}'
 	case $answer in *'"return"'*) ;; *) return 1 ;; esac
 }
 
