@@ -60,9 +60,12 @@ bar-forward.lib := \
 	status.c \
 	stream.c \
 	trace.c \
+	tracealign.c \
+	tracediff.c \
 	tracefilter.c \
 	traceread.c \
 	traceshow.c \
+	tracesteps.c \
 	tracing.c \
 	unplug.c \
 	verbs.c \

@@ -60,6 +60,8 @@ static const struct opt opts[] = {
 	{ .name = "since", .kind = OPT_TEXT, .arg = "TIME", .offset = ROW(since),
 	  .help = "From this time on: seconds from the recording's beginning, or with a minus before its end." },
 	{ .name = "until", .kind = OPT_TEXT, .arg = "TIME", .offset = ROW(until), .help = "Up to this time." },
+	{ .name = "limit", .kind = OPT_U32, .arg = "N", .offset = ROW(limit),
+	  .help = "Differences that are shown; all are counted. 0: all. Default 50." },
 	{ .name = "follow", .letter = 'f', .kind = OPT_FLAG, .offset = ROW(follow),
 	  .help = "Go on with what comes, until the bridge ends." },
 	{ .name = "heat", .kind = OPT_FLAG, .offset = ROW(heat),
@@ -96,6 +98,7 @@ static const struct example examples[] = {
 	{ "berth bridge status", "which bridges run, who is connected, what went over them" },
 	{ "berth bridge trace /run/user/1000/edu.sock --follow", "each access, while it happens" },
 	{ "berth bridge trace boot.trace --only bar0 --heat", "which pages of its registers a driver uses" },
+	{ "berth bridge diff good.trace bad.trace --except bar0:0x9400+8", "where one boot went another way, but for a clock" },
 	{ "berth bridge detach 03:00.0", "give it back to the driver that it had" },
 	{ NULL, NULL },
 };
@@ -137,4 +140,4 @@ const struct cmd bridge_command = {
 };
 /* clang-format on */
 
-const struct options bridge_defaults = { .record_size = 64 << 20 };
+const struct options bridge_defaults = { .record_size = 64 << 20, .limit = 50 };

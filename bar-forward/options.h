@@ -24,6 +24,7 @@ struct options {
 	struct opt_list only, except, kinds;
 	const char *since, *until;
 	int glyphs; /* 1 more than enum heat_glyphs; 0: as the locale is */
+	uint32_t limit;
 	bool follow, heat;
 	int backend;     /* row of backend_names[] */
 	uint64_t memory; /* bytes; 0: not given */

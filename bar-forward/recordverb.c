@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bar-forward/control.h"
@@ -19,6 +20,7 @@
 #include "base/text.h"
 
 #define MARK_BYTES 24
+#define BEGIN_MS   5000
 
 static json_t *question(const char *what)
 {
@@ -40,6 +42,20 @@ static int hand_over(const struct whichbridge *w, const char *path, int fd, stru
 	rc = control_ask(w->page, o, fd, e);
 	json_decref(o);
 	return rc;
+}
+
+/* The bridge has the file; it is in use once its device, and who makes the accesses of its client, have told of themselves. */
+static bool is_begun(const struct trace *t, const struct telem_bridge *b)
+{
+	const struct timespec pause = { 0, 5000000 };
+	bool working = b->client_pid > 0 && b->worker_pid > 0;
+
+	for (int i = 0; i < BEGIN_MS / 5; i++) {
+		if (trace_has(t, TRACE_DEVICE) && (!working || trace_has(t, TRACE_WORKER)))
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
 }
 
 static int start(const struct ask *a, const struct whichbridge *w, struct err *e)
@@ -64,6 +80,8 @@ static int start(const struct ask *a, const struct whichbridge *w, struct err *e
 	rc = hand_over(w, a->words[2], t.fd, e);
 	if (rc)
 		unlink(a->words[2]);
+	else if (!is_begun(&t, &page.bridge))
+		log_warn(a->log, "process %d does not record in %s yet", (int)w->pid, a->words[2]);
 	else
 		log_note(a->log, "process %d records in %s", (int)w->pid, a->words[2]);
 	trace_close(&t);

@@ -206,6 +206,7 @@ static void read_line(struct server *v)
 /* It records there from now on; without a descriptor: nowhere. The holder has it from us, and its workers from it. */
 static void record(struct server *v, struct trace *fresh)
 {
+	trace_stop(&v->trace);
 	trace_close(&v->trace);
 	v->trace = *fresh;
 	send_line(v, &(struct line) { .kind = LINE_TRACE }, fresh->head ? fresh->fd : -1);

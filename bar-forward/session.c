@@ -208,7 +208,6 @@ struct device *session_close(struct session *s)
 {
 	struct device *d;
 
-	pass_on(s, true);
 	session_dma_cancel(s, -ECANCELED);
 	if (s->d)
 		end_bus_mastering(s);
@@ -220,6 +219,7 @@ struct device *session_close(struct session *s)
 	irqrelay_close(&s->relay);
 	if (s->d)
 		reset_after(s);
+	pass_on(s, true);
 	for (uint32_t i = 0; i < TELEM_REGIONS; i++)
 		s->o.count->regions[i].mapped_bytes = 0;
 	free(s->reply);

@@ -150,6 +150,26 @@ int trace_join(struct trace *t, int fd, struct err *e)
 	return rc;
 }
 
+void trace_stop(struct trace *t)
+{
+	if (t->head)
+		atomic_store_explicit(atomic32(&t->head->on), 0, memory_order_relaxed);
+}
+
+bool trace_has(const struct trace *t, enum trace_kind kind)
+{
+	for (uint64_t i = 0; t->head && i < t->slots; i++) {
+		uint64_t word = atomic_load_explicit(atomic64(&t->slot[i].word),
+						     memory_order_acquire);
+
+		if (!word)
+			break;
+		if (!(word & 1) && t->slot[i].kind == kind)
+			return true;
+	}
+	return false;
+}
+
 void trace_close(struct trace *t)
 {
 	if (t->head)

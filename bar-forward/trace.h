@@ -43,8 +43,14 @@ int trace_create(struct trace *t, const char *path, uint64_t size, const struct 
 /* The same file in another process, or one that another has made. Takes fd, whatever comes. 0 or an errno with *e. */
 int trace_join(struct trace *t, int fd, struct err *e);
 
+/* Nobody records into it any more, in whatever process. */
+void trace_stop(struct trace *t);
+
 /* The recording stays as it is. */
 void trace_close(struct trace *t);
+
+/* Whether a record of that kind is in the ring. For who has made it, and waits for others to begin. */
+bool trace_has(const struct trace *t, enum trace_kind kind);
 
 struct dev_facts;
 

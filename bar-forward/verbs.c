@@ -7,6 +7,7 @@
 #include "bar-forward/backends.h"
 #include "bar-forward/list.h"
 #include "bar-forward/status.h"
+#include "bar-forward/tracediff.h"
 #include "bar-forward/tracing.h"
 
 static const char *const list_heeds[] = { "machine", "any", "memory", "json", NULL };
@@ -24,6 +25,8 @@ static const char *const record_heeds[] = { "record-size", "only",  "except", "k
 					    "since",       "until", NULL };
 static const char *const replay_heeds[] = { "socket", "policy",      "guest",
 					    "record", "record-size", NULL };
+static const char *const diff_heeds[] = { "only",  "except", "kind", "since",
+					  "until", "limit",  "json", NULL };
 static const char *const status_heeds[] = { "json", NULL };
 
 /* clang-format off */
@@ -36,6 +39,7 @@ const struct verb bridge_verbs[] = {
 	{ "serve", "DEV [DEV]...", "give a device to a virtual machine that connects to --socket", 1, CMD_WORDS_MAX, serve_heeds, serve_verb },
 	{ "status", "", "show the bridges that run, and what went over them", 0, 0, status_heeds, status_verb },
 	{ "trace", "FILE|BRIDGE", "show what a bridge recorded, event by event or as a map of its pages", 1, 1, trace_heeds, trace_verb },
+	{ "diff", "FILE FILE", "tell where two recorded boots differ: exit 1 if they do", 2, 2, diff_heeds, trace_diff_verb },
 	{ "replay", "FILE", "give a virtual machine what a recorded device answered, without the device", 1, 1, replay_heeds, replay_verb },
 	{ "record", "BRIDGE [start FILE|stop|save FILE|mark TEXT]", "have a bridge that runs record, or keep what it recorded", 1, 3, record_heeds, record_verb },
 	{ NULL, NULL, NULL, 0, 0, NULL, NULL },

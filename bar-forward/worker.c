@@ -32,6 +32,7 @@ struct worker {
 	struct device_ops mine; /* the same, but a lost device is not closed */
 	struct stream stream;
 	struct trace trace;
+	uint64_t pid;     /* until it is recorded that we make the accesses; then 0 */
 	struct session s; /* just enough of one for accesses to BARs */
 	struct counted now;
 	bool by_bytes;     /* the kernel's counts say what ran */
@@ -283,6 +284,9 @@ static void access_asked(struct worker *w, struct call *c)
 
 static void go(struct worker *w)
 {
+	if (w->pid)
+		trace_event(&w->trace, TRACE_WORKER, telem_now_ns(), w->pid);
+	w->pid = 0;
 	memcpy(w->s.shaped.size, w->share->region, sizeof(w->share->region));
 	stream_forget(&w->stream); /* the holder has taken messages */
 	while (serve_one(w))
@@ -375,6 +379,7 @@ static int begin(struct worker *w, const struct call *c, const int *fds, uint32_
 					 .arg = w,
 					 .access = noted_access,
 					 .multi_done = &w->share->note.multi_done };
+	w->pid = (uint64_t)getpid();
 	rc = join(w, c, fds, n, &e);
 	if (rc)
 		say(w, SESSION_WARNING, e.text);
