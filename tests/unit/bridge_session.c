@@ -12,11 +12,12 @@
 #include "tests/unit/harness.h"
 
 #define BAR0_SIZE 0x4000
+#define BAR0_ROOM 0x100000 /* for devices that need a larger one */
 
 /* A device that writes down what it was told, and fails when it should. */
 struct device {
 	struct dev_facts facts;
-	uint8_t bar[BAR0_SIZE], config[CFG_SIZE], rom[0x800];
+	uint8_t bar[BAR0_ROOM], config[CFG_SIZE], rom[0x800];
 	char log[4096];
 	int fail;     /* what the next access answers */
 	int fail_map; /* what every map answers */
@@ -574,6 +575,22 @@ static void a_mirror_is_configuration_space(void **state)
 	end();
 }
 
+static void an_acknowledgement_goes_through_the_mirror(void **state)
+{
+	(void)state;
+	make_nvidia();
+	d.facts.region[0].size = BAR0_ROOM;
+	begin_shaped("");
+	write_of(DEV_BAR0, 0x88068, 1, 0xff, 0);
+	write_of(DEV_BAR0, 0x88704, 4, 0xff, 0);
+	assert_string_equal(d.log, "w0+88068/1;w0+88704/4;");
+	d.log[0] = '\0';
+	write_of(DEV_BAR0, 0x88068, 4, 0xffffffff, 0); /* what is beside it is configuration */
+	write_of(DEV_BAR0, 0x88700, 8, 0, 0);
+	assert_null(strstr(d.log, "w0+"));
+	end();
+}
+
 static void a_window_is_where_its_index_points(void **state)
 {
 	uint32_t index = 0x88010;
@@ -1109,6 +1126,7 @@ int main(void)
 		cmocka_unit_test(what_is_mapped_stays),
 		cmocka_unit_test(denied_writes_are_told_for_a_while),
 		cmocka_unit_test(a_mirror_is_configuration_space),
+		cmocka_unit_test(an_acknowledgement_goes_through_the_mirror),
 		cmocka_unit_test(a_window_is_where_its_index_points),
 		cmocka_unit_test(writes_stay_behind_mapped_ones),
 		cmocka_unit_test(an_access_keeps_its_width),
