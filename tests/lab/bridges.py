@@ -13,7 +13,8 @@ class Bridge:
     def __init__(self, case, out, name, device, *options):
         self.socket, self.log = f"{out}/{name}.sock", out / f"{name}.log"
         self.words = [BERTH, "bridge", "serve",
-                      device.replace("CASE", str(case)) if "/" in device else f"{DEVICES}/{device}", "--socket", self.socket, "-v", *options]
+                      device.replace("CASE", str(case)) if "/" in device else f"{DEVICES}/{device}", "--socket", self.socket, "-v",
+                      *[word.replace("OUT", str(out)) for word in options]]
         self.env = {**os.environ, "BERTH_RUNTIME_DIR": f"{out}/run"}
         self.process = None
 
