@@ -21,18 +21,15 @@ struct probe_nvml {
 	struct nvml_view v; /* the last of each device */
 };
 
-int probe_nvml_open(struct probe_nvml **out, const struct machine *m, const struct report *r,
-		    struct err *e)
+int probe_nvml_open(struct probe_nvml **out, const char (*pci)[24], uint32_t n_pci, struct err *e)
 {
 	struct probe_nvml *n = calloc(1, sizeof(*n));
 	int ends[2];
 
-	(void)m;
 	if (!n)
 		return err_set(e, -ENOMEM, "out of memory");
-	for (uint32_t i = 0; i < r->n_gpus; i++)
-		if (gpu_has_nvml(&r->gpus[i]))
-			text_copy(n->pci[n->n++], sizeof(n->pci[0]), r->gpus[i].pci);
+	for (; n->n < n_pci && n->n < PROBE_GPUS_MAX; n->n++)
+		text_copy(n->pci[n->n], sizeof(n->pci[0]), pci[n->n]);
 	if (pipe2(ends, O_CLOEXEC)) {
 		free(n);
 		return err_set(e, -errno, "cannot make a pipe");

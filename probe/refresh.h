@@ -44,15 +44,14 @@ int probe_refresh_holders(const struct machine *m, struct report *r, struct clai
 void probe_past_free(struct claims_past *past);
 
 /*
- * NVIDIA's library, kept open in a child of ours, for the GPUs of r that it tells of. While it is open they
- * cannot sleep. probe_nvml_ask() gets round to every one of them, and calls `took` for each as it answers;
+ * NVIDIA's library, kept open in a child of ours, for the GPUs at these addresses, at most PROBE_GPUS_MAX. While
+ * it is open they cannot sleep. probe_nvml_ask() gets round to every one of them, and calls `took` for each as it answers;
  * -ETIMEDOUT: the next one has not answered within the time, and may be waited for again by the same call
  * with `go_on`; -EPIPE: the child is gone, so close.
  */
 struct probe_nvml;
 
-int probe_nvml_open(struct probe_nvml **n, const struct machine *m, const struct report *r,
-		    struct err *e);
+int probe_nvml_open(struct probe_nvml **n, const char (*pci)[24], uint32_t n_pci, struct err *e);
 int probe_nvml_ask(struct probe_nvml *n, bool go_on, int timeout_ms,
 		   void (*took)(void *ctx, const char *pci), void *ctx);
 void probe_nvml_close(struct probe_nvml *n);

@@ -138,7 +138,7 @@ const struct cell *view_row(const struct view *v, uint32_t row)
 
 static void make_room(struct view *v, uint32_t row)
 {
-	uint32_t room = row < 16 ? 32 : row * 2;
+	uint32_t room = row ? row * 2 : v->part ? 1 : 32;
 	struct cell *cells;
 
 	if (row < v->room)

@@ -84,15 +84,18 @@ static bool knows_too_little(struct lookout *l)
 
 static bool open_nvml(struct lookout *l)
 {
+	char pci[PROBE_GPUS_MAX][24];
+	uint32_t n = 0;
 	struct err e = { 0 };
-	int rc;
 
 	if (l->nvml)
 		return true;
 	pthread_mutex_lock(&l->lock);
-	rc = l->base ? probe_nvml_open(&l->nvml, l->senses.machine, l->base, &e) : -EAGAIN;
+	for (uint32_t i = 0; i < l->n_eyes; i++)
+		if (l->eyes[i]->nvml && !l->eyes[i]->lost)
+			text_copy(pci[n++], sizeof(pci[0]), l->eyes[i]->gpu.pci);
 	pthread_mutex_unlock(&l->lock);
-	return !rc;
+	return n && !probe_nvml_open(&l->nvml, (const char(*)[24])pci, n, &e);
 }
 
 uint32_t library_read(void *ctx)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/pages.h"
 #include "base/text.h"
 #include "tui/judge.h"
 
@@ -131,7 +132,7 @@ static void judge_library(struct lookout *l, struct eye *e, const struct gpu *g)
 
 static bool add_eye(struct lookout *l, const struct gpu *g)
 {
-	struct eye *e = l->n_eyes < PROBE_GPUS_MAX ? calloc(1, sizeof(*e)) : NULL;
+	struct eye *e = l->n_eyes < PROBE_GPUS_MAX ? pages_new(sizeof(*e)) : NULL;
 
 	if (!e)
 		return false;
@@ -162,7 +163,7 @@ static void take_known(struct eye *e, const struct gpu *g)
 }
 
 /* A new collection: devices known already keep their place, new ones come last, and none is dropped. */
-static void take_base(struct lookout *l, struct report *r, uint32_t *first_new)
+static void take_base(struct lookout *l, const struct report *r, uint32_t *first_new)
 {
 	*first_new = l->n_eyes;
 	for (uint32_t i = 0; i < r->n_gpus; i++) {
@@ -175,8 +176,8 @@ static void take_base(struct lookout *l, struct report *r, uint32_t *first_new)
 		judge_library(l, e, &r->gpus[i]);
 		take_known(e, &r->gpus[i]);
 	}
-	probe_free(l->base);
-	l->base = r;
+	memcpy(l->base, r, offsetof(struct report, gpus));
+	l->base->n_gpus = 0;
 	l->base_ns = telem_now_ns();
 }
 
@@ -242,6 +243,7 @@ static uint32_t scan(void *ctx)
 		take_base(l, r, &first);
 	}
 	pthread_mutex_unlock(&l->lock);
+	probe_free(r);
 	if (!rc)
 		start_eyes(l, first);
 	return BUS_MS;
@@ -252,7 +254,7 @@ static struct report *report_of_eyes(struct lookout *l)
 	struct report *r = NULL;
 
 	pthread_mutex_lock(&l->lock);
-	if (l->base)
+	if (l->base_ns)
 		r = malloc(sizeof(*r));
 	if (r) {
 		memcpy(r, l->base, offsetof(struct report, gpus));
@@ -345,9 +347,9 @@ static void next(void *ctx, struct snapshot *s)
 	now = telem_now_ns();
 	pthread_mutex_lock(&l->lock);
 	l->interval_ms = s->interval_ms;
-	if (l->base && !l->shown)
-		l->shown = malloc(sizeof(*l->shown));
-	if (l->base && l->shown) {
+	if (l->base_ns && !l->shown)
+		l->shown = pages_new(sizeof(*l->shown));
+	if (l->base_ns && l->shown) {
 		memcpy(l->shown, l->base, offsetof(struct report, gpus));
 		l->shown->n_gpus = l->n_eyes;
 		for (uint32_t i = 0; i < l->n_eyes; i++)
@@ -371,10 +373,15 @@ int lookout_start(struct lookout **out, const struct senses *senses, const char 
 		  uint32_t interval_ms, struct err *e)
 {
 	struct lookout *l = calloc(1, sizeof(*l));
+	struct report *base = pages_new(sizeof(*base));
 	int rc;
 
-	if (!l)
+	if (!l || !base) {
+		free(l);
+		pages_free(base, sizeof(*base));
 		return err_set(e, -ENOMEM, "out of memory");
+	}
+	l->base = base;
 	l->senses = *senses;
 	l->run_dir = run_dir;
 	l->interval_ms = interval_ms;
@@ -386,6 +393,7 @@ int lookout_start(struct lookout **out, const struct senses *senses, const char 
 	if (rc) {
 		if (!l->keeper || readers_stop(&l->keeper, 1)) {
 			pthread_mutex_destroy(&l->lock);
+			pages_free(base, sizeof(*base));
 			free(l);
 		}
 		return rc;
@@ -415,11 +423,11 @@ bool lookout_stop(struct lookout *l)
 	if (!readers_stop(all, n))
 		return false;
 	for (uint32_t i = 0; i < l->n_eyes; i++)
-		free(l->eyes[i]);
+		pages_free(l->eyes[i], sizeof(*l->eyes[i]));
 	probe_nvml_close(l->nvml);
 	probe_past_free(l->past);
-	probe_free(l->base);
-	free(l->shown);
+	pages_free(l->base, sizeof(*l->base));
+	pages_free(l->shown, sizeof(*l->shown));
 	free(l->holders);
 	pthread_mutex_destroy(&l->lock);
 	free(l);

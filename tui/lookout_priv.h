@@ -44,7 +44,7 @@ struct lookout {
 	const char *run_dir;
 	pthread_mutex_t lock;
 	uint32_t interval_ms;
-	struct report *base; /* the last whole collection; its gpus in the order of eyes */
+	struct report *base; /* the last whole collection without its gpus, which the eyes have */
 	uint64_t base_ns;
 	struct err error;
 	struct eye *eyes[PROBE_GPUS_MAX];

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/own.h"
+#include "base/pages.h"
 #include "base/text.h"
 #include "tui/frames.h"
 #include "tui/recording.h"
@@ -17,9 +18,10 @@
 struct told {
 	const char *kind;
 	char id[96];
-	bool known;  /* `state` is filled */
-	bool here;   /* at the moment at hand */
-	void *state; /* what the frames of its kind take as `was` */
+	bool known; /* `state` is filled */
+	bool here;  /* at the moment at hand */
+	void *state; /* what the frames of its kind take as `was`, in pages of its own: it is large and sparse */
+	size_t size; /* of it */
 };
 
 struct recorder {
@@ -45,8 +47,8 @@ struct recorder *recorder_new(void)
 
 static void forget_all(struct recorder *r)
 {
-	while (r->n_told)
-		free(r->told[--r->n_told].state);
+	for (; r->n_told; r->n_told--)
+		pages_free(r->told[r->n_told - 1].state, r->told[r->n_told - 1].size);
 }
 
 void recorder_free(struct recorder *r)
@@ -105,7 +107,7 @@ static struct told *find(const struct recorder *r, const char *kind, const char 
 
 static int add(struct recorder *r, const char *kind, const char *id, size_t size)
 {
-	void *state = malloc(size);
+	void *state = pages_new(size);
 
 	if (state && r->n_told == r->room) {
 		size_t room = r->room ? 2 * r->room : 8;
@@ -117,12 +119,12 @@ static int add(struct recorder *r, const char *kind, const char *id, size_t size
 		}
 	}
 	if (!state || r->n_told == r->room) {
-		free(state);
+		pages_free(state, size);
 		return -ENOMEM;
 	}
 	struct told *t = &r->told[r->n_told++];
 
-	*t = (struct told) { .kind = kind, .state = state };
+	*t = (struct told) { .kind = kind, .state = state, .size = size };
 	text_copy(t->id, sizeof(t->id), id);
 	return 0;
 }
@@ -225,7 +227,7 @@ static void tell_gone(struct moment *m)
 
 		json_put_bool(o, "gone", true);
 		write_line(m, o);
-		free(t->state);
+		pages_free(t->state, t->size);
 		*t = r->told[--r->n_told];
 	}
 }
