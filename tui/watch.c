@@ -330,6 +330,8 @@ int watch(struct screen *screen, const struct watching *how, struct err *e)
 				    .prefs = how->prefs,
 				    .ui = &w->ui,
 				    .glyphs = glyphs_of(w) };
+	if (how->feed->wind)
+		wind(w, 0); /* the curves begin with what came before */
 	loop(w);
 	own_close_fd(&w->held);
 	forget_still(w);
