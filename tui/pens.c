@@ -108,8 +108,11 @@ void pen_spark(struct pen *p, const struct frame *f, enum attr a, const struct s
 	};
 
 	c.top = top > 0 ? top : series_max(s, 60);
-	for (uint32_t i = 0; i < c.cols; i++)
-		pen_char(p, a, chart_at(&c, 0, i), 1);
+	for (uint32_t i = 0; i < c.cols; i++) {
+		uint32_t ch = chart_at(&c, 0, i);
+
+		pen_char(p, ch == ' ' ? ATTR_PLAIN : a, ch, 1);
+	}
 }
 
 /* --- the memory bar --- */
