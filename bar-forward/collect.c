@@ -303,6 +303,7 @@ static void read_machine(const struct machine *m, struct bridge_facts *f)
 		f->idle_d3.v = !f->idle_d3.v;
 	f->irqs_unsafe = read_flag(
 		m, "sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts");
+	f->dma_entries = read_number(m, "sys/module/vfio_iommu_type1/parameters/dma_entry_limit");
 	f->coherent = read_coherent(m, f->pci);
 	if (!text)
 		return;

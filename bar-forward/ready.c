@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "bar-forward/ready_priv.h"
+#include "bar-forward/wire.h"
 #include "kmod/uapi.h"
 #include "probe/probe.h"
 
@@ -298,6 +299,29 @@ static bool check_memory(const struct bridge_facts *f, struct finding *w)
 	return true;
 }
 
+/* An IOMMU of the guest's own maps page by page; the protocol's clients keep to VU_DMA_MAPS of them. */
+static bool check_maps(const struct bridge_facts *f, struct finding *w)
+{
+	const struct fact *limit = &f->dma_entries;
+
+	if (f->group < 0 || !fact_known(limit))
+		return false;
+	if (limit->v >= VU_DMA_MAPS) {
+		find_say(w, VERDICT_YES, "%" PRId64 " of them, as many as a guest may have",
+			 limit->v);
+		return true;
+	}
+	find_say(
+		w, VERDICT_NOTE,
+		"the kernel takes %" PRId64
+		" (dma_entry_limit): a guest with an IOMMU of its own may want %d, and loses the device with "
+		"the first too many",
+		limit->v, VU_DMA_MAPS);
+	find_fix(w, "echo %d | sudo tee /sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
+		 VU_DMA_MAPS);
+	return true;
+}
+
 static bool check_node(const struct bridge_facts *f, struct finding *w)
 {
 	switch (f->node) {
@@ -355,6 +379,7 @@ static const struct {
 	{ "interrupts", check_interrupts },
 	{ "coherency", check_coherency },
 	{ "memory", check_memory },
+	{ "maps", check_maps },
 	{ "permission", check_node },
 	{ "reset", check_reset },
 	{ "power", check_power },

@@ -71,6 +71,7 @@ struct bridge_facts {
 	struct fact irqs_unsafe;   /* 1: vfio is told to do without */
 	struct fact coherent;      /* 1: the IOMMU makes DMA that does not snoop snoop */
 	struct fact memlock_bytes; /* what a process of this user may lock; INT64_MAX: all */
+	struct fact dma_entries;   /* DMA maps that type 1 takes for one container */
 	struct fact guest_bytes;   /* memory of the guest, as it was asked for */
 	enum node_state node;
 	char node_path[64]; /* "/dev/vfio/14"; "": none */

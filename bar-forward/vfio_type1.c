@@ -99,6 +99,12 @@ static int type1_device(struct vfio_space *s, const char *pci, int *fd, struct e
 	snprintf(name, sizeof(name), "%s", pci);
 	int rc = ask(s, s->group_fd, VFIO_GROUP_GET_DEVICE_FD, name);
 
+	/* What left by a removal comes back in a new group, which the descriptor from before is none of. */
+	if (rc == -ENODEV && s->gathered)
+		return err_set(
+			e, rc,
+			"%s is no longer in the group that this bridge has open: start the bridge anew",
+			pci);
 	if (rc < 0)
 		return vfio_why(e, rc, pci, "its descriptor");
 	*fd = rc;

@@ -228,6 +228,17 @@ static void all_of_the_guests_memory_has_to_be_locked(void **unused)
 	assert_int_equal(of(&f, "memory", "--memory SIZE"), VERDICT_UNTOLD);
 }
 
+static void maps_are_counted(void **unused)
+{
+	struct bridge_facts f = card();
+
+	(void)unused;
+	f.dma_entries = fact_of(65535, SRC_SYSFS);
+	assert_int_equal(of(&f, "maps", "65535"), VERDICT_YES);
+	f.dma_entries.v--;
+	assert_int_equal(of(&f, "maps", "echo 65535 | sudo tee"), VERDICT_NOTE);
+}
+
 static void its_file_has_to_open(void **unused)
 {
 	struct bridge_facts f = card();
@@ -373,6 +384,7 @@ int main(void)
 		cmocka_unit_test(the_firmwares_display_is_told),
 		cmocka_unit_test(interrupts_that_are_not_remapped_are_refused),
 		cmocka_unit_test(all_of_the_guests_memory_has_to_be_locked),
+		cmocka_unit_test(maps_are_counted),
 		cmocka_unit_test(its_file_has_to_open),
 		cmocka_unit_test(a_reset_takes_the_slot_or_nothing),
 		cmocka_unit_test(a_box_may_not_come_back_from_without_power),

@@ -42,6 +42,8 @@ refuses "no such device" 1 '0000:77:00.0' berth bridge serve 0000:77:00.0 --sock
 for d in $edu $nvme $igb; do
 	exits "attach $d" 0 berth bridge attach "$d" --any
 done
+berth bridge list "$edu" --any >$T/list
+has "what of maps the kernel takes" '^  maps  *yes  *65535 ' $T/list
 hold "$(group_of "$edu")" "$edu"
 refuses "somebody has it" 5 'virtual machine' berth bridge serve "$edu" --socket /run/s
 let_go
