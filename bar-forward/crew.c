@@ -452,7 +452,10 @@ void crew_end(struct crew *c)
 
 void crew_go(struct crew *c)
 {
-	if (!c->work.ready || !c->resting || c->news.died)
+	if (c->news.died)
+		return;
+	promote(c); /* a spare that is ready goes on at once, not with the next that happens */
+	if (!c->work.ready || !c->resting)
 		return;
 	c->resting = false;
 	call(&c->work, &(struct call) { .kind = CALL_GO }, NULL, 0);
