@@ -171,6 +171,22 @@ static json_t *bridge_json(const char *path, const struct telem_page *p, enum te
 
 /* --- for people --- */
 
+static void show_mapped(const struct telem_bridge *b)
+{
+	const char *between = "  mapped      ";
+	char size[TEXT_SIZE_MAX];
+
+	for (uint32_t i = 0; i < TELEM_REGIONS; i++) {
+		if (!b->regions[i].mapped_bytes)
+			continue;
+		printf("%s%s of %s", between, text_size(size, b->regions[i].mapped_bytes),
+		       telem_region_name(i));
+		between = ", ";
+	}
+	if (between[0] == ',')
+		printf("; what is done there is not counted\n");
+}
+
 static void show(const struct telem_page *p, enum telem_life life)
 {
 	const struct telem_bridge *b = &p->bridge;
@@ -191,7 +207,9 @@ static void show(const struct telem_page *p, enum telem_life life)
 	       sum(b, of_region[4].offset));
 	if (ns >= 0)
 		printf("; half of them below %.1f us", ns / 1000);
-	printf("\n  memory      %" PRIu64 " maps, %s of the guest's\n", b->counts.dma_maps,
+	printf("\n");
+	show_mapped(b);
+	printf("  memory      %" PRIu64 " maps, %s of the guest's\n", b->counts.dma_maps,
 	       text_size(size, b->counts.dma_bytes));
 	if (b->counts.errors || b->counts.refused || b->counts.dma_refused)
 		printf("  went wrong  %" PRIu64 " accesses, %" PRIu64 " messages, %" PRIu64

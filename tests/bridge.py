@@ -444,6 +444,8 @@ def maps():
         assert c.map_region(3)[0] == [(0x1000, 0x7000), (0x9000, 0x7000)], "never the table of MSI-X"
         s = b.status_when(lambda s: s["mode"] == "hybrid")
         assert [r["mapped_bytes"] for r in s["regions"]][:3] == [0, 0x2000, 0xE000], s["regions"]
+        out = subprocess.run([berth, "bridge", "status"], check=True, capture_output=True, text=True).stdout
+        assert "  mapped      8.0 KiB of BAR1, 56.0 KiB of BAR3; what is done there is not counted\n" in out, out
         ok("chosen pages are mapped")
         refused(errno.EINVAL, c.read_bytes, 1, 64 << 20, 4)
         c.write(CONFIG, 0x14, 4, 0xFFFFFFFF)

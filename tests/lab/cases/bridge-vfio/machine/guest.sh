@@ -65,6 +65,21 @@ each_works() {
 	done
 }
 
+# --- pages without the bridge: stock vfio gives the whole device with them ---
+maps_work() {
+	serve "$edu"
+	is "mapped: nothing unasked" "$(berth bridge status --json | sed -n 's/.*"mode": "\([a-z]*\)".*/\1/p')" trap
+	ends "unasked: the bridge ends"
+	serve "$edu" --mode map
+	use mapped
+	ends "mapped: the bridge ends"
+	serve "$nvme" --mode map
+	use table
+	ends "mapped disk: the bridge ends"
+	echo 'bar0 0x98+4 deny' >/run/rules
+	refuses "a map beside a denial" 5 'gets the whole device' berth bridge serve "$edu" --socket /run/s --mode map --policy /run/rules
+}
+
 # --- the host takes a device away while it is used ---
 
 # is_used DEVICE: a client reads it until it is away, and after it
@@ -118,6 +133,7 @@ if [ -e /dev/iommu ]; then
 	rm /dev/iommu
 fi
 each_works vfio
+maps_work
 both_work vfio
 removal vfio
 eject

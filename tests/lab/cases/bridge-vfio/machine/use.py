@@ -302,6 +302,32 @@ def pair(path):
 
 
 # --- edu, as a virtual machine has it ---
+def mapped(path):
+    """edu's registers, without the bridge."""
+    c, _ = begin(path, 1 << 20)
+    areas, view = c.map_region(0)
+    words = memoryview(view).cast("I")
+    same("mapped: all of edu's BAR", areas, [(0, 1 << 20)])
+    same("mapped: what it is", words[0], 0x010000ED)
+    words[1] = 0x12345678
+    same("mapped: a register that was written so", c.read(BAR0, 4, 4), 0xEDCBA987)
+    words.release()
+    view.close()
+    c.close()
+
+
+def table(path):
+    """A BAR with the table of MSI-X in its middle."""
+    c, _ = begin(path, 1 << 20)
+    areas, view = c.map_region(0)
+    words = memoryview(view).cast("I")
+    same("mapped: nothing of MSI-X", areas, [(0, 0x2000)])
+    same("mapped: a disk's version", words[2], c.read(BAR0, 8, 4))
+    words.release()
+    view.close()
+    c.close()
+
+
 def nested(path):
     """QEMU's own client, driven by its test port; what its guest would see of an MSI is what is written for it."""
     sys.path.insert(0, "/tests/lab")
@@ -334,4 +360,4 @@ def nested(path):
     q.close()
 
 
-{"edu": edu, "nested": nested, "pair": pair, "nvme": nvme, "igb": igb, "gone": gone}[sys.argv[1]](sys.argv[2])
+{"edu": edu, "nested": nested, "pair": pair, "mapped": mapped, "table": table, "nvme": nvme, "igb": igb, "gone": gone}[sys.argv[1]](sys.argv[2])
