@@ -9,6 +9,7 @@
 #   make bench      timings, as ratios against peers in the same run; make bench-bridge: those of the bridge alone
 #   make fuzz       every fuzz target, FUZZ_SECONDS=20 each
 #   make kmod       the kernel module, for the running kernel or KDIR=; KMOD_KEY= KMOD_CERT= sign it
+#   make kmod-check its source, by sparse, kernel-doc, checkpatch, coccinelle
 #   make lab        real kernels in emulated machines: TESTS="topology hotplug" runs some cases
 #   make ci         what CI runs: check, sanitizers, fuzzing, the lab
 #   make nightly    what does not fit into CI
@@ -71,7 +72,7 @@ pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
 program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 
 # Goals that build nothing here need no library.
-NO_BUILD := deps demo kmod check clean format ci nightly help fuzz bench bench-bridge lab
+NO_BUILD := deps demo kmod kmod-check check clean format ci nightly help fuzz bench bench-bridge lab
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
 WANTED_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).wants)))
 ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))) $(WANTED_PKGS))
@@ -251,6 +252,12 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 kmod:
 	$(Q)KMOD_KEY="$(KMOD_KEY)" KMOD_CERT="$(KMOD_CERT)" KMOD_CHECK="$(KMOD_CHECK)" sh kmod/build.sh "$(KDIR)" "$(BUILD)/module"
 
+# What can be found in its source without running it.
+.PHONY: kmod-check
+kmod-check:
+	$(Q)sh base/deps/packages.sh lab kmod
+	$(Q)sh kmod/check.sh "$(KDIR)" "$(BUILD)/module-check"
+
 clean:
 	rm -rf $(wildcard build build-*)
 
@@ -258,7 +265,7 @@ format:
 	clang-format -i $(wildcard $(addsuffix /*.[ch],$(MODULES)) tests/*/*.[ch])
 
 help:
-	@sed -n '2,18s/^# \{0,1\}//p' Makefile
+	@sed -n '2,19s/^# \{0,1\}//p' Makefile
 
 # --- tests -------------------------------------------------------------------------------------------
 
@@ -346,7 +353,7 @@ lab:
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory lab-run
 
-lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map)
+lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise)
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) sh tests/lab/run.sh $(TESTS)
 
 bench:
@@ -374,6 +381,7 @@ nightly:
 	$(Q)$(MAKE) --no-print-directory CC=clang BUILD=build-clang STRICT=1 check
 	$(Q)$(MAKE) --no-print-directory SAN=tsan check
 	$(Q)LAB_OWN=1 $(MAKE) --no-print-directory TESTS="kmod-nested kmod-own kmod-debug bridge-vfio-own" lab
+	$(Q)$(MAKE) --no-print-directory kmod-check KDIR="$$(sh tests/lab/own_kernel.sh)/build"
 	$(Q)python3 tests/states.py build-clang/tests/fake/prog_top_states 2 100000
 
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -27,18 +27,18 @@ struct cdev_bind {
 /* What the function is held open by, beside its own descriptor: a container and a group, or an iommufd. */
 static int held[2] = { -1, -1 };
 
-static int said(const char *what)
+static inline int said(const char *what)
 {
 	puts(what);
 	return 0;
 }
 
-static int why(int rc)
+static inline int why(int rc)
 {
 	return said(rc < 0 ? strerrorname_np(errno) : "ok");
 }
 
-static int by_group(const char *group, const char *address)
+static inline int by_group(const char *group, const char *address)
 {
 	char path[64];
 	int container = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC), fd;
@@ -53,7 +53,7 @@ static int by_group(const char *group, const char *address)
 	return ioctl(fd, VFIO_GROUP_GET_DEVICE_FD, address);
 }
 
-static int by_cdev(const char *name)
+static inline int by_cdev(const char *name)
 {
 	struct cdev_bind bind = { .argsz = sizeof(bind) };
 	char path[64];
@@ -68,7 +68,7 @@ static int by_cdev(const char *name)
 	return fd;
 }
 
-static int do_read(int fd, const uint64_t *n)
+static inline int do_read(int fd, const uint64_t *n)
 {
 	uint64_t value = 0;
 	ssize_t got = pread(fd, &value, n[2] <= 8 ? n[2] : 8, (off_t)AT(n[0], n[1]));
@@ -79,18 +79,18 @@ static int do_read(int fd, const uint64_t *n)
 	return 0;
 }
 
-static int do_write(int fd, const uint64_t *n)
+static inline int do_write(int fd, const uint64_t *n)
 {
 	return why(pwrite(fd, &n[3], n[2] <= 8 ? n[2] : 8, (off_t)AT(n[0], n[1])) < 0 ? -1 : 0);
 }
 
-static int do_reset(int fd, const uint64_t *n)
+static inline int do_reset(int fd, const uint64_t *n)
 {
 	(void)n;
 	return why(ioctl(fd, VFIO_DEVICE_RESET));
 }
 
-static int power(int fd, uint32_t feature)
+static inline int power(int fd, uint32_t feature)
 {
 	struct vfio_device_feature f = { .argsz = sizeof(f),
 					 .flags = VFIO_DEVICE_FEATURE_SET | feature };
@@ -98,19 +98,19 @@ static int power(int fd, uint32_t feature)
 	return why(ioctl(fd, VFIO_DEVICE_FEATURE, &f));
 }
 
-static int do_sleep(int fd, const uint64_t *n)
+static inline int do_sleep(int fd, const uint64_t *n)
 {
 	(void)n;
 	return power(fd, FEATURE_SLEEP);
 }
 
-static int do_wake(int fd, const uint64_t *n)
+static inline int do_wake(int fd, const uint64_t *n)
 {
 	(void)n;
 	return power(fd, FEATURE_WAKE);
 }
 
-static int device_open(int argc, char **argv)
+static inline int device_open(int argc, char **argv)
 {
 	if (argc == 4 && !strcmp(argv[1], "group"))
 		return by_group(argv[2], argv[3]);

@@ -40,6 +40,7 @@ done
 program "$BUILD/tests/fake/prog_vfio_hold" "$root/bin/vfio_hold"
 program "$BUILD/tests/fake/prog_vfio_bar" "$root/bin/vfio_bar"
 program "$BUILD/tests/fake/prog_vfio_map" "$root/bin/vfio_map"
+program "$BUILD/tests/fake/prog_vfio_noise" "$root/bin/vfio_noise"
 program "$(PATH=$PATH:/usr/sbin:/sbin command -v lspci)" "$root/bin/lspci"
 program "$(PATH=$PATH:/usr/sbin:/sbin command -v setpci)" "$root/bin/setpci"
 program "$(command -v strace)" "$root/bin/strace"

@@ -191,23 +191,7 @@ is "none again" "$(put $MEMORY policy '\n')$(cat $PCI/$MEMORY/berth/policy)" ok
 
 . /case/ways.sh
 . /case/pages.sh
-
-# --- noise: whatever is written, the table is one that can be written again ---
-i=0 taken=0
-while [ $i -lt 300 ]; do
-	i=$((i + 1))
-	awk -v seed=$i 'function r(n) { return int(rand() * n) }
-		BEGIN { srand(seed); split("deny read-only log dney  deny", v, " ")
-			for (k = r(6); k >= 0; k--) { a = r(3) ? r(1000) : r(400000000); printf "%s %d 0x%x-0x%x%s", v[r(5) + 1], r(8) ? 2 : r(9) - 1, a, a + r(50) - 2, r(9) ? "\n" : "x" } }' >$T/noise
-	cat $T/noise >$PCI/$MEMORY/berth/policy 2>/dev/null && taken=$((taken + 1))
-	head -c $((i * 7)) /dev/urandom >$PCI/$MEMORY/berth/policy 2>/dev/null
-	head -c 9 /dev/urandom >$PCI/$MEMORY/berth/bar2_mode 2>/dev/null
-	cat $PCI/$MEMORY/berth/policy >$T/now
-	[ ! -s $T/now ] || cat $T/now >$PCI/$MEMORY/berth/policy 2>/dev/null || fail "the table $i can be written again" "$(cat $T/now)"
-	[ "$(cat $T/now)" = "$(cat $PCI/$MEMORY/berth/policy)" ] || fail "the table $i stays" "$(cat $T/now)"
-done
-if [ $taken -gt 20 ] && [ $taken -lt 280 ]; then ok "noise is told from rules"; else fail "noise is told from rules" "$taken of 300"; fi
-put $MEMORY policy '\n' >/dev/null
+. /case/noise.sh
 
 # --- while it is open ---
 hold $MEMORY
