@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Reads and writes of a function's regions: what the mode and the policy refuse, and what is counted
- * and told of the rest, which vfio_pci_core does.
+ * Reads and writes of a function's regions: what the mode and the policy refuse, and what is
+ * counted and told of the rest, which vfio_pci_core does.
  */
 #include <linux/ktime.h>
 #include <linux/log2.h>
@@ -33,8 +33,8 @@ static u32 width_of(size_t count)
 }
 
 /*
- * What the program's buffer holds, for the trace. It belongs to the program, which may change it while
- * the access is under way: docs/kmod.md says so.
+ * What the program's buffer holds, for the trace. It belongs to the program, which may change it
+ * while the access is under way: docs/kmod.md says so.
  */
 static u64 value_of(const struct access *a)
 {
@@ -113,9 +113,10 @@ static ssize_t bar_rw(struct bv_device *b, const struct access *a, u32 bar)
 #define NO_CAPABILITY 0xff
 
 /*
- * A byte that may be a window to registers, or the switch of one: of a vendor's capability, as virtio's,
- * which leads to every BAR by an offset that is written to it; or of none, where many devices have an index
- * and a value. vfio_pci_core lets all writes to those through, and knows the rest.
+ * A byte that may be a window to registers, or the switch of one: of a vendor's capability, as
+ * virtio's, which leads to every BAR by an offset that is written to it; or of none, where many
+ * devices have an index and a value. vfio_pci_core lets all writes to those through, and knows
+ * the rest.
  */
 static bool is_window(const struct bv_device *b, u64 offset)
 {
@@ -136,24 +137,28 @@ static bool is_switch(const struct bv_device *b, u64 offset)
 		b->core.pci_config_map[offset] == PCI_CAP_ID_PM);
 }
 
+static ssize_t stopped_rw(struct bv_device *b, const struct access *a)
+{
+	ssize_t result;
+
+	bv_pages_stop(b);
+	result = core_rw(b, a);
+	bv_pages_go(b);
+	return result;
+}
+
 static ssize_t config_write(struct bv_device *b, const struct access *a)
 {
 	u64 size = b->core.pdev->cfg_size, offset = *a->at & VFIO_PCI_OFFSET_MASK;
 	u64 end = min_t(u64, size, offset + min_t(u64, a->count, size));
 	bool stops = false;
-	ssize_t result;
 
 	for (; offset < end; offset++) {
 		if (b->traps && is_window(b, offset) && !bv_rules_open(b, offset))
 			return -EPERM;
 		stops |= is_switch(b, offset);
 	}
-	if (stops)
-		bv_pages_stop(b);
-	result = core_rw(b, a);
-	if (stops)
-		bv_pages_go(b);
-	return result;
+	return stops ? stopped_rw(b, a) : core_rw(b, a);
 }
 
 static ssize_t region_rw(struct vfio_device *vdev, const struct access *a)

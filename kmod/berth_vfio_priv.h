@@ -38,8 +38,8 @@ enum bv_verb {
 #define BV_BUCKETS 32
 
 /**
- * struct bv_rule - what may not be done with, or is told of, some bytes of a BAR; and what may be done
- *		    although it leads around the trap
+ * struct bv_rule - what may not be done with, or is told of, some bytes of a BAR; and what may be
+ * done although it leads around the trap
  * @verb: what
  * @bar: of which BAR, or BV_CONFIG
  * @first: its first byte
@@ -102,15 +102,16 @@ struct bv_revoke {
  * struct bv_device - a function that the module has bound
  * @core: what vfio_pci_core knows; first, for it finds itself by the driver's data
  * @lock: holds what is told before the function is opened: @mode, @rules, @n_rules, @open
- * @open: somebody has it open: what @lock holds does not change, and who has it open reads it without
- *	  the lock
+ * @open: somebody has it open: what @lock holds does not change, and who has it open reads it
+ *   without the lock
  * @mode: of each BAR
  * @rules: the policy, by BAR and first byte
  * @n_rules: how many
- * @traps: while open: a BAR of memory is trapped, or a rule holds bytes of any, so what leads around the trap
- *	   is closed
+ * @traps: while open: a BAR of memory is trapped, or a rule holds bytes of any, so what leads
+ *   around the trap is closed
  * @mappable: while open: a bit for each BAR that can be mapped, whether it may or not
- * @closes_io: while open: a rule holds bytes of memory, so I/O BARs, which may alias it, are closed
+ * @closes_io: while open: a rule holds bytes of memory, so I/O BARs, which may alias it, are
+ *   closed
  * @revocable: while open: a BAR may be mapped, and its maps taken back
  * @lost: the program has been told that the function has vanished
  * @watch: its place among the functions that are open
@@ -187,7 +188,13 @@ void bv_revoke_init(struct bv_device *b);
 int bv_revoke_open(struct bv_device *b);
 void bv_revoke_close(struct bv_device *b);
 
-/* The function is gone, or nobody may touch it until the kernel has repaired its bus. */
+/**
+ * bv_revoked - whether the function is gone, or nobody may touch it until the kernel has repaired
+ * its bus
+ * @b: the function
+ *
+ * Return: so it is.
+ */
 static inline bool bv_revoked(struct bv_device *b)
 {
 	return READ_ONCE(b->revoke.gone) || pci_channel_offline(b->core.pdev);

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * berth_vfio: a driver of PCI functions for programs, as vfio-pci is, that can keep programs from
- * mapping BARs, and see and judge each access. What is not named in this folder is vfio_pci_core's own.
+ * mapping BARs, and see and judge each access. What is not named in this folder is
+ * vfio_pci_core's own.
  *
- * It has no table of PCI ids, so nothing chooses it for a device: who wants it writes its name to the
- * function's driver_override.
+ * It has no table of PCI ids, so nothing chooses it for a device: who wants it writes its name to
+ * the function's driver_override.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -191,8 +192,8 @@ static long hidden_region_info(struct vfio_region_info __user *arg, struct vfio_
 }
 
 /*
- * A program that changes its request while it is read gains nothing: regions are closed where they are
- * read and written.
+ * A program that changes its request while it is read gains nothing: regions are closed where
+ * they are read and written.
  */
 static long bv_region_info(struct vfio_device *vdev, unsigned long arg)
 {
@@ -218,8 +219,8 @@ static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long a
 	long ret;
 
 	/*
-	 * The kernel would write a BAR behind the trap, or one that is taken back. The program could
-	 * name another BAR after we looked, so all are refused.
+	 * The kernel would write a BAR behind the trap, or one that is taken back. The program
+	 * could name another BAR after we looked, so all are refused.
 	 */
 	if (cmd == VFIO_DEVICE_IOEVENTFD && (b->traps || b->revocable))
 		return -EPERM;
@@ -241,7 +242,10 @@ static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long a
 	return ret;
 }
 
-/* A function that sleeps is woken by its program, or by an event: then the pages are there again by themselves. */
+/*
+ * A function that sleeps is woken by its program, or by an event: then the pages are there again
+ * by themselves.
+ */
 static int bv_feature(struct vfio_device *vdev, u32 flags, void __user *arg, size_t size)
 {
 	struct bv_device *b = bv_of(vdev);
@@ -337,8 +341,8 @@ static int bv_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 }
 
 /*
- * Waits until the last program has closed the function, so its maps go first. sysfs's files are gone by
- * then.
+ * Waits until the last program has closed the function, so its maps go first. sysfs's files are
+ * gone by then.
  */
 static void bv_remove(struct pci_dev *pdev)
 {
@@ -368,7 +372,10 @@ static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_stat
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 
-/* Whoever wants the reset, and of whatever more than this function: the memory is off until it is done. */
+/*
+ * Whoever wants the reset, and of whatever more than this function: the memory is off until it is
+ * done.
+ */
 static void bv_reset_prepare(struct pci_dev *pdev)
 {
 	bv_pages_stop(bv_of_pci(pdev));

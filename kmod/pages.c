@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Descriptors through which chosen pages of a BAR can be mapped, and nothing else: for a program that shall
- * have the pages and not the function. Whoever has the function open asks for them.
+ * Descriptors through which chosen pages of a BAR can be mapped, and nothing else: for a program
+ * that shall have the pages and not the function. Whoever has the function open asks for them.
  *
- * A descriptor does not keep the function open. Its pages are taken back when the function is closed or
- * removed, when an error stops it, and when its holder says so; and while its memory is off, it sleeps or is
- * reset, nobody reaches it. What is mapped meanwhile is a page of ones that belongs to the descriptor: a
- * program never gets a signal for it. Each descriptor has an inode of its own, so that its mappings, and no
- * others, can be found.
+ * A descriptor does not keep the function open. Its pages are taken back when the function is
+ * closed or removed, when an error stops it, and when its holder says so; and while its memory is
+ * off, it sleeps or is reset, nobody reaches it. What is mapped meanwhile is a page of ones that
+ * belongs to the descriptor: a program never gets a signal for it. Each descriptor has an inode
+ * of its own, so that its mappings, and no others, can be found.
  *
- * Locks, from the outside: mmap_lock, memory_lock (of vfio_pci_core), pages.gate; and pages.lock, inside of
- * memory_lock, with which descriptors are walked and unmapped.
+ * Locks, from the outside: mmap_lock, memory_lock (of vfio_pci_core), pages.gate; and pages.lock,
+ * inside of memory_lock, with which descriptors are walked and unmapped.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -107,7 +107,10 @@ static void ones_fill(struct bv_pages *p)
 	memset(page_address(p->ones), 0xff, PAGE_SIZE);
 }
 
-/* A page of ones that comes while this runs is seen by the next refill: it is told after it is mapped. */
+/*
+ * A page of ones that comes while this runs is seen by the next refill: it is told after it is
+ * mapped.
+ */
 static void pages_unmap(struct bv_pages *p)
 {
 	WRITE_ONCE(p->wants_ones, false);
@@ -131,8 +134,8 @@ static bool ones_are_needed(struct bv_pages *p)
 }
 
 /*
- * A function may wake by itself, without anything that we are told of: so ones that are needed no longer go
- * from here, too.
+ * A function may wake by itself, without anything that we are told of: so ones that are needed no
+ * longer go from here, too.
  */
 static void refill(struct work_struct *work)
 {
@@ -161,7 +164,10 @@ static unsigned long pfn_at(const struct bv_pages *p, pgoff_t page)
 	return (pci_resource_start(p->pdev, p->bar) >> PAGE_SHIFT) + page;
 }
 
-/* With its neighbours, which stay if they are there already; one that cannot be had will fault for itself. */
+/*
+ * With its neighbours, which stay if they are there already; one that cannot be had will fault
+ * for itself.
+ */
 static vm_fault_t device_insert(struct bv_pages *p, struct vm_fault *vmf)
 {
 	struct vm_area_struct *vma = vmf->vma;
@@ -226,8 +232,9 @@ static void vma_flags(struct vm_area_struct *vma)
 }
 
 /*
- * That a descriptor for reading is not mapped for writing is seen to by its mode: such a map has no
- * VM_MAYWRITE either, and is shared nevertheless. That nothing of it is run is seen to by its file system.
+ * That a descriptor for reading is not mapped for writing is seen to by its mode: such a map has
+ * no VM_MAYWRITE either, and is shared nevertheless. That nothing of it is run is seen to by its
+ * file system.
  */
 static int pages_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -314,7 +321,9 @@ static bool meets(const struct berth_vfio_range *r, u64 first, u64 size)
 	return size && first < r->offset + r->length && r->offset < first + size;
 }
 
-/* The pages that hold the table of MSI-X, or what is pending: who writes them directs interrupts. */
+/*
+ * The pages that hold the table of MSI-X, or what is pending: who writes them directs interrupts.
+ */
 static bool has_msix(const struct bv_device *b, const struct bv_pages *p)
 {
 	struct pci_dev *pdev = b->core.pdev;
@@ -352,7 +361,10 @@ static bool policy_lets(const struct bv_device *b, const struct bv_pages *p)
 	return true;
 }
 
-/* vfio_pci_core takes the BAR for itself when it is first used, or has when the function was opened. */
+/*
+ * vfio_pci_core takes the BAR for itself when it is first used, or has when the function was
+ * opened.
+ */
 static int bar_take(struct bv_device *b, u32 bar)
 {
 #if defined(BV_HAVE_GET_IOMAP)
@@ -505,10 +517,10 @@ static int ask_check(const struct berth_vfio_pages *ask)
  * @b: the function, which is open
  * @arg: the program's struct berth_vfio_pages
  *
- * Return: the descriptor; EINVAL: no such BAR, flag or size, a BAR that cannot be mapped, ranges that are not
- * whole pages of it in order; E2BIG: too many; EPERM: the BAR is trapped and no rule opens them, or they
- * hold the table of MSI-X; EFAULT; ENODEV: the function is gone; ENOMEM, EMFILE; EBUSY: another driver has
- * the BAR.
+ * Return: the descriptor; EINVAL: no such BAR, flag or size, a BAR that cannot be mapped, ranges
+ * that are not whole pages of it in order; E2BIG: too many; EPERM: the BAR is trapped and no rule
+ * opens them, or they hold the table of MSI-X; EFAULT; ENODEV: the function is gone; ENOMEM,
+ * EMFILE; EBUSY: another driver has the BAR.
  */
 long bv_pages_give(struct bv_device *b, unsigned long arg)
 {
@@ -530,7 +542,7 @@ long bv_pages_give(struct bv_device *b, unsigned long arg)
 		return ret;
 	}
 	ret = pages_install(b, p, ask.flags & BERTH_VFIO_PAGES_WRITE);
-	trace_berth_vfio_pages(b->core.pdev, ret < 0 ? ret : 0);
+	trace_berth_vfio_pages(b->core.pdev, min(ret, 0));
 	return ret;
 }
 
@@ -549,10 +561,10 @@ int bv_pages_end(struct bv_device *b)
 
 	mutex_lock(&b->pages.lock);
 	down_write(&b->pages.gate);
-	list_for_each_entry(p, &b->pages.list, entry) WRITE_ONCE(p->live, false);
+	list_for_each_entry(p, &b->pages.list, entry)
+		WRITE_ONCE(p->live, false);
 	up_write(&b->pages.gate);
-	list_for_each_entry_safe(p, next, &b->pages.list, entry)
-	{
+	list_for_each_entry_safe(p, next, &b->pages.list, entry) {
 		list_del(&p->entry);
 		pages_unmap(p);
 		n++;
@@ -580,7 +592,8 @@ static void pages_unmap_all(struct bv_device *b)
 	struct bv_pages *p;
 
 	mutex_lock(&b->pages.lock);
-	list_for_each_entry(p, &b->pages.list, entry) pages_unmap(p);
+	list_for_each_entry(p, &b->pages.list, entry)
+		pages_unmap(p);
 	mutex_unlock(&b->pages.lock);
 }
 

@@ -53,11 +53,12 @@ static int rule_parse(char *line, struct bv_rule *r)
 /* Of configuration space rules open something; pages of I/O ports are none. */
 static bool rule_fits(const struct bv_device *b, const struct bv_rule *r)
 {
+	bool config = r->bar == BV_CONFIG, opens = r->verb == BV_OPEN;
 	struct pci_dev *pdev = b->core.pdev;
 
-	if (r->first > r->last || (r->bar == BV_CONFIG) != (r->verb == BV_OPEN))
+	if (r->first > r->last || config != opens)
 		return false;
-	if (r->bar == BV_CONFIG)
+	if (config)
 		return r->last < pdev->cfg_size;
 	if (r->verb == BV_PAGES && (!PAGE_ALIGNED(r->first) || !PAGE_ALIGNED(r->last + 1) ||
 				    pci_resource_flags(pdev, r->bar) & IORESOURCE_IO))
@@ -97,8 +98,8 @@ static int lines_parse(const struct bv_device *b, char *text, struct bv_rule *ru
  * @text: the table
  * @rules: room for BERTH_VFIO_RULES; sorted by BAR and first byte
  *
- * Return: how many; EINVAL: a line is no rule that fits this function, or ranges overlap; E2BIG: too
- * many; ENOMEM.
+ * Return: how many; EINVAL: a line is no rule that fits this function, or ranges overlap; E2BIG:
+ * too many; ENOMEM.
  */
 int bv_rules_parse(const struct bv_device *b, const char *text, struct bv_rule *rules)
 {

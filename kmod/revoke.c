@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The mode "revocable": while the device must not be touched, or is gone, its BARs' maps show a page of
- * all ones, where vfio_pci_core raises SIGBUS, or leaves the map on what has gone.
+ * The mode "revocable": while the device must not be touched, or is gone, its BARs' maps show a
+ * page of all ones, where vfio_pci_core raises SIGBUS, or leaves the map on what has gone.
  *
- * vfio_pci_core fills a map page by page, as the program touches it, and takes all pages away before it
- * switches memory off, lets the device sleep, or resets it. We stand before its fault handler: where that
- * says SIGBUS, and where it is not to be asked any more, the scratch page goes in. Whoever makes the device
- * reachable again calls bv_revoke_settle(), which takes the scratch page away, so that the next touch finds
- * the device.
+ * vfio_pci_core fills a map page by page, as the program touches it, and takes all pages away
+ * before it switches memory off, lets the device sleep, or resets it. We stand before its fault
+ * handler: where that says SIGBUS, and where it is not to be asked any more, the scratch page
+ * goes in. Whoever makes the device reachable again calls bv_revoke_settle(), which takes the
+ * scratch page away, so that the next touch finds the device.
  *
- * What a program writes to the scratch page cannot vanish at once: a shared map that is not writable would
- * be made so by the kernel. So it is one page for each session, which nobody else ever sees, and a timer
- * fills it with ones again while it is mapped.
+ * What a program writes to the scratch page cannot vanish at once: a shared map that is not
+ * writable would be made so by the kernel. So it is one page for each session, which nobody else
+ * ever sees, and a timer fills it with ones again while it is mapped.
  *
- * Locks: mmap_lock, then bv_revoke.lock, then vfio_pci_core's memory_lock. A fault holds both of the latter
- * for reading; who takes pages away holds the first for writing, and never asks for it with memory_lock held.
+ * Locks: mmap_lock, then bv_revoke.lock, then vfio_pci_core's memory_lock. A fault holds both of
+ * the latter for reading; who takes pages away holds the first for writing, and never asks for it
+ * with memory_lock held.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -28,7 +29,10 @@
 
 #ifdef BV_HAVE_VFIO_INODE
 
-/* Half of what uapi.h promises: a timer of the kernel comes a tick late, and a busy machine later. */
+/*
+ * Half of what uapi.h promises: a timer of the kernel comes a tick late, and a busy machine
+ * later.
+ */
 #define REFILL_MS (BERTH_VFIO_ECHO_MS / 2)
 
 static void scratch_fill(struct bv_revoke *r)
@@ -42,7 +46,10 @@ static void timer_go(struct bv_revoke *r)
 	timer_reduce(&r->timer, jiffies + msecs_to_jiffies(REFILL_MS));
 }
 
-/* Takes the pages of all maps of all BARs away, KVM's, too. Who touches one faults, and waits for the lock. */
+/*
+ * Takes the pages of all maps of all BARs away, KVM's, too. Who touches one faults, and waits for
+ * the lock.
+ */
 static void zap(struct bv_device *b)
 {
 	loff_t from = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_BAR0_REGION_INDEX);
@@ -141,8 +148,8 @@ void bv_revoke_zap(struct bv_device *b)
 }
 
 /**
- * bv_revoke_gone - the function is gone for good: from now on its maps show ones, and its BARs are not read
- *	       and written any more
+ * bv_revoke_gone - the function is gone for good: from now on its maps show ones, and its BARs
+ * are not read and written any more
  * @b: the function, which need not be open
  */
 void bv_revoke_gone(struct bv_device *b)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Tracepoints: /sys/kernel/tracing/events/berth_vfio. A function is told by its domain, bus and devfn,
- * as numbers: a string would be copied for each access.
+ * Tracepoints: /sys/kernel/tracing/events/berth_vfio. A function is told by its domain, bus and
+ * devfn, as numbers: a string would be copied for each access.
  */
 /* clang-format off */
 #undef TRACE_SYSTEM
@@ -26,8 +26,8 @@
 	__entry->domain, __entry->bus, PCI_SLOT(__entry->devfn), PCI_FUNC(__entry->devfn)
 
 /*
- * An access to a trapped BAR, once it is done or refused. The value is the program's buffer, for up to
- * eight bytes.
+ * An access to a trapped BAR, once it is done or refused. The value is the program's buffer, for
+ * up to eight bytes.
  */
 DECLARE_EVENT_CLASS(bv_access,
 	TP_PROTO(struct pci_dev *pdev, u32 bar, u64 offset, u64 count, bool write, u64 value,
@@ -86,7 +86,10 @@ TRACE_EVENT(berth_vfio_map,
 		  __entry->region, __entry->offset, __entry->length, __entry->result)
 );
 
-/* A page that a descriptor maps was touched: the device, or ones in its place, are mapped from now on. */
+/*
+ * A page that a descriptor maps was touched: the device, or ones in its place, are mapped from
+ * now on.
+ */
 TRACE_EVENT(berth_vfio_page,
 	TP_PROTO(struct pci_dev *pdev, u32 bar, u64 offset, bool device),
 	TP_ARGS(pdev, bar, offset, device),
@@ -106,7 +109,10 @@ TRACE_EVENT(berth_vfio_page,
 		  __entry->offset, __entry->device ? "device" : "ones")
 );
 
-/* A page, or 2^order pages, of a revocable BAR's map were touched; the result is the kernel's of the fault. */
+/*
+ * A page, or 2^order pages, of a revocable BAR's map were touched; the result is the kernel's of
+ * the fault.
+ */
 TRACE_EVENT(berth_vfio_fault,
 	TP_PROTO(struct pci_dev *pdev, u32 bar, u64 offset, u32 order, bool device, u32 result),
 	TP_ARGS(pdev, bar, offset, order, device, result),
@@ -131,7 +137,10 @@ TRACE_EVENT(berth_vfio_fault,
 		  __entry->device ? "device" : "ones", __entry->result)
 );
 
-/* What happens to a function as a whole; the result is 0 or a negative errno, or, of taken_back, of how many descriptors. */
+/*
+ * What happens to a function as a whole; the result is 0 or a negative errno, or, of taken_back,
+ * of how many descriptors.
+ */
 DECLARE_EVENT_CLASS(bv_life,
 	TP_PROTO(struct pci_dev *pdev, int result),
 	TP_ARGS(pdev, result),

@@ -20,9 +20,11 @@
  *   deny 0 0x100-0x1ff        neither read nor written: EPERM
  *   read-only 0 0x200-0x2ff   written: EPERM
  *   log 0 0x300-0x3ff         done, and told by the tracepoint berth_vfio_log
- *   map 0 0x1000-0x1fff       whole pages that BERTH_VFIO_PAGES may map, although the BAR is trapped
- *   open config 0x60-0x67     bytes of configuration space that may be written, although they belong to
- *                             a vendor's capability, or to none, and so may lead to registers
+ *   map 0 0x1000-0x1fff       whole pages that BERTH_VFIO_PAGES may map, although the BAR is
+ *                             trapped
+ *   open config 0x60-0x67     bytes of configuration space that may be written, although they
+ *                             belong to a vendor's capability, or to none, and so may lead to
+ *                             registers
  *
  * An access that touches a byte of a range is judged as a whole. Writing answers with
  *
@@ -35,25 +37,26 @@
  *
  * Two requests (ioctl) of the descriptor of the function, beside VFIO's own:
  *
- * BERTH_VFIO_PAGES, with a struct berth_vfio_pages, returns a descriptor (close-on-exec) through which the
- * chosen pages of a BAR, and nothing else, can be mapped, MAP_SHARED; offset 0 is the BAR's first byte. It can
- * be handed to another program; it keeps the function neither open nor bound. A map of other pages is
- * answered with EPERM, as is one to run, and one to write by a descriptor without BERTH_VFIO_PAGES_WRITE with EACCES. Its
- * pages are taken back when the function is closed or removed, an error stops it, or BERTH_VFIO_REVOKE is
- * said: for good, and new maps get ENODEV. While its memory is off, it sleeps or is reset, they are
- * away, and come back. Who touches pages that are not there waits for the end of a reset, or has all ones; never
+ * BERTH_VFIO_PAGES, with a struct berth_vfio_pages, returns a descriptor (close-on-exec) through
+ * which the chosen pages of a BAR, and nothing else, can be mapped, MAP_SHARED; offset 0 is the
+ * BAR's first byte. It can be handed to another program; it keeps the function neither open nor
+ * bound. A map of other pages is answered with EPERM, as is one to run, and one to write by a
+ * descriptor without BERTH_VFIO_PAGES_WRITE with EACCES. Its pages are taken back when the
+ * function is closed or removed, an error stops it, or BERTH_VFIO_REVOKE is said: for good, and
+ * new maps get ENODEV. While its memory is off, it sleeps or is reset, they are away, and come
+ * back. Who touches pages that are not there waits for the end of a reset, or has all ones; never
  * a signal. What is written then reaches nobody, and reads back for at most 20 ms, every 4 KiB.
  *
- *   EINVAL   a foreign size or flag, no range, ranges that are not whole pages of the BAR, in order, or
- *            overlap; no such BAR, or none that can be mapped
+ *   EINVAL   a foreign size or flag, no range, ranges that are not whole pages of the BAR, in
+ *            order, or overlap; no such BAR, or none that can be mapped
  *   E2BIG    more than BERTH_VFIO_RANGES ranges
- *   EPERM    the BAR is trapped, and a range is not within one `map` rule; or pages with the table of
- *            MSI-X, or its pending bits
+ *   EPERM    the BAR is trapped, and a range is not within one `map` rule; or pages with the table
+ *            of MSI-X, or its pending bits
  *   ENODEV   the function is being removed
  *   EBUSY    another driver has the BAR
  *
- * BERTH_VFIO_REVOKE, with 0, takes back the pages of all descriptors of the function; it returns of how many. Once
- * it has returned, nobody reaches the device by them. EINVAL: another argument.
+ * BERTH_VFIO_REVOKE, with 0, takes back the pages of all descriptors of the function; it returns
+ * of how many. Once it has returned, nobody reaches the device by them. EINVAL: another argument.
  */
 #ifndef BERTH_KMOD_UAPI_H
 #define BERTH_KMOD_UAPI_H
@@ -67,10 +70,10 @@
 #define BERTH_VFIO_RANGES 64
 
 /*
- * A BAR that is revocable, while its device's memory is off, the device sleeps, or is gone: its maps read
- * as all ones, and what is written to them is seen for at most so many milliseconds, at any address of
- * that offset in a page, by nobody but who has this function open. Read and written by descriptor a BAR
- * gives EIO.
+ * A BAR that is revocable, while its device's memory is off, the device sleeps, or is gone: its
+ * maps read as all ones, and what is written to them is seen for at most so many milliseconds, at
+ * any address of that offset in a page, by nobody but who has this function open. Read and written
+ * by descriptor a BAR gives EIO.
  */
 #define BERTH_VFIO_ECHO_MS 20
 
@@ -87,8 +90,8 @@ struct berth_vfio_range {
 struct berth_vfio_pages {
 	__u32 argsz; /* the size of this with its ranges */
 	__u32 flags;
-#define BERTH_VFIO_PAGES_READ  (1 << 0) /* always */
-#define BERTH_VFIO_PAGES_WRITE (1 << 1)
+#define BERTH_VFIO_PAGES_READ  0x1 /* always */
+#define BERTH_VFIO_PAGES_WRITE 0x2
 	__u32 bar;
 	__u32 n; /* ranges, in order */
 	struct berth_vfio_range ranges[];

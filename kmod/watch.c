@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Functions that have vanished. Who pulls a device out of a slot takes all its functions, but the kernel removes
- * one after the other, and the first whose program does not close holds up the rest: the others' programs
- * would never hear of it. The kernel marks all of them before, so whenever it unbinds a driver or takes a
- * function off its bus, whosever it is, all functions that are open look for the mark.
+ * Functions that have vanished. Who pulls a device out of a slot takes all its functions, but the
+ * kernel removes one after the other, and the first whose program does not close holds up the
+ * rest: the others' programs would never hear of it. The kernel marks all of them before, so
+ * whenever it unbinds a driver or takes a function off its bus, whosever it is, all functions
+ * that are open look for the mark.
  */
 #include <linux/device/bus.h>
 #include <linux/list.h>
@@ -13,7 +14,10 @@
 #include "kmod/berth_vfio_priv.h"
 #include "kmod/trace.h"
 
-/* Holds the list of functions that are open. Taken with locks of devices held; under it only bv_revoke's. */
+/*
+ * Holds the list of functions that are open. Taken with locks of devices held; under it only
+ * bv_revoke's.
+ */
 static DEFINE_MUTEX(watch_lock);
 static LIST_HEAD(watched);
 
@@ -45,7 +49,8 @@ void bv_watch_look(void)
 	struct bv_device *b;
 
 	mutex_lock(&watch_lock);
-	list_for_each_entry(b, &watched, watch) look(b);
+	list_for_each_entry(b, &watched, watch)
+		look(b);
 	mutex_unlock(&watch_lock);
 }
 

@@ -15,6 +15,13 @@ else
 	echo "FAIL it builds for Linux $(cat "$kernel/release"): $(tail -n 5 "$out/build.log" | tr '\n' ' ')"
 	exit 0
 fi
+if [ -z "${KMOD_MACHINE:-}" ]; then
+	if sh kmod/check.sh "$kdir" >"$out/check" 2>/dev/null; then
+		echo "ok its source is clean, as far as this kernel's headers can tell"
+	else
+		echo "FAIL its source is clean: $(head -n 5 "$out/check" | tr '\n' ' ')"
+	fi
+fi
 cp -R "${KMOD_MACHINE:-tests/lab/cases/kmod/machine}" "$case"
 sed -i "s|@TESTS@|$PWD/tests|" "$case/vm"
 if [ -n "${KMOD_ROOT:-}" ]; then
