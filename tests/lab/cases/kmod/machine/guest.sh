@@ -236,7 +236,7 @@ done
 exits "the module goes" 0 rmmod berth_vfio
 # A program that has no eventfd for it is not told that its device is wanted back; the kernel says so once, as for vfio-pci.
 dmesg | grep -E 'WARNING|BUG:|ODEBUG|Call Trace|possible .*lock|inconsistent lock|suspicious RCU|sleeping function|berth_vfio' |
-	grep -v -E 'taint|verification|invalid for parameter|No device request channel|Relaying|resetting|reset done|vgaarb' >$T/trouble
+	grep -v -E 'taint|verification|invalid for parameter|No device request channel|Relaying|resetting|enabling device|currently in use|reset done|vgaarb' >$T/trouble
 is "and the kernel has said nothing of it" "$(cat $T/trouble)" ""
 [ ! -e /proc/lockdep_stats ] || has "nor has lockdep stopped looking" "debug_locks: *1" /proc/lockdep_stats
 if [ -e $LEAKS ]; then
@@ -245,4 +245,13 @@ if [ -e $LEAKS ]; then
 	echo scan >$LEAKS
 	echo scan >$LEAKS
 	is "nothing is lost" "$(grep -v '^ *$' $LEAKS)" ""
+fi
+
+if [ -n "$revocable" ]; then
+	insmod /case/berth_vfio.ko
+	dmesg -c >$T/before
+	# shellcheck source=tests/lab/cases/kmod/machine/slots.sh
+	. /case/slots.sh
+	exits "the module goes again" 0 rmmod berth_vfio
+	is "and nothing is wrong with it" "$(dmesg | grep -E 'BUG:|ODEBUG|Oops|sleeping function|\[berth_vfio\]')" ""
 fi

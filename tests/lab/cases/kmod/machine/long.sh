@@ -3,11 +3,11 @@
 # are. By revoke.sh; /case/long says how often.
 times=$(cat /case/long)
 group_of() {
-	basename "$(readlink "$PCI/$SLOT/iommu_group")"
+	basename "$(readlink "$PCI/$FIXED/iommu_group")"
 }
 cycle_use() {
 	printf '%s\n' "mmap 2 0 0x200000" "poke 0 1" "loop 2 0x200000 0x10" "loop 2 0x200000 0x20" "$1" "rounds 3" "$2" "rounds 3" stop |
-		vfio_map group "$group" $SLOT >$T/use 2>&1 3>&- || [ $? -eq 1 ] || echo "signal" >>$T/use
+		vfio_map group "$group" $FIXED >$T/use 2>&1 3>&- || [ $? -eq 1 ] || echo "signal" >>$T/use
 }
 # Half of them are at work already, the others may come too late, or just in between.
 cycle_wait() {
@@ -18,9 +18,9 @@ i=0
 : >$T/cycles
 while [ $i -lt "$times" ]; do
 	i=$((i + 1))
-	wait_for 60 [ -e $PCI/$SLOT ] || break
-	bind $SLOT berth_vfio
-	put $SLOT bar2_mode revocable >/dev/null
+	wait_for 60 [ -e $PCI/$FIXED ] || break
+	bind $FIXED berth_vfio
+	put $FIXED bar2_mode revocable >/dev/null
 	group=$(group_of)
 	case $((i % 3)) in
 	0) cycle_use "$OFF" "$ON" & ;;
@@ -29,12 +29,11 @@ while [ $i -lt "$times" ]; do
 	esac
 	user=$!
 	cycle_wait
-	echo "read 2 0 4" | vfio_map group "$group" $SLOT >>$T/cycles 2>&1 3>&- &
+	echo "read 2 0 4" | vfio_map group "$group" $FIXED >>$T/cycles 2>&1 3>&- &
 	case $((i % 5)) in
-	0) echo 1 >$PCI/$SLOT/remove && echo 1 >/sys/bus/pci/rescan ;;
-	1) echo $SLOT >/sys/bus/pci/drivers/berth_vfio/unbind ;;
+	0) echo 1 >$PCI/$FIXED/remove && echo 1 >/sys/bus/pci/rescan ;;
+	1) echo $FIXED >/sys/bus/pci/drivers/berth_vfio/unbind ;;
 	2) rmmod berth_vfio 2>/dev/null ;;
-	3) echo 1 >$PCI/$SLOT/reset 2>/dev/null ;;
 	esac
 	wait
 	cat $T/use >>$T/cycles
@@ -42,5 +41,5 @@ while [ $i -lt "$times" ]; do
 done
 is "$times times it is taken away, and no program dies of it" "$(grep -c -E 'signal|child' $T/cycles)" 0
 is "and most have done their work" "$([ "$(grep -c -x ok $T/cycles)" -gt $((times * 2)) ] && echo yes)" yes
-[ "$(driver_of $SLOT)" = berth_vfio ] || bind $SLOT berth_vfio
-put $SLOT bar2_mode revocable >/dev/null
+[ "$(driver_of $FIXED)" = berth_vfio ] || bind $FIXED berth_vfio
+put $FIXED bar2_mode revocable >/dev/null
