@@ -3,6 +3,7 @@
 import binascii
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -57,9 +58,9 @@ def status():
     return next(b for b in json.loads(out)["bridges"] if b["socket"] == f"{folder}/s")
 
 
-def begin(**more):
+def begin(*words, **more):
     device = {"driver": "vfio-user-pci", "socket": {"path": "/srv/s", "type": "unix"}, "x-msg-timeout": 60000, **more}
-    q = Qtest(root, folder, device)
+    q = Qtest(root, folder, device, *words)
     q.config(0x10, 4, BAR0)
     q.config(4, 2, 6)
     return q
@@ -108,6 +109,23 @@ def dma(q):
     check("DMA of the guest's memory", got == binascii.crc32(data), hex(got))
 
 
+def many(q):
+    """While nobody reads the socket QEMU queues, and sends what it has queued in WRITE_MULTI: each write once, in order."""
+    writes, total = q.read(BAR0 + 0x40, 8), q.read(BAR0 + 0x48, 8)
+    values = [7919 * i & 0xFFFFFFFF for i in range(4000)]
+    worker = status()["worker_pid"]
+    os.kill(worker, signal.SIGSTOP)  # as a busy host does
+    for value in values:
+        q.write(BAR0 + 0x48, 4, value)
+        q.write(BAR0 + 0x40, 4, 0)
+        q.write(BAR0 + 0x24, 4, value)
+    os.kill(worker, signal.SIGCONT)
+    check("the last of many writes is the last", q.read(BAR0 + 0x24, 4) == values[-1])
+    check("each of many writes is one", q.read(BAR0 + 0x40, 8) == writes + len(values), q.read(BAR0 + 0x40, 8) - writes)
+    check("each has its own value", q.read(BAR0 + 0x48, 8) == (total + sum(values)) % (1 << 64))
+    check("QEMU sent many at once", q.said().count("vfio_user_wrmulti") > 10, q.said()[-300:])
+
+
 def gone(q):
     q.write(BAR0 + 0xFF0, 4, 1)
     check("a device that is gone reads all-ones", q.read(BAR0, 4) == 0xFFFFFFFF and q.read(BAR0 + 8, 8) == (1 << 64) - 1)
@@ -116,12 +134,13 @@ def gone(q):
 
 
 bridge = serve("gpu.json", "--mode", "trap")
-q = begin()
+q = begin("-trace", "vfio_user_wrmulti")
 check("QEMU takes the device", status()["client_pid"] is not None)
 registers(q, "posted where QEMU posts")
 check("QEMU posts writes of registers", settled()["posted"] >= 200, settled()["posted"])
 config_space(q)
 dma(q)
+many(q)
 q.close()
 wait(lambda: status()["client_pid"] is None, "QEMU goes")
 check("QEMU leaves nothing mapped", status()["dma_maps"] == 0)

@@ -45,3 +45,15 @@ echo 1 >/sys/bus/pci/rescan
 soon "its driver takes the next" here
 works "after it was thrown out" "1 msi"
 is "it is the same device, and another client" "$(bridge second generation clients state)" "1 2 running"
+
+# --- its accesses do not end: the bridge gives it up, and the guest goes on ---
+
+use 03 third way3
+under_load
+echo "ff0 2" >$dev/poke
+soon "the driver sees that a card that hangs is gone" seen_gone
+soon "the bridge has given it up" lost
+is "what was read before was right" "$(cut -d ' ' -f 5-6 $dev/load)" "bad 0"
+exits "remove of a card that hung" 0 sh -c "echo 1 >$dev/remove"
+use 02 second way2
+works "beside a card that hung" "1 msi"
