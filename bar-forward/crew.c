@@ -17,7 +17,8 @@
 #define KILL_MS    500  /* for one that is killed to die, unless the kernel keeps it */
 #define REST_MS    200  /* for one to see that its client is gone */
 #define FAILED_MAX 5
-#define FUTILE_MAX 20
+#define FUTILE_MAX 20 /* deaths without a message done, and so long ago the first of them */
+#define FUTILE_NS  CREW_ACCESS_NS
 
 /* --- the share --- */
 
@@ -266,6 +267,8 @@ static void take_death(struct crew *c, const struct line *l)
 	if (h == &c->work && h->ready) {
 		c->news.died = true;
 		c->futile = c->messages == c->share->note.messages ? c->futile + 1 : 0;
+		if (!c->futile)
+			c->fruit_ns = l->at_ns;
 		c->messages = c->share->note.messages;
 		c->death = *l;
 		c->gone_ns = l->at_ns;
@@ -478,7 +481,7 @@ bool crew_stop(struct crew *c)
 
 bool crew_failed(const struct crew *c)
 {
-	if (c->futile > FUTILE_MAX)
+	if (c->futile > FUTILE_MAX && telem_now_ns() - c->fruit_ns > FUTILE_NS)
 		return true;
 	if (c->work.pid || !c->d)
 		return false;
@@ -533,6 +536,8 @@ struct doubt crew_judge(struct crew *c, bool asked)
 	v = doubt_of(n, &e);
 	if (atomic_load(&n->floor) == FLOOR_WORKER)
 		atomic_store(&n->floor, FLOOR_FREE);
+	/* What it had noted is not the next one's, whose counts are others. */
+	atomic_store(&n->phase, SHARE_IDLE);
 	c->news.died = false;
 	if (v.kind != DOUBT_RAN)
 		return v;

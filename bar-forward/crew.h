@@ -66,6 +66,7 @@ struct crew {
 	int failures;      /* in a row, of workers that never came up */
 	int futile;        /* that died at work without a message done, in a row */
 	uint64_t messages; /* done when the last one died */
+	uint64_t fruit_ns; /* when one died that had done some */
 	uint64_t restarts, gap_ns;
 	uint64_t gone_ns; /* since when nobody is at work although somebody should; 0 */
 };

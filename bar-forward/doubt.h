@@ -18,6 +18,7 @@ enum doubt_kind {
 struct doubt {
 	enum doubt_kind kind;
 	uint64_t bytes;
+	bool answered; /* of what is unknown: an answer may have been sent */
 };
 
 /* What is known of the dead one. */

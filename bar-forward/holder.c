@@ -512,7 +512,7 @@ static void recover(struct holder *v)
 		break;
 	case DOUBT_UNKNOWN:
 		session_lose(&v->session, "a worker died, and what it did last is not known");
-		if (atomic_load(&v->start->share->note.phase) == SHARE_ACCESS)
+		if (!doubt.answered)
 			serve_message(v);
 		else
 			end_client(v, "whether it was answered is not known");
@@ -527,7 +527,7 @@ static void give_up(struct holder *v)
 {
 	bool dead = crew_stop(&v->crew);
 
-	if (dead)
+	if (v->crew.news.died)
 		recover(v);
 	if (v->client < 0 ||
 	    (dead && !crew_failed(&v->crew) && !atomic_load(&v->start->share->note.since_ns)))
@@ -574,7 +574,7 @@ static void act(struct holder *v)
 		look(v);
 	/* The device is gone: workers that have it go, too, and what they were at is answered here. */
 	if (v->client >= 0 && !v->session.d && v->crew.work.pid) {
-		if (!v->crew.resting && crew_stop(&v->crew))
+		if (!v->crew.resting && crew_stop(&v->crew) && v->crew.news.died)
 			recover(v);
 		if (v->client >= 0)
 			crew_retire(&v->crew);

@@ -81,9 +81,12 @@ static void count_anew(struct worker *w)
 	w->failed = false;
 }
 
+/* Death comes between two instructions: nothing may be moved across this one, in neither direction. */
 static void phase(struct worker *w, enum share_phase p)
 {
+	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&w->share->note.phase, p, memory_order_release);
+	atomic_signal_fence(memory_order_seq_cst);
 }
 
 static int noted_access(void *arg, struct device *d, const struct session_access *a)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: MIT
+"""Workers of a bridge are killed again and again while a client is at work: workers.py BERTH FILEBRIDGE FOLDER DEVICES SECONDS.
+No register write is lost or happens twice, every reply is exact. Prints "ok NAME" for each."""
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from vfiouser import BAR0, CONFIG, Client, Gone, Refused
+
+TIMEOUT = 60
+EVERY = 0.03  # seconds between kills, about
+
+
+def children(pid):
+    """Workers of a server, the oldest first, and who holds its device."""
+    workers, holders = [], []
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children") as f:
+            found = [int(p) for p in f.read().split()]
+    except OSError:
+        found = []
+    for child in found:
+        try:
+            with open(f"/proc/{child}/cmdline") as f:
+                name = f.read().split("\0")[0]
+            with open(f"/proc/{child}/stat") as f:
+                state = f.read().rsplit(") ", 1)[1][0]
+        except OSError:
+            continue
+        if state != "Z" and name:
+            (workers if name == "berth-bridge-worker" else holders).append(child)
+    return workers, holders
+
+
+def kill_one(pid, which=0):
+    workers, _ = children(pid)
+    if not workers:
+        return False
+    try:
+        os.kill(workers[min(which, len(workers) - 1)], signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def killer(pid, every):
+    """A process that kills those at work, and now and then those that wait."""
+    child = os.fork()
+    if child:
+        return child
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    rng = random.Random(1)
+    while True:
+        time.sleep(every * rng.uniform(0.5, 1.5))
+        kill_one(pid, 1 if rng.random() < 0.1 else 0)
+
+
+class Server:
+    def __init__(self, folder, name, command):
+        self.path = f"{folder}/{name}"
+        self.log = f"{folder}/{name}.log"
+        with open(self.log, "w") as log:
+            self.p = subprocess.Popen([c.replace("SOCKET", self.path) for c in command], stdin=subprocess.DEVNULL,
+                                      stdout=log, stderr=log)
+        until = time.monotonic() + TIMEOUT
+        while not self.said("waits for a client"):
+            assert self.p.poll() is None and time.monotonic() < until, open(self.log).read()
+            time.sleep(0.01)
+
+    def said(self, text):
+        return open(self.log).read().count(text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind:
+            self.p.kill()
+            self.p.wait()
+            print("\n".join(open(self.log).read().split("\n")[-30:]))
+            return
+        self.p.send_signal(signal.SIGTERM)
+        assert self.p.wait(TIMEOUT) == 0, open(self.log).read()
+        assert not os.path.exists(self.path), "the socket is left"
+
+
+def ok(name):
+    print(f"ok {name}", flush=True)
+
+
+class Files:
+    """The client of a device that appends what it is told, and gives each number once."""
+
+    def __init__(self, c):
+        self.c = c
+        self.reads = self.writes = 0
+
+    def value(self):
+        self.writes += 1
+        return self.writes - 1
+
+    def one(self, what):
+        if what < 3:
+            assert self.c.read(BAR0, 4 * what, 4) == self.reads, "a read is lost, or was made twice"
+            self.reads += 1
+        elif what < 5:
+            self.c.write(BAR0, 4 * what, 4, self.value(), posted=what == 4)
+        elif what == 5:
+            assert self.c.multi([(BAR0, 8, 4, self.value()) for _ in range(20)]) == 20
+        else:
+            assert self.c.read(CONFIG, 0, 4) == 0x56781234
+
+    def check(self, folder):
+        with open(f"{folder}/log", "rb") as f:
+            got = f.read()
+        want = struct.pack(f"<{self.writes}I", *range(self.writes))
+        assert got == want, (len(got) // 4, self.writes)
+        return self.reads + self.writes
+
+
+class Counters:
+    """The client of a device of memory that counts its writes itself."""
+
+    def __init__(self, c):
+        self.c = c
+        self.n = self.sum = self.done = 0
+
+    def one(self, what):
+        self.done += 1
+        if what < 2:
+            self.c.write(BAR0, 0x40, 8, 0, posted=what == 1)
+            self.n += 1
+        elif what == 2:
+            assert self.c.multi([(BAR0, 0x48, 8, i) for i in range(20)]) == 20
+            self.sum += 190
+        elif what == 3:
+            assert self.c.read(BAR0, 0x48, 8) == self.sum, "a write is lost, or was made twice"
+        elif what == 4:
+            assert self.c.read(CONFIG, 0, 4) == 0xBE471234
+        else:
+            assert self.c.read(BAR0, 0x40, 8) == self.n, "a write is lost, or was made twice"
+
+    def check(self, _):
+        assert self.c.read(BAR0, 0x40, 8) == self.n and self.c.read(BAR0, 0x48, 8) == self.sum
+        return self.done
+
+
+def hammered(server, client, folder, seconds, every, name):
+    c = Client(server.path, timeout=TIMEOUT)
+    work = client(c)
+    rng = random.Random(2)
+    pid = killer(server.p.pid, every)
+    until = time.monotonic() + seconds
+    try:
+        while time.monotonic() < until:
+            for _ in range(100):
+                work.one(rng.randrange(7))
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    c.read(CONFIG, 0, 4)  # what was posted has come by
+    n = work.check(folder)
+    kills = server.said("died of signal 9")
+    doubts = server.said("its last")
+    assert kills >= seconds / every / 8, f"only {kills} were killed"
+    assert server.said("died of signal") == kills, "some died by themselves"
+    print(f"    {name}: {n} accesses, {kills} workers killed at work, {doubts} in the middle of something", flush=True)
+    c.close()
+    ok(name)
+
+
+def hang(berth, folder, devices):
+    """A device that hangs costs its worker; who holds it lives, and answers."""
+    with Server(folder, "hang", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
+        c = Client(s.path, timeout=TIMEOUT)
+        holder = children(s.p.pid)[1]
+        c.write(BAR0, 0xFF0, 4, 2)  # the fault register: hang
+        began = time.monotonic()
+        assert c.read(BAR0, 0, 4) == 0xFFFFFFFF
+        assert time.monotonic() - began < 4
+        assert c.read(CONFIG, 0, 4) == 0xFFFFFFFF
+        c.write(BAR0, 0, 4, 1)
+        assert children(s.p.pid)[1] == holder
+        assert s.said("is lost (does not answer)") == 1
+        c.close()
+        c = None
+        until = time.monotonic() + TIMEOUT
+        while c is None:
+            try:
+                c = Client(s.path)
+            except (Gone, Refused, ConnectionError):
+                assert time.monotonic() < until
+        assert c.read(CONFIG, 0, 4) == 0xBE471234
+        assert children(s.p.pid)[1] != holder, "a device that returns has another holder"
+        c.close()
+    ok("a device that hangs")
+
+
+def holder_dies(berth, folder, devices):
+    s = Server(folder, "holder", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"])
+    c = Client(s.path, timeout=TIMEOUT)
+    workers, holders = children(s.p.pid)
+    os.kill(holders[0], signal.SIGKILL)
+    try:
+        while True:
+            c.take(1)
+    except Gone:
+        pass
+    assert s.p.wait(TIMEOUT) != 0 and "the process that holds the device died" in open(s.log).read()
+    assert not os.path.exists(s.path)
+    for w in workers:
+        assert not os.path.exists(f"/proc/{w}"), "a worker is left"
+    ok("a holder that dies")
+
+
+def main():
+    berth, filebridge, folder, devices, seconds = sys.argv[1:6]
+    seconds = float(seconds)
+    os.makedirs(f"{folder}/files", exist_ok=True)
+    with open(f"{folder}/files/numbers", "wb") as f:
+        f.write(struct.pack(f"<{1 << 20}I", *range(1 << 20)))
+    with Server(folder, "file", [filebridge, f"{folder}/files", "SOCKET"]) as s:
+        hammered(s, Files, f"{folder}/files", seconds, EVERY, "a device that only the kernel's counts tell of")
+    with Server(folder, "memory", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
+        hammered(s, Counters, folder, seconds, EVERY, "a device of memory")
+    hang(berth, folder, devices)
+    holder_dies(berth, folder, devices)
+
+
+main()
