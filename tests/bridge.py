@@ -21,6 +21,14 @@ berth, folder, devices = sys.argv[1:4]
 TIMEOUT = 60
 
 
+def lives(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as f:
+            return f.read().rsplit(") ", 1)[1][0] != "Z"
+    except OSError:
+        return False
+
+
 class Bridge:
     """A server that has come up; it must end by itself with exit code `ends`."""
 
@@ -55,6 +63,16 @@ class Bridge:
             if int(parent) == self.p.pid and state != "Z":
                 found["worker" if name == "berth-bridge-worker" else "holder"].append(int(pid))
         return found
+
+    def kill(self):
+        """All that it has started dies with it, in a moment."""
+        started = [pid for pids in self.processes().values() for pid in pids]
+        self.p.kill()
+        self.p.wait()
+        until = time.monotonic() + TIMEOUT
+        while any(lives(pid) for pid in started):
+            assert time.monotonic() < until, "something of it is left"
+            time.sleep(0.01)
 
     def fds(self, want=None):
         """Descriptors of the holder; while those of workers come and go, as many as are wanted."""
@@ -606,8 +624,7 @@ def sockets():
         Client(b.path).close()
         ok("a socket that is in use")
         assert os.stat(b.path).st_mode & 0o777 == 0o600
-        b.p.kill()
-        b.p.wait()
+        b.kill()
         dead = b.status()
         assert dead["state"] == "DEAD" and dead["writer_alive"] is False
         ok("a bridge that was killed")
