@@ -68,6 +68,7 @@ bar-forward.lib := \
 	tracesteps.c \
 	tracing.c \
 	unplug.c \
+	upgrade.c \
 	verbs.c \
 	vfio_info.c \
 	vfio_iommufd.c \

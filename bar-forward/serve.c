@@ -82,22 +82,20 @@ static void send_line(struct server *v, const struct line *l, int fd)
 		post_send(v->line, l, sizeof(*l), &fd, fd >= 0, 0);
 }
 
-static void spawn_one(struct server *v, bool next)
+static int spawn_one(struct server *v, bool next)
 {
 	own_fd int call = -1;
 	pid_t pid = spawn_worker(&v->spawn, next, &call);
 	struct line l = { .kind = LINE_WORKER, .next = next, .pid = pid };
 
-	if (pid < 0 && next) {
-		log_warn(v->log, "%s cannot be started, the worker stays: %s", v->spawn.path,
-			 strerror(-pid));
-		return;
-	}
+	if (pid < 0 && next)
+		return pid;
 	if (pid < 0) {
 		log_warn(v->log, "a worker cannot be started: %s", strerror(-pid));
 		l = (struct line) { .kind = LINE_NONE, .rc = pid };
 	}
 	send_line(v, &l, call);
+	return pid < 0 ? pid : 0;
 }
 
 /* With workers of its own. */
@@ -227,6 +225,14 @@ static int record_in(struct server *v, const char *path, int *fd, struct err *e)
 	return rc;
 }
 
+/* Whether it fits, the holder finds out. */
+static int upgrade(struct server *v, struct err *e)
+{
+	int rc = spawn_one(v, true);
+
+	return rc ? err_set(e, rc, "%s cannot be started: %s", v->spawn.path, strerror(-rc)) : 0;
+}
+
 static int do_asked(void *arg, struct control_ask *a, struct err *e)
 {
 	struct server *v = arg;
@@ -236,6 +242,8 @@ static int do_asked(void *arg, struct control_ask *a, struct err *e)
 	json_get_text(a->what, "path", path, sizeof(path));
 	if (strcmp(what, "record") == 0 && a->n_fds == 1)
 		return record_in(v, path, &a->fds[0], e);
+	if (strcmp(what, "upgrade") == 0)
+		return upgrade(v, e);
 	if (strcmp(what, "stop") != 0)
 		return err_set(e, -EINVAL, "it cannot do '%s'", what);
 	if (!v->trace.head)
@@ -312,9 +320,6 @@ static void take_signal(struct server *v)
 		case SIGHUP:
 			send_policy(v);
 			break;
-		case SIGUSR2:
-			spawn_one(v, true);
-			break;
 		case SIGCHLD:
 			break;
 		default:
@@ -367,7 +372,7 @@ static int loop(struct server *v, struct err *e)
 
 static int catch_signals(struct server *v, struct err *e)
 {
-	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGUSR2, SIGCHLD };
+	static const int ours[] = { SIGINT, SIGTERM, SIGHUP, SIGCHLD };
 	sigset_t set;
 
 	sigemptyset(&set);

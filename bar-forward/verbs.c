@@ -9,6 +9,7 @@
 #include "bar-forward/status.h"
 #include "bar-forward/tracediff.h"
 #include "bar-forward/tracing.h"
+#include "bar-forward/upgrade.h"
 
 static const char *const list_heeds[] = { "machine", "any", "memory", "json", NULL };
 static const char *const args_heeds[] = { "machine", "memory", "socket", "qmp", "json", NULL };
@@ -27,6 +28,7 @@ static const char *const replay_heeds[] = { "socket", "policy",      "guest",
 					    "record", "record-size", NULL };
 static const char *const diff_heeds[] = { "only",  "except", "kind", "since",
 					  "until", "limit",  "json", NULL };
+static const char *const upgrade_heeds[] = { NULL };
 static const char *const status_heeds[] = { "json", NULL };
 
 /* clang-format off */
@@ -42,6 +44,7 @@ const struct verb bridge_verbs[] = {
 	{ "diff", "FILE FILE", "tell where two recorded boots differ: exit 1 if they do", 2, 2, diff_heeds, trace_diff_verb },
 	{ "replay", "FILE", "give a virtual machine what a recorded device answered, without the device", 1, 1, replay_heeds, replay_verb },
 	{ "record", "BRIDGE [start FILE|stop|save FILE|mark TEXT]", "have a bridge that runs record, or keep what it recorded", 1, 3, record_heeds, record_verb },
+	{ "upgrade", "BRIDGE", "have the program that is installed by now do a bridge's accesses, under a running guest", 1, 1, upgrade_heeds, upgrade_verb },
 	{ NULL, NULL, NULL, 0, 0, NULL, NULL },
 };
 /* clang-format on */

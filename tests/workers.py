@@ -3,6 +3,7 @@
 No register write is lost or happens twice, every reply is exact. Prints "ok NAME" for each."""
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -174,6 +175,52 @@ def hammered(server, client, folder, seconds, every, name):
     ok(name)
 
 
+def upgrade(berth, folder, devices):
+    """Another program takes over under a client at work; one that does not fit takes nothing."""
+    tree = f"{folder}/tree"
+    here = os.path.dirname(os.path.dirname(os.path.realpath(berth)))
+    for path in ("bin/berth", "libexec/berth/bridge"):
+        os.makedirs(os.path.dirname(f"{tree}/{path}"), exist_ok=True)
+        shutil.copy(f"{here}/{path}", f"{tree}/{path}")
+    berth, program = f"{tree}/bin/berth", f"{tree}/libexec/berth/bridge"
+
+    def install(what):
+        shutil.copy(what, f"{program}.new")
+        os.rename(f"{program}.new", program)
+
+    def workers_are(inode, s):
+        return all(os.stat(f"/proc/{w}/exe").st_ino == inode for w in children(s.p.pid)[0])
+
+    with Server(folder, "upgrade", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
+        c = Client(s.path, timeout=TIMEOUT)
+        work = Counters(c)
+        rng = random.Random(3)
+        first = os.stat(program).st_ino
+        for what, status in ((f"{here}/libexec/berth/bridge", 0), ("/bin/true", 5), (f"{here}/libexec/berth/bridge", 0)):
+            install(what)
+            asked = subprocess.Popen([f"{here}/bin/berth", "bridge", "upgrade", s.path], stderr=subprocess.PIPE, text=True)
+            while asked.poll() is None:
+                for _ in range(100):
+                    work.one(rng.randrange(7))
+            said = asked.stderr.read()
+            assert asked.returncode == status, (asked.returncode, said, open(s.log).read())
+            kill_one(s.p.pid)
+            for _ in range(100):
+                work.one(rng.randrange(7))
+        assert "keeps its worker" not in said
+        assert s.said("does not fit what runs, the worker stays") == 1
+        until = time.monotonic() + TIMEOUT
+        while not workers_are(os.stat(program).st_ino, s):
+            assert time.monotonic() < until, "workers of the version before"
+            time.sleep(0.02)
+        assert first != os.stat(program).st_ino
+        work.check(None)
+        c.close()
+        again = subprocess.run([f"{here}/bin/berth", "bridge", "upgrade", s.path], capture_output=True, text=True)
+        assert again.returncode == 0, (again, open(s.log).read())
+    ok("an upgrade")
+
+
 def hang(berth, folder, devices):
     """A device that hangs costs its worker; who holds it lives, and answers."""
     with Server(folder, "hang", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
@@ -228,6 +275,7 @@ def main():
         hammered(s, Files, f"{folder}/files", seconds, EVERY, "a device that only the kernel's counts tell of")
     with Server(folder, "memory", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
         hammered(s, Counters, folder, seconds, EVERY, "a device of memory")
+    upgrade(berth, folder, devices)
     hang(berth, folder, devices)
     holder_dies(berth, folder, devices)
 

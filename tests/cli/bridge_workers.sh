@@ -5,8 +5,8 @@
 [ -x "$BUILD/libexec/berth/bridge" ] || skip "bridge is not built"
 [ -e /proc/self/task/self/io ] || [ -e "/proc/$$/task/$$/io" ] || skip "the kernel does not count the bytes of tasks"
 export BERTH_RUNTIME_DIR="$T/run"
-exits "workers are killed" 0 python3 tests/workers.py "$BERTH" "$BUILD/tests/fake/prog_bridge_file" "$T" bar-forward/devices "${SECONDS_EACH:-3}"
+exits "workers are killed" 0 python3 tests/workers.py "$BERTH" "$BUILD/tests/fake/prog_bridge_file" "$T" bar-forward/devices "${SECONDS_EACH:-2}"
 cat "$T/out"
-[ "$(grep -c '^ok ' "$T/out")" -ge 4 ] && ok "all came to their end" || fail "workers" "$(cat "$T/err")"
+[ "$(grep -c '^ok ' "$T/out")" -ge 5 ] && ok "all came to their end" || fail "workers" "$(cat "$T/err")"
 [ -z "$(ls "$T/run")" ] && ok "no page is left" || fail "no page is left" "$(ls "$T/run")"
 finish
