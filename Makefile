@@ -231,6 +231,7 @@ install: all
 	$(if $(wildcard $(ENGINE_BUILD)/engine/licenses),cp -R $(ENGINE_BUILD)/engine/licenses \
 		"$(DESTDIR)$(PREFIX)/share/doc/berth/")
 	$(if $(filter device,$(BUILT)),$(install_device))
+	$(if $(filter bar-forward,$(BUILT)),$(install_bridge))
 
 # What lets ordinary users ask for changes; nothing of it is setuid. Up to 126 polkit reads actions in no other folder
 # than /usr/share's, so they go there from /usr/local, too.
@@ -244,6 +245,14 @@ install -d "$(DESTDIR)$(POLKIT_ACTIONS)" "$(DESTDIR)$(PREFIX)/lib/udev/rules.d" 
 	install -m 644 device/data/70-berth-vfio.rules "$(DESTDIR)$(PREFIX)/lib/udev/rules.d/"
 	install -m 644 device/data/berth.conf "$(DESTDIR)$(PREFIX)/lib/sysusers.d/"
 	install -m 644 device/data/50-berth-power.rules "$(DESTDIR)$(PREFIX)/share/doc/berth/examples/"
+endef
+
+# A unit of the user's manager: whoever runs the virtual machine connects to it.
+define install_bridge
+install -d "$(DESTDIR)$(PREFIX)/lib/systemd/user"
+	sed 's|@BERTH@|$(PREFIX)/bin/berth|' 'bar-forward/data/berth-bridge@.service.in' \
+		>"$(DESTDIR)$(PREFIX)/lib/systemd/user/berth-bridge@.service"
+	chmod 644 "$(DESTDIR)$(PREFIX)/lib/systemd/user/berth-bridge@.service"
 endef
 
 # The module, by the build of the kernel that it is for.

@@ -9,4 +9,15 @@ exits "workers are killed" 0 python3 tests/workers.py "$BERTH" "$BUILD/tests/fak
 cat "$T/out"
 [ "$(grep -c '^ok ' "$T/out")" -ge 5 ] && ok "all came to their end" || fail "workers" "$(cat "$T/err")"
 [ -z "$(ls "$T/run")" ] && ok "no page is left" || fail "no page is left" "$(ls "$T/run")"
+
+# The unit that is installed says what systemd understands.
+if command -v systemd-analyze >/dev/null; then
+	mkdir "$T/units"
+	sed "s|@BERTH@|$(realpath "$BERTH")|" bar-forward/data/berth-bridge@.service.in >"$T/units/berth-bridge@.service"
+	if systemd-analyze verify --man=no "$T/units/berth-bridge@.service" >"$T/said" 2>&1 && [ ! -s "$T/said" ]; then
+		ok "systemd understands the unit"
+	else
+		fail "systemd understands the unit" "$(cat "$T/said")"
+	fi
+fi
 finish
