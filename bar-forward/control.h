@@ -4,7 +4,7 @@
  * page, for its own user alone. Files are opened by who asks, since a bridge may be without the right to.
  *
  *     {"schema":"berth.bridge.control/1","do":"record","path":"/tmp/a.trace"} and the recording's descriptor
- *     {"schema":"berth.bridge.control/1","do":"stop"}, and "upgrade"
+ *     {"schema":"berth.bridge.control/1","do":"stop"}, and "upgrade", and how that went, "upgraded"
  *     answers: {"schema":...,"done":true}, or "done":false with "errno" and "why"
  */
 #ifndef BERTH_CONTROL_H

@@ -599,6 +599,20 @@ static void tell_lost(struct holder *v)
 	post_send(v->start->line, &l, sizeof(l), NULL, 0, 0);
 }
 
+/* One that has hung up is let go before the next is looked at; what it had sent before is done first. */
+static bool is_leaving(struct holder *v)
+{
+	struct pollfd p = { .fd = v->client, .events = POLLRDHUP };
+	char byte;
+
+	if (v->client < 0 || poll(&p, 1, 0) < 1 || !(p.revents & (POLLHUP | POLLRDHUP)))
+		return false;
+	if (recv(v->client, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		return true;
+	end_client(v, "the client is gone");
+	return v->ending;
+}
+
 /* --- the loop --- */
 
 static void tick(struct holder *v)
@@ -663,7 +677,7 @@ static int loop(struct holder *v, struct err *e)
 			serve_message(v);
 		if (p[DEVICE].revents && v->client >= 0)
 			serve_device(v);
-		if (p[LISTENING].revents && !v->ending)
+		if (p[LISTENING].revents && !v->ending && !is_leaving(v))
 			take_client(v, accept4(v->start->listening, NULL, NULL, SOCK_CLOEXEC));
 		int64_t now = (int64_t)(telem_now_ns() / 1000000);
 

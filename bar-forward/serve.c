@@ -46,6 +46,7 @@ struct server {
 	bool is_lost; /* the device */
 	uint64_t looked_ns;
 	struct err last; /* what the holder said at its end */
+	int upgrade;     /* how the last one went; -EINPROGRESS: it has not yet */
 };
 
 /* --- holders --- */
@@ -135,6 +136,7 @@ static int start_holder(struct server *v, struct err *e)
 static void take_upgrade(struct server *v, int rc)
 {
 	spawn_settle(&v->spawn, rc == 0);
+	v->upgrade = rc;
 	if (rc)
 		log_warn(v->log, "%s does not fit what runs, the worker stays", v->spawn.path);
 	else
@@ -230,7 +232,19 @@ static int upgrade(struct server *v, struct err *e)
 {
 	int rc = spawn_one(v, true);
 
-	return rc ? err_set(e, rc, "%s cannot be started: %s", v->spawn.path, strerror(-rc)) : 0;
+	if (rc)
+		return err_set(e, rc, "%s cannot be started: %s", v->spawn.path, strerror(-rc));
+	v->upgrade = -EINPROGRESS;
+	return 0;
+}
+
+static int upgraded(const struct server *v, struct err *e)
+{
+	if (v->upgrade == -EINPROGRESS)
+		return err_set(e, v->upgrade, "%s is not ready yet", v->spawn.path);
+	return v->upgrade ? err_set(e, -EBUSY, "%s does not fit what runs, the worker stays",
+				    v->spawn.path)
+			  : 0;
 }
 
 static int do_asked(void *arg, struct control_ask *a, struct err *e)
@@ -244,6 +258,8 @@ static int do_asked(void *arg, struct control_ask *a, struct err *e)
 		return record_in(v, path, &a->fds[0], e);
 	if (strcmp(what, "upgrade") == 0)
 		return upgrade(v, e);
+	if (strcmp(what, "upgraded") == 0)
+		return upgraded(v, e);
 	if (strcmp(what, "stop") != 0)
 		return err_set(e, -EINVAL, "it cannot do '%s'", what);
 	if (!v->trace.head)
