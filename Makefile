@@ -362,7 +362,7 @@ lab:
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory lab-run
 
-lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise)
+lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise) $(BUILD)/tests/fake/prog_bridge_file
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) sh tests/lab/run.sh $(TESTS)
 
 bench:

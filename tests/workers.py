@@ -279,4 +279,5 @@ def main():
     holder_dies(berth, folder, devices)
 
 
-main()
+if __name__ == "__main__":
+    main()
