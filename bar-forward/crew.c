@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -263,7 +264,7 @@ static void take_death(struct crew *c, const struct line *l)
 	read_hand(c, h); /* what it said before */
 	if (h->pid != l->pid)
 		return;
-	c->failures += !h->hello;
+	c->failures += !h->hello && l->status != SIGKILL; /* nor do those that somebody kills */
 	if (h == &c->work && h->ready) {
 		c->news.died = true;
 		c->futile = c->messages == c->share->note.messages ? c->futile + 1 : 0;
