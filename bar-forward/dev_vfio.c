@@ -132,8 +132,11 @@ int vfio_poll_fd(const struct device *d)
 
 int vfio_attend(struct device *d, struct dev_dma *dma)
 {
+	bool erred = vfio_erred(d);
+	int rc = vfio_present(d);
+
 	(void)dma;
-	return vfio_present(d);
+	return rc ? rc : erred ? DEV_ATTEND_ERROR : 0;
 }
 
 int vfio_returned(const char *what)

@@ -56,7 +56,8 @@ struct dev_dma {
 
 struct device;
 
-#define DEV_FDS_MAX 16
+#define DEV_FDS_MAX      16
+#define DEV_ATTEND_ERROR 2
 
 struct device_ops {
 	const char *name; /* "vfio", "kmod", "memory" */
@@ -117,7 +118,8 @@ struct device_ops {
 
 	/*
 	 * Devices that do something by themselves: a descriptor to poll (-1: none), and what to do when it is readable. 1: *dma
-	 * is to be done by message, and its end told to dma_done(); 0: nothing; or as present(). Devices that know no DMA by
+	 * is to be done by message, and its end told to dma_done(); DEV_ATTEND_ERROR: it has told of an error, and is there;
+	 * 0: nothing; or as present(). Devices that know no DMA by
 	 * message have no dma_done.
 	 */
 	int (*poll_fd)(const struct device *d);

@@ -595,7 +595,11 @@ void session_attend(struct session *s, struct answer *a)
 	rc = s->o.ops->attend(s->d, &dma);
 	if (rc < 0)
 		session_lose(s, gone_words(rc));
-	if (rc <= 0)
+	if (rc == DEV_ATTEND_ERROR)
+		session_say(
+			s, SESSION_WARNING,
+			"the device has told of an error that the kernel could not correct; it still answers");
+	if (rc != 1)
 		return;
 	if (dma.count == 0 || dma.count > s->max_data || dma.count > VU_DATA_MAX) {
 		s->o.ops->dma_done(s->d, -E2BIG, NULL);

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/vfio.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -82,23 +84,40 @@ static bool was_signalled(int fd)
 	return fd >= 0 && read(fd, &n, sizeof(n)) == sizeof(n);
 }
 
+/* A client that never reads does not keep us waiting. */
 static void tell_client(const struct device *d)
 {
+	struct pollfd p = { .fd = d->client_request, .events = POLLOUT };
 	const uint64_t one = 1;
 
-	if (d->client_request >= 0 && write(d->client_request, &one, sizeof(one)) < 0)
+	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT &&
+	    write(d->client_request, &one, sizeof(one)) < 0)
 		return; /* it does not listen */
 }
 
-/* An error that the kernel could correct leaves the device there; of another one present() tells. */
+bool vfio_erred(struct device *d)
+{
+	return was_signalled(d->error);
+}
+
 bool vfio_wanted_back(struct device *d)
 {
-	was_signalled(d->error);
 	if (was_signalled(d->request)) {
 		d->wanted_back = true;
 		tell_client(d);
 	}
 	return d->wanted_back;
+}
+
+/* Others the kernel writes to, and looks at itself; this one we do. */
+static bool is_eventfd(int fd)
+{
+	static const char wanted[] = "anon_inode:[eventfd]";
+	char path[32], what[sizeof(wanted)];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, what, sizeof(what)) == sizeof(wanted) - 1 &&
+	       memcmp(what, wanted, sizeof(wanted) - 1) == 0;
 }
 
 static int set_request(struct device *d, const struct vu_irqs *set, const int *fds, struct err *e)
@@ -109,6 +128,8 @@ static int set_request(struct device *d, const struct vu_irqs *set, const int *f
 	    (set->data == VU_IRQ_NONE && set->count))
 		return err_set(e, -EINVAL, "that the host wants a device back is only heard of");
 	if (fds && set->count && fds[0] >= 0) {
+		if (!is_eventfd(fds[0]))
+			return err_set(e, -EINVAL, "the descriptor of an interrupt is no eventfd");
 		fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
 			return err_set(e, -errno, "no descriptors are left: %s", strerror(errno));

@@ -125,6 +125,8 @@ void vfio_irqs_close(struct device *d);
 int vfio_irqs(struct device *d, const struct vu_irqs *set, const int *fds, struct err *e);
 /* Whether the host wants it back. */
 bool vfio_wanted_back(struct device *d);
+/* Whether it has told of an error since this was asked last. */
+bool vfio_erred(struct device *d);
 
 void vfio_read_hot_reset(struct device *d);
 int vfio_reset(struct device *d, struct err *e);

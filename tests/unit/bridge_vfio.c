@@ -35,7 +35,7 @@ static struct {
 	bool reached_owned;
 	int gone; /* what accesses answer */
 	uint32_t ids;
-	int request; /* eventfd for REQ */
+	int request, error; /* eventfds for REQ and ERR */
 	uint32_t maps;
 	struct {
 		uint64_t iova, size;
@@ -240,7 +240,9 @@ static int set_irqs(const struct vfio_irq_set *set)
 		memcpy(&fd, set->data, sizeof(fd));
 	if (set->index == DEV_REQ)
 		k.request = fd;
-	else if (set->index != DEV_ERR)
+	else if (set->index == DEV_ERR)
+		k.error = fd;
+	else
 		note("irqs %u 0x%x %u+%u%s;", set->index, set->flags, set->start, set->count,
 		     set->flags & VFIO_IRQ_SET_DATA_EVENTFD && fd < 0 ? " none" : "");
 	return 0;
@@ -692,7 +694,7 @@ static void wanted_back(void **state)
 {
 	struct device *d = opened(GPU, NULL);
 	struct pollfd p = { .fd = ops->poll_fd(d), .events = POLLIN };
-	int client = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	int client = eventfd(0, EFD_CLOEXEC), other = memfd_create("other", MFD_CLOEXEC);
 	uint64_t n;
 
 	(void)state;
@@ -700,12 +702,25 @@ static void wanted_back(void **state)
 	assert_int_equal(poll(&p, 1, 0), 0);
 	assert_int_equal(set(d, DEV_REQ, 0, 1, VU_IRQ_EVENTFD, VU_IRQ_TRIGGER, &client), 0);
 	assert_int_equal(set(d, DEV_REQ, 0, 1, VU_IRQ_NONE, VU_IRQ_TRIGGER, NULL), -EINVAL);
+	assert_int_equal(set(d, DEV_REQ, 0, 1, VU_IRQ_EVENTFD, VU_IRQ_TRIGGER, &other), -EINVAL);
+
+	/* an error is told of once, and what was told of is over */
+	assert_int_equal(eventfd_write(k.error, 1), 0);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(ops->attend(d, NULL), DEV_ATTEND_ERROR);
+	assert_int_equal(ops->attend(d, NULL), 0);
+	assert_int_equal(poll(&p, 1, 0), 0);
 	assert_int_equal(eventfd_write(k.request, 1), 0);
 	assert_int_equal(poll(&p, 1, 0), 1);
 	assert_int_equal(ops->attend(d, NULL), -ESHUTDOWN);
 	assert_int_equal(read(client, &n, sizeof(n)), sizeof(n));
 	assert_int_equal(ops->present(d), -ESHUTDOWN);
+
+	/* a client that does not read holds up nobody */
+	assert_int_equal(eventfd_write(client, UINT64_MAX - 1), 0);
+	assert_int_equal(set(d, DEV_REQ, 0, 1, VU_IRQ_EVENTFD, VU_IRQ_TRIGGER, &client), 0);
 	close(client);
+	close(other);
 	ops->close(d);
 }
 

@@ -25,7 +25,8 @@ serve() {
 ends() {
 	kill $served
 	wait $served
-	is "$1" $? 0
+	rc=$?
+	[ $rc = 0 ] && ok "$1" || fail "$1" "exit $rc: $(tail -n 4 /run/log)"
 }
 
 # use DEVICE: its results are ours
@@ -122,7 +123,11 @@ both_work() {
 	wait_for 60 test -e /run/s -a -e /run/t || fail "serve both" "$(cat /run/log)"
 	refuses "$1: another bridge of the group" 5 'virtual machine' berth bridge serve "$second" --socket /run/u
 	use pair
+	echo 1 >"$PCI/$second/remove"
+	ok "$1: one can be removed while the other is served"
 	ends "$1: both end"
+	echo 1 >/sys/bus/pci/rescan
+	exits "$1: it comes back" 0 berth bridge attach "$second" --any
 }
 
 exits "attach $card" 0 berth bridge attach "$card" --any
