@@ -40,7 +40,7 @@ struct quirk_set {
 	const struct quirk *row[QUIRKS_MAX];
 };
 
-/* size: of its BARs, in bytes. */
+/* size: of its BARs as they are, in bytes. */
 void quirks_find(struct quirk_set *q, uint16_t vendor, uint16_t device, uint32_t class_,
 		 const uint64_t size[6]);
 

@@ -153,6 +153,17 @@ static int put_sizes(struct shaped *to, const struct shape *s, const struct dev_
 
 /* --- all --- */
 
+/* By the device's own sizes: a row may tell cards apart by those. */
+static void find_quirks(struct shaped *to, const struct dev_facts *f, const uint8_t *config)
+{
+	uint64_t own[CFG_BARS];
+
+	for (uint32_t i = 0; i < CFG_BARS; i++)
+		own[i] = f->region[i].size;
+	quirks_find(&to->quirks, (uint16_t)get(config + VENDOR, 2),
+		    (uint16_t)get(config + DEVICE, 2), get(config + CLASS, 4) >> 8, own);
+}
+
 static void settle_msix(struct shaped *to, const struct shape *s, const uint8_t *config)
 {
 	bool has = find_cap(config, MSIX);
@@ -192,8 +203,7 @@ int shape_device(struct shaped *to, const struct shape *s, const struct dev_fact
 	if (rc)
 		return rc;
 	settle_msix(to, s, config);
-	quirks_find(&to->quirks, (uint16_t)get(config + VENDOR, 2),
-		    (uint16_t)get(config + DEVICE, 2), get(config + CLASS, 4) >> 8, to->size);
+	find_quirks(to, f, config);
 	rc = find_order(to, s, config, e);
 	return rc ? rc : grants_make(&to->grants, s->mode, &on, p ? p : &none, e);
 }

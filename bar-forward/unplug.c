@@ -257,6 +257,10 @@ static void work(int to, void *arg)
 	struct order order;
 
 	signal(SIGPIPE, SIG_IGN);
+	/* What a terminal tells all of us is for who serves: that ends this one, too. */
+	signal(SIGINT, SIG_IGN);
+	signal(SIGTERM, SIG_IGN);
+	signal(SIGHUP, SIG_IGN);
 	apart_close_others(to, j->orders[0]);
 	j->to = to;
 	j->bytes = malloc(QMP_OBJECT + 1);

@@ -331,6 +331,9 @@ static void amd(void **state)
 	assert_int_equal(make(""), 0);
 	assert_null(quirks_at(&got.quirks, QUIRK_MIRROR, 2, 0x4000, 4));
 	assert_int_equal(got.order->at, 0x378c);
+	shape.bar[2] = 64 * KiB; /* it stays what it is, however little is shown */
+	assert_int_equal(make(""), 0);
+	assert_null(quirks_at(&got.quirks, QUIRK_MIRROR, 2, 0x4000, 4));
 }
 
 static void rows_that_open(void **state)
