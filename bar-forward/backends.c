@@ -118,6 +118,7 @@ static int take_options(const struct ask *a, uint32_t i, struct serve_opts *o, s
 		o->policy = a->o->policy;
 		o->record = a->o->record;
 		o->record_bytes = a->o->record_size;
+		o->relay = a->o->record_interrupts;
 	}
 	return take_shape(a, i, o, e);
 }

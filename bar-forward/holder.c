@@ -75,6 +75,7 @@ static struct session_opts session_opts(struct holder *v, const struct policy *p
 				       .shape = &v->o->shape,
 				       .count = &v->page->now,
 				       .trace = v->start->trace,
+				       .relay = v->o->relay,
 				       .now = telem_now_ns,
 				       .say = say,
 				       .arg = v };

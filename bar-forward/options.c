@@ -51,6 +51,8 @@ static const struct opt opts[] = {
 	  .help = "Record every access, interrupt and DMA event in FILE, of which the newest --record-size bytes stay." },
 	{ .name = "record-size", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(record_size), .min = 65536, .max = (uint64_t)3 << 40,
 	  .help = "What a recording may take; 48 bytes an event. Allocated at once. Default 64M." },
+	{ .name = "record-interrupts", .kind = OPT_FLAG, .offset = ROW(record_interrupts),
+	  .help = "Have interrupts pass the bridge, so that they can be recorded, too; otherwise they go straight to the guest." },
 	{ .name = "only", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(only),
 	  .help = "Accesses of these places alone: bar0, bar0:0x100-0x1ff, config:4+2. May be given again." },
 	{ .name = "except", .kind = OPT_LIST, .arg = "WHERE", .offset = ROW(except),

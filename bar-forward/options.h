@@ -16,6 +16,7 @@ struct options {
 	const char *guest;
 	const char *record;
 	uint64_t record_size; /* bytes */
+	bool record_interrupts;
 	struct opt_list bars; /* "1=256M" */
 	int mode;             /* enum grant_mode */
 	int msix;             /* enum shape_msix */

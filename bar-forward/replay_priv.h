@@ -6,6 +6,7 @@
 #include "bar-forward/replay.h"
 
 #define REPLAY_KEYS 131072U /* a power of two, twice the window */
+#define REPLAY_HELD 16
 #define NONE        UINT64_MAX
 
 enum entry_state { ENTRY_OPEN, ENTRY_DONE, ENTRY_OVERDUE };
@@ -42,6 +43,9 @@ struct replay {
 	uint8_t *rom;
 	uint64_t rom_bytes;
 	bool ended; /* nothing more comes from the reader */
+	/* Interrupts that wait for the next access: it may be what raised them. */
+	uint32_t n_held;
+	struct trace_slot held[REPLAY_HELD];
 	/* The window: entries `tail` to `head - 1`. */
 	uint64_t tail, head;
 	uint64_t front;   /* the first write that is neither made nor overdue, or head */

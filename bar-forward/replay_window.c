@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <string.h>
 
+#include "bar-forward/device.h"
 #include "bar-forward/replay_priv.h"
 
 /* --- registers --- */
@@ -187,32 +188,55 @@ static bool is_devices(const struct trace_slot *s)
 	return !(s->flags & (TRACE_DENIED | TRACE_FAILED | TRACE_ABSENT)) && s->width;
 }
 
+static void append_irqs(struct replay *r)
+{
+	for (uint32_t i = 0; i < r->n_held; i++)
+		*replay_entry(r, r->head++) = (struct entry) { .value = r->held[i].offset,
+							       .ns = r->held[i].ns,
+							       .next = NONE,
+							       .kind = TRACE_IRQ,
+							       .index = r->held[i].region };
+	r->n_held = 0;
+}
+
+/*
+ * A write is recorded when it has ended, by another process than the interrupt that it raised meanwhile. So interrupts that came
+ * after it had begun are put behind it.
+ */
+static void take_access(struct replay *r, const struct trace_slot *s)
+{
+	bool raised = s->kind == TRACE_WRITE && r->n_held && s->ns - s->took <= r->held[0].ns;
+	struct trace_slot passed = *s;
+
+	if (s->flags & TRACE_MASKED)
+		passed.value = s->extra;
+	if (!raised)
+		append_irqs(r);
+	append(r, &passed, replay_key(r, s->region, s->offset, s->width), s->kind);
+	append_irqs(r);
+}
+
 static void take(struct replay *r, const struct trace_record *rec)
 {
 	const struct trace_slot *s = &rec->s;
-	struct trace_slot passed = *s;
 
 	switch (s->kind) {
 	case TRACE_READ:
 	case TRACE_WRITE:
-		if (s->region == 6)
+		if (s->region == DEV_ROM)
 			keep_rom(r, rec);
-		if (s->region > 5 || !is_devices(s))
-			return;
-		if (s->flags & TRACE_MASKED)
-			passed.value = s->extra;
-		append(r, &passed, replay_key(r, s->region, s->offset, s->width), s->kind);
+		else if (s->region <= DEV_BAR5 && is_devices(s))
+			take_access(r, s);
 		return;
 	case TRACE_RESET:
+		append_irqs(r);
 		if (!(s->flags & TRACE_FAILED))
 			append(r, s, replay_key(r, TRACE_REGIONS, 0, 1), TRACE_RESET);
 		return;
 	case TRACE_IRQ:
-		*replay_entry(r, r->head++) = (struct entry) { .value = s->offset,
-							       .ns = s->ns,
-							       .next = NONE,
-							       .kind = TRACE_IRQ,
-							       .index = s->region };
+		if (r->n_held == REPLAY_HELD)
+			append_irqs(r);
+		r->held[r->n_held++] = *s;
 		return;
 	case TRACE_DMA_READ:
 	case TRACE_DMA_WRITE:
@@ -227,9 +251,10 @@ void replay_fill(struct replay *r)
 	replay_advance(r);
 	while (r->tail < r->head && is_behind(r))
 		pop(r);
-	while (!r->ended && r->head - r->tail < REPLAY_WINDOW) {
-		if (trace_reader_next(r->reader, &r->record, &unsaid) != 1)
-			r->ended = true;
+	while (!r->ended && r->head - r->tail + REPLAY_HELD < REPLAY_WINDOW) {
+		r->ended = trace_reader_next(r->reader, &r->record, &unsaid) != 1;
+		if (r->ended)
+			append_irqs(r);
 		else
 			take(r, &r->record);
 	}

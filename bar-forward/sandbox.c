@@ -81,6 +81,7 @@ static const struct {
 	{ SCMP_SYS(getsockopt), HOLDER },
 	{ SCMP_SYS(shutdown), HOLDER },
 	{ SCMP_SYS(eventfd2), HOLDER },
+	{ SCMP_SYS(timerfd_settime), HOLDER }, /* when a replay's next interrupt is due */
 	{ SCMP_SYS(epoll_wait), HOLDER },
 	{ SCMP_SYS(epoll_pwait), HOLDER },
 	{ SCMP_SYS(dup), HOLDER },

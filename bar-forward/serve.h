@@ -24,6 +24,7 @@ struct serve_opts {
 	bool once;                 /* end when the first client goes */
 	const char *record; /* a file that what goes over the bridge is recorded in; NULL: none */
 	uint64_t record_bytes;
+	bool relay; /* interrupts pass us, so that they can be recorded */
 };
 
 /*

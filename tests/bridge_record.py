@@ -225,6 +225,41 @@ def switched():
     ok("a running bridge begins and ends its recording")
 
 
+def raised():
+    """Interrupts by way of the recorder reach the guest, are recorded, and come again in the replay."""
+    path = f"{folder}/irq.trace"
+
+    def interrupts(c):
+        fds = [os.eventfd(0) for _ in range(3)]
+        c.irqs(MSIX, 0, fds)
+        c.write(CONFIG, 4, 2, 0x6)
+        at = c.read(CONFIG, 0x34, 1)
+        while c.read(CONFIG, at, 1) != 0x11:
+            at = c.read(CONFIG, at + 1, 1)
+        c.write(CONFIG, at + 2, 2, 0x8000)
+        counts = []
+        for vector in (1, 2, 1):
+            c.write(BAR0, 0x108, 4, vector)
+            assert select.select([fds[vector]], [], [], TIMEOUT)[0], f"interrupt {vector} does not come"
+            counts.append((vector, os.eventfd_read(fds[vector])))
+            c.read(BAR0, 0, 4)
+        c.irqs(MSIX, 0, [])
+        c.close()
+        return counts
+
+    with Server("serve", f"{devices}/gpu.json", "irq.s", "--record", path, "--record-size", "128K", "--record-interrupts") as s:
+        real = interrupts(s.client())
+        wait_gone(path)
+    got = [(e["interrupt"], e["vector"], e["count"]) for e in events(path, "--kind", "irq") if e["event"] == "irq"]
+    assert got == [("MSI-X", v, n) for v, n in real], got
+    with Server("replay", path, "irq2.s") as s:
+        assert interrupts(s.client()) == real
+        s.wait_for("recorded path")
+        assert s.p.wait(TIMEOUT) == 0
+        assert "stayed on" in s.said() and " 3 interrupts" in s.said(), s.said()
+    ok("interrupts are recorded and replayed")
+
+
 def followed():
     path = f"{folder}/follow.trace"
     with Server("serve", f"{devices}/gpu.json", "follow.s", "--record", path, "--record-size", "128K") as s:
@@ -343,6 +378,7 @@ def compared():
 
 what_is_recorded()
 switched()
+raised()
 followed()
 killed()
 survived()

@@ -25,6 +25,9 @@
  *
  *   bridge once SOCKET ROUNDS
  *     Reads of a register: the median.
+ *
+ *   bridge two SOCKET SOCKET ROUNDS
+ *     Reads of a register of two servers in turn: the medians of both.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -282,6 +285,26 @@ static int measure_read(const char *path, const char *peer_path, size_t rounds)
 	}
 	printf("%" PRIu64 " %" PRIu64 " %" PRIu64 "\n", median(ours, n), median(theirs, n),
 	       median(writes, n));
+	return 0;
+}
+
+static int measure_two(const char *path, const char *other, size_t rounds)
+{
+	own_free uint64_t *took = calloc(2 * rounds, BATCH * sizeof(*took));
+	struct access_message read = access_of(VU_REGION_READ, SCRATCH, 4);
+	own_fd int first = client_of(path), second = client_of(other);
+	size_t n = rounds * BATCH;
+
+	if (!took)
+		return wrong("memory");
+	for (size_t i = 0; i < 2 * n; i++) {
+		bool is_second = i / BATCH % 2;
+		uint64_t began = now();
+
+		ask_access(is_second ? second : first, &read);
+		took[is_second * n + i / (2 * BATCH) * BATCH + i % BATCH] = now() - began;
+	}
+	printf("%" PRIu64 " %" PRIu64 "\n", median(took, n), median(took + n, n));
 	return 0;
 }
 
@@ -548,8 +571,10 @@ int main(int argc, char **argv)
 		return storm(argv[2], n);
 	if (argc == 4 && !strcmp(argv[1], "once"))
 		return measure_once(argv[2], n);
+	if (argc == 5 && !strcmp(argv[1], "two"))
+		return measure_two(argv[2], argv[3], n);
 	errno = 0;
 	return wrong(
 		"echo PATH, read SOCKET PEER ROUNDS, posted SOCKET PEER ROUNDS, maps SOCKET N, mapped SOCKET, storm SOCKET "
-		"SECONDS, once SOCKET ROUNDS");
+		"SECONDS, once SOCKET ROUNDS, two SOCKET SOCKET ROUNDS");
 }

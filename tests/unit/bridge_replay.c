@@ -285,6 +285,31 @@ static void test_interrupts(void **state)
 	replay_close(r);
 }
 
+/* The interrupt is recorded before the write that raised it has ended: it is raised by that write all the same. */
+static void test_an_interrupt_during_a_write(void **state)
+{
+	struct trace_slot irq = { .kind = TRACE_IRQ, .region = DEV_MSIX, .offset = 5, .value = 1 };
+	struct trace_slot write = { .kind = TRACE_WRITE, .width = 4, .offset = CMD, .value = 1 };
+	struct replay *r;
+	struct replay_irq q;
+
+	(void)state;
+	begin(200);
+	was_read(STAT, 1);
+	irq.ns = clock_ns + 20 * US;
+	write.ns = clock_ns + 25 * US;
+	write.took = 10 * US;
+	trace_put(&t, &irq);
+	trace_put(&t, &write);
+	r = replayed();
+	assert_int_equal(get(r, STAT), 1);
+	assert_false(replay_irq(r, IDLE, &q));
+	replay_write(r, 0, CMD, 4, 1, 5000);
+	assert_true(replay_irq(r, 5000, &q));
+	assert_int_equal(q.vector, 5);
+	replay_close(r);
+}
+
 /* More than the window holds, and more registers than there are rows, all behind each other. */
 static void test_a_long_recording(void **state)
 {
@@ -412,6 +437,7 @@ int main(void)
 		cmocka_unit_test(test_another_order),
 		cmocka_unit_test(test_other_values_and_registers),
 		cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_an_interrupt_during_a_write),
 		cmocka_unit_test(test_a_long_recording),
 		cmocka_unit_test(test_the_relay),
 		cmocka_unit_test(test_no_device_in_it),
