@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "bar-forward/device.h"
+#include "bar-forward/irqrelay.h"
 #include "bar-forward/replay.h"
 #include "base/own.h"
 #include "base/telem.h"
@@ -194,12 +195,11 @@ static const struct dev_facts *op_facts(const struct device *d)
 
 static void raise_irq(struct device *d, const struct replay_irq *q)
 {
-	const uint64_t one = 1;
 	int fd = q->index < DEV_IRQS && q->vector < d->facts.irq[q->index].count
 			 ? d->trigger[q->index][q->vector]
 			 : -1;
 
-	if (fd < 0 || write(fd, &one, sizeof(one)) != sizeof(one))
+	if (fd < 0 || !irqrelay_raise(fd))
 		d->unheard++;
 }
 
@@ -238,8 +238,11 @@ static int op_attend(struct device *d, struct dev_dma *dma)
 
 static int set_fd(int *to, int fd)
 {
-	int fresh = fd >= 0 ? dup(fd) : -1;
+	int fresh;
 
+	if (fd >= 0 && !irqrelay_is_eventfd(fd))
+		return -EINVAL;
+	fresh = fd >= 0 ? dup(fd) : -1;
 	if (fd >= 0 && fresh < 0)
 		return -errno;
 	own_close_fd(to);

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +14,25 @@
 #include "base/own.h"
 
 #define AT_ONCE 64
+
+bool irqrelay_is_eventfd(int fd)
+{
+	static const char wanted[] = "anon_inode:[eventfd]";
+	char path[32], what[sizeof(wanted)];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return readlink(path, what, sizeof(what)) == sizeof(wanted) - 1 &&
+	       memcmp(what, wanted, sizeof(wanted) - 1) == 0;
+}
+
+bool irqrelay_raise(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+	const uint64_t one = 1;
+
+	return poll(&p, 1, 0) == 1 && p.revents & POLLOUT &&
+	       write(fd, &one, sizeof(one)) == sizeof(one);
+}
 
 int irqrelay_open(struct irqrelay *r, struct err *e)
 {
@@ -112,6 +133,10 @@ int irqrelay_take(struct irqrelay *r, const struct vu_irqs *ask, int *fds, uint3
 	if (!r->on || ask->index >= RELAY_SETS || ask->action != VU_IRQ_TRIGGER ||
 	    (ask->count && ask->data != VU_IRQ_EVENTFD))
 		return 0;
+	for (uint32_t i = 0; some && i < n_fds; i++)
+		if (fds[i] >= 0 && !irqrelay_is_eventfd(fds[i]))
+			return err_set(e, -EINVAL,
+				       "an interrupt is told by an eventfd, which this is not");
 	rc = some ? make_room(r, ask->index, ask->start + ask->count, e) : 0;
 	if (rc)
 		return rc;
@@ -173,9 +198,8 @@ static void pass(const struct irqrelay_one *x, struct trace *t, uint64_t (*now)(
 						    .region = x->index,
 						    .offset = x->vector,
 						    .value = n });
-	/* A client that does not read them has its counter full: then they have come anyway. */
-	if (write(x->theirs, &n, sizeof(n)) != sizeof(n))
-		return;
+	/* However often it came meanwhile: who hears it looks at its device. */
+	irqrelay_raise(x->theirs);
 }
 
 bool irqrelay_pass(struct irqrelay *r, struct trace *t, uint64_t (*now)(void))

@@ -40,7 +40,7 @@ int irqrelay_open(struct irqrelay *r, struct err *e);
 void irqrelay_close(struct irqrelay *r);
 
 /*
- * What a client asks for, which must be in the device's range: its descriptors in fds[] are taken, and in their places are ours,
+ * What a client asks for, which must be in the device's range, by eventfds: its descriptors in fds[] are taken, and in their places are ours,
  * which the caller closes. Then the device is told, and irqrelay_settle() says whether it went well: if not, all is as before.
  * 0 or an errno with *e; then nothing was taken.
  */
@@ -50,6 +50,12 @@ void irqrelay_settle(struct irqrelay *r, bool well);
 
 /* Look after the device's descriptor as well, or not now. */
 void irqrelay_watch(struct irqrelay *r, int fd, bool now);
+
+/* Whether a client's descriptor is one that an interrupt can be told by. */
+bool irqrelay_is_eventfd(int fd);
+
+/* Tell it once. A client that never reads does not keep us waiting: false, it was not told. */
+bool irqrelay_raise(int fd);
 
 /* Record and pass on what came. Whether the device's descriptor is readable. */
 bool irqrelay_pass(struct irqrelay *r, struct trace *t, uint64_t (*now)(void));

@@ -341,7 +341,7 @@ static void test_the_relay(void **state)
 	struct trace_reader *reader;
 	struct vu_irqs ask = { DEV_MSIX, 2, 2, VU_IRQ_EVENTFD, VU_IRQ_TRIGGER, NULL };
 	int theirs[2] = { eventfd(0, EFD_NONBLOCK), eventfd(0, EFD_NONBLOCK) }, keep[2], fds[2];
-	int device = eventfd(0, EFD_NONBLOCK);
+	int device = eventfd(0, EFD_NONBLOCK), pipes[2];
 	uint64_t n = 3;
 
 	(void)state;
@@ -358,7 +358,21 @@ static void test_the_relay(void **state)
 	assert_int_equal(poll(&(struct pollfd) { .fd = relay.fd, .events = POLLIN }, 1, 0), 1);
 	assert_false(irqrelay_pass(&relay, &t, telem_now_ns));
 	assert_int_equal(read(keep[1], &n, sizeof(n)), sizeof(n));
-	assert_int_equal(n, 3);
+	assert_int_equal(n, 1); /* three at once are heard as one */
+	/* A client whose counter is full, and what is no eventfd, hold up nobody. */
+	n = UINT64_MAX - 1;
+	assert_int_equal(write(keep[1], &n, sizeof(n)), sizeof(n));
+	assert_false(irqrelay_raise(keep[1]));
+	assert_int_equal(read(keep[1], &n, sizeof(n)), sizeof(n));
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(irqrelay_take(&relay,
+				       &(struct vu_irqs) { DEV_MSIX, 0, 1, VU_IRQ_EVENTFD,
+							   VU_IRQ_TRIGGER, NULL },
+				       &pipes[1], 1, NULL),
+			 -EINVAL);
+	close(pipes[0]);
+	close(pipes[1]);
+	n = 3;
 	/* The device's own, when it is watched. */
 	irqrelay_watch(&relay, device, true);
 	assert_int_equal(write(device, &n, sizeof(n)), sizeof(n));
