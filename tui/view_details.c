@@ -45,6 +45,14 @@ static void put_number(struct pen *p, const char *what, const struct fact *n, in
 		pen_printf(p, ATTR_DIM, "%s %s  ", what, why_name(n->why));
 }
 
+/* What belongs to the number before it, and says nothing without. */
+static void put_known(struct pen *p, const char *what, const struct fact *n, int64_t unit,
+		      const char *word)
+{
+	if (fact_known(n))
+		put_number(p, what, n, unit, word);
+}
+
 void details_chart(struct view *v, const struct frame *f, const char *name, const struct series *s,
 		   double top, const char *unit, uint32_t rows)
 {
@@ -176,8 +184,8 @@ static void put_sensors(struct view *v, const struct frame *f, const struct gpu 
 
 	put_number(&p, "now", &g->power_mw, 1000, " W");
 	put_number(&p, "limit", &g->power_cap_mw, 1000, " W");
-	put_number(&p, "from", &l->power_cap_min_mw, 1000, " W");
-	put_number(&p, "to", &l->power_cap_max_mw, 1000, " W");
+	put_known(&p, "which may be from", &l->power_cap_min_mw, 1000, " W");
+	put_known(&p, "to", &l->power_cap_max_mw, 1000, " W");
 	p = details_line(v, "temperature");
 	pen_degrees(&p, f, ATTR_PLAIN, &g->temp_mc);
 	if (fact_known(&l->temp_limit_mc)) {
@@ -191,7 +199,7 @@ static void put_sensors(struct view *v, const struct frame *f, const struct gpu 
 	p = details_line(v, "works");
 	put_number(&p, "busy", &g->busy_percent, 1, " %");
 	put_number(&p, "clock", &l->core_mhz, 1, " MHz");
-	put_number(&p, "of", &l->core_max_mhz, 1, " MHz");
+	put_known(&p, "of", &l->core_max_mhz, 1, " MHz");
 	put_number(&p, "memory", &l->mem_mhz, 1, " MHz");
 	put_number(&p, "fan", &l->fan_percent, 1, " %");
 	put_text(v, "held back by", &l->throttle);
