@@ -131,3 +131,21 @@ void columns_row(struct view *v, const struct column *columns, uint32_t n, const
 			push_right(&p, start);
 	}
 }
+
+struct fitted table_begin(struct rows *r, const struct table *t, enum form form, bool past)
+{
+	const bool brief = form == FORM_SHORT;
+	struct fitted f = { .columns = brief ? t->brief : t->columns,
+			    .n = (uint32_t)(brief ? t->n_brief : t->n) };
+
+	columns_fit(f.columns, f.n, r->view.cols, past, f.widths);
+	if (!brief)
+		columns_titles(&r->view, f.columns, f.n, f.widths);
+	rows_mark(r, 0);
+	return f;
+}
+
+void table_row(struct rows *r, const struct fitted *t, const void *row)
+{
+	columns_row(&r->view, t->columns, t->n, t->widths, row);
+}

@@ -155,7 +155,7 @@ static const struct column short_columns[] = {
 };
 /* clang-format on */
 
-#define COUNT(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
+static const struct table table = TABLE(columns, short_columns);
 
 /* --- cards --- */
 
@@ -226,16 +226,10 @@ static void trouble_line(struct view *v, const struct bridge_row *r)
 
 void rows_bridges(struct rows *r, const struct frame *f, const struct listing *l, enum form form)
 {
-	const struct column *c = form == FORM_SHORT ? short_columns : columns;
-	uint32_t n = form == FORM_SHORT ? COUNT(short_columns) : COUNT(columns);
-	uint32_t widths[COLUMNS_MAX];
-
 	if (!l->n)
 		return;
-	columns_fit(c, n, r->view.cols, f->history != NULL, widths);
-	if (form != FORM_SHORT)
-		columns_titles(&r->view, c, n, widths);
-	rows_mark(r, 0);
+	const struct fitted t = table_begin(r, &table, form, f->history != NULL);
+
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct bridge_seen *seen = &f->snap->bridges[l->items[i].index];
 		const struct bridge_row row = {
@@ -246,7 +240,7 @@ void rows_bridges(struct rows *r, const struct frame *f, const struct listing *l
 			.traffic = judge_traffic(&seen->page),
 		};
 
-		columns_row(&r->view, c, n, widths, &row);
+		table_row(r, &t, &row);
 		if (form == FORM_CARD) {
 			traffic_line(&r->view, &row);
 			where_line(&r->view, &row);

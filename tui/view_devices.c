@@ -252,7 +252,7 @@ static const struct column short_columns[] = {
 };
 /* clang-format on */
 
-#define COUNT(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
+static const struct table table = TABLE(columns, short_columns);
 
 /* --- rows --- */
 
@@ -307,23 +307,17 @@ static void notes(struct rows *r, const struct frame *f)
 
 void rows_devices(struct rows *r, const struct frame *f, const struct listing *l, enum form form)
 {
-	const struct column *c = form == FORM_SHORT ? short_columns : columns;
-	uint32_t n = form == FORM_SHORT ? COUNT(short_columns) : COUNT(columns);
-	uint32_t widths[COLUMNS_MAX];
-
 	if (!f->snap->report) {
 		say(r, f->snap->device_error[0] ? ATTR_BAD : ATTR_DIM,
 		    f->snap->device_error[0] ? f->snap->device_error : "reading the devices ...");
 		return;
 	}
-	columns_fit(c, n, r->view.cols, f->history != NULL, widths);
-	if (form != FORM_SHORT)
-		columns_titles(&r->view, c, n, widths);
-	rows_mark(r, 0);
+	const struct fitted t = table_begin(r, &table, form, f->history != NULL);
+
 	for (uint32_t i = 0; i < l->n; i++) {
 		struct device_row d = row_of(f, &l->items[i]);
 
-		columns_row(&r->view, c, n, widths, &d);
+		table_row(r, &t, &d);
 		if (form == FORM_CARD && d.gpu) {
 			device_card(&r->view, &d);
 		}

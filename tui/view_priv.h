@@ -97,6 +97,26 @@ struct rows {
 void rows_mark(struct rows *r, uint32_t item); /* what was added since the last mark */
 void rows_fini(struct rows *r);
 
+/* The table of a pane: its columns under titles, and those of FORM_SHORT, which has none. */
+struct table {
+	const struct column *columns, *brief;
+	size_t n, n_brief;
+};
+
+#define TABLE(wide, narrow)                                                                        \
+	{                                                                                          \
+		wide, narrow, sizeof(wide) / sizeof((wide)[0]),                                    \
+			sizeof(narrow) / sizeof((narrow)[0])                                       \
+	}
+
+/* Its columns as wide as they are on this screen. */
+struct fitted {
+	const struct column *columns;
+	uint32_t n, widths[COLUMNS_MAX];
+};
+struct fitted table_begin(struct rows *r, const struct table *t, enum form form, bool past);
+void table_row(struct rows *r, const struct fitted *t, const void *row); /* not marked yet */
+
 #define VIEW_NARROW 60 /* columns below which a device or run says as little as it can */
 
 void view_header(struct view *v, const struct frame *f);

@@ -240,7 +240,7 @@ static const struct column short_columns[] = {
 };
 /* clang-format on */
 
-#define COUNT(a) (uint32_t)(sizeof(a) / sizeof((a)[0]))
+static const struct table table = TABLE(columns, short_columns);
 
 /* --- cards --- */
 
@@ -344,9 +344,6 @@ static void notes(struct rows *r, const struct frame *f)
 
 void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, enum form form)
 {
-	const struct column *c = form == FORM_SHORT ? short_columns : columns;
-	uint32_t n = form == FORM_SHORT ? COUNT(short_columns) : COUNT(columns);
-	uint32_t widths[COLUMNS_MAX];
 	struct pen p;
 
 	if (!l->n) {
@@ -357,10 +354,8 @@ void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, e
 		notes(r, f);
 		return;
 	}
-	columns_fit(c, n, r->view.cols, f->history != NULL, widths);
-	if (form != FORM_SHORT)
-		columns_titles(&r->view, c, n, widths);
-	rows_mark(r, 0);
+	const struct fitted t = table_begin(r, &table, form, f->history != NULL);
+
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct run_seen *seen = &f->snap->runs[l->items[i].index];
 		const struct run_row row = {
@@ -370,7 +365,7 @@ void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, e
 			.state = judge_run(seen)
 		};
 
-		columns_row(&r->view, c, n, widths, &row);
+		table_row(r, &t, &row);
 		if (form == FORM_CARD && !seen->rc)
 			placement_line(&r->view, &row);
 		if (form == FORM_CARD)
