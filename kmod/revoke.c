@@ -97,7 +97,7 @@ static vm_fault_t any_fault(struct vm_fault *vmf, unsigned int order)
 			       VFIO_PCI_OFFSET_TO_INDEX((u64)vma->vm_pgoff << PAGE_SHIFT),
 			       ((u64)vma->vm_pgoff << PAGE_SHIFT & VFIO_PCI_OFFSET_MASK) +
 				       (vmf->address - vma->vm_start),
-			       order, device, ret);
+			       order, device, (__force u32)ret);
 	return ret;
 }
 

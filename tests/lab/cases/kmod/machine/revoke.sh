@@ -57,6 +57,8 @@ mine() {
 OFF="write 7 4 2 0x4" ON="write 7 4 2 0x6"
 
 # --- memory off and on ---
+# A machine with little memory has none by itself.
+echo always >/sys/kernel/mm/transparent_hugepage/enabled
 mine $MEMORY 2
 echo 1 >$TRACING/events/berth_vfio/enable
 echo >$TRACING/trace
