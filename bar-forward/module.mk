@@ -6,8 +6,10 @@ bar-forward.lib := \
 	ask.c \
 	attach.c \
 	backends.c \
+	bench.c \
 	cfg.c \
 	cfg_caps.c \
+	client.c \
 	collect.c \
 	control.c \
 	counted.c \

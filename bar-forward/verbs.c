@@ -5,6 +5,7 @@
 
 #include "bar-forward/attach.h"
 #include "bar-forward/backends.h"
+#include "bar-forward/bench.h"
 #include "bar-forward/list.h"
 #include "bar-forward/status.h"
 #include "bar-forward/tracediff.h"
@@ -32,6 +33,7 @@ static const char *const replay_heeds[] = { "socket", "policy",      "guest",
 static const char *const diff_heeds[] = { "only",  "except", "kind", "since",
 					  "until", "limit",  "json", NULL };
 static const char *const upgrade_heeds[] = { NULL };
+static const char *const bench_heeds[] = { "memory", "backend", "policy", "json", NULL };
 static const char *const status_heeds[] = { "json", NULL };
 
 /* clang-format off */
@@ -48,6 +50,7 @@ const struct verb bridge_verbs[] = {
 	{ "replay", "FILE", "give a virtual machine what a recorded device answered, without the device", 1, 1, replay_heeds, replay_verb },
 	{ "record", "BRIDGE [start FILE|stop|save FILE|mark TEXT]", "have a bridge that runs record, or keep what it recorded", 1, 3, record_heeds, record_verb },
 	{ "upgrade", "BRIDGE", "have the program that is installed by now do a bridge's accesses, under a running guest", 1, 1, upgrade_heeds, upgrade_verb },
+	{ "bench", "DEV", "measure what a trapped access of the device costs on this machine", 1, 1, bench_heeds, bench_verb },
 	{ NULL, NULL, NULL, 0, 0, NULL, NULL },
 };
 /* clang-format on */

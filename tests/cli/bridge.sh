@@ -58,6 +58,18 @@ says "status of none: says so" "no bridge runs"
 exits "status of none in JSON" 0 "$BERTH" bridge status --json
 valid "status of none" bridge "$T/out"
 
+# what it costs here
+mkdir "$T/tmp"
+export TMPDIR="$T/tmp"
+exits "bench" 0 "$BERTH" bridge bench $devices/gpu.json --json
+valid "bench" bridge_bench "$T/out"
+[ "$(grep -c '"median_ns": [1-9]' "$T/out")" -eq 5 ] && ok "bench: all of it was measured" || fail "bench: all of it was measured" "$(cat "$T/out")"
+exits "bench of a device without a register to read" 0 "$BERTH" bridge bench $devices/edu.json
+grep -q "No register of it is known" "$T/out" && ok "bench: says so" || fail "bench: says so" "$(cat "$T/out")"
+bad "bench of nothing" 1 "none.json" bench "$T/none.json"
+bad "bench: an option of serve" 2 "bench takes no --once" bench $devices/edu.json --once
+[ -z "$(ls -A "$T/tmp")" ] && ok "bench leaves nothing" || fail "bench leaves nothing" "$(ls -A "$T/tmp")"
+
 # everything that goes over a socket
 exits "clients" 0 python3 tests/bridge.py "$BERTH" "$T" "$devices"
 grep -v '^ok ' "$T/out" | head -n 20
