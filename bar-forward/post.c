@@ -57,6 +57,10 @@ static void keep(struct msghdr *m, int *fds, uint32_t *n_fds)
 	}
 }
 
+/*
+ * One that ended without having read all that was sent to it is told once, as a reset, before what it had sent: its last
+ * words come behind that.
+ */
 long post_take(int from, void *record, size_t size, int *fds, uint32_t *n_fds, int now)
 {
 	union control control;
@@ -71,9 +75,9 @@ long post_take(int from, void *record, size_t size, int *fds, uint32_t *n_fds, i
 	}
 	do
 		n = recvmsg(from, &m, MSG_CMSG_CLOEXEC | (now ? MSG_DONTWAIT : 0));
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
-		return errno == ECONNRESET ? 0 : -errno;
+		return -errno;
 	if (fds)
 		keep(&m, fds, &got);
 	if (n_fds)
