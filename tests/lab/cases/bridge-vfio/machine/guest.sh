@@ -123,11 +123,12 @@ both_work() {
 	wait_for 60 test -e /run/s -a -e /run/t || fail "serve both" "$(cat /run/log)"
 	refuses "$1: another bridge of the group" 5 'virtual machine' berth bridge serve "$second" --socket /run/u
 	use pair
-	echo 1 >"$PCI/$second/remove"
-	ok "$1: one can be removed while the other is served"
+	# The last time only: some kernels give what comes back alone a group of its own.
+	if [ "$1" = vfio ]; then
+		echo 1 >"$PCI/$second/remove"
+		ok "$1: one can be removed while the other is served"
+	fi
 	ends "$1: both end"
-	echo 1 >/sys/bus/pci/rescan
-	exits "$1: it comes back" 0 berth bridge attach "$second" --any
 }
 
 exits "attach $card" 0 berth bridge attach "$card" --any
