@@ -6,7 +6,7 @@
 #   make demo       deps, build, and the whole job on a small generated model (MODEL=x.gguf: on yours)
 #   make check      deps and tests
 #   make install    DESTDIR= PREFIX=/usr/local
-#   make bench      timings, as ratios against peers in the same run; make bench-bridge: those of the bridge alone
+#   make bench      timings, as ratios against peers in the same run; make bench-bridge, bench-kmod: of one part
 #   make fuzz       every fuzz target, FUZZ_SECONDS=20 each
 #   make kmod       the kernel module, for the running kernel or KDIR=; KMOD_KEY= KMOD_CERT= sign it
 #   make kmod-check its source, by sparse, kernel-doc, checkpatch, coccinelle
@@ -72,7 +72,7 @@ pkgs_of = $(call uniq,$(foreach m,$(call closure,$(1)),$($(m).pkgs)))
 program_pkgs = $(foreach p,$($(1).programs),$($(1).$(p).pkgs))
 
 # Goals that build nothing here need no library.
-NO_BUILD := deps demo kmod kmod-check check clean format ci nightly help fuzz bench bench-bridge lab
+NO_BUILD := deps demo kmod kmod-check check clean format ci nightly help fuzz bench bench-bridge bench-kmod lab
 ifneq ($(or $(filter-out $(NO_BUILD),$(MAKECMDGOALS)),$(if $(MAKECMDGOALS),,all)),)
 WANTED_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).wants)))
 ALL_PKGS := $(call uniq,$(foreach m,$(MODULES),$($(m).pkgs) $(call program_pkgs,$(m))) $(WANTED_PKGS))
@@ -362,7 +362,7 @@ lab:
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory lab-run
 
-lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise) $(BUILD)/tests/fake/prog_bridge_file
+lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise time) $(BUILD)/tests/fake/prog_bridge_file
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) sh tests/lab/run.sh $(TESTS)
 
 bench:
@@ -374,6 +374,15 @@ bench-run: all $(BENCH_PROGS) $(FAKES) $(BUILD)/tests/machines/.unfolded $(BUILD
 	$(Q)BUILD=$(BUILD) sh tests/bench.sh
 
 # QEMU, which one of its peers is, comes by the lab's packages.
+# The kernel module beside stock vfio-pci, in an emulated machine.
+.PHONY: bench-kmod bench-kmod-run
+bench-kmod:
+	$(Q)sh base/deps/packages.sh build test lab
+	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
+	$(Q)$(MAKE) --no-print-directory bench-kmod-run
+bench-kmod-run: programs $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise time)
+	$(Q)BUILD=$(BUILD) sh tests/bench/kmod/run.sh
+
 .PHONY: bench-bridge bench-bridge-run
 bench-bridge:
 	$(Q)sh base/deps/packages.sh build bench lab
