@@ -229,10 +229,11 @@ static bool serve_one(struct worker *w)
 {
 	struct share *s = w->share;
 	struct incoming in;
+	struct vu_header h;
 	struct answer a;
 	struct err e = { 0 };
 	int rc = stream_peek(&w->stream, &in, &e);
-	bool ours = !rc && is_ours(w, &in), reads;
+	bool ours = !rc && is_ours(w, &in);
 
 	stream_drop(&in);
 	if (!ours) {
@@ -242,7 +243,7 @@ static bool serve_one(struct worker *w)
 	if (!atomic_load_explicit(&s->note.since_ns, memory_order_relaxed))
 		atomic_store_explicit(&s->note.since_ns, telem_now_ns(), memory_order_relaxed);
 	w->s.o.policy = &s->policy[atomic_load(&s->policy_at) & 1];
-	reads = ((const struct vu_header *)in.bytes)->command == VU_REGION_READ;
+	memcpy(&h, in.bytes, sizeof(h)); /* messages lie where the one before ended */
 	session_message(&w->s, &in, &a, &e);
 	if (w->lost) {
 		tell_kind(w, CALL_LOST, 0);
@@ -258,7 +259,7 @@ static bool serve_one(struct worker *w)
 		tell_kind(w, CALL_BROKEN, -EPIPE);
 		return false;
 	}
-	if (reads && is_ones(&a))
+	if (h.command == VU_REGION_READ && is_ones(&a))
 		tell_kind(w, CALL_ONES, 0);
 	return true;
 }

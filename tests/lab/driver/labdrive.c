@@ -7,7 +7,7 @@
  *
  *   regs, dma, irqs  reading one does that test: "ok", or what was wrong
  *   load             1 has threads access registers and do DMA without a pause; 0 ends them; reads what they did
- *   poke             OFFSET VALUE: four bytes of BAR 0
+ *   poke             OFFSET VALUE: four bytes of BAR 0; OFFSET: what is read there, from then on
  *
  * irq= is which interrupts it asks for: msix, msi or intx; the best there are, if nothing is said.
  */
@@ -65,6 +65,7 @@ struct lab {
 	struct mutex lock; /* the card's engine is one */
 	struct task_struct *mmio, *mover;
 	unsigned long n_mmio, n_moved, n_bad;
+	unsigned int place;
 	bool gone;
 	char bad[160];
 };
@@ -464,14 +465,24 @@ static ssize_t load_store(struct device *dev, struct device_attribute *a, const 
 	return rc ?: n;
 }
 
+static ssize_t poke_show(struct device *dev, struct device_attribute *a, char *to)
+{
+	struct lab *d = lab_of(dev);
+
+	return sysfs_emit(to, "%08x\n", readl(d->regs + d->place));
+}
+
 static ssize_t poke_store(struct device *dev, struct device_attribute *a, const char *from, size_t n)
 {
 	struct lab *d = lab_of(dev);
 	unsigned int at, value;
+	int words = sscanf(from, "%x %x", &at, &value);
 
-	if (sscanf(from, "%x %x", &at, &value) != 2 || at > 0x1ffc || at % 4)
+	if (words < 1 || at > 0x1ffc || at % 4)
 		return -EINVAL;
-	writel(value, d->regs + at);
+	d->place = at;
+	if (words == 2)
+		writel(value, d->regs + at);
 	return n;
 }
 
@@ -479,7 +490,7 @@ static DEVICE_ATTR_RO(regs);
 static DEVICE_ATTR_RO(dma);
 static DEVICE_ATTR_RO(irqs);
 static DEVICE_ATTR_RW(load);
-static DEVICE_ATTR_WO(poke);
+static DEVICE_ATTR_RW(poke);
 static struct attribute *lab_attrs[] = { &dev_attr_regs.attr, &dev_attr_dma.attr, &dev_attr_irqs.attr,
 					 &dev_attr_load.attr, &dev_attr_poke.attr, NULL };
 ATTRIBUTE_GROUPS(lab);

@@ -45,7 +45,7 @@ is "an IOMMU where there should be one" "$([ -e $PCI/$card/iommu ] && echo yes)"
 insmod /case/labdrive.ko
 echo "24 5" >$dev/poke
 exits "the function is reset" 0 sh -c "echo 1 >$dev/reset"
-is "its registers begin anew" "$(devmem "$(bar0 24)" 32)" 0x00000000
+is "its registers begin anew" "$(reads 24)" 00000000
 works "after a reset of the function"
 
 # --- a guest that starts anew in the middle of it all ---
