@@ -23,6 +23,9 @@ bar-forward.lib := \
 	guest.c \
 	heat.c \
 	holder.c \
+	holder_client.c \
+	holder_crew.c \
+	holder_rules.c \
 	irqrelay.c \
 	irqs.c \
 	list.c \
