@@ -14,9 +14,10 @@
 #include "base/own.h"
 
 /* What the kernel says a reset reaches: 8 bytes each behind a head, the first 4 its group, or its id in the iommufd. */
-struct reached {
+union reached {
 	struct vfio_pci_hot_reset_info head;
-	struct vfio_pci_dependent_device device[HOT_RESET_MOST];
+	uint8_t room[sizeof(struct vfio_pci_hot_reset_info) +
+		     HOT_RESET_MOST * sizeof(struct vfio_pci_dependent_device)];
 };
 
 static const struct vfio_space *space_of_group(const struct device *d, uint32_t group)
@@ -31,10 +32,10 @@ static const struct vfio_space *space_of_group(const struct device *d, uint32_t 
 	return NULL;
 }
 
-static void take_reached(struct device *d, const struct reached *r)
+static void take_reached(struct device *d, const union reached *r)
 {
 	for (uint32_t i = 0; i < r->head.count; i++) {
-		const struct vfio_pci_dependent_device *o = &r->device[i];
+		const struct vfio_pci_dependent_device *o = &r->head.devices[i];
 
 		d->hot[i].group = o->group_id;
 		snprintf(d->hot[i].pci, sizeof(d->hot[i].pci), "%04x:%02x:%02x.%x", o->segment,
@@ -46,7 +47,7 @@ static void take_reached(struct device *d, const struct reached *r)
 /* Which functions it would reach does not change while the device is there. */
 void vfio_read_hot_reset(struct device *d)
 {
-	own_free struct reached *r = calloc(1, sizeof(*r));
+	own_free union reached *r = calloc(1, sizeof(*r));
 
 	d->n_hot = 0;
 	if (!r)
@@ -66,9 +67,9 @@ void vfio_read_hot_reset(struct device *d)
 /* The groups that prove that all is ours; none where the iommufd does. */
 static int hot_reset(struct device *d)
 {
-	struct {
+	union {
 		struct vfio_pci_hot_reset head;
-		int32_t fds[HOT_RESET_MOST];
+		uint8_t room[sizeof(struct vfio_pci_hot_reset) + HOT_RESET_MOST * sizeof(int32_t)];
 	} ask = { .head = { .argsz = sizeof(ask) } };
 
 	for (uint32_t i = 0; d->space->group_fd >= 0 && i < d->n_hot; i++) {
@@ -78,9 +79,9 @@ static int hot_reset(struct device *d)
 		if (!s)
 			return -EPERM;
 		for (uint32_t j = 0; j < ask.head.count; j++)
-			told |= ask.fds[j] == s->group_fd;
+			told |= ask.head.group_fds[j] == s->group_fd;
 		if (!told)
-			ask.fds[ask.head.count++] = s->group_fd;
+			ask.head.group_fds[ask.head.count++] = s->group_fd;
 	}
 	return d->kernel->ioctl(d->fd, VFIO_DEVICE_PCI_HOT_RESET, &ask);
 }

@@ -103,14 +103,14 @@ static int do_poke(int fd, const uint64_t *n)
 
 static int do_pages(int fd, const uint64_t *n)
 {
-	struct {
+	union {
 		struct berth_vfio_pages head;
-		struct berth_vfio_range range[2];
+		uint8_t room[sizeof(struct berth_vfio_pages) + 2 * sizeof(struct berth_vfio_range)];
 	} ask = { .head = {
 			  .argsz = sizeof(ask), .bar = (uint32_t)n[0], .flags = (uint32_t)n[1] } };
 	int got;
 
-	memcpy(ask.range, n + 2, sizeof(ask.range));
+	memcpy(ask.head.ranges, n + 2, 2 * sizeof(struct berth_vfio_range));
 	ask.head.n = n[5] ? 2 : n[3] ? 1 : 0;
 	got = ioctl(fd, BERTH_VFIO_PAGES, &ask);
 	if (got < 0)
@@ -236,17 +236,20 @@ static int do_ioeventfd(int fd, const uint64_t *n)
 
 static int do_dmabuf(int fd, const uint64_t *n)
 {
-	struct {
-		struct vfio_device_feature head;
+	const struct {
 		uint32_t region, open_flags, flags, n_ranges;
 		uint64_t offset, length;
+	} buf = { .region = (uint32_t)n[0],
+		  .open_flags = O_RDWR | O_CLOEXEC,
+		  .n_ranges = 1,
+		  .length = 4096 };
+	union {
+		struct vfio_device_feature head;
+		uint8_t room[sizeof(struct vfio_device_feature) + sizeof(buf)];
 	} f = { .head = { .argsz = sizeof(f),
 			  .flags = VFIO_DEVICE_FEATURE_GET | FEATURE_DMA_BUF } };
 
-	f.region = (uint32_t)n[0];
-	f.open_flags = O_RDWR | O_CLOEXEC;
-	f.n_ranges = 1;
-	f.length = 4096;
+	memcpy(f.head.data, &buf, sizeof(buf));
 	return why(ioctl(fd, VFIO_DEVICE_FEATURE, &f));
 }
 

@@ -29,6 +29,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -251,9 +252,9 @@ static int do_stop(int fd, const uint64_t *n)
 
 static int do_ask(int fd, const uint64_t *n)
 {
-	struct {
+	union {
 		struct vfio_irq_set head;
-		int32_t fd;
+		uint8_t room[sizeof(struct vfio_irq_set) + sizeof(int32_t)];
 	} set = { .head = { .argsz = sizeof(set),
 			    .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 			    .index = VFIO_PCI_REQ_IRQ_INDEX,
@@ -262,8 +263,8 @@ static int do_ask(int fd, const uint64_t *n)
 	(void)n;
 	if (n_told == CHILDREN)
 		return said("no room");
-	set.fd = eventfd(0, EFD_CLOEXEC);
-	told[n_told].fd = set.fd;
+	told[n_told].fd = eventfd(0, EFD_CLOEXEC);
+	memcpy(set.head.data, &told[n_told].fd, sizeof(int32_t));
 	told[n_told++].events = POLLIN;
 	return why(ioctl(fd, VFIO_DEVICE_SET_IRQS, &set));
 }

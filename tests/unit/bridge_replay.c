@@ -58,7 +58,7 @@ static void was_written(uint64_t offset, uint64_t value)
 static struct replay *replayed(void)
 {
 	struct trace_reader *reader;
-	struct replay *r;
+	struct replay *r = NULL;
 	struct err e = { 0 };
 
 	trace_close(&t);

@@ -190,32 +190,31 @@ static int iommufd(unsigned long request, void *arg)
 /* BAR 0 of 64 KiB, but for a page in the middle; BAR 2 of ports; a space of 4096 bytes; the old VGA addresses. */
 static int region_info(void *arg)
 {
-	struct {
-		struct vfio_region_info info;
-		struct vfio_region_info_cap_sparse_mmap sparse;
-		struct vfio_region_sparse_mmap_area areas[2];
-	} *r = arg;
+	struct vfio_region_info *r = arg;
+	struct vfio_region_info_cap_sparse_mmap *sparse = (void *)(r + 1);
+	const uint32_t whole = sizeof(*r) + sizeof(*sparse) +
+			       2 * sizeof(struct vfio_region_sparse_mmap_area);
 	static const uint64_t sizes[] = { BYTES, 0, 32, 0, 0, 0, 2048, 4096, 0xc0000 };
-	uint32_t index = r->info.index, room = r->info.argsz;
+	uint32_t index = r->index, room = r->argsz;
 
 	if (index >= COUNT(sizes))
 		return -EINVAL;
-	r->info.flags = VFIO_REGION_INFO_FLAG_READ | (index == 6 ? 0 : VFIO_REGION_INFO_FLAG_WRITE);
-	r->info.size = sizes[index];
-	r->info.offset = (uint64_t)index << 40;
+	r->flags = VFIO_REGION_INFO_FLAG_READ | (index == 6 ? 0 : VFIO_REGION_INFO_FLAG_WRITE);
+	r->size = sizes[index];
+	r->offset = (uint64_t)index << 40;
 	if (index)
 		return 0;
-	r->info.flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
-	r->info.argsz = sizeof(*r);
-	if (room < sizeof(*r))
+	r->flags |= VFIO_REGION_INFO_FLAG_MMAP | VFIO_REGION_INFO_FLAG_CAPS;
+	r->argsz = whole;
+	if (room < whole)
 		return 0;
-	r->info.cap_offset = sizeof(r->info);
-	r->sparse = (struct vfio_region_info_cap_sparse_mmap) {
-		.header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP, .version = 1 }, .nr_areas = 2
-	};
-	r->areas[0].size = r->areas[1].offset = 0x2000;
-	r->areas[1].offset += 0x1000;
-	r->areas[1].size = BYTES - 0x3000;
+	r->cap_offset = sizeof(*r);
+	sparse->header = (struct vfio_info_cap_header) { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP,
+							 .version = 1 };
+	sparse->nr_areas = 2;
+	sparse->areas[0] = (struct vfio_region_sparse_mmap_area) { .size = 0x2000 };
+	sparse->areas[1] = (struct vfio_region_sparse_mmap_area) { .offset = 0x3000,
+								   .size = BYTES - 0x3000 };
 	return 0;
 }
 
@@ -250,19 +249,16 @@ static int set_irqs(const struct vfio_irq_set *set)
 
 static int hot_reset_info(void *arg)
 {
-	struct {
-		struct vfio_pci_hot_reset_info head;
-		struct vfio_pci_dependent_device device[8];
-	} *r = arg;
+	struct vfio_pci_hot_reset_info *r = arg;
 
 	if (!k.reached)
 		return -ENODEV;
-	r->head.count = k.reached;
-	r->head.flags = k.iommufd ? (uint32_t)(HOT_BY_ID | (k.reached_owned ? HOT_OWNED : 0)) : 0;
+	r->count = k.reached;
+	r->flags = k.iommufd ? (uint32_t)(HOT_BY_ID | (k.reached_owned ? HOT_OWNED : 0)) : 0;
 	for (uint32_t i = 0; i < k.reached; i++) {
-		r->device[i].group_id = i ? k.reached_group : 7;
-		r->device[i].bus = 1;
-		r->device[i].devfn = (uint8_t)i;
+		r->devices[i].group_id = i ? k.reached_group : 7;
+		r->devices[i].bus = 1;
+		r->devices[i].devfn = (uint8_t)i;
 	}
 	return 0;
 }
@@ -815,7 +811,10 @@ static void areas(void **state)
 {
 	struct {
 		struct vfio_region_info info;
-		struct vfio_region_info_cap_sparse_mmap sparse;
+		struct { /* struct vfio_region_info_cap_sparse_mmap */
+			struct vfio_info_cap_header header;
+			uint32_t nr_areas, reserved;
+		} sparse;
 		struct vfio_region_sparse_mmap_area area[1];
 	} r = { .info = { .flags = VFIO_REGION_INFO_FLAG_CAPS, .cap_offset = sizeof(r.info) },
 		.sparse = { .header = { .id = VFIO_REGION_INFO_CAP_SPARSE_MMAP }, .nr_areas = 1 },
