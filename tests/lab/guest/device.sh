@@ -63,6 +63,7 @@ taken_back() {
 
 # hold GROUP ADDRESS: as a virtual machine does; its number in $holder
 hold() {
+	rm -f $T/held
 	vfio_hold "$1" "$2" >$T/held 2>&1 3>&- &
 	holder=$!
 	wait_for 60 grep -q held $T/held || fail "vfio_hold" "$(cat $T/held)"

@@ -14,9 +14,10 @@ of() {
 
 edu=0000:00:04.0 card=$(of 1234:11e8 | sed -n 2p) second=$(of 1234:11e8 | sed -n 3p) nvme=$(of 1b36:0010) igb=$(of 8086:10c9)
 
-# serve DEVICE OPTION...: in $served
+# serve DEVICE OPTION...: in $served. What the last one said goes first: the new process empties it when it gets to run, and
+# until then it is waiting for a client, too.
 serve() {
-	rm -f /run/s
+	rm -f /run/s /run/log
 	berth bridge serve "$@" --socket /run/s -v >/run/log 2>&1 </dev/null 3>&- &
 	served=$!
 	wait_for 60 grep -q 'waits for a client' /run/log || fail "serve $1" "$(cat /run/log)"
@@ -86,6 +87,7 @@ maps_work() {
 # is_used DEVICE: a client reads it until it is away, and after it
 is_used() {
 	serve "$1"
+	rm -f /run/used
 	/usr/bin/python3 /case/use.py gone /run/s >/run/used 2>/run/why 3>&- &
 	user=$!
 	wait_for 60 grep -q ready /run/used || fail "a client of what will go" "$(cat /run/why /run/log)"
@@ -115,12 +117,15 @@ eject() {
 }
 
 # --- two functions of one group, each by a process of its own ---
+both_wait() {
+	[ "$(grep -c 'waits for a client' /run/log)" = 2 ]
+}
 both_work() {
 	is "$1: one group" "$(group_of "$card")" "$(group_of "$second")"
-	rm -f /run/s /run/t
+	rm -f /run/s /run/t /run/log
 	berth bridge serve "$card" --socket /run/s "$second" --socket /run/t >/run/log 2>&1 </dev/null 3>&- &
 	served=$!
-	wait_for 60 test -e /run/s -a -e /run/t || fail "serve both" "$(cat /run/log)"
+	wait_for 60 both_wait || fail "serve both" "$(cat /run/log)"
 	refuses "$1: another bridge of the group" 5 'virtual machine' berth bridge serve "$second" --socket /run/u
 	use pair
 	# The last time only: some kernels give what comes back alone a group of its own.
