@@ -162,6 +162,7 @@ static void send_answer(struct holder *v, const struct answer *a)
 	own_fd int fd = a->fd;
 	int rc = a->size ? stream_send(&v->stream, a->bytes, a->size, fd) : 0;
 
+	session_answered(&v->session);
 	if (rc)
 		holder_end_client(v, rc == -ETIMEDOUT ? "the client does not read its replies"
 						      : "the client is gone");

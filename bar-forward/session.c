@@ -522,7 +522,10 @@ int session_message(struct session *s, struct incoming *in, struct answer *a, st
 	int rc;
 
 	*a = (struct answer) { .bytes = s->reply, .fd = -1 };
+	s->began_ns = s->o.now();
 	memcpy(&h, in->bytes, sizeof(h));
+	s->several = h.command == VU_REGION_WRITE_MULTI;
+	s->unanswered = false;
 	if ((h.flags & VU_TYPE_MASK) == VU_TYPE_REPLY) {
 		take_dma_reply(s, &h, in->bytes);
 		return 0;

@@ -103,6 +103,9 @@ struct session {
 		unmapped; /* why memory could not be mapped before DEVICE_GET_INFO; rc 0: it all could */
 	uint32_t complaints;
 	uint32_t denials;   /* denied writes */
+	uint64_t began_ns;  /* the message at hand; of several writes, the one at hand */
+	bool several;       /* it is of several writes, with one answer */
+	bool unanswered;    /* an access of it was counted, and what it took was not */
 	uint64_t looked_ns; /* when it was last asked for a look, after all-ones */
 	int reply_fd;       /* goes with the reply; -1: none */
 	uint8_t *reply;     /* VU_MESSAGE_MAX bytes */
@@ -139,6 +142,9 @@ struct device *session_close(struct session *s);
  * with *e: send the answer if there is one, then hang up.
  */
 int session_message(struct session *s, struct incoming *in, struct answer *a, struct err *e);
+
+/* The answer was sent: only now it is known what the access took. */
+void session_answered(struct session *s);
 
 /*
  * Whether these rules can come into force for this client: what it has mapped stays mapped. 0; -EBUSY with *e; or as

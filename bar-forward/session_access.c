@@ -50,14 +50,31 @@ static int check(const struct session *s, const struct vu_access *a, bool write,
 	return 0;
 }
 
+/*
+ * It is counted and recorded before its answer is sent, so that whoever has the answer finds it there. What it took is known
+ * after that, unless nobody waits for an answer, or for one to this access alone: the next of several begins where it ended.
+ */
 static void count(struct session *s, const struct vu_access *a, enum telem_access what,
-		  const uint8_t *bytes, uint64_t began)
+		  const uint8_t *bytes)
 {
-	uint64_t ended = s->o.now();
+	bool traced = trace_is_on(s->o.trace), awaited = what != TELEM_POSTED && !s->several;
+	uint64_t ended = traced || !awaited ? s->o.now() : 0;
 
-	telem_access(s->o.count, a->region, what, ended - began);
-	if (trace_is_on(s->o.trace))
-		session_record_access(s, a, what, bytes, began, ended);
+	telem_count(s->o.count, a->region, what);
+	if (traced)
+		session_record_access(s, a, what, bytes, s->began_ns, ended);
+	s->unanswered = awaited;
+	if (awaited)
+		return;
+	telem_took(s->o.count, ended - s->began_ns);
+	s->began_ns = ended;
+}
+
+void session_answered(struct session *s)
+{
+	if (s->unanswered)
+		telem_took(s->o.count, s->o.now() - s->began_ns);
+	s->unanswered = false;
 }
 
 /* What the device answered: gone is a state, anything else an error that is counted. */
@@ -352,7 +369,6 @@ static void doubt(struct session *s, const uint8_t *bytes, uint32_t n)
 
 int session_read(struct session *s, const struct vu_access *a, uint8_t *to, struct err *e)
 {
-	uint64_t began = s->o.now();
 	int rc = check(s, a, false, e);
 
 	if (rc)
@@ -364,13 +380,12 @@ int session_read(struct session *s, const struct vu_access *a, uint8_t *to, stru
 		doubt(s, to, a->count);
 	if (!s->d) /* also when it went in the middle */
 		memset(to, 0xff, a->count);
-	count(s, a, TELEM_READ, to, began);
+	count(s, a, TELEM_READ, to);
 	return rc;
 }
 
 int session_write(struct session *s, const struct vu_access *a, bool posted, struct err *e)
 {
-	uint64_t began = s->o.now();
 	int rc = check(s, a, true, e);
 
 	if (rc)
@@ -380,6 +395,6 @@ int session_write(struct session *s, const struct vu_access *a, bool posted, str
 		return err_set(e, -EINVAL, "%s cannot be written", region_name(a->region));
 	if (s->d)
 		rc = is_bar(a->region) ? bar_write(s, a, e) : pieces_write(s, a, e);
-	count(s, a, posted ? TELEM_POSTED : TELEM_WRITE, a->data, began);
+	count(s, a, posted ? TELEM_POSTED : TELEM_WRITE, a->data);
 	return rc;
 }

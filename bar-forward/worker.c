@@ -192,9 +192,11 @@ static int reply(struct worker *w, const struct answer *a)
 	phase(w, SHARE_ANSWER);
 	rc = stream_send(&w->stream, a->bytes, a->size, -1);
 	atomic_store(&n->floor, FLOOR_FREE);
-	if (!rc)
-		w->now.written += a->size;
-	return rc;
+	if (rc)
+		return rc;
+	w->now.written += a->size;
+	session_answered(&w->s);
+	return 0;
 }
 
 static int take(struct worker *w, const struct incoming *in)

@@ -12,7 +12,7 @@ uint32_t telem_bucket(uint64_t ns)
 	return bucket < TELEM_LATENCY ? bucket : TELEM_LATENCY - 1;
 }
 
-void telem_access(struct telem_bridge *b, uint32_t region, enum telem_access what, uint64_t ns)
+void telem_count(struct telem_bridge *b, uint32_t region, enum telem_access what)
 {
 	struct telem_region *r = &b->regions[region < TELEM_REGIONS ? region : 0];
 
@@ -21,10 +21,21 @@ void telem_access(struct telem_bridge *b, uint32_t region, enum telem_access wha
 	r->reads += what == TELEM_READ;
 	r->writes += what != TELEM_READ;
 	r->posted += what == TELEM_POSTED;
+}
+
+void telem_took(struct telem_bridge *b, uint64_t ns)
+{
 	b->latency[telem_bucket(ns)]++;
 	b->counts.latency_ns += ns;
 	if (ns > b->counts.latency_max_ns)
 		b->counts.latency_max_ns = ns;
+}
+
+void telem_access(struct telem_bridge *b, uint32_t region, enum telem_access what, uint64_t ns)
+{
+	telem_count(b, region, what);
+	if (region < TELEM_REGIONS)
+		telem_took(b, ns);
 }
 
 void telem_bridge_add(struct telem_bridge *to, const struct telem_bridge *from)

@@ -84,7 +84,10 @@ struct telem_bridge {
 	uint64_t connected_ns; /* of the client that is there; 0: none is */
 	struct telem_bridge_counts counts;
 	struct telem_region regions[TELEM_REGIONS];
-	/* Trapped accesses by what they took, from the message to its reply; posted ones to their end. */
+	/*
+	 * Trapped accesses by what they took, from the message until its reply was sent; where there is none, or one for
+	 * several writes, to their end.
+	 */
 	uint64_t latency[TELEM_LATENCY];
 };
 
@@ -92,7 +95,11 @@ struct telem_bridge {
 
 enum telem_access { TELEM_READ, TELEM_WRITE, TELEM_POSTED };
 
-/* Count one access of a region that took `ns`. An index out of range counts nothing. */
+/* Count one access of a region; an index out of range counts nothing. What it took is known once it is answered: telem_took(). */
+void telem_count(struct telem_bridge *b, uint32_t region, enum telem_access what);
+void telem_took(struct telem_bridge *b, uint64_t ns);
+
+/* Both. */
 void telem_access(struct telem_bridge *b, uint32_t region, enum telem_access what, uint64_t ns);
 
 /* Add what another one counted of accesses, errors and refusals. */

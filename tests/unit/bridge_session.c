@@ -732,6 +732,57 @@ static void who_makes_accesses_may_change(void **state)
 	end();
 }
 
+/* All that was told of how long accesses took. */
+static uint64_t took_in_all(void)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < TELEM_LATENCY; i++)
+		n += counts.latency[i];
+	return n;
+}
+
+static void what_an_access_took_ends_with_its_reply(void **state)
+{
+	struct {
+		uint64_t count;
+		struct {
+			uint64_t offset;
+			uint32_t region, count;
+			uint64_t data;
+		} w[2];
+	} multi = { 2, { { 0x20, 0, 4, 1 }, { 0x24, 0, 4, 2 } } };
+
+	(void)state;
+	begin();
+	read_of(0, 0x10, 4);
+	assert_int_equal(counts.regions[0].reads, 1); /* who has the reply finds it counted */
+	assert_int_equal(took_in_all(), 0);
+	clock_now += 5000; /* the client is slow to take it */
+	session_answered(&s);
+	session_answered(&s);
+	assert_int_equal(took_in_all(), 1);
+	assert_in_range(counts.counts.latency_max_ns, 5000, 5100);
+	write_of(0, 0x10, 4, 1, 0);
+	clock_now += 7000;
+	session_answered(&s);
+	assert_int_equal(took_in_all(), 2);
+	assert_in_range(counts.counts.latency_max_ns, 7000, 7100);
+	write_of(0, 0x10, 4, 1, VU_NO_REPLY); /* to its end */
+	assert_int_equal(took_in_all(), 3);
+	tell(VU_REGION_WRITE_MULTI, &multi, sizeof(multi));
+	assert_int_equal(took_in_all(), 5);
+	clock_now += 9000;
+	session_answered(&s);
+	assert_int_equal(took_in_all(), 5);
+	assert_in_range(counts.counts.latency_ns, 12000, 12300);
+	read_of(0, 0x10, 4); /* its client is gone before the reply */
+	info();
+	session_answered(&s);
+	assert_int_equal(took_in_all(), 5);
+	end();
+}
+
 static void nobody_waits_for_a_posted_write(void **state)
 {
 	struct {
@@ -1132,6 +1183,7 @@ int main(void)
 		cmocka_unit_test(an_access_keeps_its_width),
 		cmocka_unit_test(what_is_no_access_never_reaches_the_device),
 		cmocka_unit_test(who_makes_accesses_may_change),
+		cmocka_unit_test(what_an_access_took_ends_with_its_reply),
 		cmocka_unit_test(nobody_waits_for_a_posted_write),
 		cmocka_unit_test(rules_hold),
 		cmocka_unit_test(config_is_shaped),
