@@ -85,10 +85,16 @@ class Bridge:
             time.sleep(0.02)
 
     def status(self):
-        out = subprocess.run([berth, "bridge", "status", "--json"], check=True, capture_output=True).stdout
-        with open(f"{folder}/status.json", "wb") as f:
-            f.write(out)
-        return [b for b in json.loads(out)["bridges"] if b["socket"] == self.path][0]
+        """A page that is being written for as long as somebody looks, as on a busy machine, is left out: look again."""
+        until = time.monotonic() + TIMEOUT
+        while True:
+            p = subprocess.run([berth, "bridge", "status", "--json"], check=True, capture_output=True)
+            with open(f"{folder}/status.json", "wb") as f:
+                f.write(p.stdout)
+            for b in json.loads(p.stdout)["bridges"]:
+                if b["socket"] == self.path:
+                    return b
+            assert time.monotonic() < until, f"it is not listed: {p.stderr}"
 
     def status_when(self, true):
         until = time.monotonic() + TIMEOUT
