@@ -85,3 +85,25 @@ is "it comes back as its own driver's" "$(drivers $disk)" "nvme "
 exits "rescan" 0 berth device rescan
 as_first "at last all is as it was"
 keeps journal.json berth device journal --json
+
+# --- who may open what: the rules that are installed ---
+
+# opens DEVICE: the mode and the group of its node
+opens() {
+	udevadm settle
+	stat -c '%a %g' "/dev/vfio/$(group_of "$1")"
+}
+mkdir -p /etc /run/udev/rules.d
+echo 'berth:x:977:' >/etc/group
+cp /lab/70-berth-vfio.rules /run/udev/rules.d/
+udevadm control --reload
+exits "bind once" 0 berth device bind $disk vfio-pci --any
+is "the group opens what was bound" "$(opens $disk)" "660 977"
+exits "undo of that" 0 berth device undo
+exits "bind for good, again" 0 berth device bind $disk vfio-pci --any --persist
+is "the group opens what is bound for good" "$(opens $disk)" "660 977"
+exits "undo of that, too" 0 berth device undo
+echo '1234 11e8' >/sys/bus/pci/drivers/vfio-pci/new_id
+is "it came by its ids" "$(drivers $lone)" "vfio-pci "
+is "what came by its ids alone is root's" "$(opens $lone)" "600 0"
+echo $lone >/sys/bus/pci/drivers/vfio-pci/unbind
