@@ -112,6 +112,8 @@ static int check_words(const struct ask *a, struct err *e)
 static int take_options(const struct ask *a, uint32_t i, struct serve_opts *o, struct err *e)
 {
 	o->socket = a->o->sockets.v[i];
+	o->user = a->o->user;
+	o->socket_owner = a->o->socket_owner;
 	o->guest = a->o->guest;
 	o->once = a->o->once;
 	if (i == 0) {

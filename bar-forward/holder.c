@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -78,8 +80,13 @@ static int open_device(struct holder *v, struct err *e)
 
 static int enter_sandbox(struct holder *v, struct err *e)
 {
-	int rc = sandbox_enter(SANDBOX_HOLDER, e);
+	const struct as_user *u = v->start->user;
+	int rc = user_become(u);
 
+	if (rc)
+		return err_set(e, rc, "cannot become user %s: %s", u->name, strerror(-rc));
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	rc = sandbox_enter(SANDBOX_HOLDER, e);
 	if (!rc)
 		log_detail(v->log, "process %d holds the device", (int)getpid());
 	return rc;

@@ -5,11 +5,13 @@
 
 #include "bar-forward/serve_priv.h"
 #include "bar-forward/share.h"
+#include "bar-forward/user.h"
 
 /* What its parent has made before. */
 struct holder_start {
 	const struct serve_opts *o;
 	const struct log *log;
+	const struct as_user *user;
 	struct serve_page *page; /* shared with the parent */
 	struct trace *trace;     /* the first one makes it, and tells the parent */
 	bool first;              /* false: the device was lost, and is opened when a client comes */

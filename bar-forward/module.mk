@@ -74,6 +74,7 @@ bar-forward.lib := \
 	tracing.c \
 	unplug.c \
 	upgrade.c \
+	user.c \
 	verbs.c \
 	vfio_info.c \
 	vfio_iommufd.c \

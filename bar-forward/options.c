@@ -21,6 +21,10 @@ static const struct opt opts[] = {
 	  .help = "The guest's memory, such as 16G: all of it has to be locked, and shared with the bridge." },
 	{ .name = "socket", .kind = OPT_LIST, .arg = "PATH", .offset = ROW(sockets),
 	  .help = "The socket at which the device is served, one for each device; made for its user alone, and removed at the end." },
+	{ .name = "socket-owner", .kind = OPT_TEXT, .arg = "USER:GROUP", .offset = ROW(socket_owner),
+	  .help = "Who may connect, where the virtual machine is not of who starts the bridge: USER, USER:GROUP or :GROUP." },
+	{ .name = "user", .kind = OPT_TEXT, .arg = "NAME", .offset = ROW(user),
+	  .help = "Whose the processes are that the guest talks to, where root starts the bridge. Default: berth-bridge, or nobody." },
 	{ .name = "backend", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(backend), .choices = backend_names,
 	  .help = "What drives a device that is served; vfio: the kernel's VFIO, by an iommufd where it has one; kmod: the "
 		  "module berth_vfio, which gives clients pages and not the device; memory: DEV is a file that describes one "

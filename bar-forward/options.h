@@ -21,6 +21,7 @@ struct options {
 	int mode;             /* enum grant_mode */
 	int msix;             /* enum shape_msix */
 	const char *qmp, *libvirt;
+	const char *user, *socket_owner;
 	bool order;
 	struct opt_list only, except, kinds;
 	const char *since, *until;

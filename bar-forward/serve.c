@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,7 +25,8 @@
 #include "base/own.h"
 #include "base/text.h"
 
-#define BEAT_MS 1000
+#define BEAT_MS     1000
+#define SHARED_MODE 0660 /* of a socket that is for a group */
 
 struct server {
 	const struct serve_opts *o;
@@ -36,6 +38,7 @@ struct server {
 	struct trace trace;
 	struct control control;
 	struct serve_lost lost;
+	struct as_user user; /* whose the others are */
 	struct spawn spawn;
 	int share_fd;
 	struct share *share;
@@ -55,6 +58,7 @@ static void be_holder(struct server *v, int line)
 {
 	const struct holder_start s = { .o = v->o,
 					.log = v->log,
+					.user = &v->user,
 					.page = v->page,
 					.trace = &v->trace,
 					.first = v->first,
@@ -401,18 +405,43 @@ static int catch_signals(struct server *v, struct err *e)
 			      : 0;
 }
 
+/* Nobody but root could connect before it is somebody else's. */
+static int give_socket(const struct server *v, struct err *e)
+{
+	uid_t uid;
+	gid_t gid;
+	int rc = user_parse(v->o->socket_owner, &uid, &gid, e);
+
+	if (rc)
+		return err_at(e, rc, "--socket-owner");
+	if (lchown(v->o->socket, uid, gid) ||
+	    (gid != (gid_t)-1 && chmod(v->o->socket, SHARED_MODE)))
+		return err_set(e, -EPERM, "cannot give %s to %s: %s", v->o->socket,
+			       v->o->socket_owner, strerror(errno));
+	return 0;
+}
+
 static int listen_at(struct server *v, struct err *e)
 {
 	char place[128];
+	int rc;
 
 	snprintf(place, sizeof(place), "unix:%s", v->o->socket);
-	return sockets_open(&v->sockets, place, false, e);
+	rc = sockets_open(&v->sockets, place, false, e);
+	return rc || !v->o->socket_owner ? rc : give_socket(v, e);
 }
 
-/* A client's memory and interrupts are a descriptor each. */
-static void allow_descriptors(void)
+/*
+ * A client's memory and interrupts are a descriptor each. And root locks what it likes, which those that are not root any
+ * more are to be able to as well: the kernel counts pages that a device reaches against who maps them.
+ */
+static void raise_limits(void)
 {
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
 	struct rlimit r;
+
+	if (geteuid() == 0)
+		setrlimit(RLIMIT_MEMLOCK, &all);
 
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
 		r.rlim_cur = r.rlim_max;
@@ -439,15 +468,17 @@ static int make_shared(struct server *v, struct err *e)
 static int begin(struct server *v, struct err *e)
 {
 	/* Its child keeps nothing of what is opened later. */
-	int rc = unplug_open(&v->lost.unplug, &v->o->unplug, e);
+	int rc = user_choose(&v->user, v->o->user, e);
 
 	if (!rc)
+		rc = unplug_open(&v->lost.unplug, &v->o->unplug, &v->user, e);
+	if (!rc)
 		rc = catch_signals(v, e);
-	allow_descriptors();
+	raise_limits();
 	if (!rc)
 		rc = make_shared(v, e);
 	if (!rc)
-		rc = spawn_open(&v->spawn, e);
+		rc = spawn_open(&v->spawn, &v->user, e);
 	if (!rc)
 		rc = listen_at(v, e);
 	if (!rc)

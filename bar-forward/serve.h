@@ -24,7 +24,9 @@ struct serve_opts {
 	bool once;                 /* end when the first client goes */
 	const char *record; /* a file that what goes over the bridge is recorded in; NULL: none */
 	uint64_t record_bytes;
-	bool relay; /* interrupts pass us, so that they can be recorded */
+	const char *user;         /* whose holder and workers are; NULL: see user_choose() */
+	const char *socket_owner; /* "USER", "USER:GROUP" or ":GROUP"; NULL: who started us */
+	bool relay;               /* interrupts pass us, so that they can be recorded */
 };
 
 /*

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -13,16 +14,30 @@
 #include "bar-forward/worker.h"
 #include "base/own.h"
 
-int spawn_open(struct spawn *s, struct err *e)
+/* What its path allows does not matter: it is run by its descriptor. */
+static int check_program(const struct spawn *s, struct err *e)
+{
+	struct stat st;
+
+	if (!s->user->other || fstat(s->program, &st) || st.st_mode & S_IXOTH ||
+	    st.st_uid == s->user->uid || st.st_gid == s->user->gid)
+		return 0;
+	return err_set(e, -EACCES, "user %s may not run %s: chmod a+x %s", s->user->name, s->path,
+		       s->path);
+}
+
+int spawn_open(struct spawn *s, const struct as_user *user, struct err *e)
 {
 	ssize_t n;
 
-	*s = (struct spawn) { .program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), .next = -1 };
+	*s = (struct spawn) { .user = user,
+			      .program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC),
+			      .next = -1 };
 	n = readlink("/proc/self/exe", s->path, sizeof(s->path) - 1);
 	if (s->program < 0 || n < 0)
 		return err_set(e, -errno, "cannot find this program: %s", strerror(errno));
 	s->path[n] = '\0';
-	return 0;
+	return check_program(s, e);
 }
 
 void spawn_close(struct spawn *s)
@@ -42,11 +57,13 @@ void spawn_close(struct spawn *s)
 }
 
 /* In the child: nothing of ours but the call and what every program has. */
-static void become(int program, int call, pid_t parent)
+static void become(const struct spawn *s, int program, int call, pid_t parent)
 {
 	char *const argv[] = { (char *)(uintptr_t)WORKER_NAME, NULL };
 	int high, from;
 
+	if (user_become(s->user))
+		_exit(1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != parent)
 		_exit(1);
@@ -93,7 +110,7 @@ pid_t spawn_worker(struct spawn *s, bool next, int *call)
 
 	pid = fork();
 	if (pid == 0)
-		become(program, theirs, parent);
+		become(s, program, theirs, parent);
 	if (pid < 0)
 		return -errno;
 	*c = (struct spawned) { .pid = pid, .io = counted_open(pid), .next = next };
@@ -133,7 +150,9 @@ bool spawn_collect(struct spawn *s, pid_t pid, struct counted *c)
 	for (uint32_t i = 0; i < SPAWN_MAX; i++) {
 		if (s->child[i].pid != pid)
 			continue;
+		user_look_as(s->user, true);
 		known = counted_read(s->child[i].io, c, &mine);
+		user_look_as(s->user, false);
 		own_close_fd(&s->child[i].io);
 		s->child[i].pid = 0;
 	}

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "bar-forward/counted.h"
+#include "bar-forward/user.h"
 #include "base/err.h"
 
 #define SPAWN_MAX 8
@@ -19,14 +20,15 @@ struct spawned {
 };
 
 struct spawn {
+	const struct as_user *user; /* whose they are */
 	int program; /* what workers are: this very program, whatever stands at its path by now */
 	int next;    /* what they are to be; -1 */
 	char path[512]; /* where another version would stand */
 	struct spawned child[SPAWN_MAX];
 };
 
-/* 0 or a negative errno with *e. */
-int spawn_open(struct spawn *s, struct err *e);
+/* 0, or with *e -EACCES (that user may not run the program) or another errno. */
+int spawn_open(struct spawn *s, const struct as_user *user, struct err *e);
 
 /* Kill and collect all. */
 void spawn_close(struct spawn *s);

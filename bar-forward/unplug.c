@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -34,6 +35,7 @@ struct order {
 /* In the child. */
 struct job {
 	const struct unplug_opts *o;
+	const struct as_user *user;
 	int orders[2];
 	int to;
 	char *bytes; /* QMP_OBJECT of them */
@@ -133,12 +135,24 @@ static int take_lines(struct job *j, struct qmp *q, int fd, struct err *e)
 	return rc;
 }
 
+/* What the monitor says is read by somebody who could not have connected to it, perhaps. */
+static int step_down(const struct job *j, struct err *e)
+{
+	pid_t parent = getppid();
+	int rc = user_become(j->user);
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(1);
+	return rc ? err_set(e, rc, "cannot give up privileges: %s", strerror(-rc)) : 0;
+}
+
 static int by_socket(struct job *j, struct qmp *q, struct err *e)
 {
 	own_fd int fd = connect_to(j->o->qmp, e);
 	enum qmp_step step = QMP_DONE;
 	int64_t until = 0;
-	int rc = fd < 0 ? fd : 0;
+	int rc = fd < 0 ? fd : step_down(j, e);
 
 	j->n = 0;
 	while (!rc && q->step != QMP_DONE) {
@@ -251,6 +265,24 @@ static void unplug(struct job *j, bool msix)
 		    q.chosen);
 }
 
+/* Each is done by a process of its own, since who has stepped down stays there. */
+static void unplug_apart(struct job *j, bool msix)
+{
+	pid_t us = getpid(), pid = fork();
+
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (getppid() == us)
+			unplug(j, msix);
+		_exit(0);
+	}
+	if (pid < 0)
+		say(j, UNPLUG_WARNING, "no process to unplug the lost device with: %s",
+		    strerror(errno));
+	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
 static void work(int to, void *arg)
 {
 	struct job *j = arg;
@@ -265,14 +297,15 @@ static void work(int to, void *arg)
 	j->to = to;
 	j->bytes = malloc(QMP_OBJECT + 1);
 	while (j->bytes && io_read(j->orders[0], &order, sizeof(order)) == sizeof(order))
-		unplug(j, order.msix);
+		unplug_apart(j, order.msix);
 }
 
 /* --- for who serves --- */
 
-int unplug_open(struct unplug *u, const struct unplug_opts *o, struct err *e)
+int unplug_open(struct unplug *u, const struct unplug_opts *o, const struct as_user *user,
+		struct err *e)
 {
-	struct job j = { .o = o };
+	struct job j = { .o = o, .user = user };
 	size_t most = sizeof(((struct sockaddr_un *)NULL)->sun_path) - 1;
 	int rc;
 

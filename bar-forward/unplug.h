@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "bar-forward/user.h"
 #include "base/child.h"
 #include "base/err.h"
 
@@ -32,8 +33,13 @@ struct unplug_word {
 	char text[700];
 };
 
-/* The options are the caller's, and stay. 0, or -EINVAL (a path that is none), or the errno of forking, with *e. */
-int unplug_open(struct unplug *u, const struct unplug_opts *o, struct err *e);
+/*
+ * The options are the caller's, and stay. user: who talks to the monitor, once it is connected; libvirt's tools stay those
+ * of who started us, since whose machines they show depends on that. 0, or -EINVAL (a path that is none), or the errno of
+ * forking, with *e.
+ */
+int unplug_open(struct unplug *u, const struct unplug_opts *o, const struct as_user *user,
+		struct err *e);
 
 /* The device is lost, and a client has it. msix: its guest sees MSI-X; see qmp.h. Never waits. */
 void unplug_ask(struct unplug *u, bool msix);

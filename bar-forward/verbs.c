@@ -18,18 +18,18 @@ static const char *const xml_heeds[] = { "machine", "memory", "socket", NULL };
 static const char *const attach_heeds[] = { "machine", "driver", "mode", "dry-run",
 					    "force",   "any",    "json", NULL };
 static const char *const detach_heeds[] = { "machine", "dry-run", "force", "json", NULL };
-static const char *const serve_heeds[] = { "backend", "memory",      "socket",
-					   "policy",  "mode",        "bar",
-					   "order",   "qmp",         "libvirt",
-					   "msix",    "guest",       "once",
-					   "record",  "record-size", "record-interrupts",
-					   NULL };
+static const char *const serve_heeds[] = { "backend", "memory",       "socket",
+					   "policy",  "mode",         "bar",
+					   "order",   "qmp",          "libvirt",
+					   "msix",    "guest",        "once",
+					   "record",  "record-size",  "record-interrupts",
+					   "user",    "socket-owner", NULL };
 static const char *const trace_heeds[] = { "only",   "except", "kind",   "since", "until",
 					   "follow", "heat",   "glyphs", "json",  NULL };
 static const char *const record_heeds[] = { "record-size", "only",  "except", "kind",
 					    "since",       "until", NULL };
-static const char *const replay_heeds[] = { "socket", "policy",      "guest",
-					    "record", "record-size", NULL };
+static const char *const replay_heeds[] = { "socket",      "policy", "guest",        "record",
+					    "record-size", "user",   "socket-owner", NULL };
 static const char *const diff_heeds[] = { "only",  "except", "kind", "since",
 					  "until", "limit",  "json", NULL };
 static const char *const upgrade_heeds[] = { NULL };

@@ -622,6 +622,38 @@ esac
     ok("libvirt is asked")
 
 
+def facts(pid):
+    """What a process is allowed: /proc/PID/status as a dictionary."""
+    with open(f"/proc/{pid}/status") as f:
+        return {k: v.split() for k, v in (line.split(":", 1) for line in f)}
+
+
+def privileges():
+    """Who meets a client's bytes has no rights; where root serves it is not root, unless it is told to be."""
+    root = os.geteuid() == 0
+    for words in ((), ("--user", "root")) if root else ((),):
+        with Bridge("gpu.json", "rights.s", *words) as b:
+            c = Client(b.path)
+            c.write(BAR0, 0xFF0, 4, 1)  # gone: the next one's device is opened anew
+            c.close()
+            c = b.client()
+            own = facts(b.p.pid)["Uid"][1:2]
+            for pid in [p for some in b.processes().values() for p in some]:
+                f = facts(pid)
+                assert f["NoNewPrivs"] == ["1"] and (f["Uid"][1:2] == own) == (not root or bool(words)), f
+                assert len(set(f["Uid"])) == 1 and len(set(f["Gid"])) == 1, f
+                for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+                    assert int(f[name][0], 16) == 0, (name, f)
+                assert not (root and not words) or not f["Groups"], f
+            c.close()
+    ok("those that clients talk to have no rights")
+    if root:
+        with Bridge("edu.json", "owned.s", "--socket-owner", "nobody:0") as b:
+            st = os.stat(b.path)
+            assert (st.st_uid, st.st_gid, st.st_mode & 0o777) == (65534, 0, 0o660), st
+        ok("a socket that is another's")
+
+
 def sockets():
     with Bridge("edu.json", "busy.s") as b:
         again = subprocess.run([berth, "bridge", "serve", f"{devices}/edu.json", "--socket", b.path],
@@ -657,4 +689,5 @@ rules()
 maps()
 gone()
 unplugs()
+privileges()
 sockets()

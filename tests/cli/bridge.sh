@@ -20,6 +20,10 @@ bad "sockets that are not one for each" 2 "give --socket PATH for each device" s
 bad "several that are memory" 2 "only functions that VFIO drives" serve $devices/edu.json $devices/gpu.json --socket "$T/s" --socket "$T/t"
 bad "a word missing" 2 "a word is missing: serve DEV" serve
 bad "an option of another verb" 2 "status takes no --socket" status --socket s
+bad "a user that is none" 4 "there is no such user" serve $devices/edu.json --socket "$T/s" --user zork
+bad "an owner that is none" 4 "there is no user 'zork'" serve $devices/edu.json --socket "$T/s" --socket-owner zork
+bad "an owner's group that is none" 4 "there is no group 'zork'" serve $devices/edu.json --socket "$T/s" --socket-owner :zork
+[ "$(id -u)" = 0 ] || bad "another user's processes" 5 "only root" serve $devices/edu.json --socket "$T/s" --user root
 bad "no socket" 2 "give --socket PATH" serve $devices/edu.json
 bad "two to be asked" 2 "give --qmp or --libvirt, not both" serve $devices/edu.json --socket "$T/s" --qmp a --libvirt b
 bad "a monitor's path that is too long" 4 "at most 107" serve $devices/edu.json --socket "$T/s" --qmp "/$(printf '%0200d' 0)"
