@@ -25,21 +25,34 @@ if udevadm verify --help >"$T/out" 2>&1; then
 else
 	ok "udev accepts the rules (not asked: this systemd cannot verify)"
 fi
-# What the rule runs for a group: yes where a function of it is kept for guests, and only there.
-mkdir -p "$T/sys/kernel/iommu_groups/14/devices" "$T/sys/kernel/iommu_groups/15/devices" "$T/etc/driverctl.d"
-: >"$T/sys/kernel/iommu_groups/14/devices/0000:01:00.0"
-: >"$T/sys/kernel/iommu_groups/14/devices/0000:01:00.1"
-: >"$T/sys/kernel/iommu_groups/15/devices/0000:02:00.0"
+# What the rules run: yes for what is kept for guests, or is theirs for now, and only there.
+mkdir -p "$T/etc/driverctl.d"
+# function GROUP ADDRESS OVERRIDE
+function_of() {
+	mkdir -p "$T/sys/bus/pci/devices/$2" "$T/sys/kernel/iommu_groups/$1/devices"
+	echo "$3" >"$T/sys/bus/pci/devices/$2/driver_override"
+	ln -s "$T/sys/bus/pci/devices/$2" "$T/sys/kernel/iommu_groups/$1/devices/$2"
+}
+function_of 14 0000:01:00.0 '(null)'
+function_of 14 0000:01:00.1 '(null)'
+function_of 15 0000:02:00.0 '(null)'
+function_of 17 0000:03:00.0 vfio-pci
 echo vfio-pci >"$T/etc/driverctl.d/pci-0000:01:00.1"
 echo amdgpu >"$T/etc/driverctl.d/pci-0000:02:00.0"
-for group in 14 15 16; do
-	sed -n "s|.*PROGRAM==\"/bin/sh -c '\(.*\)'\", GROUP.*|\1|p" "$rules" |
-		sed -e "s|%k|$group|g; s|/sys/|$T/sys/|; s|/etc/|$T/etc/|" -e 's|[$][$]|$|g' >"$T/judge"
+# judged SUBSYSTEM NAME WANT
+judged() {
+	sed -n "s|^SUBSYSTEM==\"$1\",.*PROGRAM==\"/bin/sh -c '\(.*\)'\", GROUP.*|\1|p" "$rules" |
+		sed -e "s|%[kb]|$2|g; s|/sys/|$T/sys/|g; s|/etc/|$T/etc/|g" -e 's|[$][$]|$|g' >"$T/judge"
 	[ -s "$T/judge" ] || fail "the rule runs something" "$(cat "$rules")"
-	want=1
-	[ $group -ne 14 ] || want=0
-	exits "group $group is judged" $want sh "$T/judge"
-done
+	exits "$1 $2 is judged" "$3" sh -c '(. "$0") || exit 1' "$T/judge"
+}
+judged vfio 14 0
+judged vfio 15 1
+judged vfio 16 1
+judged vfio 17 0
+judged vfio-dev 0000:01:00.0 1
+judged vfio-dev 0000:01:00.1 0
+judged vfio-dev 0000:03:00.0 0
 node -e '
 	const vm = require("vm"), fs = require("fs");
 	let rule;
