@@ -134,11 +134,12 @@ static int bind_inet(int fd, const struct socket_place *p)
 	return bind(fd, (struct sockaddr *)&six, sizeof(six));
 }
 
-/* A socket that nobody listens at any more is in the way for ever: only then it is removed. */
+/* A socket that nobody listens at any more is in the way for ever: only then it is removed. One of another type is told so
+ * without being connected: whoever listens would take us for a client, and some serve one alone. */
 static void remove_stale(const struct sockaddr_un *a)
 {
 	struct stat st;
-	own_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	own_fd int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (lstat(a->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
 	    connect(fd, (const struct sockaddr *)a, sizeof(*a)) < 0 && errno == ECONNREFUSED)
