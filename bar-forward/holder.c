@@ -18,7 +18,7 @@
 #define HELLO_NS UINT64_C(5000000000) /* from connecting to VERSION */
 #define TICK_MS  1000
 #define SOON_MS  100 /* while the page is behind */
-#define START_MS 10000
+#define START_MS 60000
 
 enum { LISTENING, CLIENT, DEVICE, CREW, POLLED = CREW + CREW_POLLED };
 
