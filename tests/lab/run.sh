@@ -8,6 +8,8 @@
 #   modules.py    those modules a guest loads, with what they depend on
 #   qemu.sh       a root with a QEMU that speaks vfio-user, from backports, kept in the cache (suites.sh)
 #   qemu_words.sh  the same, as words that run it where it lies
+#   needs.sh      what host.sh of a case may need beyond the system, or it is skipped
+#   qtest.sh      a script that drives that QEMU without a guest (qtest.py)
 #   served.sh     a guest of that QEMU with devices that `berth bridge` serves (bridges.py), and a driver for them (driver.sh, driver/)
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
 #   kmod.sh       the kernel module on a kernel: build, and run; headers.sh: what it is built against

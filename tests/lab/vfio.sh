@@ -5,21 +5,14 @@ set -eu
 kernel=$1 out=$2
 case=$out/case
 
-skip() {
-	echo "$*"
-	exit 77
-}
-
-[ "$(id -u)" = 0 ] || skip "a root file system with QEMU wants root"
-command -v mmdebstrap >/dev/null || skip "QEMU comes from Debian's backports by mmdebstrap, which is not here"
+. tests/lab/needs.sh
+needs_vm_of_it
 [ -x /usr/bin/python3 ] || skip "the system has no python3 of its own, which the machine could run"
-qemu=$(sh tests/lab/qemu.sh) || skip "there is no QEMU that speaks vfio-user to be had"
-LAB_QEMU=$(sh tests/lab/qemu_words.sh)
-export LAB_QEMU LAB_MODULES='virtio_pci virtio_console 9p 9pnet_virtio vfio_pci vfio_iommu_type1'
+export LAB_MODULES='virtio_pci virtio_console 9p 9pnet_virtio vfio_pci vfio_iommu_type1'
 mkdir -p "$out"
 cp -R tests/lab/cases/bridge-vfio/machine "$case"
 out=$(realpath "$out")
-sed -i "s|@QEMU@|$qemu|; s|@TESTS@|$PWD/tests|; s|@DISK@|$out/disk|" "$case/vm"
+sed -i "s|@QEMU@|$root|; s|@TESTS@|$PWD/tests|; s|@DISK@|$out/disk|" "$case/vm"
 python3 - "$out/disk" <<'END'
 import hashlib, sys
 with open(sys.argv[1], "wb") as f:

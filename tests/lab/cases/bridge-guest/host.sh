@@ -4,9 +4,9 @@
 # LAB_OWN=1, also one behind virtio's, which Debian's kernels for this release do not know.
 set -eu
 out=$1
-kernel=$(sh tests/lab/kernel.sh)
-headers=$(sh tests/lab/headers.sh "$kernel") || { echo "no headers of Linux $(cat "$kernel/release") to build a driver with" && exit 77; }
-LAB_QEMU=${LAB_QEMU:-$(sh tests/lab/qemu_words.sh)} || { echo "there is no QEMU that speaks vfio-user to be had" && exit 77; }
+. tests/lab/needs.sh
+needs_headers
+needs_vm_of_it
 
 # guest NAME IOMMU KERNEL KDIR LINE...: lines of its machine besides
 guest() {
@@ -24,7 +24,6 @@ guest() {
 	PYTHONPATH=tests/lab python3 tests/lab/cases/bridge-guest/check.py "$out/$name/vm" "$name" || echo "FAIL $name: check.py: broke"
 }
 
-export LAB_QEMU
 guest plain "" "$kernel" "$headers/build"
 guest intel yes "$kernel" "$headers/build" 'cmdline intel_iommu=on iommu.strict=1' \
 	'-device intel-iommu,intremap=on,caching-mode=on'

@@ -54,4 +54,4 @@ find "$out/machine/sys/devices" -name class -exec dirname {} \; | while read -r 
 done
 cp tests/lab/cases/slurm/slurm.conf tests/lab/cases/slurm/inside.sh "$out/"
 # shellcheck disable=SC2086 # several words
-exec timeout -k 10 240 $name_spaces sh tests/lab/cases/slurm/root.sh "$out" "$packages/root"
+exec timeout -k 10 600 $name_spaces sh tests/lab/cases/slurm/root.sh "$out" "$packages/root"
