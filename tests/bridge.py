@@ -18,7 +18,7 @@ import vfiouser as vu
 from vfiouser import BAR0, CONFIG, MSI, MSIX, ROM, VGA, Client, Gone, Refused
 
 berth, folder, devices = sys.argv[1:4]
-TIMEOUT = 60
+TIMEOUT = 120
 
 
 def lives(pid):
@@ -75,12 +75,17 @@ class Bridge:
             time.sleep(0.01)
 
     def fds(self, want=None):
-        """Descriptors of the holder; while those of workers come and go, as many as are wanted."""
-        until = time.monotonic() + 5
+        """Descriptors of the holder, while nobody comes or goes: as many as are wanted, or as there are for a while."""
+        until, since, last = time.monotonic() + TIMEOUT, time.monotonic(), None
         while True:
-            holder = self.processes()["holder"]
-            n = len(os.listdir(f"/proc/{holder[0]}/fd"))
-            if n == want or time.monotonic() > until or want is None:
+            now = self.processes()
+            n = len(os.listdir(f"/proc/{now['holder'][0]}/fd")) if len(now["holder"]) == 1 else None
+            if (n, now) != last:
+                last, since = (n, now), time.monotonic()
+            settled = n is not None and len(now["worker"]) == 2 and time.monotonic() - since > 0.5
+            if n == want if want is not None else settled:
+                return n
+            if time.monotonic() > until:
                 return n
             time.sleep(0.02)
 
@@ -314,7 +319,6 @@ def strange(b):
     """Whatever a client does, the next one is served, and nothing is left of it."""
     b.client().close()
     b.status_when(lambda s: s["client_pid"] is None)
-    time.sleep(0.5)
     fds = b.fds()
     good = Client(b.path)
     second = Client(b.path, hello=False)
@@ -659,6 +663,7 @@ def sockets():
         again = subprocess.run([berth, "bridge", "serve", f"{devices}/edu.json", "--socket", b.path],
                                capture_output=True, text=True)
         assert again.returncode == 5 and "in use" in again.stderr and again.stderr.count("\n") == 1, again
+        assert b.status()["clients"] == 0, "who wanted its place was no client"
         Client(b.path).close()
         ok("a socket that is in use")
         assert os.stat(b.path).st_mode & 0o777 == 0o600

@@ -15,7 +15,7 @@ import vfiouser as vu
 from vfiouser import BAR0, CONFIG, MSIX, ROM, Client, Gone
 
 berth, folder, devices = sys.argv[1:4]
-TIMEOUT = 60
+TIMEOUT = 120
 
 
 def schema(name):

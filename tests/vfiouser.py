@@ -28,7 +28,7 @@ class Gone(Exception):
 
 
 class Client:
-    def __init__(self, path, hello=True, timeout=20):
+    def __init__(self, path, hello=True, timeout=120):
         self.s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.s.settimeout(timeout)
         self.s.connect(path)

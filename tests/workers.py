@@ -13,13 +13,13 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vfiouser import BAR0, CONFIG, Client, Gone, Refused
 
-TIMEOUT = 60
+TIMEOUT = 120
 # Seconds between kills, about; a sanitizer's worker takes longer to start.
 EVERY = 0.3 if os.environ.get("SAN") else 0.03
 
 
 def children(pid):
-    """Workers of a server, the oldest first, and who holds its device."""
+    """Workers of a server, the oldest first, and who holds its device (or is about to be a worker)."""
     workers, holders = [], []
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as f:
@@ -37,6 +37,17 @@ def children(pid):
         if state != "Z" and name:
             (workers if name == "berth-bridge-worker" else holders).append(child)
     return workers, holders
+
+
+def holder_of(pid):
+    """Who holds the device, once no child is about to become a worker."""
+    until = time.monotonic() + TIMEOUT
+    while True:
+        holders = children(pid)[1]
+        if len(holders) == 1:
+            return holders[0]
+        assert time.monotonic() < until, holders
+        time.sleep(0.01)
 
 
 def kill_one(pid, which=0):
@@ -157,9 +168,11 @@ def hammered(server, client, folder, seconds, every, name):
     work = client(c)
     rng = random.Random(2)
     pid = killer(server.p.pid, every)
-    until = time.monotonic() + seconds
+    wanted = seconds / every / 8
+    began = time.monotonic()
     try:
-        while time.monotonic() < until:
+        while time.monotonic() < began + seconds or server.said("died of signal 9") < wanted:
+            assert time.monotonic() < began + seconds + TIMEOUT, f"only {server.said('died of signal 9')} were killed"
             for _ in range(100):
                 work.one(rng.randrange(7))
     finally:
@@ -169,7 +182,6 @@ def hammered(server, client, folder, seconds, every, name):
     n = work.check(folder)
     kills = server.said("died of signal 9")
     doubts = server.said("its last")
-    assert kills >= seconds / every / 8, f"only {kills} were killed"
     assert server.said("died of signal") == kills, "some died by themselves"
     print(f"    {name}: {n} accesses, {kills} workers killed at work, {doubts} in the middle of something", flush=True)
     c.close()
@@ -190,7 +202,10 @@ def upgrade(berth, folder, devices):
         os.rename(f"{program}.new", program)
 
     def workers_are(inode, s):
-        return all(os.stat(f"/proc/{w}/exe").st_ino == inode for w in children(s.p.pid)[0])
+        try:
+            return all(os.stat(f"/proc/{w}/exe").st_ino == inode for w in children(s.p.pid)[0])
+        except OSError:
+            return False  # it has just ended
 
     with Server(folder, "upgrade", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
         c = Client(s.path, timeout=TIMEOUT)
@@ -225,25 +240,24 @@ def hang(berth, folder, devices):
     """A device that hangs costs its worker; who holds it lives, and answers."""
     with Server(folder, "hang", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
         c = Client(s.path, timeout=TIMEOUT)
-        holder = children(s.p.pid)[1]
+        holder = holder_of(s.p.pid)
         c.write(BAR0, 0xFF0, 4, 2)  # the fault register: hang
-        began = time.monotonic()
         assert c.read(BAR0, 0, 4) == 0xFFFFFFFF
-        assert time.monotonic() - began < 4
         assert c.read(CONFIG, 0, 4) == 0xFFFFFFFF
         c.write(BAR0, 0, 4, 1)
-        assert children(s.p.pid)[1] == holder
+        assert holder_of(s.p.pid) == holder
         assert s.said("is lost (does not answer)") == 1
         c.close()
         c = None
         until = time.monotonic() + TIMEOUT
         while c is None:
             try:
-                c = Client(s.path)
+                c = Client(s.path, timeout=TIMEOUT)
             except (Gone, Refused, ConnectionError):
                 assert time.monotonic() < until
+                time.sleep(0.02)
         assert c.read(CONFIG, 0, 4) == 0xBE471234
-        assert children(s.p.pid)[1] != holder, "a device that returns has another holder"
+        assert holder_of(s.p.pid) != holder, "a device that returns has another holder"
         c.close()
     ok("a device that hangs")
 
@@ -251,8 +265,9 @@ def hang(berth, folder, devices):
 def holder_dies(berth, folder, devices):
     s = Server(folder, "holder", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"])
     c = Client(s.path, timeout=TIMEOUT)
-    workers, holders = children(s.p.pid)
-    os.kill(holders[0], signal.SIGKILL)
+    holder = holder_of(s.p.pid)
+    workers = children(s.p.pid)[0]
+    os.kill(holder, signal.SIGKILL)
     try:
         while True:
             c.take(1)

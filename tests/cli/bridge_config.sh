@@ -17,10 +17,11 @@ reading() {
 sees() {
 	card=$1 file=$2 kind=$3
 	shift 3
-	"$BERTH" bridge serve "$file" --socket "$T/s" --once "$@" 2>"$T/log" &
+	: >"$T/log"
+	"$BERTH" bridge serve "$file" --socket "$T/s" --once "$@" 2>>"$T/log" &
 	pid=$!
-	for _ in $(seq 600); do
-		[ -S "$T/s" ] && break
+	for _ in $(seq 1200); do
+		grep -q 'waits for a client' "$T/log" && break
 		kill -0 $pid 2>/dev/null || break
 		sleep 0.1
 	done

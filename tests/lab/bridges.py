@@ -57,7 +57,7 @@ class Bridge:
             return ""
         self.process.terminate()
         try:
-            rc = self.process.wait(60)
+            rc = self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             return "it does not end when it is told to"

@@ -72,7 +72,7 @@ class Qtest:
     def close(self):
         self.s.close()
         self.p.terminate()
-        self.p.wait(60)
+        self.p.wait(120)
         self.log.close()
         subprocess.run(["umount", self.root + INSIDE], check=True)
         subprocess.run(["rm", "-f", f"{self.folder}/qtest"], check=True)

@@ -41,6 +41,7 @@ counts() {
 # A program that holds a function open until release.
 hold() {
 	mkfifo $T/hold
+	rm -f $T/held
 	vfio_bar group "$(basename "$(readlink "$PCI/$1/iommu_group")")" "$1" <$T/hold >$T/held 2>&1 3>&- &
 	holder=$!
 	exec 4>$T/hold
