@@ -96,14 +96,23 @@ static void caps_from_json(struct run_record *r, const json_t *list)
 	}
 }
 
+/* Null where there is none, not 0: scripts hand it to kill, and 0 is the group of their own processes. */
+static void put_pid(json_t *o, const char *key, int64_t pid)
+{
+	if (pid)
+		json_put_int(o, key, pid);
+	else
+		json_put_null(o, key);
+}
+
 json_t *run_to_json(const struct run_record *r)
 {
 	json_t *o = json_answer("berth.run/1"), *addresses = json_array();
 
 	json_put_text(o, "name", r->name);
 	json_put_text(o, "state", run_state_name(r->state));
-	json_put_int(o, "supervisor_pid", r->supervisor);
-	json_put_int(o, "core_pid", r->core_pid);
+	put_pid(o, "supervisor_pid", r->supervisor);
+	put_pid(o, "core_pid", r->core_pid);
 	json_put_int(o, "started_s", r->started_s);
 	json_put_int(o, "ready_s", r->ready_s);
 	json_put_int(o, "starts", r->starts);
