@@ -103,6 +103,9 @@ void page_state(struct page *p, enum telem_state state)
 		return;
 	telem_begin(&p->writer);
 	p->writer.page->run.state = state;
+	/* What the last step counted was before it ended the last request */
+	if (state != TELEM_GENERATING)
+		p->writer.page->run.busy = 0;
 	if (state == TELEM_READY && !p->writer.page->run.ready_ns)
 		p->writer.page->run.ready_ns = telem_now_ns();
 	telem_end(&p->writer);
