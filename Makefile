@@ -343,7 +343,7 @@ test-programs: $(UNIT) $(ENGINE_TESTS) $(addprefix $(BUILD)/tests/fuzz/,$(FUZZ))
 	$(BUILD)/tests/doctor/.unfolded $(BUILD)/tests/device/.unfolded
 
 check:
-	$(Q)sh base/deps/packages.sh build test
+	$(Q)sh base/deps/packages.sh build test $(if $(wildcard /run/systemd/system),,service)
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory check-run
 

@@ -19,6 +19,7 @@
 #define SNAP_BRIDGES_MAX 16
 #define AGE_UNKNOWN      UINT64_MAX
 #define SNAP_SILENT_MS   3000 /* a reading that takes longer: "not answering" */
+#define SNAP_OLD_MS      6000 /* three readings that did not come: the header says so */
 
 /* Where it comes from; the header of the screen says so, unless it is live. */
 enum origin {

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -16,6 +17,8 @@
 #include "base/text.h"
 #include "tui/recording.h"
 
+#define NOT_FOUND 127 /* what a shell ends with that knows no such command */
+
 extern char **environ;
 
 struct ssh {
@@ -23,7 +26,8 @@ struct ssh {
 	pid_t pid;
 	int out, complaints; /* its standard output and error; -1: ended */
 	struct player *player;
-	bool begun;          /* a moment has come */
+	bool begun; /* a moment has come */
+	uint32_t interval_ms;
 	uint64_t heard_ns;   /* when a line came last */
 	char last_word[160]; /* of its standard error */
 	char refused[160];   /* why its lines are not taken; empty: they are */
@@ -41,7 +45,7 @@ bool ssh_is_host(const char *s)
 	return true;
 }
 
-static int start(struct ssh *r, const int out[2], const int complaints[2], uint32_t interval_ms)
+static int start(struct ssh *r, const int out[2], const int complaints[2])
 {
 	const char *program = getenv("BERTH_SSH");
 	char command[96];
@@ -60,7 +64,7 @@ static int start(struct ssh *r, const int out[2], const int complaints[2], uint3
 	sigemptyset(&pipe);
 	sigaddset(&pipe, SIGPIPE);
 	snprintf(command, sizeof(command), "berth top --record - --interval %u.%03u",
-		 (unsigned)(interval_ms / 1000), (unsigned)(interval_ms % 1000));
+		 (unsigned)(r->interval_ms / 1000), (unsigned)(r->interval_ms % 1000));
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, out[1], STDOUT_FILENO);
@@ -78,13 +82,13 @@ static int start(struct ssh *r, const int out[2], const int complaints[2], uint3
 	return -rc;
 }
 
-static int connect_to(struct ssh *r, uint32_t interval_ms, struct err *e)
+static int connect_to(struct ssh *r, struct err *e)
 {
 	int out[2] = { -1, -1 }, complaints[2] = { -1, -1 };
 	int rc = pipe2(out, O_CLOEXEC) || pipe2(complaints, O_CLOEXEC) ? -errno : 0;
 
 	if (!rc)
-		rc = start(r, out, complaints, interval_ms);
+		rc = start(r, out, complaints);
 	own_close_fd(&out[1]);
 	own_close_fd(&complaints[1]);
 	r->out = out[0];
@@ -157,13 +161,34 @@ static void read_complaints(struct ssh *r)
 	own_close_fd(&r->complaints);
 }
 
-static void ended_sentence(const struct ssh *r, char *to, size_t size)
+/* What is wrong with what came last; nothing: that it came in time. */
+static void trouble(const struct ssh *r, uint64_t silent_ms, char *to, size_t size)
 {
-	snprintf(to, size, "%s has ended%s%.90s", r->host, r->last_word[0] ? ": " : "",
-		 r->last_word);
+	if (r->out < 0)
+		snprintf(to, size, "%s has ended%s%.90s", r->host, r->last_word[0] ? ": " : "",
+			 r->last_word);
+	else if (silent_ms)
+		snprintf(to, size,
+			 "nothing came from %s for %" PRIu64 " s; these are its last numbers",
+			 r->host, silent_ms / 1000);
 }
 
 /* --- opening --- */
+
+/* Waits for half a second at most: who has closed both its ends has little left to do. -1: it has not ended. */
+static int exit_status(struct ssh *r)
+{
+	int status;
+
+	for (int i = 0; i < 50; i++) {
+		if (waitpid(r->pid, &status, WNOHANG) == r->pid) {
+			r->pid = 0;
+			return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+		}
+		poll(NULL, 0, 10);
+	}
+	return -1;
+}
 
 static int wait_for_moment(struct ssh *r, struct err *e)
 {
@@ -179,10 +204,13 @@ static int wait_for_moment(struct ssh *r, struct err *e)
 	}
 	if (r->begun)
 		return 0;
-	return err_set(e, -EHOSTUNREACH, "nothing came from %s: %s", r->host,
+	return err_set(e, -EHOSTUNREACH, "nothing came from %s: %s%s", r->host,
 		       r->last_word[0] ? r->last_word
 		       : r->refused[0] ? r->refused
-				       : "it ended without a word");
+				       : "it ended without a word",
+		       exit_status(r) == NOT_FOUND
+			       ? "; berth has to be installed there, in the PATH that ssh gives"
+			       : "");
 }
 
 int ssh_open(struct ssh **out, const char *host, uint32_t interval_ms, struct err *e)
@@ -196,9 +224,10 @@ int ssh_open(struct ssh **out, const char *host, uint32_t interval_ms, struct er
 	if (!r)
 		return err_set(e, -ENOMEM, "out of memory");
 	text_copy(r->host, sizeof(r->host), host);
+	r->interval_ms = interval_ms;
 	r->out = r->complaints = -1;
 	r->player = player_new();
-	rc = r->player ? connect_to(r, interval_ms, e) : err_set(e, -ENOMEM, "out of memory");
+	rc = r->player ? connect_to(r, e) : err_set(e, -ENOMEM, "out of memory");
 	if (!rc)
 		rc = wait_for_moment(r, e);
 	if (rc)
@@ -238,16 +267,17 @@ void ssh_close(struct ssh *r)
 static void next(void *ctx, struct snapshot *s)
 {
 	struct ssh *r = ctx;
+	uint64_t age;
 
 	while (read_out(r))
 		;
 	read_complaints(r);
+	age = (telem_now_ns() - r->heard_ns) / 1000000;
 	player_snapshot(r->player, s);
 	s->origin = ORIGIN_REMOTE;
 	text_copy(s->origin_name, sizeof(s->origin_name), r->host);
-	s->device_age_ms = (telem_now_ns() - r->heard_ns) / 1000000;
-	if (r->out < 0)
-		ended_sentence(r, s->device_error, sizeof(s->device_error));
+	s->device_age_ms = age > r->interval_ms + SNAP_OLD_MS ? age : 0;
+	trouble(r, s->device_age_ms, s->device_error, sizeof(s->device_error));
 }
 
 struct feed ssh_feed(struct ssh *r)

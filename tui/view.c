@@ -115,6 +115,10 @@ void view_header(struct view *v, const struct frame *f)
 		pen_printf(&p, ATTR_PLAIN, "  %s", s->clock);
 	if (s->paused)
 		pen_text(&p, ATTR_WARN, "  PAUSED");
+	if (s->report && (s->origin == ORIGIN_LIVE || s->origin == ORIGIN_REMOTE) &&
+	    s->device_age_ms > SNAP_OLD_MS)
+		pen_printf(&p, ATTR_WARN, "  devices silent for %" PRIu64 " s",
+			   s->device_age_ms / 1000);
 	write_alarms(&p, f);
 	if (s->report)
 		pen_printf(&p, ATTR_PLAIN, "  %" PRIu32 " GPU%s", s->report->n_gpus,
@@ -127,10 +131,6 @@ void view_header(struct view *v, const struct frame *f)
 	if (s->interval_ms)
 		pen_printf(&p, ATTR_DIM, "  every %" PRIu32 ".%" PRIu32 " s", s->interval_ms / 1000,
 			   s->interval_ms % 1000 / 100);
-	if (s->report && (s->origin == ORIGIN_LIVE || s->origin == ORIGIN_REMOTE) &&
-	    s->device_age_ms > SNAP_DEVICE_OLD_MS)
-		pen_printf(&p, ATTR_WARN, "  devices silent for %" PRIu64 " s",
-			   s->device_age_ms / 1000);
 }
 
 static void append(struct view *v, const struct view *from)

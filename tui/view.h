@@ -12,8 +12,6 @@
 #include "base/json.h"
 #include "tui/judge.h"
 
-#define SNAP_DEVICE_OLD_MS 6000 /* three missed readings: the header says so */
-
 /* --- the view --- */
 
 enum attr {
