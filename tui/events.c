@@ -151,6 +151,20 @@ static void watch_device(struct events *ev, const struct snapshot *s, const stru
 	judge_rules(ev, w, &at, known);
 }
 
+/* Why, too: between two looks it may have ended and begun, and nothing else would tell. */
+static void tell_restart(struct events *ev, const struct snapshot *s, const char *key,
+			 const struct run_seen *r)
+{
+	struct event *e = add(ev, s, SEVERITY_WARN, "restarted", key);
+	struct text t;
+
+	text_init(&t, e->text, sizeof(e->text));
+	text_add(&t, "was started again%s%s", r->last_sentence[0] ? ": " : "", r->last_sentence);
+	text_init(&t, e->help, sizeof(e->help));
+	if (r->name[0])
+		text_add(&t, "berth logs %s", r->name);
+}
+
 static void watch_run(struct events *ev, const struct snapshot *s, const struct thresholds *t,
 		      uint32_t i)
 {
@@ -170,7 +184,7 @@ static void watch_run(struct events *ev, const struct snapshot *s, const struct 
 	if (!known && ev->begun && judge_run_lives(r))
 		say(ev, s, SEVERITY_INFO, "began", w->key, r->page.run.model);
 	if (known && r->starts > w->starts && w->starts)
-		say(ev, s, SEVERITY_WARN, "restarted", w->key, "was started again");
+		tell_restart(ev, s, w->key, r);
 	w->starts = r->starts;
 	w->seen = true;
 	judge_rules(ev, w, &at, known);

@@ -288,6 +288,25 @@ static void text_page(struct picture *p, const struct frame *f, uint32_t rows, b
 
 /* --- the last line --- */
 
+/* Keys of a page that is a text; the main page's are those of key_helps[] that have a name. */
+static const struct key_help page_keys[] = {
+	{ "q", "quit", NULL },         { "Esc", "back", NULL }, { "?", "help", NULL },
+	{ "Up Down", "scroll", NULL }, { "p", "pause", NULL },
+};
+
+/* As many as there is room for, none of them in part. */
+static void hints(struct pen *p, const struct key_help *keys, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!keys[i].name)
+			continue;
+		if (p->col + strlen(keys[i].label) + 1 + strlen(keys[i].name) > p->end)
+			return;
+		pen_text(p, ATTR_TITLE, keys[i].label);
+		pen_printf(p, ATTR_DIM, " %s  ", keys[i].name);
+	}
+}
+
 static void last_line(struct picture *p, const struct frame *f)
 {
 	const struct ui *ui = f->ui;
@@ -304,12 +323,10 @@ static void last_line(struct picture *p, const struct frame *f)
 	} else {
 		if (ui->filter[0])
 			pen_printf(&pen, ATTR_WARN, "only '%s'  ", ui->filter);
-		for (uint32_t i = 0; i < n_key_helps; i++) {
-			if (!key_helps[i].name)
-				continue;
-			pen_text(&pen, ATTR_TITLE, key_helps[i].label);
-			pen_printf(&pen, ATTR_DIM, " %s  ", key_helps[i].name);
-		}
+		if (ui->page == PAGE_MAIN)
+			hints(&pen, key_helps, n_key_helps);
+		else
+			hints(&pen, page_keys, sizeof(page_keys) / sizeof(page_keys[0]));
 	}
 }
 

@@ -72,6 +72,10 @@ void details_chart(struct view *v, const struct frame *f, const char *name, cons
 		} else if (row == 2) {
 			pen_to(&p, 0);
 			pen_printf(&p, ATTR_DIM, "of %.4g", c.top);
+		} else if (row == 3) {
+			pen_to(&p, 0);
+			pen_printf(&p, ATTR_DIM, "in %" PRIu32 " s",
+				   c.cols * glyphs_seconds(f->glyphs));
 		}
 		pen_to(&p, NAME_COLS);
 		pen_text(&p, ATTR_DIM, "|");

@@ -286,12 +286,14 @@ static void say(struct rows *r, enum attr a, const char *text)
 	rows_mark(r, 0);
 }
 
-static void notes(struct rows *r, const struct frame *f)
+static void notes(struct rows *r, const struct frame *f, const struct listing *l)
 {
 	const struct report *report = f->snap->report;
 	struct pen p;
 
-	if (!report->n_gpus)
+	if (!l->n)
+		say(r, ATTR_DIM, "No device that the filter lets through.");
+	else if (!report->n_gpus)
 		say(r, ATTR_DIM, "No GPU found; the CPU is the device.");
 	if (report->n_left_out) {
 		p = view_line(&r->view);
@@ -323,5 +325,5 @@ void rows_devices(struct rows *r, const struct frame *f, const struct listing *l
 		}
 		rows_mark(r, i + 1);
 	}
-	notes(r, f);
+	notes(r, f, l);
 }

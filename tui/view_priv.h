@@ -127,6 +127,8 @@ void rows_bridges(struct rows *r, const struct frame *f, const struct listing *l
 void rows_processes(struct rows *r, const struct frame *f, const struct listing *l);
 void rows_events(struct rows *r, const struct frame *f, const struct listing *l);
 
+/* As it is printed, with one digit: what rounds to zero is no "-0.0". */
+double run_drift(double percent);
 /* What a million generated tokens cost. */
 double run_cost(const struct prefs *prefs, double tokens_per_joule);
 

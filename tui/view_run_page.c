@@ -87,15 +87,17 @@ static void put_balance(struct view *v, const struct frame *f, const struct tele
 	pen_rate(&p, judge_average_rate(run));
 	pen_text(&p, ATTR_DIM, " t/s, of the whole run");
 	if (judge_drift(run, &percent, &measured, &planned) && percent < 100000)
-		pen_printf(&p, ATTR_PLAIN, "  drift %+.1f %%", percent);
-	if (joule > 0) {
-		p = details_line(v, "energy");
-		pen_printf(&p, ATTR_PLAIN,
-			   joule < 10 ? "%.3f tokens per joule" : "%.1f tokens per joule", joule);
-		if (f->prefs && f->prefs->price_kwh > 0)
-			pen_printf(&p, ATTR_PLAIN, "  %.2f %s for a million",
-				   run_cost(f->prefs, joule), f->prefs->currency);
+		pen_printf(&p, ATTR_PLAIN, "  drift %+.1f %%", run_drift(percent));
+	p = details_line(v, "energy");
+	if (joule <= 0) {
+		pen_text(&p, ATTR_DIM, "unknown: no power of GPUs that it has to itself");
+		return;
 	}
+	pen_printf(&p, ATTR_PLAIN, joule < 10 ? "%.3f tokens per joule" : "%.1f tokens per joule",
+		   joule);
+	if (f->prefs && f->prefs->price_kwh > 0)
+		pen_printf(&p, ATTR_PLAIN, "  %.2f %s for a million", run_cost(f->prefs, joule),
+			   f->prefs->currency);
 }
 
 static void put_supervisor(struct view *v, const struct run_seen *r)

@@ -35,7 +35,7 @@ static void write_model(struct pen *p, const void *row)
 	bool same = r->name[0] && !strncmp(model, r->name, strlen(r->name));
 
 	if (r->name[0] && !same) {
-		pen_printf(p, ATTR_TITLE, "%s ", r->name);
+		pen_printf(p, ATTR_TITLE, "%s: ", r->name);
 		pen_text(p, ATTR_PLAIN, model);
 	} else {
 		pen_text(p, ATTR_TITLE, model[0] ? model : "-");
@@ -84,25 +84,23 @@ static void write_verified(struct pen *p, const void *row)
 static void write_context(struct pen *p, const void *row)
 {
 	const struct telem_run *run = run_of(row);
+	uint32_t room = p->end - p->col;
 	uint64_t percent;
-	char buf[64];
-	int n;
 
 	if (!has_page(row) || !run->ctx_tokens || run->ctx_used_tokens == TELEM_UNKNOWN32) {
 		pen_text(p, ATTR_DIM, "-");
 		return;
 	}
 	percent = (uint64_t)run->ctx_used_tokens * 100 / run->ctx_tokens;
-	if (p->end - p->col < 9) {
+	if (room < 9) {
 		pen_printf(p, ATTR_PLAIN, "%" PRIu64 "%%", percent);
 		return;
 	}
-	n = snprintf(buf, sizeof(buf), "%" PRIu32 "/%" PRIu32, run->ctx_used_tokens,
-		     run->ctx_tokens);
-	snprintf(buf + n, sizeof(buf) - (size_t)n, " %3" PRIu64 "%%", percent);
-	if (strlen(buf) > p->end - p->col)
-		buf[n] = '\0'; /* the share only where there is room */
-	pen_text(p, ATTR_PLAIN, buf);
+	pen_printf(p, ATTR_PLAIN, "%" PRIu32 "/%" PRIu32, run->ctx_used_tokens, run->ctx_tokens);
+	/* The share only where there is room for it when the context is full, too: it shall not come and go. */
+	if (room >= (uint32_t)snprintf(NULL, 0, "%" PRIu32 "/%" PRIu32 " 100%%", run->ctx_tokens,
+				       run->ctx_tokens))
+		pen_printf(p, ATTR_PLAIN, " %3" PRIu64 "%%", percent);
 }
 
 /* Over the last minute where it is known, else over all of the run. */
@@ -203,13 +201,18 @@ static void write_queue(struct pen *p, const void *row)
 		pen_text(p, ATTR_DIM, "-");
 }
 
+double run_drift(double percent)
+{
+	return percent > -0.05 && percent < 0 ? 0 : percent;
+}
+
 static void write_drift_percent(struct pen *p, const void *row)
 {
 	double percent, measured, planned;
 
 	if (has_page(row) && judge_drift(run_of(row), &percent, &measured, &planned) &&
 	    percent < 100000)
-		pen_printf(p, ATTR_PLAIN, "%+.1f %%", percent);
+		pen_printf(p, ATTR_PLAIN, "%+.1f %%", run_drift(percent));
 	else
 		pen_text(p, ATTR_DIM, "-");
 }
@@ -269,7 +272,7 @@ static void write_drift(struct pen *p, const struct frame *f, const struct telem
 		pen_text(p, ATTR_BAD, "drift beyond sense");
 		return;
 	}
-	pen_printf(p, ATTR_PLAIN, "drift %+.1f%% of %s planned", percent,
+	pen_printf(p, ATTR_PLAIN, "drift %+.1f%% of %s planned", run_drift(percent),
 		   frame_size(f, size, (uint64_t)planned));
 }
 
