@@ -6,6 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bar-forward/devopts.h"
 #include "bar-forward/list.h"
 #include "bar-forward/ready.h"
 #include "bar-forward/serve.h"
@@ -69,23 +70,84 @@ static int ready(const struct ask *a, const char *what, char pci[24], const stru
 	return 0;
 }
 
+/* --- what was asked for each device --- */
+
+static const struct devopts each_policy = { .option = "policy", .mark = '=', .sample = "FILE" };
+static const struct devopts each_record = { .option = "record", .mark = '=', .sample = "FILE" };
+static const struct devopts each_bar = { .option = "bar", .mark = ':', .sample = "N=SIZE" };
+
+static struct devopts given_as(const struct ask *a, const struct devopts *what,
+			       const struct opt_list *given)
+{
+	struct devopts o = *what;
+
+	o.devices = a->words;
+	o.n = a->n_words;
+	o.given = given;
+	return o;
+}
+
+static int take_bars(const struct ask *a, uint32_t device, struct shape *s, struct err *e)
+{
+	const struct devopts o = given_as(a, &each_bar, &a->o->bars);
+
+	for (uint32_t k = 0; k < a->o->bars.n; k++) {
+		const char *word;
+		int whose = devopts_of(&o, k, &word, e);
+
+		if (whose == (int)device)
+			whose = shape_bar(s, word, e);
+		if (whose < 0)
+			return whose;
+	}
+	return 0;
+}
+
 /* What of the device is shown, and how. */
 static int take_shape(const struct ask *a, uint32_t device, struct serve_opts *o, struct err *e)
 {
 	o->shape.mode = (enum grant_mode)a->o->mode;
 	if (o->record && o->shape.mode == GRANT_AUTO)
 		o->shape.mode = GRANT_TRAP; /* what is mapped, nobody records */
-	o->shape.order = device == 0 && a->o->order;
+	o->shape.order = a->o->order;
 	o->shape.msix = (enum shape_msix)a->o->msix;
 	o->shape.unplugs = a->o->qmp || a->o->libvirt;
 	o->unplug = (struct unplug_opts) { a->o->qmp, a->o->libvirt, o->socket };
-	for (uint32_t i = 0; device == 0 && i < a->o->bars.n; i++) {
-		int rc = shape_bar(&o->shape, a->o->bars.v[i], e);
+	return take_bars(a, device, &o->shape, e);
+}
 
-		if (rc)
-			return rc;
-	}
-	return 0;
+static int take_options(const struct ask *a, uint32_t device, struct serve_opts *o, struct err *e)
+{
+	const struct devopts policy = given_as(a, &each_policy, &a->o->policies);
+	const struct devopts record = given_as(a, &each_record, &a->o->records);
+	int rc = devopts_one(&policy, device, &o->policy, e);
+
+	if (!rc)
+		rc = devopts_one(&record, device, &o->record, e);
+	if (rc)
+		return rc;
+	o->socket = a->o->sockets.v[device];
+	o->user = a->o->user;
+	o->socket_owner = a->o->socket_owner;
+	o->guest = a->o->guest;
+	o->once = a->o->once;
+	o->record_bytes = a->o->record_size;
+	o->relay = a->o->record_interrupts;
+	return take_shape(a, device, o, e);
+}
+
+/* --- one or several --- */
+
+struct several {
+	uint32_t n;
+	struct serve_opts o[CMD_WORDS_MAX];
+	char pci[CMD_WORDS_MAX][24];
+	const char *what[CMD_WORDS_MAX];
+};
+
+static bool is_same(const char *a, const char *b)
+{
+	return a && b && strcmp(a, b) == 0;
 }
 
 /* The sockets that were given: one for each device, each of which a client can name. */
@@ -108,94 +170,95 @@ static int check_words(const struct ask *a, struct err *e)
 	return 0;
 }
 
-/* What was asked for device i. What is told of the first one's registers means nothing for the next. */
-static int take_options(const struct ask *a, uint32_t i, struct serve_opts *o, struct err *e)
+/* Each has its own of everything. Memory is nobody else's, so two may be made of one description. */
+static int check_apart(const struct several *v, struct err *e)
 {
-	o->socket = a->o->sockets.v[i];
-	o->user = a->o->user;
-	o->socket_owner = a->o->socket_owner;
-	o->guest = a->o->guest;
-	o->once = a->o->once;
-	if (i == 0) {
-		o->policy = a->o->policy;
-		o->record = a->o->record;
-		o->record_bytes = a->o->record_size;
-		o->relay = a->o->record_interrupts;
-	}
-	return take_shape(a, i, o, e);
-}
+	for (uint32_t i = 0; i < v->n; i++)
+		for (uint32_t j = 0; j < i; j++) {
+			const struct serve_opts *a = &v->o[j], *b = &v->o[i];
 
-struct several {
-	const struct device_ops *ops[CMD_WORDS_MAX];
-	const char *what[CMD_WORDS_MAX];
-	char pci[CMD_WORDS_MAX][24];
-};
-
-/* All are judged before one is opened, since what is open is somebody's. */
-static int ready_all(const struct ask *a, struct several *v, struct err *e)
-{
-	for (uint32_t i = 0; i < a->n_words; i++) {
-		v->ops[i] = drives(a, a->words[i]);
-		if (!v->ops[i]->gather)
-			return err_set(e, VERB_USAGE,
-				       "%s: only functions that VFIO drives are served together",
-				       a->words[i]);
-		int rc = ready(a, a->words[i], v->pci[i], &v->ops[i], e);
-
-		if (rc)
-			return rc;
-		v->what[i] = v->pci[i];
-		for (uint32_t j = 0; j < i; j++)
-			if (strcmp(v->pci[i], v->pci[j]) == 0)
-				return err_set(e, -EINVAL, "%s is named twice", v->pci[i]);
-	}
+			if (is_same(a->pci, b->pci))
+				return err_set(e, -EINVAL, "%s is named twice", b->pci);
+			if (is_same(a->socket, b->socket))
+				return err_set(e, -EINVAL, "--socket %s is given twice", b->socket);
+			if (is_same(a->record, b->record))
+				return err_set(
+					e, -EINVAL,
+					"--record %s is given for two devices; each needs a file of its own",
+					b->record);
+		}
 	return 0;
 }
 
-/* The functions of a card, say, which are of one IOMMU group. */
-static int serve_several(const struct ask *a, struct err *e)
+/* All are judged before one is opened, since what is open is somebody's. */
+static int prepare(const struct ask *a, struct several *v, struct err *e)
 {
-	struct several v;
-	struct serve_opts o = { 0 };
-	uint32_t mine = 0;
-	int rc = ready_all(a, &v, e);
+	int rc = 0;
 
-	if (!rc)
-		rc = v.ops[0]->gather(&o.beside, v.what, a->n_words, e);
-	if (rc)
-		return rc;
-	rc = serve_each(a->n_words, &mine, e);
-	if (rc == -1) {
-		o.ops = v.ops[mine];
-		o.what = v.what[mine];
-		rc = take_options(a, mine, &o, e);
-		if (!rc)
-			rc = serve_run(&o, a->log, e);
+	for (uint32_t i = 0; !rc && i < v->n; i++) {
+		v->o[i].ops = drives(a, a->words[i]);
+		if (!v->o[i].ops->gather != !v->o[0].ops->gather)
+			return err_set(e, VERB_USAGE,
+				       "%s and %s cannot be served together: one of them is a file",
+				       a->words[0], a->words[i]);
+		rc = take_options(a, i, &v->o[i], e);
 	}
-	v.ops[0]->close(o.beside);
-	return rc;
+	for (uint32_t i = 0; !rc && i < v->n; i++) {
+		struct serve_opts *o = &v->o[i];
+
+		o->what = a->words[i];
+		if (o->ops->gather) {
+			rc = ready(a, o->what, v->pci[i], &o->ops, e);
+			o->what = o->pci = v->pci[i];
+		}
+		v->what[i] = o->what;
+	}
+	return rc ? rc : check_apart(v, e);
 }
 
-static int serve_one(const struct ask *a, struct serve_opts *o, struct err *e)
+/* In a process of its own: what is said tells which of them it is about. */
+static int serve_mine(struct serve_opts *o, const struct log *log, struct err *e)
 {
-	char pci[24];
-	int rc = take_options(a, 0, o, e);
+	char who[160];
+	struct log mine = *log;
+	int rc;
 
-	if (!rc && o->ops != &memory_device_ops && o->ops != &replay_device_ops) {
-		rc = ready(a, a->words[0], pci, &o->ops, e);
-		o->what = pci;
+	snprintf(who, sizeof(who), "%s %s", log->who, o->what);
+	mine.who = who;
+	rc = serve_run(o, &mine, e);
+	return rc && !strstr(e->text, o->what) ? err_at(e, rc, "%s", o->what) : rc;
+}
+
+/* The functions of a card, say, which are of one IOMMU group. */
+static int serve_several(const struct ask *a, struct several *v, struct err *e)
+{
+	const struct device_ops *ops = v->o[0].ops;
+	struct device *beside = NULL;
+	uint32_t mine = 0;
+	int rc = ops->gather ? ops->gather(&beside, v->what, v->n, e) : 0;
+
+	if (rc)
+		return rc;
+	rc = serve_each(v->n, &mine, e);
+	if (rc == -1) {
+		v->o[mine].beside = beside;
+		rc = serve_mine(&v->o[mine], a->log, e);
 	}
-	return rc ? rc : serve_run(o, a->log, e);
+	if (beside)
+		ops->close(beside);
+	return rc;
 }
 
 int serve_verb(const struct ask *a, struct err *e)
 {
-	struct serve_opts o = { .ops = drives(a, a->words[0]), .what = a->words[0] };
+	struct several v = { .n = a->n_words };
 	int rc = check_words(a, e);
 
+	if (!rc)
+		rc = prepare(a, &v, e);
 	if (rc)
 		return rc;
-	return a->n_words > 1 ? serve_several(a, e) : serve_one(a, &o, e);
+	return v.n > 1 ? serve_several(a, &v, e) : serve_run(&v.o[0], a->log, e);
 }
 
 int replay_verb(const struct ask *a, struct err *e)

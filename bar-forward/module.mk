@@ -18,6 +18,7 @@ bar-forward.lib := \
 	dev_memory.c \
 	dev_replay.c \
 	dev_vfio.c \
+	devopts.c \
 	doubt.c \
 	grants.c \
 	guest.c \

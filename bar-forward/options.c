@@ -29,14 +29,14 @@ static const struct opt opts[] = {
 	  .help = "What drives a device that is served; vfio: the kernel's VFIO, by an iommufd where it has one; kmod: the "
 		  "module berth_vfio, which gives clients pages and not the device; memory: DEV is a file that describes one "
 		  "(berth.pcidevice/1); auto: as DEV is a file or has its driver." },
-	{ .name = "policy", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(policy),
-	  .help = "What the guest may do with which registers; read anew on SIGHUP. Of several devices, the first one's, as --bar and "
-		  "--record are." },
+	{ .name = "policy", .kind = OPT_LIST, .arg = "[DEV=]FILE", .offset = ROW(policies),
+	  .help = "What the guest may do with which registers; read anew on SIGHUP. Of several devices each has its own: "
+		  "--policy 03:00.0=gpu.rules; --bar and --record likewise." },
 	{ .name = "mode", .kind = OPT_ENUM, .arg = "WHAT", .offset = ROW(mode), .choices = grant_mode_names,
 	  .help = "What the guest reaches without the bridge: trap: nothing; map: every page that no rule keeps; hybrid: what rules "
 		  "map, without such rules the BARs of memory; auto: hybrid, but trap where that would hand the whole device over." },
-	{ .name = "bar", .kind = OPT_LIST, .arg = "N=SIZE", .offset = ROW(bars),
-	  .help = "Show a BAR smaller than it is, such as 1=256M: its lower part. May be given again." },
+	{ .name = "bar", .kind = OPT_LIST, .arg = "[DEV:]N=SIZE", .offset = ROW(bars),
+	  .help = "Show a BAR smaller than it is, such as 1=256M, or 03:00.0:1=256M: its lower part. May be given again." },
 	{ .name = "qmp", .kind = OPT_TEXT, .arg = "PATH", .offset = ROW(qmp),
 	  .help = "The socket of QEMU's monitor (-qmp unix:PATH,server=on,wait=off): asked to unplug the device when it is lost." },
 	{ .name = "libvirt", .kind = OPT_TEXT, .arg = "DOMAIN", .offset = ROW(libvirt),
@@ -51,7 +51,7 @@ static const struct opt opts[] = {
 	  .help = "The virtual machine's name, for status and the monitor." },
 	{ .name = "once", .kind = OPT_FLAG, .offset = ROW(once),
 	  .help = "End when the first client has gone; exit 6 if the device was lost under it." },
-	{ .name = "record", .kind = OPT_TEXT, .arg = "FILE", .offset = ROW(record),
+	{ .name = "record", .kind = OPT_LIST, .arg = "[DEV=]FILE", .offset = ROW(records),
 	  .help = "Record every access, interrupt and DMA event in FILE, of which the newest --record-size bytes stay." },
 	{ .name = "record-size", .kind = OPT_SIZE, .arg = "SIZE", .offset = ROW(record_size), .min = 65536, .max = (uint64_t)3 << 40,
 	  .help = "What a recording may take; 48 bytes an event. Allocated at once. Default 64M." },
@@ -100,6 +100,8 @@ static const struct example examples[] = {
 	{ "berth bridge serve 03:00.0 --socket /run/user/1000/gpu.sock", "the card, for the virtual machine that connects there" },
 	{ "berth bridge serve 03:00.0 --socket gpu.sock 03:00.1 --socket audio.sock", "both functions of a card: an IOMMU group is "
 	  "one program's, and one virtual machine's" },
+	{ "berth bridge serve 03:00.0 --socket gpu.sock 03:00.1 --socket audio.sock --policy 03:00.0=gpu.rules --record 03:00.1=audio.trace",
+	  "rules for one of them, and a recording of the other" },
 	{ "berth bridge serve edu.json --socket /run/user/1000/edu.sock", "a device that a file describes, for a virtual machine" },
 	{ "berth bridge status", "which bridges run, who is connected, what went over them" },
 	{ "berth bridge trace /run/user/1000/edu.sock --follow", "each access, while it happens" },

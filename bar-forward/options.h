@@ -12,12 +12,12 @@ struct options {
 	const char *machine;
 	const char *driver;
 	struct opt_list sockets; /* one for each device */
-	const char *policy;
+	struct opt_list policies; /* "FILE"; of several devices "DEV=FILE" */
 	const char *guest;
-	const char *record;
+	struct opt_list records; /* as policies */
 	uint64_t record_size; /* bytes */
 	bool record_interrupts;
-	struct opt_list bars; /* "1=256M" */
+	struct opt_list bars; /* "1=256M"; of several devices "DEV:1=256M" */
 	int mode;             /* enum grant_mode */
 	int msix;             /* enum shape_msix */
 	const char *qmp, *libvirt;

@@ -16,6 +16,7 @@ struct serve_opts {
 	const char *what; /* the device, as ops->open() takes it */
 	struct device
 		*beside;    /* what it has in common with others, as ops->gather() gave it; NULL */
+	const char *pci;    /* its whole address; NULL: it is made of memory */
 	const char *socket; /* its path */
 	const char *policy; /* a file of rules; NULL: everything is trapped */
 	struct shape shape; /* how the guest sees the device */

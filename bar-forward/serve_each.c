@@ -2,6 +2,7 @@
 #include "bar-forward/serve_each.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -16,6 +17,7 @@ struct crowd {
 	uint32_t n, left;
 	pid_t *pid; /* 0: it has ended */
 	sigset_t caught, before;
+	bool ending; /* all were told to */
 	int exit;
 };
 
@@ -26,9 +28,13 @@ static void tell_all(const struct crowd *c, int signal)
 			kill(c->pid[i], signal);
 }
 
-static int code_of(int status)
+/* One that is told to end before it has begun to listen for that dies of it. */
+static int code_of(const struct crowd *c, int status)
 {
-	return WIFEXITED(status) ? WEXITSTATUS(status) : EXIT_ENV;
+	bool told = c->ending && WIFSIGNALED(status) &&
+		    (WTERMSIG(status) == SIGTERM || WTERMSIG(status) == SIGINT);
+
+	return WIFEXITED(status) ? WEXITSTATUS(status) : told ? 0 : EXIT_ENV;
 }
 
 /* What one serves is of no use to a guest that has not the other. */
@@ -42,7 +48,7 @@ static void reap(struct crowd *c)
 		c->pid[i] = 0;
 		c->left--;
 		if (!c->exit)
-			c->exit = code_of(status);
+			c->exit = code_of(c, status);
 		if (c->exit)
 			tell_all(c, SIGTERM);
 	}
@@ -98,6 +104,7 @@ int serve_each(uint32_t n, uint32_t *mine, struct err *e)
 			reap(&c);
 		else if (signal > 0)
 			tell_all(&c, signal);
+		c.ending |= signal == SIGTERM || signal == SIGINT;
 	}
 	sigprocmask(SIG_SETMASK, &c.before, NULL);
 	return rc ? rc : c.exit;

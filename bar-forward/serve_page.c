@@ -48,6 +48,7 @@ int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err
 					 .state = TELEM_BRIDGE_STARTING,
 					 .generation = 1,
 					 .started_ns = telem_now_ns() };
+	text_copy(p->now.pci, sizeof(p->now.pci), o->pci ? o->pci : "");
 	text_copy(p->now.socket, sizeof(p->now.socket), o->socket);
 	text_copy(p->now.backend, sizeof(p->now.backend), o->ops->name);
 	text_copy(p->now.guest, sizeof(p->now.guest), o->guest ? o->guest : "");

@@ -174,12 +174,13 @@ static void settle_msix(struct shaped *to, const struct shape *s, const uint8_t 
 	to->msix_hidden = to->cfg.hide_msix = has && hide;
 }
 
+/* Where nothing is mapped, writes have one way only. */
 static int find_order(struct shaped *to, const struct shape *s, const uint8_t *config,
 		      struct err *e)
 {
 	uint32_t i = 0;
 
-	if (!s->order)
+	if (!s->order || !grants_any(&to->grants))
 		return 0;
 	to->order = quirks_next(&to->quirks, QUIRK_ORDER, &i);
 	return to->order ? 0
@@ -204,6 +205,6 @@ int shape_device(struct shaped *to, const struct shape *s, const struct dev_fact
 		return rc;
 	settle_msix(to, s, config);
 	find_quirks(to, f, config);
-	rc = find_order(to, s, config, e);
-	return rc ? rc : grants_make(&to->grants, s->mode, &on, p ? p : &none, e);
+	rc = grants_make(&to->grants, s->mode, &on, p ? p : &none, e);
+	return rc ? rc : find_order(to, s, config, e);
 }

@@ -52,7 +52,7 @@ struct shaped {
 
 /*
  * config: the device's own, CFG_SIZE bytes. 0; -EINVAL with *e: no such BAR, a size that is none, larger than the device's,
- * or without room for the table of MSI-X; no register is known that keeps the order; or as grants_make().
+ * or without room for the table of MSI-X; pages are mapped and no register is known that keeps the order; or as grants_make().
  */
 int shape_device(struct shaped *to, const struct shape *s, const struct dev_facts *f,
 		 const uint8_t *config, const struct policy *p, struct err *e);

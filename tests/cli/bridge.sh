@@ -17,7 +17,18 @@ bad() {
 
 # words, options, files
 bad "sockets that are not one for each" 2 "give --socket PATH for each device" serve a b --socket "$T/s"
-bad "several that are memory" 2 "only functions that VFIO drives" serve $devices/edu.json $devices/gpu.json --socket "$T/s" --socket "$T/t"
+bad "a file and a function" 2 "cannot be served together: one of them is a file" serve $devices/edu.json 03:00.0 --socket "$T/s" --socket "$T/t"
+two="serve $devices/edu.json $devices/gpu.json --socket $T/s --socket $T/t"
+# shellcheck disable=SC2086 # words
+for o in "--policy $T/p" "--record $T/r" "--bar 1=64M" "--policy 03:00.0=$T/p"; do
+	bad "of two: ${o% *} for none of them" 4 "for none of the devices; of several it is given as ${o% *} $devices/edu.json[=:]" $two $o
+done
+# shellcheck disable=SC2086 # words
+bad "of two: a recording of both" 4 "each needs a file of its own" $two --record "$devices/edu.json=$T/r" --record "$devices/gpu.json=$T/r"
+# shellcheck disable=SC2086 # words
+bad "of two: rules twice" 4 "given twice for $devices/edu.json" $two --policy "$devices/edu.json=a" --policy "$devices/edu.json=b"
+bad "rules twice" 4 "given twice for $devices/edu.json" serve $devices/edu.json --socket "$T/s" --policy a --policy b
+bad "a socket twice" 4 "is given twice" serve $devices/edu.json $devices/gpu.json --socket "$T/s" --socket "$T/s"
 bad "a word missing" 2 "a word is missing: serve DEV" serve
 bad "an option of another verb" 2 "status takes no --socket" status --socket s
 bad "a user that is none" 4 "there is no such user" serve $devices/edu.json --socket "$T/s" --user zork
@@ -46,7 +57,8 @@ bad "a BAR that is none" 4 "'7=1M' is no BAR's size" $serve_gpu --bar 7=1M
 bad "a BAR that is not there" 4 "has no bar2" $serve_gpu --bar 2=1M
 bad "a BAR that would grow" 4 "shown smaller, never larger" $serve_gpu --bar 1=512M
 bad "a BAR without its interrupts" 4 "table of interrupts" $serve_gpu --bar 3=16K
-bad "no register keeps the order" 4 "no register of 1234:11e8 is known" $serve_edu --order
+sed 's/0xbe47/0xbe48/' $devices/gpu.json >"$T/unknown.json"
+bad "no register keeps the order" 4 "no register of 1234:be48 is known" serve "$T/unknown.json" --socket "$T/s" --order
 echo 'bar1 all map' >"$T/map"
 bad "a map in trap mode" 4 "map: a rule says map, and --mode trap maps nothing" $serve_gpu --mode trap --policy "$T/map"
 echo 'bar0 0x0+0x1000 map' >"$T/map"
@@ -80,5 +92,8 @@ grep -v '^ok ' "$T/out" | head -n 20
 grep '^ok ' "$T/out"
 [ "$(grep -c '^ok ' "$T/out")" -ge 30 ] && ok "all clients came to their end" || fail "clients" "$(cat "$T/err")"
 valid "status of one" bridge "$T/status.json"
+exits "several" 0 python3 tests/bridge_several.py "$BERTH" "$T" "$devices"
+grep '^ok ' "$T/out"
+[ "$(grep -c '^ok ' "$T/out")" -eq 6 ] && ok "several: all of it" || fail "several" "$(cat "$T/err")"
 [ -z "$(ls "$T/run")" ] && ok "no page is left" || fail "no page is left" "$(ls "$T/run")"
 finish

@@ -122,12 +122,20 @@ both_wait() {
 }
 both_work() {
 	is "$1: one group" "$(group_of "$card")" "$(group_of "$second")"
-	rm -f /run/s /run/t /run/log
-	berth bridge serve "$card" --socket /run/s "$second" --socket /run/t >/run/log 2>&1 </dev/null 3>&- &
+	rm -f /run/s /run/t /run/log /run/film
+	echo 'bar0 0x98+4 log' >/run/rules
+	berth bridge serve "$card" --socket /run/s "$second" --socket /run/t -v --policy "$card=/run/rules" --record "$second=/run/film" \
+		>/run/log 2>&1 </dev/null 3>&- &
 	served=$!
 	wait_for 60 both_wait || fail "serve both" "$(cat /run/log)"
 	refuses "$1: another bridge of the group" 5 'virtual machine' berth bridge serve "$second" --socket /run/u
 	use pair
+	is "$1: which is served where" "$(berth bridge status --json | sed -n 's/.*"pci": "\(.*\)".*/\1/p' | sort | tr '\n' ' ')" "$card $second "
+	# edu's DMA begins with a write there: the rules are those of one, the recording is the other's.
+	has "$1: rules of one" "^berth bridge $card: write of [48] bytes at 0x98 of BAR0" /run/log
+	is "$1: and of no other" "$(grep -c "^berth bridge $second: write of" /run/log)" 0
+	berth bridge trace /run/film --only bar0:0x98+4 >$T/film
+	has "$1: a recording of the other" 'write  *BAR0+0x98' $T/film
 	# The last time only: some kernels give what comes back alone a group of its own.
 	if [ "$1" = vfio ]; then
 		echo 1 >"$PCI/$second/remove"
