@@ -13,20 +13,26 @@ static uint64_t last(uint64_t iova, uint64_t size)
 	return iova + (size - 1);
 }
 
-/* The first row that ends at or behind an address; m->n: none. */
-static uint32_t find(const struct maps *m, uint64_t iova)
+uint32_t maps_search(const void *rows, size_t stride, uint32_t n, uint64_t iova)
 {
-	uint32_t low = 0, high = m->n;
+	uint32_t low = 0, high = n;
+	uint64_t row[2]; /* iova, size */
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
-		if (last(m->map[middle].iova, m->map[middle].size) < iova)
+		memcpy(row, (const char *)rows + middle * stride, sizeof(row));
+		if (last(row[0], row[1]) < iova)
 			low = middle + 1;
 		else
 			high = middle;
 	}
 	return low;
+}
+
+static uint32_t find(const struct maps *m, uint64_t iova)
+{
+	return maps_search(m->map, sizeof(*m->map), m->n, iova);
 }
 
 static int grow(struct maps *m)

@@ -10,6 +10,7 @@
 #define BERTH_MAPS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -49,5 +50,11 @@ void maps_drop(struct maps *m, uint32_t first, uint32_t n);
 const struct map *maps_find(const struct maps *m, uint64_t iova, uint64_t size);
 
 void maps_free(struct maps *m);
+
+/*
+ * In rows of any kind, `stride` bytes each, that begin with iova and size as struct map does, in order and none overlapping
+ * another: the first that ends at or behind an address; n: none.
+ */
+uint32_t maps_search(const void *rows, size_t stride, uint32_t n, uint64_t iova);
 
 #endif

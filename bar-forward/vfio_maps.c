@@ -4,25 +4,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bar-forward/maps.h"
+
 static uint64_t last(uint64_t iova, uint64_t size)
 {
 	return iova + (size - 1);
 }
 
-/* The first row that ends at or behind an address; m->n: none. */
 static uint32_t find(const struct vmaps *m, uint64_t iova)
 {
-	uint32_t low = 0, high = m->n;
-
-	while (low < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		if (last(m->map[middle].iova, m->map[middle].size) < iova)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return maps_search(m->map, sizeof(m->map[0]), m->n, iova);
 }
 
 static struct vmap *exact(struct vmaps *m, uint64_t iova, uint64_t size)

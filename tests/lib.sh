@@ -60,6 +60,15 @@ says() {
 	fi
 }
 
+# refused_by COMMAND NAME STATUS PATTERN WORDS...: `berth COMMAND WORDS...` ends so, after one sentence that says why
+refused_by() {
+	command=$1 name=$2 status=$3 pattern=$4
+	shift 4
+	exits "$name" "$status" "$BERTH" "$command" "$@"
+	one_sentence "$name: one sentence"
+	says "$name: says so" "$pattern"
+}
+
 # golden NAME FILE: FILE equals tests/golden/NAME; UPDATE=1 writes it anew
 golden() {
 	if [ -n "${UPDATE:-}" ]; then

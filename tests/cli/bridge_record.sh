@@ -8,11 +8,7 @@ devices=bar-forward/devices
 
 # bad NAME STATUS PATTERN WORDS...
 bad() {
-	name=$1 status=$2 pattern=$3
-	shift 3
-	exits "$name" "$status" "$BERTH" bridge "$@"
-	one_sentence "$name: one sentence"
-	says "$name: says so" "$pattern"
+	refused_by bridge "$@"
 }
 
 seed=tests/fuzz/seeds/trace/session

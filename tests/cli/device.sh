@@ -29,11 +29,7 @@ same() {
 }
 # bad NAME STATUS PATTERN WORDS...
 bad() {
-	name=$1 status=$2 pattern=$3
-	shift 3
-	exits "$name" "$status" "$BERTH" device "$@"
-	one_sentence "$name: one sentence"
-	says "$name: says so" "$pattern"
+	refused_by device "$@"
 }
 
 # words and options

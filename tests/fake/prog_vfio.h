@@ -84,6 +84,27 @@ static inline int do_write(int fd, const uint64_t *n)
 	return why(pwrite(fd, &n[3], n[2] <= 8 ? n[2] : 8, (off_t)AT(n[0], n[1])) < 0 ? -1 : 0);
 }
 
+/* What is mapped just now; NULL: nothing. */
+static volatile unsigned char *pages;
+
+static inline int do_peek(int fd, const uint64_t *n)
+{
+	(void)fd;
+	if (!pages)
+		return said("nothing is mapped");
+	printf("0x%x\n", *(volatile uint32_t *)(pages + n[0]));
+	return 0;
+}
+
+static inline int do_poke(int fd, const uint64_t *n)
+{
+	(void)fd;
+	if (!pages)
+		return said("nothing is mapped");
+	*(volatile uint32_t *)(pages + n[0]) = (uint32_t)n[1];
+	return said("ok");
+}
+
 static inline int do_reset(int fd, const uint64_t *n)
 {
 	(void)n;

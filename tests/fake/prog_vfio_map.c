@@ -57,7 +57,6 @@ struct family {
 	_Atomic uint32_t found[CHILDREN], wrote[CHILDREN];
 };
 
-static volatile unsigned char *pages;
 static struct family *family;
 static pid_t children[CHILDREN];
 static unsigned int n_children;
@@ -84,24 +83,6 @@ static int do_mmap(int fd, const uint64_t *n)
 	if (at == MAP_FAILED)
 		return why(-1);
 	pages = at;
-	return said("ok");
-}
-
-static int do_peek(int fd, const uint64_t *n)
-{
-	(void)fd;
-	if (!pages)
-		return said("nothing is mapped");
-	printf("0x%x\n", *(volatile uint32_t *)(pages + n[0]));
-	return 0;
-}
-
-static int do_poke(int fd, const uint64_t *n)
-{
-	(void)fd;
-	if (!pages)
-		return said("nothing is mapped");
-	*(volatile uint32_t *)(pages + n[0]) = (uint32_t)n[1];
 	return said("ok");
 }
 
