@@ -20,16 +20,11 @@ struct access {
 	bool write;
 };
 
-static ssize_t core_rw(struct bv_device *b, const struct access *a)
+static __always_inline ssize_t core_rw(struct bv_device *b, const struct access *a)
 {
 	if (a->write)
 		return vfio_pci_core_write(&b->core.vdev, a->buf, a->count, a->at);
 	return vfio_pci_core_read(&b->core.vdev, a->buf, a->count, a->at);
-}
-
-static u32 width_of(size_t count)
-{
-	return is_power_of_2(count) && count <= 8 ? ilog2(count) : BV_WIDTHS - 1;
 }
 
 /*
@@ -59,17 +54,25 @@ static void tell(struct bv_device *b, const struct access *a, u32 bar, u64 offse
 		trace_berth_vfio_log(b->core.pdev, bar, offset, a->count, a->write, value, result);
 }
 
-/* Each processor has its own: two that access a device share no line of a cache. */
-static void count(struct bv_device *b, const struct access *a, u32 bar, ssize_t result)
+static noinline void count_odd(struct bv_counts __percpu *n, size_t asked, ssize_t result)
 {
-	struct bv_counts __percpu *n = &b->stats->n[bar][a->write];
+	size_t size = asked < BV_SIZES ? asked : 0;
 
 	if (result <= 0) {
 		this_cpu_inc(n->failed);
 		return;
 	}
-	this_cpu_inc(n->width[width_of(a->count)]);
-	this_cpu_add(n->bytes, result);
+	this_cpu_inc(n->size[size]);
+	this_cpu_add(n->bytes, result - (ssize_t)size);
+}
+
+/* Each processor has its own: two that access a device share no line of a cache. */
+static __always_inline void count(struct bv_counts __percpu *n, size_t asked, ssize_t result)
+{
+	if (likely(result == (ssize_t)asked && asked < BV_SIZES))
+		this_cpu_inc(n->size[asked]);
+	else
+		count_odd(n, asked, result);
 }
 
 static ssize_t timed_rw(struct bv_device *b, const struct access *a, u32 bar)
@@ -101,7 +104,7 @@ static ssize_t bar_rw(struct bv_device *b, const struct access *a, u32 bar)
 		result = -EPERM;
 	} else {
 		result = timed_rw(b, a, bar);
-		count(b, a, bar, result);
+		count(&b->stats->n[bar][a->write], a->count, result);
 	}
 	tell(b, a, bar, offset, rule, result);
 	return result;
@@ -181,38 +184,99 @@ static ssize_t region_rw(struct vfio_device *vdev, const struct access *a)
 	return core_rw(b, a);
 }
 
+static noinline ssize_t any_read(struct vfio_device *vdev, char __user *buf, size_t size,
+				 loff_t *at)
+{
+	struct access a = { .buf = buf, .count = size, .at = at };
+
+	return region_rw(vdev, &a);
+}
+
+static noinline ssize_t any_write(struct vfio_device *vdev, const char __user *buf, size_t size,
+				  loff_t *at)
+{
+	struct access a = { .buf = (char __user *)buf, .count = size, .at = at, .write = true };
+	ssize_t ret = region_rw(vdev, &a);
+
+	/* It may have switched memory on, or woken the device. */
+	bv_revoke_settle(bv_of(vdev));
+	return ret;
+}
+
+/* --- the way of nearly all accesses: to BARs of which nobody wants more than the number --- */
+
+/**
+ * bv_access_plain - find the BARs whose accesses are only counted
+ * @b: the function, whose lock the caller holds; what holds while it is open has been found
+ */
+void bv_access_plain(struct bv_device *b)
+{
+	bool plain;
+	u32 i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		plain = b->mode[i] == BV_TRAP && !b->timing && !b->revocable &&
+			!bv_rules_judge(b, i) &&
+			!(b->closes_io && pci_resource_flags(b->core.pdev, i) & IORESOURCE_IO);
+		WRITE_ONCE(b->plain[i], plain ? b->stats->n[i] : NULL);
+	}
+}
+
+/*
+ * The counts of the BAR, of reads and writes, if the access has only to be counted. As each
+ * instruction here is one of each access, there is nothing else on the way: the size tells how many
+ * bytes were moved, and a tracepoint that is off is no instruction but a hole for one.
+ */
+static __always_inline struct bv_counts __percpu *plain_counts(const struct bv_device *b,
+							       const struct access *a)
+{
+	u64 index = VFIO_PCI_OFFSET_TO_INDEX((u64)*a->at);
+
+	if (index >= PCI_STD_NUM_BARS || !a->count || trace_berth_vfio_access_enabled())
+		return NULL;
+	return READ_ONCE(b->plain[index]);
+}
+
+static __always_inline ssize_t counted_rw(struct bv_device *b, const struct access *a,
+					  struct bv_counts __percpu *n)
+{
+	ssize_t result = core_rw(b, a);
+
+	count(n + a->write, a->count, result);
+	return result;
+}
+
 /**
  * bv_read - read of a region, as vfio_device_ops want it
  * @vdev: the function
  * @buf: the program's buffer
- * @count: its size
+ * @size: its size
  * @at: the region, and the offset in it, as VFIO_DEVICE_GET_REGION_INFO gave them
  *
  * Return: the bytes read; EPERM: the mode or the policy forbids it; else what vfio_pci_core says.
  */
-ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t *at)
+ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t size, loff_t *at)
 {
-	struct access a = { .buf = buf, .count = count, .at = at };
+	struct access a = { .buf = buf, .count = size, .at = at };
+	struct bv_counts __percpu *n = plain_counts(bv_of(vdev), &a);
 
-	return region_rw(vdev, &a);
+	return likely(n) ? counted_rw(bv_of(vdev), &a, n) : any_read(vdev, buf, size, at);
 }
 
 /**
  * bv_write - write to a region, as vfio_device_ops want it
  * @vdev: the function
  * @buf: the program's buffer
- * @count: its size
+ * @size: its size
  * @at: the region, and the offset in it
  *
  * Return: the bytes written; EPERM: the mode or the policy forbids it; else what vfio_pci_core
  * says.
  */
-ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t count, loff_t *at)
+ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t size, loff_t *at)
 {
-	struct access a = { .buf = (char __user *)buf, .count = count, .at = at, .write = true };
-	ssize_t ret = region_rw(vdev, &a);
+	struct access a = { .buf = (char __user *)buf, .count = size, .at = at, .write = true };
+	struct bv_counts __percpu *n = plain_counts(bv_of(vdev), &a);
 
-	/* It may have switched memory on, or woken the device. */
-	bv_revoke_settle(bv_of(vdev));
-	return ret;
+	return likely(n) ? counted_rw(bv_of(vdev), &a, n) : any_write(vdev, buf, size, at);
 }

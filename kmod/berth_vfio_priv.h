@@ -33,8 +33,8 @@ enum bv_verb {
 /* The region of configuration space, in rules. */
 #define BV_CONFIG VFIO_PCI_CONFIG_REGION_INDEX
 
-/* Accesses are counted by their width; what is none of 1, 2, 4, 8 comes last. */
-#define BV_WIDTHS  5
+/* Accesses of up to eight bytes are counted by their size; others at 0. */
+#define BV_SIZES   9
 #define BV_BUCKETS 32
 
 /**
@@ -54,14 +54,14 @@ struct bv_rule {
 
 /**
  * struct bv_counts - what one processor has counted in one direction of a BAR
- * @width: accesses, by width
- * @bytes: bytes that were moved
+ * @size: accesses that moved something, by the bytes that were asked for
+ * @bytes: the bytes that were moved, less those that @size tells; may be below 0
  * @failed: accesses that vfio_pci_core refused, or that moved nothing
  * @denied: accesses that the policy refused
  * @latency: accesses that took 2^i ns or more, and less than twice that; the last bucket has no end
  */
 struct bv_counts {
-	u64 width[BV_WIDTHS];
+	u64 size[BV_SIZES];
 	u64 bytes;
 	u64 failed;
 	u64 denied;
@@ -113,10 +113,12 @@ struct bv_revoke {
  * @closes_io: while open: a rule holds bytes of memory, so I/O BARs, which may alias it, are
  *   closed
  * @revocable: while open: a BAR may be mapped, and its maps taken back
+ * @plain: while open: the counts of BARs that are trapped, but whose accesses are neither judged
+ *   nor timed; changes with @timing, too
  * @lost: the program has been told that the function has vanished
  * @watch: its place among the functions that are open
  * @revoke: how maps are taken back
- * @timing: how long accesses take is counted
+ * @timing: how long accesses take is counted; changed with @lock held, at any time
  * @stats: the counters, of each processor
  * @pages: the descriptors that only map
  * @pages.lock: holds @pages.list, @pages.gone
@@ -136,6 +138,7 @@ struct bv_device {
 	u32 mappable;
 	bool closes_io;
 	bool revocable;
+	struct bv_counts __percpu *plain[PCI_STD_NUM_BARS];
 	bool lost;
 	struct list_head watch;
 #ifdef BV_HAVE_VFIO_INODE
@@ -158,8 +161,9 @@ static inline struct bv_device *bv_of(struct vfio_device *vdev)
 }
 
 /* access.c */
-ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t count, loff_t *at);
-ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t count, loff_t *at);
+void bv_access_plain(struct bv_device *b);
+ssize_t bv_read(struct vfio_device *vdev, char __user *buf, size_t size, loff_t *at);
+ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t size, loff_t *at);
 
 /* pages.c */
 bool bv_off(const struct bv_device *b);
@@ -173,6 +177,7 @@ void bv_pages_init(struct bv_device *b);
 /* policy.c */
 int bv_rules_parse(const struct bv_device *b, const char *text, struct bv_rule *rules);
 ssize_t bv_rules_print(const struct bv_device *b, char *page);
+bool bv_rules_judge(const struct bv_device *b, u32 bar);
 const struct bv_rule *bv_rule_hit(const struct bv_device *b, u32 bar, u64 offset, size_t count,
 				  bool write);
 bool bv_rules_map(const struct bv_device *b, u32 bar, u64 first, u64 last);

@@ -70,6 +70,7 @@ static void session_lock(struct bv_device *b)
 		b->closes_io |= (r->verb == BV_DENY || r->verb == BV_READ_ONLY) &&
 				!is_io(b, r->bar);
 	}
+	bv_access_plain(b);
 	mutex_unlock(&b->lock);
 }
 

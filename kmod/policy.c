@@ -150,6 +150,40 @@ static bool forbids(const struct bv_rule *r, bool write)
 }
 
 /**
+ * bv_rules_judge - whether rules forbid accesses to a BAR, or want them told
+ * @b: the function, whose lock the caller holds, or which is open
+ * @bar: the BAR
+ *
+ * Return: one does.
+ */
+bool bv_rules_judge(const struct bv_device *b, u32 bar)
+{
+	const struct bv_rule *r;
+
+	for (r = b->rules; r < b->rules + b->n_rules; r++)
+		if (r->bar == bar && r->verb != BV_PAGES)
+			return true;
+	return false;
+}
+
+/* The first rule of the BAR that does not end before the offset; or one of a later BAR, or none. */
+static const struct bv_rule *rule_from(const struct bv_device *b, u32 bar, u64 offset)
+{
+	u32 low = 0, high = b->n_rules, at;
+	const struct bv_rule *r;
+
+	while (low < high) {
+		at = low + (high - low) / 2;
+		r = &b->rules[at];
+		if (r->bar < bar || (r->bar == bar && r->last < offset))
+			low = at + 1;
+		else
+			high = at;
+	}
+	return b->rules + low;
+}
+
+/**
  * bv_rule_hit - the rule that an access meets
  * @b: the function, which is open
  * @bar: the BAR
@@ -162,12 +196,10 @@ static bool forbids(const struct bv_rule *r, bool write)
 const struct bv_rule *bv_rule_hit(const struct bv_device *b, u32 bar, u64 offset, size_t count,
 				  bool write)
 {
-	const struct bv_rule *r, *told = NULL;
+	const struct bv_rule *r = rule_from(b, bar, offset), *told = NULL;
 	u64 last = offset + min_t(u64, count, VFIO_PCI_OFFSET_MASK) - 1;
 
-	for (r = b->rules; r < b->rules + b->n_rules; r++) {
-		if (r->bar != bar || r->last < offset || r->first > last)
-			continue;
+	for (; r < b->rules + b->n_rules && r->bar == bar && r->first <= last; r++) {
 		if (forbids(r, write))
 			return r;
 		if (r->verb == BV_LOG)

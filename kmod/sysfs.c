@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The folder "berth" of a bound function: uapi.h says what its files mean. */
 #include <linux/kstrtox.h>
+#include <linux/log2.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
@@ -112,8 +113,8 @@ static void counts_add(struct bv_counts *sum, const struct bv_counts *n)
 {
 	int i;
 
-	for (i = 0; i < BV_WIDTHS; i++)
-		sum->width[i] += READ_ONCE(n->width[i]);
+	for (i = 0; i < BV_SIZES; i++)
+		sum->size[i] += READ_ONCE(n->size[i]);
 	for (i = 0; i < BV_BUCKETS; i++)
 		sum->latency[i] += READ_ONCE(n->latency[i]);
 	sum->bytes += READ_ONCE(n->bytes);
@@ -131,22 +132,35 @@ static void counts_sum(const struct bv_device *b, u32 bar, bool write, struct bv
 		counts_add(sum, &per_cpu_ptr(b->stats, cpu)->n[bar][write]);
 }
 
+static ssize_t counters_emit(char *page, ssize_t used, const char *what, const struct bv_counts *n)
+{
+	u64 other = 0, bytes = n->bytes;
+	ssize_t from = used;
+	u32 i;
+
+	for (i = 0; i < BV_SIZES; i++) {
+		bytes += i * n->size[i];
+		if (is_power_of_2(i))
+			used += sysfs_emit_at(page, used, "%s_%u %llu\n", what, i, n->size[i]);
+		else
+			other += n->size[i];
+	}
+	used += sysfs_emit_at(page, used, "%s_other %llu\n%s_bytes %llu\n", what, other, what,
+			      bytes);
+	used += sysfs_emit_at(page, used, "%s_failed %llu\n%s_denied %llu\n", what, n->failed, what,
+			      n->denied);
+	return used - from;
+}
+
 static ssize_t counters_show(struct device *dev, struct device_attribute *attr, char *page)
 {
-	static const char *const widths[BV_WIDTHS] = { "1", "2", "4", "8", "other" };
 	struct bv_counts sum;
 	ssize_t used = 0;
-	int write, i;
+	u32 i;
 
-	for (write = 0; write < 2; write++) {
-		const char *what = write ? "write" : "read";
-
-		counts_sum(device_of(dev), bar_of(attr), write, &sum);
-		for (i = 0; i < BV_WIDTHS; i++)
-			used += sysfs_emit_at(page, used, "%s_%s %llu\n", what, widths[i],
-					      sum.width[i]);
-		used += sysfs_emit_at(page, used, "%s_bytes %llu\n%s_failed %llu\n%s_denied %llu\n",
-				      what, sum.bytes, what, sum.failed, what, sum.denied);
+	for (i = 0; i < 2; i++) {
+		counts_sum(device_of(dev), bar_of(attr), i, &sum);
+		used += counters_emit(page, used, i ? "write" : "read", &sum);
 	}
 	return used;
 }
@@ -182,12 +196,16 @@ static ssize_t timing_show(struct device *dev, struct device_attribute *attr, ch
 static ssize_t timing_store(struct device *dev, struct device_attribute *attr, const char *text,
 			    size_t size)
 {
+	struct bv_device *b = device_of(dev);
 	bool on;
 	int ret = kstrtobool(text, &on);
 
 	if (ret)
 		return ret;
-	WRITE_ONCE(device_of(dev)->timing, on);
+	mutex_lock(&b->lock);
+	WRITE_ONCE(b->timing, on);
+	bv_access_plain(b);
+	mutex_unlock(&b->lock);
 	return size;
 }
 static DEVICE_ATTR_RW(timing);

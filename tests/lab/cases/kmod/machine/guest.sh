@@ -114,6 +114,10 @@ tells "as much as one likes at once" "65536" $MEMORY "bulk 2 0 65536"
 tells "or nothing" 0 $MEMORY "bulk 2 0 0"
 is "which is counted as it was asked" "$(counts $MEMORY 2)" \
 	"read_1 2, read_2 1, read_4 1, read_8 2, read_other 1, read_bytes 65560, read_failed 1, write_1 2, write_2 1, write_4 1, write_8 1, write_bytes 16, write_failed 1"
+tells "a piece of other size, and more than there is" "ok 0x332211 0x5a000000 32" $MEMORY "write 2 0x3001 4 0x44332211" "read 2 0x3001 3" \
+	"read 2 0xffffffc 8" "bulk 2 0xfffffe0 64"
+is "are counted as they were asked, their bytes as they were moved" "$(counts $MEMORY 2 | sed 's/, write.*//')" \
+	"read_1 2, read_2 1, read_4 1, read_8 3, read_other 3, read_bytes 65599, read_failed 1"
 tells "an I/O BAR is read" 0x0 $TESTDEV "read 1 0 1"
 is "and counted" "$(counts $TESTDEV 1)" "read_1 1, read_bytes 1"
 tells "a display's memory" "ok 0xcafe" $BOCHS "write 0 0x10 2 0xcafe" "read 0 0x10 2"
@@ -186,6 +190,10 @@ rules() {
 	awk -v n="$1" 'BEGIN { for (i = 0; i < n; i++) printf "deny 2 0x%x-0x%x\n", i * 16, i * 16 + 7 }'
 }
 rules 64 >$T/rules && is "64 rules" "$(cat $T/rules >$PCI/$MEMORY/berth/policy && cat $PCI/$MEMORY/berth/policy)" "$(cat $T/rules)"
+tells "of many rules that of the bytes" "EPERM 0x0 EPERM 0x0 EPERM 0x0 0xccbb77aa ok" $MEMORY "read 2 0x7 1" "read 2 0x8 8" "read 2 0xc 8" \
+	"read 2 0x1f8 8" "read 2 0x3f7 1" "read 2 0x3f8 8" "read 2 0x1000 4" "write 2 0x3fc 4 0"
+is "which a rule of another BAR does not change" "$(put $MEMORY policy 'read-only 0 0x0-0xf\ndeny 2 0x8-0xf\n')" ok
+tells "nor its own" "0x0 EPERM EPERM 0x0" $MEMORY "read 0 8 4" "write 0 8 4 0" "read 2 0x8 4" "read 2 0x10 4"
 rules 65 >$T/rules
 is "not one more" "$(put $MEMORY policy "$(cat $T/rules)")" "Argument list too long"
 is "none again" "$(put $MEMORY policy '\n')$(cat $PCI/$MEMORY/berth/policy)" ok
@@ -196,15 +204,32 @@ is "none again" "$(put $MEMORY policy '\n')$(cat $PCI/$MEMORY/berth/policy)" ok
 
 # --- while it is open ---
 hold $MEMORY
+# now_reads N: the program reads again; it has answered N times with what was read
+now_reads() {
+	echo "read 2 0x1000 8" >&4
+	wait_for 60 answered "$1" || fail "the program answers" "$(cat $T/held)"
+}
+answered() {
+	[ "$(grep -c 0x $T/held)" -eq "$1" ]
+}
+timed() {
+	awk '{ n += $3 } END { print n + 0 }' $PCI/$MEMORY/berth/bar2_latency
+}
 is "nothing changes" "$(put $MEMORY bar2_mode map)/$(put $MEMORY policy 'deny 2 0-1')/$(put $MEMORY policy '\n')" \
 	"Device or resource busy/Device or resource busy/Device or resource busy"
-is "but the clock" "$(put $MEMORY timing 1)" ok
+now_reads 1
+is "but the clock" "$(timed) $(put $MEMORY timing 1) $(now_reads 2)$(timed) $(put $MEMORY timing 0) $(now_reads 3)$(timed)" "0 ok 1 ok 1"
+echo >$TRACING/trace
+echo 1 >$TRACING/events/berth_vfio/berth_vfio_access/enable
+now_reads 4
+echo 0 >$TRACING/events/berth_vfio/berth_vfio_access/enable
+is "and the trace" "$(grep -c 'offset=0x1000 count=8' $TRACING/trace)" 1
 is "a second program does not get it" "$(vfio $MEMORY </dev/null)" EBUSY
 (exec 4>&- && echo $MEMORY >/sys/bus/pci/drivers/berth_vfio/unbind) &
 unbinding=$!
 true_that "an unbind takes the files away at once" wait_for 60 [ ! -e $PCI/$MEMORY/berth ]
 echo "read 2 0x1000 8" >&4
-true_that "the program goes on until it closes" wait_for 60 grep -q 0x $T/held
+true_that "the program goes on until it closes" wait_for 60 answered 5
 true_that "which the unbind waits for" kill -0 $unbinding
 release
 wait $unbinding
