@@ -55,5 +55,6 @@ python3 tests/lab/modules.py "$kernel/modules" "$root/lab/modules" $modules
 cp tests/lab/guest/init "$root/init"
 cp tests/lab/guest/modprobe "$root/sbin/modprobe"
 cp tests/lab/guest/lib.sh tests/lab/guest/device.sh device/data/70-berth-vfio.rules "$root/lab/"
-chmod 755 "$root/init" "$root/sbin/modprobe"
+# The folder itself, too: mktemp made it for one user, and processes of others run in there.
+chmod 755 "$root" "$root/init" "$root/sbin/modprobe"
 (cd "$root" && find . | cpio -o -H newc -R +0:+0 --quiet) >"$out"
