@@ -356,6 +356,16 @@ struct card {
 		whole_ns; /* when all of it was asked; 0: it was not, or what was said may be wrong by now */
 };
 
+/* Its mode was changed, ECC or MIG, perhaps: then it has another size, or others may use it. */
+static bool may_be_another(const struct nvml_fn *fn, const struct nvml_fn *told)
+{
+	bool another = fn->vram_total.v != told->vram_total.v || fn->n_procs != told->n_procs;
+
+	for (uint32_t i = 0; !another && i < fn->n_procs; i++)
+		another = fn->procs[i].pid != told->procs[i].pid;
+	return another;
+}
+
 static void ask_device(void *lib, nvml_device h, struct card *card, struct nvml_fn *fn)
 {
 	const uint64_t now = clock_ns();
@@ -372,8 +382,8 @@ static void ask_device(void *lib, nvml_device h, struct card *card, struct nvml_
 	ask_fields(lib, h, fn, &card->flow);
 	ask_migs(lib, h, fn);
 	ask_holders(lib, h, fn);
-	if (fn->vram_total.why == WHY_LOST)
-		card->whole_ns = 0; /* it may come back with another nature */
+	if (fn->vram_total.why == WHY_LOST || (before && may_be_another(fn, before)))
+		card->whole_ns = 0; /* in the next round all is asked */
 	else if (!before)
 		card->whole_ns = now;
 }

@@ -215,6 +215,7 @@ static const char *const legend[] = {
 	"W, K and C are what runs measured, not what was planned.",
 	"A sleeping GPU is shown as ASLEEP and is not woken to be read.",
 	"An idle GPU is read every 5 s, one that may sleep every 15 s, who holds GPUs every 5 to 30 s.",
+	"What a card is (limits, MIG, ECC) is asked each minute, or when its size or processes change.",
 	"'-' means unknown. NOW is the last two seconds; AVG the whole run; PROMPT the last minute.",
 	"tok/J counts the GPUs alone, and only while one run has them to itself.",
 };

@@ -8,7 +8,7 @@
  *   hang, crash       in init; hang-device, crash-device: at the second device; hang-call: in the middle
  *   refuse            the library is not this driver's
  *   lost              the first device fell off the bus; reset: it wants a reset
- *   mig               the first device is cut into two instances
+ *   mig               the first device is cut into two instances; cut: from its second reading on
  *   unified           no memory of its own, addressing by ATS; gb10: only its name says so
  *   garbage           texts of control bytes, without an end, and numbers that contradict each other
  *   stride16, stride32   a process record of another size, as some drivers write
@@ -132,6 +132,13 @@ int state(const struct device *d)
 	return d->id == 0 && mode("reset") ? RESET : OK;
 }
 
+static unsigned n_readings; /* of the first device's memory */
+
+int is_cut(void)
+{
+	return mode("mig") || (mode("cut") && n_readings > 1);
+}
+
 int put(const struct device *d, unsigned *to, unsigned v)
 {
 	*to = v;
@@ -215,6 +222,7 @@ FAKE int nvmlDeviceGetMinorNumber(struct device *d, unsigned *v)
 
 FAKE int nvmlDeviceGetMemoryInfo_v2(struct device *d, struct memory_v2 *m)
 {
+	n_readings += d->id == 0;
 	if (mode("old"))
 		return NOT_THERE;
 	if (mode("unified") || mode("gb10"))
@@ -373,7 +381,7 @@ FAKE int nvmlDeviceGetFieldValues(struct device *d, int n, struct field_value *v
 
 FAKE int nvmlDeviceGetMigMode(struct device *d, unsigned *now, unsigned *pending)
 {
-	*now = *pending = mode("mig");
+	*now = *pending = (unsigned)is_cut();
 	return d->id == 1 ? NOT_SUPPORTED : state(d);
 }
 

@@ -516,6 +516,24 @@ static void tells_all_by_what_changed(void **state)
 	rounds_close(&r);
 }
 
+/* Its mode is asked for once a minute, and again as soon as its memory or who holds it tells of another. */
+static void follows_a_change_of_mode(void **state)
+{
+	struct rounds r;
+
+	(void)state;
+	rounds_open(&r, "cut", 2);
+	rounds_ask(&r);
+	assert_number(&r.v->fns[0].nv.mig_on, 0);
+	assert_int_equal(r.v->fns[0].n_procs, 2);
+	rounds_ask(&r);
+	assert_int_equal(r.v->fns[0].n_procs, 1);
+	rounds_ask(&r);
+	assert_number(&r.v->fns[0].nv.mig_on, 1);
+	assert_int_equal(r.v->fns[0].nv.n_migs, 2);
+	rounds_close(&r);
+}
+
 static struct nvml_fn a_card(void)
 {
 	struct nvml_fn f = { .pci = "0000:41:00.0" };
@@ -637,6 +655,7 @@ int main(void)
 		cmocka_unit_test(rates_of_counters_that_wrap),
 		cmocka_unit_test(moves_over_its_link),
 		cmocka_unit_test(tells_all_by_what_changed),
+		cmocka_unit_test(follows_a_change_of_mode),
 		cmocka_unit_test(follows_every_kind_of_change),
 		cmocka_unit_test(checks_what_changes),
 	};

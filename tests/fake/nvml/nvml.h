@@ -38,6 +38,7 @@ int mode(const char *name);
 void misbehave(const char *hang, const char *crash);
 
 struct device *cards(unsigned *n);
+int is_cut(void); /* the first device is in MIG mode */
 int moves(void); /* the numbers follow the clock */
 unsigned long long clock_ms(void);
 
