@@ -300,6 +300,7 @@ $(BUILD)/tests/fake/prog_%: $(BUILD)/obj/tests/fake/prog_%.o $(TEST_LIBS) $(FLAG
 # A terminal for tests, and the monitor with a clock of its own.
 $(BUILD)/tests/screen/%: $(BUILD)/obj/tests/screen/%.o $(TEST_LIBS) $(FLAGS_FILE)
 	$(test_link) -lvterm -lpthread
+$(BUILD)/tests/screen/stage: $(call obj,$(wildcard tests/screen/scenes/*.c))
 # A fake library is loaded by programs built with or without a sanitizer: it carries none itself.
 $(BUILD)/tests/fake/lib_%.so: tests/fake/lib_%.c $(FLAGS_FILE)
 	$(call say,LD,$@)mkdir -p $(@D) && $(CC) $(CPPFLAGS_ALL) -std=c17 $(OPT) $(WARN) -fPIC -shared -o $@ $(filter %.c,$^)

@@ -23,7 +23,7 @@ shot() {
 		done
 		if [ -n "${LOOK:-}" ]; then echo "look $T/shot"; else echo "dump $T/shot"; fi
 	} >"$T/script"
-	echo "=== $size ${scene##*/} $n  TERM=$TERM ${LC_ALL}${NO_COLOR:+ NO_COLOR}${STAGE_THEME:+ $STAGE_THEME} $*" >>"$file"
+	echo "=== $size ${scene##*/} $n  TERM=$TERM ${LC_ALL}${NO_COLOR:+ NO_COLOR}${STAGE_THEME:+ $STAGE_THEME}${STAGE_AT:+ at $STAGE_AT} $*" >>"$file"
 	if "$term" "$size" "$T/script" "$stage" "$scene" "$n" >"$T/log" 2>&1; then
 		# ends of lines are seen
 		sed 's/$/|/; /^~/s/|$//' "$T/shot" >>"$file"
@@ -136,10 +136,21 @@ shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 '<' '<'
 shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 '<' '<' '<' '<' '<' '<' '<' '>'
 shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 '<' '<' 3 '\r'
 shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 e
+# begun in its middle: the curves have what came before, though nothing was played
+STAGE_AT=35 shot screen-replay.txt 120x36 "replay=$T/pulled.berthrec" 2
+STAGE_AT=-30 shot screen-replay.txt 80x24 "replay=$T/pulled.berthrec" 2 3 '\r'
 shot screen-replay.txt 80x24 "demo=tui/demo.berthrec" 0 '\r'
 shot screen-replay.txt 80x24 "demo=tui/demo.berthrec" 0 2 '\r'
 shot screen-replay.txt 120x36 "demo=tui/demo.berthrec" 0 3 '\r'
 golden screen-replay.txt "$T/screen-replay.txt"
+# the same by the monitor itself: the first picture that shows the run has its curve of half a minute
+printf '%s\n' 'wait chat-55b' "dump $T/shot" 'keys q' 'exit 0' >"$T/script"
+if "$term" 120x36 "$T/script" "$BERTH" top --replay "$T/pulled.berthrec" --at 0:35 >"$T/log" 2>&1 &&
+	grep 'chat-55b' "$T/shot" | tr -cd '\342' | tr '\342' x | grep -q 'x\{10\}'; then
+	ok "--at: the curves begin with what came before"
+else
+	fail "--at: the curves begin with what came before" "$(cat "$T/log" "$T/shot")"
+fi
 
 for m in none three asleep nvidia2; do
 	shot screen-machines.txt 80x24 "machine=tests/machines/$m" 0
