@@ -121,11 +121,10 @@ static int set_triggers(struct irqs *q, const struct vu_irqs *ask, int *fds, str
 	memcpy(fresh, s->fds, (s->count + 1) * sizeof(int));
 	for (uint32_t i = 0; i < ask->count; i++)
 		fresh[ask->start + i] = fds ? fds[i] : -1;
-	if (fds && noresize && s->enabled && end > s->enabled)
+	/* Without descriptors, too, a set is up from then on: QEMU has MSI-X so until a vector is used. */
+	if (noresize && s->enabled && end > s->enabled)
 		rc = grow(q, ask->index, n, fresh, e);
-	else if (fds &&
-		 ask->start >
-			 s->enabled) /* with a hole before it: the device learns of the whole set */
+	else if (ask->start > s->enabled) /* a hole before it: the device learns of the whole set */
 		rc = set_up(q, ask->index, n, fresh, e);
 	else
 		rc = q->ops->irqs(q->d, ask, fds, e);
@@ -137,8 +136,7 @@ static int set_triggers(struct irqs *q, const struct vu_irqs *ask, int *fds, str
 		if (fds)
 			fds[i - ask->start] = -1;
 	}
-	if (fds)
-		s->enabled = n;
+	s->enabled = n;
 	return 0;
 }
 

@@ -183,7 +183,7 @@ static int set_any(struct device *d, const struct vu_irqs *set, const int *fds)
 	switch (set->data) {
 	case VU_IRQ_EVENTFD:
 		rc = set_fds(d, set, fds);
-		if (!rc && fds && set->action == VU_IRQ_TRIGGER)
+		if (!rc && set->action == VU_IRQ_TRIGGER)
 			d->up |= 1u << set->index;
 		return rc;
 	case VU_IRQ_BOOL:

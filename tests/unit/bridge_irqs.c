@@ -40,13 +40,13 @@ static int told(struct device *dev, const struct vu_irqs *set, const int *fds, s
 	if (set->data == VU_IRQ_NONE && set->count == 0) {
 		d.enabled[set->index] = 0;
 		memset(d.fds, 0xff, sizeof(d.fds));
-	} else if (set->data == VU_IRQ_EVENTFD && set->action == VU_IRQ_TRIGGER && fds) {
+	} else if (set->data == VU_IRQ_EVENTFD && set->action == VU_IRQ_TRIGGER) {
 		if (d.enabled[set->index] && set->start + set->count > d.enabled[set->index] &&
 		    d.facts.irq[set->index].noresize)
 			return err_set(e, -EINVAL, "it does not grow");
 		if (set->start + set->count > d.enabled[set->index])
 			d.enabled[set->index] = set->start + set->count;
-		if (set->index == DEV_MSIX)
+		if (set->index == DEV_MSIX && fds)
 			memcpy(d.fds + set->start, fds, set->count * sizeof(int));
 	}
 	return 0;
@@ -136,6 +136,27 @@ static void a_hole_is_filled_with_nothing(void **state)
 	irqs_close(&q);
 }
 
+/* As QEMU does it while no vector is used: the device has MSI-X up all the same, and other kinds only after it is down. */
+static void a_set_without_descriptors_is_up(void **state)
+{
+	struct irqs q;
+	int one[1];
+
+	(void)state;
+	assert_int_equal(fresh(&q, true), 0);
+	assert_int_equal(trigger(&q, 0, 1, NULL), 0);
+	assert_int_equal(q.set[DEV_MSIX].enabled, 1);
+	make(one, 1);
+	assert_int_equal(trigger(&q, 4, 1, one), 0);
+	assert_string_equal(d.log, "2:trigger 0+1 none;2:trigger 0+0;2:trigger 0+5 fds;");
+	irqs_close(&q);
+	assert_int_equal(d.enabled[DEV_MSIX], 0);
+	assert_int_equal(fresh(&q, true), 0);
+	assert_int_equal(trigger(&q, 0, 1, NULL), 0);
+	irqs_close(&q);
+	assert_string_equal(d.log, "2:trigger 0+1 none;2:trigger 0+0;");
+}
+
 static void what_the_device_refuses_changes_nothing(void **state)
 {
 	struct irqs q;
@@ -206,6 +227,7 @@ int main(void)
 		cmocka_unit_test(a_set_that_cannot_grow_is_set_up_whole_again),
 		cmocka_unit_test(one_that_can_is_told_only_the_new),
 		cmocka_unit_test(a_hole_is_filled_with_nothing),
+		cmocka_unit_test(a_set_without_descriptors_is_up),
 		cmocka_unit_test(what_the_device_refuses_changes_nothing),
 		cmocka_unit_test(what_the_device_has_not_is_refused),
 		cmocka_unit_test(intx_is_unmasked_by_a_descriptor),

@@ -672,6 +672,10 @@ static void interrupts(void **state)
 	/* what is not up is down already, which the kernel calls an error */
 	assert_int_equal(set(d, DEV_MSIX, 0, 0, VU_IRQ_NONE, VU_IRQ_TRIGGER, NULL), 0);
 	assert_string_equal(told(), "");
+	/* without a descriptor it is up, too */
+	assert_int_equal(set(d, DEV_MSIX, 0, 1, VU_IRQ_EVENTFD, VU_IRQ_TRIGGER, NULL), 0);
+	assert_int_equal(set(d, DEV_MSIX, 0, 0, VU_IRQ_NONE, VU_IRQ_TRIGGER, NULL), 0);
+	assert_string_equal(told(), "irqs 2 0x24 0+1 none;irqs 2 0x21 0+0;");
 	assert_int_equal(set(d, DEV_INTX, 0, 1, VU_IRQ_EVENTFD, VU_IRQ_TRIGGER, fds), 0);
 	assert_int_equal(set(d, DEV_INTX, 0, 1, VU_IRQ_NONE, VU_IRQ_MASK, NULL), 0);
 	assert_int_equal(set(d, DEV_INTX, 0, 1, VU_IRQ_NONE, VU_IRQ_UNMASK, NULL), 0);
