@@ -1,27 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 #include "bar-forward/sandbox.h"
 
+#include <errno.h>
 #include <linux/vfio.h>
 #include <seccomp.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "base/sanitized.h"
 #include "kmod/uapi.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) ||                         \
-	__has_feature(memory_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED 0
-#endif
 
 #define SPARE  (1U << SANDBOX_SPARE)
 #define WORKER (1U << SANDBOX_WORKER)
@@ -96,6 +87,47 @@ static const struct {
 	{ SCMP_SYS(tgkill), HOLDER },
 };
 
+/*
+ * What is relaxed for a sanitizer, in builds that have one and for all three: memory (never executable) and threads of its
+ * own, files, and the tracing of its own process, which make its report. Sockets, programs and privileges stay out.
+ */
+static const int sanitizers[] = {
+	/* memory, and threads: a look for leaks stops the process from one */
+	SCMP_SYS(munmap),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(clone),
+	SCMP_SYS(clone3),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(gettimeofday),
+	SCMP_SYS(rseq),
+	SCMP_SYS(exit),
+	SCMP_SYS(ptrace),
+	SCMP_SYS(wait4),
+	SCMP_SYS(prctl),
+	SCMP_SYS(prlimit64),
+	SCMP_SYS(getpid),
+	SCMP_SYS(getppid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigprocmask),
+	/* names for a report, and the file that it goes into */
+	SCMP_SYS(open),
+	SCMP_SYS(openat),
+	SCMP_SYS(lseek),
+	SCMP_SYS(stat),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(fcntl),
+};
+
 /* Of a device that is open: what is done to it for a client. No register is reached by these. */
 static const uint32_t ioctls[] = {
 	VFIO_DEVICE_SET_IRQS,
@@ -119,6 +151,21 @@ static int allow_calls(scmp_filter_ctx f, unsigned who)
 		if (allowed[i].who & who)
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i].call, 0);
 	return rc;
+}
+
+/* Some of it may be allowed already. */
+static int allow_sanitizer(scmp_filter_ctx f)
+{
+	int rc = 0;
+
+	for (size_t i = 0; !rc && i < sizeof(sanitizers) / sizeof(sanitizers[0]); i++) {
+		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, sanitizers[i], 0);
+		rc = rc == -EEXIST ? 0 : rc;
+	}
+	/* is it a terminal that the report goes to? */
+	return rc ? rc
+		  : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				     SCMP_A1(SCMP_CMP_EQ, TCGETS));
 }
 
 /* Memory, but none that can be executed. */
@@ -147,7 +194,9 @@ static int fill(scmp_filter_ctx f, unsigned who)
 {
 	int rc = allow_calls(f, who);
 
-	if (!rc && who & (SPARE | HOLDER))
+	if (!rc && SANITIZED)
+		rc = allow_sanitizer(f);
+	if (!rc && (who & (SPARE | HOLDER) || SANITIZED))
 		rc = allow_mapping(f);
 	if (!rc && who & HOLDER)
 		rc = allow_ioctls(f);
@@ -159,8 +208,6 @@ int sandbox_enter(enum sandbox which, struct err *e)
 	scmp_filter_ctx f;
 	int rc;
 
-	if (SANITIZED)
-		return 0;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(e, -errno, "cannot give up privileges: %s", strerror(errno));
 	f = seccomp_init(which == SANDBOX_HOLDER ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);

@@ -6,7 +6,7 @@
  * A worker that asks for something else is killed: it is not itself any more, and the next goes on. A holder is told
  * EPERM, since its death would be the guest's.
  *
- * Programs built with a sanitizer enter none: what the sanitizer itself asks for is no business of this list.
+ * Builds with a sanitizer enter them, too, with a few calls more that it makes itself: one table says which.
  */
 #ifndef BERTH_SANDBOX_H
 #define BERTH_SANDBOX_H

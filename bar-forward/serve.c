@@ -23,6 +23,7 @@
 #include "bar-forward/spawn.h"
 #include "bar-forward/whichbridge.h"
 #include "base/own.h"
+#include "base/sanitized.h"
 #include "base/text.h"
 
 #define BEAT_MS     1000
@@ -124,6 +125,7 @@ static int start_holder(struct server *v, struct err *e)
 			_exit(1);
 		v->line = take_fd(&ours);
 		be_holder(v, theirs);
+		sanitized_end();
 		_exit(0);
 	}
 	if (v->holder < 0) {

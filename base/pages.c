@@ -4,16 +4,10 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* A sanitizer of addresses sees bounds and leaks only of what malloc gives. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FROM_HEAP 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__)
-#define FROM_HEAP 1
-#endif
+#include "base/sanitized.h"
 
-#ifdef FROM_HEAP
+/* A sanitizer of addresses sees bounds and leaks only of what malloc gives. */
+#ifdef SANITIZED_ADDRESSES
 
 void *pages_new(size_t size)
 {

@@ -9,14 +9,11 @@
 #include <stdint.h>
 
 #include "base/json.h"
+#include "base/sanitized.h"
 #include "core/account.h"
 
 /* A sanitizer's shadow counts as memory, terabytes of it: such builds run without the limit. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define MEASURE_UNLIMITED 1
-#else
-#define MEASURE_UNLIMITED 0
-#endif
+#define MEASURE_UNLIMITED SANITIZED
 
 enum measure_end {
 	MEASURE_DONE,      /* the sizes are there */

@@ -21,9 +21,7 @@ export BERTH_NO_CACHE=1
 export NCURSES_GPM_TERMS=none
 unset BERTH_RUNTIME_DIR COLUMNS LINES NO_COLOR
 mkdir -m 700 "$XDG_RUNTIME_DIR"
-export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99:${ASAN_OPTIONS:-}"
-export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0:${LSAN_OPTIONS:-}"
-export UBSAN_OPTIONS="print_stacktrace=1:${UBSAN_OPTIONS:-}"
+. tests/sanitizers.sh
 
 # listed NAME: tests/skips has the name in its first column
 listed() {
@@ -76,6 +74,7 @@ one() {
 	# A test program that passed nothing has tested nothing.
 	[ "$rc" -eq 0 ] && [ "${n:-0}" -eq 0 ] && rc=98 && echo "ran no test" >>"$out/log"
 	[ "$rc" -eq 0 ] && grep -q '^FAIL ' "$out/log" && rc=97
+	sanitizers_found >>"$out/log" && rc=96
 	result "$name" "$rc" "${n:-0}"
 }
 

@@ -36,6 +36,7 @@ unset BERTH_RUNTIME_DIR COLUMNS LINES NO_COLOR
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 trap 'exit 130' INT TERM
+. tests/sanitizers.sh
 passed=0 failed=0 skipped=0
 
 broken() {
@@ -80,6 +81,7 @@ case_run() {
 			PYTHONPATH=tests/lab python3 "tests/lab/cases/$name/check.py" "$out/$name" || echo "FAIL check.py: broke"
 		fi
 	} >"$out/$name.log" 2>&1 </dev/null; fi
+	sanitizers_found >"$out/found.log" && { echo "FAIL sanitizer: it found something" && cat "$out/found.log"; } >>"$out/$name.log"
 	good=$(count ok "$name") bad=$(count FAIL "$name")
 	[ "$good" -eq 0 ] && [ "$bad" -eq 0 ] && bad=1 && echo "ran no test" >>"$out/$name.log"
 	passed=$((passed + good)) failed=$((failed + bad))

@@ -4,10 +4,11 @@
 #include <sys/ptrace.h>
 
 #include "bar-forward/memstate.h"
+#include "base/sanitized.h"
 #include "tests/unit/memdev.h"
 
 /* `DENSE`: the larger, the closer together the instructions are behind the first ones. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if SANITIZED
 #define KILLS 300
 #define DENSE 5
 #else
