@@ -36,6 +36,7 @@ class Client:
         self.fds = []  # that came with messages
         self.memory = {}  # what the server may reach by message: address -> bytearray
         self.capabilities = None
+        self.answers = None  # counts them, for who wants to know
         if hello:
             self.hello()
 
@@ -94,6 +95,8 @@ class Client:
                 self.serve(got, what, payload)
                 continue
             assert (got, what) == (ident, command), (got, what, ident, command)
+            if self.answers:
+                self.answers.one_more()
             if flags & ERROR:
                 raise Refused(error)
             return payload

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Workers of a bridge are killed again and again while a client is at work: workers.py BERTH FILEBRIDGE FOLDER DEVICES SECONDS.
 No register write is lost or happens twice, every reply is exact. Prints "ok NAME" for each."""
+import mmap
 import os
 import random
 import shutil
@@ -61,16 +62,32 @@ def kill_one(pid, which=0):
     return True
 
 
-def killer(pid, every):
-    """A process that kills those at work, and now and then those that wait."""
+class Answers:
+    """How many a client has had, for other processes to see."""
+
+    def __init__(self):
+        self.shared = mmap.mmap(-1, 8)
+
+    def n(self):
+        return struct.unpack_from("=Q", self.shared)[0]
+
+    def one_more(self):
+        struct.pack_into("=Q", self.shared, 0, self.n() + 1)
+
+
+def killer(pid, every, answers):
+    """A process that kills those at work, and now and then those that wait. Who comes next must have answered before it is killed,
+    or nobody would ever be at work where starting takes long; the first answer may still be of the one before."""
     child = os.fork()
     if child:
         return child
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     rng = random.Random(1)
+    seen = 0
     while True:
         time.sleep(every * rng.uniform(0.5, 1.5))
-        kill_one(pid, 1 if rng.random() < 0.1 else 0)
+        if answers.n() >= seen + 2 and kill_one(pid, 1 if rng.random() < 0.1 else 0):
+            seen = answers.n()
 
 
 class Server:
@@ -166,8 +183,9 @@ class Counters:
 def hammered(server, client, folder, seconds, every, name):
     c = Client(server.path, timeout=TIMEOUT)
     work = client(c)
+    c.answers = answers = Answers()
     rng = random.Random(2)
-    pid = killer(server.p.pid, every)
+    pid = killer(server.p.pid, every, answers)
     wanted = seconds / every / 8
     began = time.monotonic()
     try:

@@ -130,7 +130,8 @@ static void opened(void **state)
 	assert_int_equal(st.st_mode & 0777, 0600);
 	assert_int_equal(sockets_open(&other, spec, false, &e), -EACCES);
 	assert_int_equal(stat(spec + 5, &st), 0); /* is still the first one's */
-	assert_int_equal(accept4(s.list[1].fd, NULL, NULL, SOCK_CLOEXEC), -1); /* nobody has come to it */
+	assert_int_equal(accept4(s.list[1].fd, NULL, NULL, SOCK_CLOEXEC),
+			 -1); /* nobody has come to it */
 	assert_int_equal(errno, EAGAIN);
 	sockets_close(&s);
 	assert_int_equal(stat(spec + 5, &st), -1);

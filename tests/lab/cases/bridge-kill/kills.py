@@ -8,7 +8,7 @@ import sys
 import time
 
 from qtest import INSIDE, Qtest
-from workers import Server, holder_of, killer
+from workers import Answers, Server, holder_of, killer
 
 berth, root, folder, devices, filebridge, seconds = sys.argv[1:7]
 os.environ["BERTH_RUNTIME_DIR"] = f"{folder}/run"
@@ -16,6 +16,7 @@ BAR0 = 0xE0000000
 EVERY = 0.1
 WANTED = float(seconds) / 2 / EVERY / 4  # kills of each
 LIMIT = 300
+answers = Answers()
 
 
 def check(name, true, why=""):
@@ -37,6 +38,7 @@ def rounds(server):
         if time.monotonic() > began + LIMIT:
             return
         yield
+        answers.one_more()
 
 
 def counting(q, server):
@@ -87,7 +89,7 @@ def appending(q, server):
 def hammered(server, name, work):
     q = qemu(os.path.basename(server.path))
     before = q.said()
-    pid = killer(server.p.pid, EVERY)
+    pid = killer(server.p.pid, EVERY, answers)
     try:
         accesses = work(q, server)
     finally:
