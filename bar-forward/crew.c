@@ -281,8 +281,21 @@ static void take_death(struct crew *c, const struct line *l)
 	let_go(h);
 }
 
+static void take_made(struct crew *c, const struct line *l, const int *fds, uint32_t n)
+{
+	c->is_made = true;
+	c->made = (struct crew_made) { .with = l->next, .n = n };
+	memcpy(c->made.fds, fds, n * sizeof(*fds));
+	c->made.why.rc = l->rc;
+	text_copy(c->made.why.text, sizeof(c->made.why.text), l->text);
+}
+
 static void take_line(struct crew *c, const struct line *l, const int *fds, uint32_t n)
 {
+	if (l->kind == LINE_MADE && c->ordered && !c->is_made) {
+		take_made(c, l, fds, n);
+		return;
+	}
 	if (l->kind == LINE_WORKER && n == 1) {
 		take_worker(c, l, fds[0]);
 		return;
@@ -352,6 +365,23 @@ static void wait_until(struct crew *c, uint64_t until)
 	crew_polled(c, p);
 	poll(p, CREW_POLLED, (int)((until - now) / 1000000) + 1);
 	crew_read(c);
+}
+
+int crew_order(struct crew *c, enum line_kind what, int ms, struct crew_made *to, struct err *e)
+{
+	uint64_t until = telem_now_ns() + (uint64_t)ms * 1000000;
+
+	c->ordered = true;
+	c->is_made = false;
+	crew_tell(c, what, 0, NULL);
+	while (!c->is_made && !c->news.end && telem_now_ns() < until)
+		wait_until(c, until);
+	c->ordered = false;
+	if (!c->is_made)
+		return c->news.end ? err_set(e, -EINTR, "the bridge ends")
+				   : err_set(e, -ETIMEDOUT, "it is not open after %d s", ms / 1000);
+	*to = c->made;
+	return to->why.rc ? err_set(e, to->why.rc, "%s", to->why.text) : 0;
 }
 
 /* --- beginning and end --- */

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "bar-forward/device.h"
+#include "bar-forward/post.h"
 #include "bar-forward/session.h"
 #include "bar-forward/share.h"
 #include "bar-forward/trace.h"
@@ -40,6 +41,14 @@ struct crew_news {
 	int trace_fd; /* -1: none any more */
 };
 
+/* What came of an order to the opener. */
+struct crew_made {
+	uint32_t with;     /* enum fetch_with */
+	uint32_t n;        /* descriptors */
+	int fds[POST_FDS]; /* -1: taken */
+	struct err why;
+};
+
 struct crew {
 	int line;
 	int share_fd;
@@ -56,6 +65,9 @@ struct crew {
 	bool resting; /* the one at work waits for us */
 	bool waiting; /* an access of ours is being made */
 	bool done;    /* and `answer` says how it ended */
+	bool ordered; /* the opener has an order */
+	bool is_made; /* and `made` says what came of it */
+	struct crew_made made;
 	struct call answer;
 	struct line death;
 	struct crew_news news;
@@ -127,6 +139,12 @@ void crew_clear(struct crew *c);
 
 /* All workers that know the client are replaced: they have been told something that is not true any more. */
 void crew_renew(struct crew *c);
+
+/*
+ * Have the opener make something, and wait for it: so many ms. 0, the descriptors are the caller's; or with *e what it says,
+ * -ETIMEDOUT, or -EINTR: the bridge ends.
+ */
+int crew_order(struct crew *c, enum line_kind what, int ms, struct crew_made *to, struct err *e);
 
 /* To the opener. */
 void crew_tell(struct crew *c, enum line_kind kind, int rc, const char *text);

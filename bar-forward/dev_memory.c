@@ -247,23 +247,21 @@ static int memory_write(struct device *d, uint32_t region, uint64_t offset, cons
 
 static int memory_reset(struct device *d, struct err *e)
 {
-	enum desc_fault fault;
 	struct access a;
+	int rc;
 
 	if (!d->facts.reset)
 		return err_set(e, -ENOTTY, "%s cannot be reset alone", d->facts.name);
 	memstate_lock(&d->m);
-	fault = memfault_now(&d->m);
-	if (fault != FAULT_GONE && fault != FAULT_HANG) {
+	rc = memfault_pass(&d->m, false);
+	if (!rc) {
 		access_begin(&a, &d->m);
 		access_add(&a, &d->m.s->resets, 1);
 		access_reset(&a);
 		access_end(&a);
 	}
 	memstate_unlock(&d->m);
-	if (fault == FAULT_GONE)
-		return err_set(e, -ENODEV, "%s is gone", d->facts.name);
-	return fault == FAULT_HANG ? err_set(e, -EIO, "%s does not answer", d->facts.name) : 0;
+	return rc ? err_set(e, rc, "%s is gone", d->facts.name) : 0;
 }
 
 /* --- the rest of the contract --- */
@@ -512,11 +510,13 @@ static int memory_join(struct device **d, const char *what, const struct dev_fac
 		close(fds[i]);
 	if (rc)
 		return rc;
-	close(fds[0]);
 	rc = make(d, desc, all, what, e);
+	if (rc)
+		close(fds[0]);
 	if (!rc) { /* what the last one left is put in its place, so that mark() reads what is true */
 		memstate_lock(&(*d)->m);
 		memstate_unlock(&(*d)->m);
+		(*d)->image = fds[0]; /* to be shared on */
 	}
 	return rc;
 }

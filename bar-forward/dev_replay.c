@@ -163,16 +163,12 @@ static int fill(struct device *d, struct trace_reader *r, const char *what, stru
 	return replay_open(&d->replay, r, d->rom, d->rom_bytes, e);
 }
 
-static int op_open(struct device **out, const char *what, struct device *beside, struct err *e)
+/* Takes the reader, whatever comes. */
+static int make(struct device **out, struct trace_reader *r, const char *what, struct err *e)
 {
-	struct trace_reader *r;
-	struct device *d;
-	int rc = trace_reader_open(&r, what, e);
+	struct device *d = calloc(1, sizeof(*d));
+	int rc;
 
-	(void)beside;
-	if (rc)
-		return rc == -ENOENT ? err_set(e, -ENODEV, "there is no recording %s", what) : rc;
-	d = calloc(1, sizeof(*d));
 	if (!d) {
 		trace_reader_close(r);
 		return err_set(e, -ENOMEM, "out of memory");
@@ -184,6 +180,38 @@ static int op_open(struct device **out, const char *what, struct device *beside,
 	else
 		*out = d;
 	return rc;
+}
+
+static int op_open(struct device **d, const char *what, struct device *beside, struct err *e)
+{
+	struct trace_reader *r;
+	int rc = trace_reader_open(&r, what, e);
+
+	(void)beside;
+	if (rc)
+		return rc == -ENOENT ? err_set(e, -ENODEV, "there is no recording %s", what) : rc;
+	return make(d, r, what, e);
+}
+
+static int op_hand(struct device *d, struct dev_handed *to, int fds[DEV_FDS_MAX])
+{
+	(void)to;
+	fds[0] = replay_fd(d->replay);
+	return 1;
+}
+
+static int op_take(struct device **d, const char *what, struct device *beside,
+		   const struct dev_handed *from, const int *fds, uint32_t n, struct err *e)
+{
+	struct trace_reader *r;
+	int rc;
+
+	(void)beside;
+	(void)from;
+	if (n != 1)
+		return err_set(e, -EPROTO, "%s was not handed over", what);
+	rc = trace_reader_take(&r, fds[0], what, e);
+	return rc ? rc : make(d, r, what, e);
 }
 
 static const struct dev_facts *op_facts(const struct device *d)
@@ -352,6 +380,8 @@ const struct device_ops replay_device_ops = {
 	.name = "replay",
 	.open = op_open,
 	.close = op_close,
+	.hand = op_hand,
+	.take = op_take,
 	.facts = op_facts,
 	.read = op_read,
 	.write = op_write,

@@ -118,11 +118,16 @@ int vfio_look(struct device *d)
 	return rc == -ENODEV || (!rc && ids == UINT32_MAX) ? -ENODEV : 0;
 }
 
+int vfio_wanted(struct device *d)
+{
+	return vfio_wanted_back(d) ? -ESHUTDOWN : 0;
+}
+
 int vfio_present(struct device *d)
 {
-	if (vfio_wanted_back(d))
-		return -ESHUTDOWN;
-	return vfio_look(d);
+	int rc = vfio_wanted(d);
+
+	return rc ? rc : vfio_look(d);
 }
 
 int vfio_poll_fd(const struct device *d)
@@ -133,7 +138,7 @@ int vfio_poll_fd(const struct device *d)
 int vfio_attend(struct device *d, struct dev_dma *dma)
 {
 	bool erred = vfio_erred(d);
-	int rc = vfio_present(d);
+	int rc = vfio_wanted(d);
 
 	(void)dma;
 	return rc ? rc : erred ? DEV_ATTEND_ERROR : 0;
@@ -155,7 +160,7 @@ int vfio_returned(const char *what)
 
 /* --- the beginning and the end --- */
 
-static struct device *new_device(const struct vfio_kernel *kernel, const char *what)
+struct device *vfio_new_device(const struct vfio_kernel *kernel, const char *what)
 {
 	struct device *d = calloc(1, sizeof(*d));
 
@@ -185,7 +190,7 @@ void vfio_close(struct device *d)
 int vfio_open_in(const struct vfio_kernel *kernel, struct device **to, const char *what,
 		 struct device *beside, struct err *e)
 {
-	struct device *d = new_device(kernel, what);
+	struct device *d = vfio_new_device(kernel, what);
 	int rc;
 
 	if (!d)
@@ -212,7 +217,7 @@ int vfio_open_in(const struct vfio_kernel *kernel, struct device **to, const cha
 int vfio_gather_in(const struct vfio_kernel *kernel, struct device **all, const char *const *what,
 		   uint32_t n, struct err *e)
 {
-	struct device *d = new_device(kernel, what[0]);
+	struct device *d = vfio_new_device(kernel, what[0]);
 	int rc = d ? vfio_space_gather(&d->gathered, kernel, what, n, e)
 		   : err_set(e, -ENOMEM, "out of memory");
 
@@ -264,7 +269,7 @@ uint32_t vfio_share(const struct device *d, int fds[DEV_FDS_MAX])
 int vfio_join(struct device **to, const char *what, const struct dev_facts *facts, const int *fds,
 	      uint32_t n, struct err *e)
 {
-	struct device *d = n == 1 ? new_device(&vfio_running_kernel, what) : NULL;
+	struct device *d = n == 1 ? vfio_new_device(&vfio_running_kernel, what) : NULL;
 
 	if (!d) {
 		for (uint32_t i = 0; i < n; i++)
@@ -283,6 +288,8 @@ const struct device_ops vfio_device_ops = {
 	.gather = vfio_gather,
 	.open = vfio_open,
 	.close = vfio_close,
+	.hand = vfio_hand,
+	.take = vfio_take,
 	.facts = vfio_facts,
 	.read = vfio_read,
 	.write = vfio_write,
@@ -292,6 +299,7 @@ const struct device_ops vfio_device_ops = {
 	.map = vfio_space_map,
 	.unmap = vfio_space_unmap,
 	.present = vfio_present,
+	.wanted = vfio_wanted,
 	.returned = vfio_returned,
 	.poll_fd = vfio_poll_fd,
 	.attend = vfio_attend,

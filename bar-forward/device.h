@@ -57,6 +57,15 @@ struct dev_dma {
 struct device;
 
 #define DEV_FDS_MAX      16
+#define DEV_HANDED_BYTES 4096
+
+/* A device that goes from the process that opened it to the one that has it, with descriptors. */
+struct dev_handed {
+	struct dev_facts facts;
+	uint32_t size; /* bytes of state */
+	_Alignas(8) uint8_t state[DEV_HANDED_BYTES];
+};
+
 #define DEV_ATTEND_ERROR 2
 
 struct device_ops {
@@ -74,6 +83,16 @@ struct device_ops {
 	 */
 	int (*open)(struct device **d, const char *what, struct device *beside, struct err *e);
 	void (*close)(struct device *d);
+
+	/*
+	 * For another process, which is to have it in place of this one: plain bytes in `to` (the facts are there), and the descriptors, which
+	 * stay the device's; how many, or a negative errno. And there: the same device, without a file being opened; the
+	 * descriptors are taken, whatever comes. Here only reset(), present() and close() may still be called. NULL: as share() and
+	 * join(), and then all may be.
+	 */
+	int (*hand)(struct device *d, struct dev_handed *to, int fds[DEV_FDS_MAX]);
+	int (*take)(struct device **d, const char *what, struct device *beside,
+		    const struct dev_handed *from, const int *fds, uint32_t n, struct err *e);
 	const struct dev_facts *(*facts)(const struct device *d);
 
 	/* One access of just this width, 1, 2, 4 or 8 bytes, within the region. 0, -EIO or -ENODEV. */
@@ -109,9 +128,10 @@ struct device_ops {
 
 	/*
 	 * Whether it is still there: one side-effect-free look, as often as the caller likes. 0, -ENODEV, or -ESHUTDOWN: the host
-	 * wants it back, and waits until it is closed.
+	 * wants it back, and waits until it is closed. wanted(): the latter alone, which never waits for the device; NULL: never.
 	 */
 	int (*present)(struct device *d);
+	int (*wanted)(struct device *d);
 
 	/* Of one that was lost and closed: whether open() might find it now. Opens nothing. 0 or -ENODEV; NULL: not told. */
 	int (*returned)(const char *what);

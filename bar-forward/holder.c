@@ -15,10 +15,11 @@
 #include "base/own.h"
 #include "base/text.h"
 
-#define HELLO_NS UINT64_C(5000000000) /* from connecting to VERSION */
-#define TICK_MS  1000
-#define SOON_MS  100 /* while the page is behind */
-#define START_MS 60000
+#define HELLO_NS  UINT64_C(5000000000) /* from connecting to VERSION */
+#define TICK_MS   1000
+#define SOON_MS   100 /* while the page is behind */
+#define START_MS  60000
+#define RECORD_MS 60000 /* its blocks are allocated */
 
 enum { LISTENING, CLIENT, DEVICE, CREW, POLLED = CREW + CREW_POLLED };
 
@@ -44,6 +45,8 @@ struct session_opts holder_session(struct holder *v, const struct policy *p)
 				       .relay = v->o->relay,
 				       .now = telem_now_ns,
 				       .say = say,
+				       .reset = holder_reset,
+				       .look = holder_look,
 				       .arg = v };
 }
 
@@ -59,24 +62,6 @@ void holder_tell(struct holder *v, bool must)
 }
 
 /* --- the device --- */
-
-/* All that has a path, and then nothing more that has one. */
-static int open_device(struct holder *v, struct err *e)
-{
-	int fds[DEV_FDS_MAX];
-	int rc = v->o->ops->open(&v->d, v->o->what, v->o->beside, e);
-
-	if (!rc)
-		rc = holder_first_policy(v, e);
-	if (rc)
-		return rc;
-	v->alone = !v->o->ops->share || v->o->ops->share(v->d, fds) == 0;
-	if (v->alone)
-		crew_close(&v->crew);
-	text_copy(v->page->now.backend, sizeof(v->page->now.backend),
-		  v->o->ops->facts(v->d)->backend);
-	return 0;
-}
 
 static int enter_sandbox(struct holder *v, struct err *e)
 {
@@ -99,24 +84,24 @@ int holder_open_again(struct holder *v, struct err *e)
 
 	if (v->d)
 		return 0;
-	rc = open_device(v, e);
+	rc = holder_fetch(v, e);
 	if (rc)
 		return err_at(e, rc, "the device is lost");
-	rc = enter_sandbox(v, e);
+	v->told_lost = false;
 	v->page->now.generation++;
+	v->page->now.state = TELEM_BRIDGE_WAITING;
 	crew_tell(&v->crew, LINE_BACK, 0, NULL);
 	trace_event(v->start->trace, TRACE_DEVICE, telem_now_ns(), v->page->now.generation);
 	v->page->now.trouble[0] = '\0';
 	log_note(v->log, "%s is there again, as generation %u", v->o->what,
 		 (unsigned)v->page->now.generation);
-	return rc;
+	return 0;
 }
 
 void holder_lose_idle(struct holder *v)
 {
 	v->o->ops->close(v->d);
 	v->d = NULL;
-	v->ending = v->lost = true; /* the next holder opens it again */
 	crew_tell(&v->crew, LINE_LOST, 0, NULL);
 	trace_event(v->start->trace, TRACE_LOST, telem_now_ns(), 0);
 	v->page->now.state = TELEM_BRIDGE_LOST;
@@ -136,7 +121,7 @@ static void tick(struct holder *v)
 				 "the client is let go: it does not say which version it speaks");
 			holder_end_client(v, "it was silent");
 		}
-	} else if (v->d && v->o->ops->present(v->d)) {
+	} else if (v->d && holder_look(v, v->d)) {
 		holder_lose_idle(v);
 	}
 }
@@ -198,6 +183,7 @@ static int loop(struct holder *v, struct err *e)
 			ticked = now;
 		}
 		holder_act(v);
+		holder_leave_fetcher(v);
 		holder_tell_lost(v);
 		holder_tell(v, false);
 		v->ending |= v->crew.news.end;
@@ -209,58 +195,40 @@ static int loop(struct holder *v, struct err *e)
 
 static int open_trace(struct holder *v, struct err *e)
 {
-	const struct trace_about about = { .device = v->o->what,
-					   .backend = v->o->ops->name,
-					   .socket = v->o->socket,
-					   .guest = v->o->guest,
-					   .now_ns = telem_now_ns() };
+	struct crew_made m;
 	int rc = 0;
 
-	if (v->o->record)
-		rc = trace_create(v->start->trace, v->o->record, v->o->record_bytes, &about, e);
+	if (!v->o->record)
+		return 0;
+	rc = crew_order(&v->crew, LINE_RECORD, RECORD_MS, &m, e);
 	if (!rc)
-		trace_event(v->start->trace, TRACE_DEVICE, about.now_ns, 1);
+		rc = trace_join(v->start->trace, m.n ? m.fds[0] : -1, e);
+	if (!rc)
+		trace_event(v->start->trace, TRACE_DEVICE, telem_now_ns(), 1);
 	return rc;
-}
-
-static void tell_ready(struct holder *v)
-{
-	const struct line l = { .kind = LINE_READY };
-	bool traced = v->start->trace->head;
-
-	post_send(v->start->line, &l, sizeof(l), &v->start->trace->fd, traced, 0);
 }
 
 static int begin(struct holder *v, struct err *e)
 {
-	int rc = 0;
+	int rc = enter_sandbox(v, e);
 
-	if (v->start->first) {
-		rc = open_device(v, e);
-		rc = rc ? rc : open_trace(v, e);
-		rc = rc || v->alone ? rc : crew_await(&v->crew, START_MS, e);
-		rc = rc ? rc : enter_sandbox(v, e);
-	}
+	rc = rc ? rc : holder_fetch(v, e);
+	rc = rc ? rc : open_trace(v, e);
+	rc = rc || v->alone ? rc : crew_await(&v->crew, START_MS, e);
 	if (rc)
 		return rc;
-	if (v->start->first) {
-		v->page->now.state = TELEM_BRIDGE_WAITING;
-		if (!v->alone)
-			v->page->now.counts.worker_restarts = v->page->now.counts.restart_gap_ns =
-				0;
-	}
+	v->page->now.state = TELEM_BRIDGE_WAITING;
+	if (!v->alone)
+		v->page->now.counts.worker_restarts = v->page->now.counts.restart_gap_ns = 0;
 	v->page->trace = v->start->trace;
 	holder_tell(v, true);
-	if (v->start->first)
-		log_note(v->log, "%s waits for a client at %s", v->o->what, v->o->socket);
-	tell_ready(v);
-	holder_take_client(v, v->start->client);
+	log_note(v->log, "%s waits for a client at %s", v->o->what, v->o->socket);
 	return 0;
 }
 
 static void end(struct holder *v, int rc, const struct err *e)
 {
-	struct line l = { .kind = LINE_ENDED, .rc = rc, .next = v->lost && !v->o->once };
+	struct line l = { .kind = LINE_ENDED, .rc = rc };
 
 	holder_end_client(v, "the bridge ends");
 	if (v->d)
@@ -271,10 +239,9 @@ static void end(struct holder *v, int rc, const struct err *e)
 	} else {
 		text_copy(l.text, sizeof(l.text), e->text);
 	}
-	l.next &= !v->crew.news.end;
+	own_close_fd(&v->fetcher);
 	crew_close(&v->crew);
-	post_send(v->start->line, &l, sizeof(l), &v->returned, v->returned >= 0, 0);
-	own_close_fd(&v->returned);
+	post_send(v->start->line, &l, sizeof(l), NULL, 0, 0);
 }
 
 void holder_run(const struct holder_start *s)
@@ -289,7 +256,7 @@ void holder_run(const struct holder_start *s)
 	v->o = s->o;
 	v->log = s->log;
 	v->page = s->page;
-	v->client = v->returned = -1;
+	v->client = v->fetcher = -1;
 	crew_open(&v->crew, s->line, s->share_fd, s->share);
 	v->crew.ops = s->o->ops;
 	v->crew.trace = s->trace;
@@ -298,5 +265,7 @@ void holder_run(const struct holder_start *s)
 	rc = begin(v, &e);
 	if (!rc)
 		rc = loop(v, &e);
+	else if (v->crew.news.end)
+		rc = 0;
 	end(v, rc, &e);
 }

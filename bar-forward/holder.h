@@ -13,14 +13,13 @@ struct holder_start {
 	const struct log *log;
 	const struct as_user *user;
 	struct serve_page *page; /* shared with the parent */
-	struct trace *trace;     /* the first one makes it, and tells the parent */
-	bool first;              /* false: the device was lost, and is opened when a client comes */
+	struct trace *trace;
+	const struct dev_handed *handed; /* where a device that is fetched is told of */
 	int listening, line, share_fd;
 	struct share *share;
-	int client; /* one that came while the last holder found its device gone; -1. Taken */
 };
 
-/* Until it is told to end, or its device is lost and the client gone; the opener gets its last word. */
+/* Until it is told to end; the opener gets its last word. */
 void holder_run(const struct holder_start *s);
 
 #endif

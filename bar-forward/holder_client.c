@@ -109,10 +109,7 @@ void holder_take_client(struct holder *v, int taken)
 	if (rc == -ENODEV && v->d) {
 		/* Gone before anybody had looked: perhaps it is back already. */
 		holder_lose_idle(v);
-		if (taken != v->start->client) {
-			v->returned = take_fd(&fd);
-			return;
-		}
+		rc = begin_session(v, fd, &e);
 	}
 	if (rc) {
 		log_warn(v->log, "process %d is refused: %s", (int)pid, e.text);
@@ -147,11 +144,10 @@ void holder_end_client(struct holder *v, const char *why)
 	stream_close(&v->stream);
 	own_close_fd(&v->client);
 	v->lost_once = !v->d;
-	v->lost |= !v->d;
 	b->state = v->d ? TELEM_BRIDGE_WAITING : TELEM_BRIDGE_LOST;
 	b->client_pid = 0;
 	b->connected_ns = 0;
-	v->ending |= v->o->once || v->lost;
+	v->ending |= v->o->once;
 	holder_tell(v, true);
 }
 

@@ -19,9 +19,9 @@ struct holder {
 	struct stream stream;   /* of the client */
 	struct session session; /* its, too */
 	uint64_t looked_ns;
-	uint64_t restarts;                  /* of workers, that are told already */
-	int returned;                       /* a client for the next holder; -1 */
-	bool ending, lost, lost_once, late; /* late: the page is behind */
+	uint64_t restarts;            /* of workers, that are told already */
+	int fetcher;                  /* whom to have reset and look at the device; -1: nobody */
+	bool ending, lost_once, late; /* late: the page is behind */
 	bool told_lost;
 };
 
@@ -32,11 +32,21 @@ struct session_opts holder_session(struct holder *v, const struct policy *p);
 /* The device of the last client was lost: what answers now is another, as far as anybody knows. 0 or an errno with *e. */
 int holder_open_again(struct holder *v, struct err *e);
 
-/* It went while nobody had it: the next holder opens it again. */
+/* It went while nobody had it: who comes next has it opened again. */
 void holder_lose_idle(struct holder *v);
 
-/* holder_rules.c: the policy before the first guest (0 or an errno with *e), and what comes for the one at work */
-int holder_first_policy(struct holder *v, struct err *e);
+/* holder_fetch.c: the device, fetched, with v->d and the policy. 0, or an errno with *e and no device. */
+int holder_fetch(struct holder *v, struct err *e);
+
+/* As session_opts.reset and .look. */
+int holder_reset(void *arg, struct device *d, bool waited_for, struct err *e);
+int holder_look(void *arg, struct device *d);
+
+/* Nobody needs who fetched a device that is gone. */
+void holder_leave_fetcher(struct holder *v);
+
+/* holder_rules.c: the policy before the first guest, of a file (-1: there is none), 0 or an errno with *e; and what comes for the one at work */
+int holder_first_policy(struct holder *v, int fd, struct err *e);
 void holder_reread_policy(struct holder *v);
 void holder_change_trace(struct holder *v);
 

@@ -40,21 +40,6 @@ static void publish_policy(struct holder *v)
 	atomic_store(&s->policy_at, other);
 }
 
-int holder_first_policy(struct holder *v, struct err *e)
-{
-	int rc = 0;
-
-	if (!v->o->policy) {
-		rc = check_rules(v, &v->policy, e);
-	} else {
-		rc = policy_read(&v->policy, v->o->policy, e);
-		if (!rc && (rc = fit_policy(v, &v->policy, e)))
-			rc = err_at(e, rc, "%s", v->o->policy);
-	}
-	publish_policy(v);
-	return rc;
-}
-
 static int read_policy_fd(struct policy *p, int fd, struct err *e)
 {
 	own_free char *text = malloc(POLICY_FILE_MAX + 1);
@@ -66,6 +51,20 @@ static int read_policy_fd(struct policy *p, int fd, struct err *e)
 		return err_set(e, -EBADMSG, "it has more than %d bytes", POLICY_FILE_MAX);
 	text[n] = '\0';
 	return policy_parse(p, text, e);
+}
+
+int holder_first_policy(struct holder *v, int fd, struct err *e)
+{
+	int rc;
+
+	v->policy = (struct policy) { 0 };
+	rc = fd < 0 ? check_rules(v, &v->policy, e) : read_policy_fd(&v->policy, fd, e);
+	if (!rc && fd >= 0)
+		rc = fit_policy(v, &v->policy, e);
+	if (rc && fd >= 0)
+		err_at(e, rc, "%s", v->o->policy);
+	publish_policy(v);
+	return rc;
 }
 
 /* A guest at work keeps the rules it has, unless the new ones are sound. */

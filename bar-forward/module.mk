@@ -20,12 +20,14 @@ bar-forward.lib := \
 	dev_vfio.c \
 	devopts.c \
 	doubt.c \
+	fetch.c \
 	grants.c \
 	guest.c \
 	heat.c \
 	holder.c \
 	holder_client.c \
 	holder_crew.c \
+	holder_fetch.c \
 	holder_rules.c \
 	irqrelay.c \
 	irqs.c \
@@ -77,6 +79,7 @@ bar-forward.lib := \
 	upgrade.c \
 	user.c \
 	verbs.c \
+	vfio_hand.c \
 	vfio_info.c \
 	vfio_iommufd.c \
 	vfio_irq.c \

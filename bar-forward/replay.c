@@ -109,6 +109,11 @@ int replay_open(struct replay **out, struct trace_reader *reader, uint8_t *rom, 
 	return 0;
 }
 
+int replay_fd(const struct replay *r)
+{
+	return r->reader->fd;
+}
+
 void replay_close(struct replay *r)
 {
 	if (r)

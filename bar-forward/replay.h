@@ -57,6 +57,8 @@ struct replay_irq {
 int replay_open(struct replay **r, struct trace_reader *reader, uint8_t *rom, uint64_t rom_bytes,
 		struct err *e);
 void replay_close(struct replay *r);
+/* The recording's; it stays its own. */
+int replay_fd(const struct replay *r);
 
 /* Of BARs. What nothing is known of reads what was last written there in that width, else 0. */
 uint64_t replay_read(struct replay *r, uint32_t region, uint64_t offset, uint32_t width,

@@ -14,10 +14,11 @@
 #include "base/sanitized.h"
 #include "kmod/uapi.h"
 
-#define SPARE  (1U << SANDBOX_SPARE)
-#define WORKER (1U << SANDBOX_WORKER)
-#define HOLDER (1U << SANDBOX_HOLDER)
-#define ALL    (SPARE | WORKER | HOLDER)
+#define SPARE   (1U << SANDBOX_SPARE)
+#define WORKER  (1U << SANDBOX_WORKER)
+#define HOLDER  (1U << SANDBOX_HOLDER)
+#define FETCHER (1U << SANDBOX_FETCHER)
+#define ALL     (SPARE | WORKER | HOLDER | FETCHER)
 
 /* What iommufd's header says; older ones lack it. */
 #define IOAS_UNMAP    0x3b86
@@ -53,9 +54,9 @@ static const struct {
 	{ SCMP_SYS(exit_group), ALL },
 	{ SCMP_SYS(rt_sigreturn), ALL },
 	/* taking a device over */
-	{ SCMP_SYS(brk), SPARE | HOLDER },
-	{ SCMP_SYS(munmap), SPARE | HOLDER },
-	{ SCMP_SYS(madvise), SPARE | HOLDER },
+	{ SCMP_SYS(brk), SPARE | HOLDER | FETCHER },
+	{ SCMP_SYS(munmap), SPARE | HOLDER | FETCHER },
+	{ SCMP_SYS(madvise), SPARE | HOLDER | FETCHER },
 	{ SCMP_SYS(fstat), SPARE | HOLDER },
 	{ SCMP_SYS(newfstatat), SPARE | HOLDER }, /* fstat() of glibc 2.33 to 2.38 */
 	{ SCMP_SYS(fstatfs), SPARE | HOLDER },
@@ -72,6 +73,7 @@ static const struct {
 	{ SCMP_SYS(getsockopt), HOLDER },
 	{ SCMP_SYS(shutdown), HOLDER },
 	{ SCMP_SYS(eventfd2), HOLDER },
+	{ SCMP_SYS(timerfd_create), HOLDER },
 	{ SCMP_SYS(timerfd_settime), HOLDER }, /* when a replay's next interrupt is due */
 	{ SCMP_SYS(epoll_wait), HOLDER },
 	{ SCMP_SYS(epoll_pwait), HOLDER },
@@ -129,18 +131,20 @@ static const int sanitizers[] = {
 };
 
 /* Of a device that is open: what is done to it for a client. No register is reached by these. */
-static const uint32_t ioctls[] = {
-	VFIO_DEVICE_SET_IRQS,
-	VFIO_DEVICE_RESET,
-	VFIO_DEVICE_PCI_HOT_RESET,
-	VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
-	VFIO_IOMMU_MAP_DMA,
-	VFIO_IOMMU_UNMAP_DMA,
-	IOAS_MAP,
-	IOAS_MAP_FILE,
-	IOAS_UNMAP,
-	BERTH_VFIO_PAGES,
-	BERTH_VFIO_REVOKE,
+static const struct {
+	uint32_t request;
+	unsigned who;
+} ioctls[] = {
+	{ VFIO_DEVICE_RESET, HOLDER | FETCHER },
+	{ VFIO_DEVICE_PCI_HOT_RESET, HOLDER | FETCHER },
+	{ VFIO_DEVICE_SET_IRQS, HOLDER },
+	{ VFIO_IOMMU_MAP_DMA, HOLDER },
+	{ VFIO_IOMMU_UNMAP_DMA, HOLDER },
+	{ IOAS_MAP, HOLDER },
+	{ IOAS_MAP_FILE, HOLDER },
+	{ IOAS_UNMAP, HOLDER },
+	{ BERTH_VFIO_PAGES, HOLDER },
+	{ BERTH_VFIO_REVOKE, HOLDER },
 };
 
 static int allow_calls(scmp_filter_ctx f, unsigned who)
@@ -180,13 +184,14 @@ static int allow_mapping(scmp_filter_ctx f)
 	return rc ? rc : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(mremap), 0);
 }
 
-static int allow_ioctls(scmp_filter_ctx f)
+static int allow_ioctls(scmp_filter_ctx f, unsigned who)
 {
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < sizeof(ioctls) / sizeof(ioctls[0]); i++)
-		rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				      SCMP_A1(SCMP_CMP_EQ, ioctls[i], 0));
+		if (ioctls[i].who & who)
+			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+					      SCMP_A1(SCMP_CMP_EQ, ioctls[i].request, 0));
 	return rc;
 }
 
@@ -196,10 +201,10 @@ static int fill(scmp_filter_ctx f, unsigned who)
 
 	if (!rc && SANITIZED)
 		rc = allow_sanitizer(f);
-	if (!rc && (who & (SPARE | HOLDER) || SANITIZED))
+	if (!rc && (who & (SPARE | HOLDER | FETCHER) || SANITIZED))
 		rc = allow_mapping(f);
-	if (!rc && who & HOLDER)
-		rc = allow_ioctls(f);
+	if (!rc && who & (HOLDER | FETCHER))
+		rc = allow_ioctls(f, who);
 	return rc ? rc : seccomp_load(f);
 }
 

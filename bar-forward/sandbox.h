@@ -15,7 +15,7 @@
 
 #include "base/err.h"
 
-enum sandbox { SANDBOX_SPARE, SANDBOX_WORKER, SANDBOX_HOLDER };
+enum sandbox { SANDBOX_SPARE, SANDBOX_WORKER, SANDBOX_HOLDER, SANDBOX_FETCHER };
 
 /* 0 or a negative errno with *e. */
 int sandbox_enter(enum sandbox which, struct err *e);

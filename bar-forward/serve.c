@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "bar-forward/crew.h"
+#include "bar-forward/fetch.h"
 #include "bar-forward/holder.h"
 #include "bar-forward/post.h"
 #include "bar-forward/spawn.h"
@@ -41,12 +42,13 @@ struct server {
 	struct serve_lost lost;
 	struct as_user user; /* whose the others are */
 	struct spawn spawn;
+	struct fetchers fetchers;
+	struct dev_handed *handed; /* by them, to the holder */
 	int share_fd;
 	struct share *share;
 	pid_t holder; /* 0: none */
 	int line;     /* to it; -1 */
-	int client;   /* for the next one; -1 */
-	bool first, ended, again, ending;
+	bool ended;
 	bool is_lost; /* the device */
 	uint64_t looked_ns;
 	struct err last; /* what the holder said at its end */
@@ -55,6 +57,22 @@ struct server {
 
 /* --- holders --- */
 
+/* In a child, which has no use for it. */
+static void leave(void *arg)
+{
+	struct server *v = arg;
+
+	own_close_fd(&v->signals);
+	own_close_fd(&v->control.fd);
+	own_close_fd(&v->lost.unplug.orders);
+	own_close_fd(&v->lost.unplug.child.from);
+	own_close_fd(&v->spawn.program);
+	own_close_fd(&v->spawn.next);
+	for (uint32_t i = 0; i < SPAWN_MAX; i++)
+		if (v->spawn.child[i].pid)
+			own_close_fd(&v->spawn.child[i].io);
+}
+
 static void be_holder(struct server *v, int line)
 {
 	const struct holder_start s = { .o = v->o,
@@ -62,21 +80,14 @@ static void be_holder(struct server *v, int line)
 					.user = &v->user,
 					.page = v->page,
 					.trace = &v->trace,
-					.first = v->first,
+					.handed = v->handed,
 					.listening = v->sockets.list[0].fd,
 					.line = line,
 					.share_fd = v->share_fd,
-					.share = v->share,
-					.client = v->client };
+					.share = v->share };
 
-	own_close_fd(&v->signals);
-	own_close_fd(&v->control.fd);
-	own_close_fd(&v->lost.unplug.orders);
-	own_close_fd(&v->lost.unplug.child.from);
-	own_close_fd(&v->spawn.program);
-	for (uint32_t i = 0; i < SPAWN_MAX; i++)
-		if (v->spawn.child[i].pid)
-			own_close_fd(&v->spawn.child[i].io);
+	prctl(PR_SET_NAME, "bridge-holder");
+	leave(v);
 	holder_run(&s);
 }
 
@@ -115,8 +126,6 @@ static int start_holder(struct server *v, struct err *e)
 	own_fd int ours = ends[0];
 	own_fd int theirs = ends[1];
 
-	spawn_kill(&v->spawn); /* those of the last one */
-	v->ended = v->again = false;
 	fflush(NULL);
 	v->holder = fork();
 	if (v->holder == 0) {
@@ -132,11 +141,58 @@ static int start_holder(struct server *v, struct err *e)
 		v->holder = 0;
 		return err_set(e, -errno, "cannot start: %s", strerror(errno));
 	}
-	own_close_fd(&v->client);
 	v->line = take_fd(&ours);
 	spawn_one(v, false);
 	spawn_one(v, false);
 	return 0;
+}
+
+/* --- what has a path --- */
+
+static void leave_for_fetcher(void *arg)
+{
+	struct server *v = arg;
+
+	leave(v);
+	own_close_fd(&v->sockets.list[0].fd);
+	own_close_fd(&v->share_fd);
+	trace_close(&v->trace);
+}
+
+static void fetch(struct server *v)
+{
+	const struct fetch_opts o = { .ops = v->o->ops,
+				      .what = v->o->what,
+				      .beside = v->o->beside,
+				      .policy = v->o->policy,
+				      .user = &v->user,
+				      .log = v->log,
+				      .to = v->handed,
+				      .line = v->line };
+	struct line l = { .kind = LINE_MADE };
+	struct err e = { 0 };
+
+	l.rc = fetch_start(&v->fetchers, &o, leave_for_fetcher, v, &e);
+	text_copy(l.text, sizeof(l.text), e.text);
+	if (l.rc)
+		send_line(v, &l, -1);
+}
+
+static void make_record(struct server *v)
+{
+	const struct trace_about about = { .device = v->o->what,
+					   .backend = v->o->ops->name,
+					   .socket = v->o->socket,
+					   .guest = v->o->guest,
+					   .now_ns = telem_now_ns() };
+	struct line l = { .kind = LINE_MADE };
+	struct err e = { 0 };
+
+	l.rc = trace_create(&v->trace, v->o->record, v->o->record_bytes, &about, &e);
+	text_copy(l.text, sizeof(l.text), e.text);
+	send_line(v, &l, l.rc ? -1 : v->trace.fd);
+	if (!l.rc)
+		whichbridge_link(v->page->writer.path, v->o->record, &(struct err) { 0 });
 }
 
 static void take_upgrade(struct server *v, int rc)
@@ -149,7 +205,7 @@ static void take_upgrade(struct server *v, int rc)
 		log_note(v->log, "a worker of %s takes over", v->spawn.path);
 }
 
-static void take_line(struct server *v, const struct line *l, int *fd)
+static void take_line(struct server *v, const struct line *l)
 {
 	switch (l->kind) {
 	case LINE_SPAWN:
@@ -159,12 +215,11 @@ static void take_line(struct server *v, const struct line *l, int *fd)
 		if (spawn_has(&v->spawn, l->pid))
 			kill(l->pid, SIGKILL);
 		break;
-	case LINE_READY:
-		if (*fd >= 0 && !v->trace.head)
-			trace_join(&v->trace, take_fd(fd), &(struct err) { 0 });
-		if (v->o->record && v->first)
-			whichbridge_link(v->page->writer.path, v->o->record, &(struct err) { 0 });
-		v->first = false;
+	case LINE_FETCH:
+		fetch(v);
+		break;
+	case LINE_RECORD:
+		make_record(v);
 		break;
 	case LINE_UPGRADE:
 		take_upgrade(v, l->rc);
@@ -180,8 +235,6 @@ static void take_line(struct server *v, const struct line *l, int *fd)
 		break;
 	case LINE_ENDED:
 		v->ended = true;
-		v->again = l->next;
-		v->client = take_fd(fd);
 		v->last.rc = l->rc;
 		text_copy(v->last.text, sizeof(v->last.text), l->text);
 		break;
@@ -192,18 +245,11 @@ static void take_line(struct server *v, const struct line *l, int *fd)
 
 static void read_line(struct server *v)
 {
-	int fds[POST_FDS];
 	struct line l;
-	uint32_t n;
 
-	while (v->line >= 0 && post_take(v->line, &l, sizeof(l), fds, &n, 1) > 0) {
-		int fd = n ? fds[0] : -1;
-
+	while (v->line >= 0 && post_take(v->line, &l, sizeof(l), NULL, NULL, 1) > 0) {
 		l.text[sizeof(l.text) - 1] = '\0';
-		for (uint32_t i = 1; i < n; i++)
-			close(fds[i]);
-		take_line(v, &l, &fd);
-		own_close_fd(&fd);
+		take_line(v, &l);
 	}
 }
 
@@ -309,6 +355,15 @@ static bool is_dead(pid_t pid, siginfo_t *si)
 	       si->si_pid == pid;
 }
 
+/* Its last words, if it had any, are before ours. */
+static void take_fetcher_death(struct server *v)
+{
+	struct line l = { .kind = LINE_MADE, .rc = -EIO };
+
+	text_copy(l.text, sizeof(l.text), "the process that was to open it died");
+	send_line(v, &l, -1);
+}
+
 static void take_deaths(struct server *v)
 {
 	siginfo_t si;
@@ -316,6 +371,8 @@ static void take_deaths(struct server *v)
 	for (uint32_t i = 0; i < SPAWN_MAX; i++)
 		if (is_dead(v->spawn.child[i].pid, &si))
 			take_worker_death(v, &si);
+	if (fetch_reap(&v->fetchers))
+		take_fetcher_death(v);
 	if (is_dead(v->holder, &si))
 		take_holder_death(v, &si);
 }
@@ -345,7 +402,6 @@ static void take_signal(struct server *v)
 		case SIGCHLD:
 			break;
 		default:
-			v->ending = true;
 			send_line(v, &(struct line) { .kind = LINE_END }, -1);
 			break;
 		}
@@ -371,7 +427,6 @@ static int loop(struct server *v, struct err *e)
 				      { .fd = v->line, .events = POLLIN },
 				      { .fd = v->control.fd, .events = POLLIN },
 				      { .fd = unplug_fd(&v->lost.unplug), .events = POLLIN } };
-		int rc = 0;
 
 		if (poll(p, 4, BEAT_MS) < 0 && errno != EINTR)
 			return err_set(e, -errno, "cannot wait: %s", strerror(errno));
@@ -382,10 +437,6 @@ static int loop(struct server *v, struct err *e)
 			serve_lost_hear(&v->lost, v->log);
 		look_for_it(v);
 		take_signal(v);
-		if (!v->holder && v->ended && v->again && !v->ending && !v->last.rc)
-			rc = start_holder(v, e);
-		if (rc)
-			return rc;
 	}
 	return v->last.rc ? err_set(e, v->last.rc, "%s", v->last.text) : 0;
 }
@@ -451,16 +502,21 @@ static void raise_limits(void)
 	}
 }
 
+/* With the children to come. */
+static void *shared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? NULL : p;
+}
+
 static int make_shared(struct server *v, struct err *e)
 {
-	void *p = mmap(NULL, sizeof(*v->page), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
-	int rc = p == MAP_FAILED ? -errno : 0;
+	int rc;
 
-	if (!rc) {
-		v->page = p;
-		rc = crew_share(&v->share_fd, &v->share);
-	}
+	v->page = shared(sizeof(*v->page));
+	v->handed = shared(sizeof(*v->handed));
+	rc = v->page && v->handed ? crew_share(&v->share_fd, &v->share) : -ENOMEM;
 	if (rc)
 		return err_set(e, rc, "no memory: %s", strerror(-rc));
 	v->page->worker = &v->share->count;
@@ -503,6 +559,7 @@ static void end(struct server *v)
 		waitpid(v->holder, NULL, 0);
 	}
 	spawn_close(&v->spawn);
+	fetch_close(&v->fetchers);
 	unplug_close(&v->lost.unplug);
 	sockets_close(&v->sockets);
 	control_close(&v->control);
@@ -513,11 +570,12 @@ static void end(struct server *v)
 		munmap(v->page, sizeof(*v->page));
 	}
 	trace_close(&v->trace);
+	if (v->handed)
+		munmap(v->handed, sizeof(*v->handed));
 	if (v->share)
 		munmap(v->share, sizeof(*v->share));
 	own_close_fd(&v->share_fd);
 	own_close_fd(&v->line);
-	own_close_fd(&v->client);
 	own_close_fd(&v->signals);
 	sigprocmask(SIG_SETMASK, &v->before, NULL);
 }
@@ -531,9 +589,8 @@ int serve_run(const struct serve_opts *o, const struct log *log, struct err *e)
 		return err_set(e, -ENOMEM, "out of memory");
 	v->o = o;
 	v->log = log;
-	v->signals = v->line = v->client = v->share_fd = v->spawn.program = v->spawn.next =
-		v->control.fd = v->lost.unplug.orders = -1;
-	v->first = true;
+	v->signals = v->line = v->share_fd = v->spawn.program = v->spawn.next = v->control.fd =
+		v->lost.unplug.orders = -1;
 	rc = begin(v, e);
 	if (!rc)
 		rc = loop(v, e);

@@ -187,19 +187,27 @@ static void pass_on(struct session *s, bool end)
 		session_say(s, SESSION_NOTE, "%s", sentence);
 }
 
+/* One that does not end is the end of the device. */
+static int reset_device(struct session *s, bool waited_for, struct err *e)
+{
+	uint64_t began = s->o.now();
+	int rc = s->o.reset ? s->o.reset(s->o.arg, s->d, waited_for, e) : s->o.ops->reset(s->d, e);
+
+	session_record(s, TRACE_RESET, began, rc);
+	if (rc == -ENODEV)
+		session_lose(s, "does not answer");
+	else if (rc == -ETIMEDOUT)
+		session_lose(s, "its reset does not end");
+	return rc;
+}
+
 /* The next client's device is as if nobody had been there. */
 static void reset_after(struct session *s)
 {
 	struct err e = { 0 };
-	uint64_t began = s->o.now();
-	int rc = s->facts.reset ? s->o.ops->reset(s->d, &e) : 0;
+	int rc = s->facts.reset ? reset_device(s, false, &e) : 0;
 
-	if (s->facts.reset)
-		session_record(s, TRACE_RESET, began, rc);
-
-	if (rc == -ENODEV)
-		session_lose(s, "does not answer");
-	else if (rc)
+	if (rc && s->d)
 		session_say(s, SESSION_WARNING, "cannot reset the device after its client: %s",
 			    e.text);
 }
@@ -423,7 +431,6 @@ static int do_multi(struct session *s, const struct vu_request *r, struct incomi
 static int do_reset(struct session *s, const struct vu_request *r, struct incoming *in,
 		    size_t *size, struct err *e)
 {
-	uint64_t began;
 	int rc;
 
 	(void)in;
@@ -432,11 +439,7 @@ static int do_reset(struct session *s, const struct vu_request *r, struct incomi
 	if (!s->facts.reset)
 		return err_set(e, -ENOTTY, "the device cannot be reset alone");
 	session_dma_cancel(s, -ECANCELED);
-	began = s->o.now();
-	rc = s->o.ops->reset(s->d, e);
-	session_record(s, TRACE_RESET, began, rc);
-	if (rc == -ENODEV)
-		session_lose(s, "does not answer");
+	rc = reset_device(s, true, e);
 	if (!rc)
 		cfg_reset(&s->cfg);
 	*size = vu_reply_empty(r, s->reply);
@@ -551,13 +554,17 @@ int session_message(struct session *s, struct incoming *in, struct answer *a, st
 
 static const char *gone_words(int rc)
 {
-	return rc == -ESHUTDOWN ? "the host wants it back" : "it was taken away";
+	return rc == -ESHUTDOWN   ? "the host wants it back"
+	       : rc == -ETIMEDOUT ? "does not answer"
+				  : "it was taken away";
 }
 
 void session_look(struct session *s)
 {
-	int rc = s->d ? s->o.ops->present(s->d) : 0;
+	int rc = 0;
 
+	if (s->d)
+		rc = s->o.look ? s->o.look(s->o.arg, s->d) : s->o.ops->present(s->d);
 	if (rc)
 		session_lose(s, gone_words(rc));
 }
@@ -599,6 +606,8 @@ void session_attend(struct session *s, struct answer *a)
 	if (rc < 0)
 		session_lose(s, gone_words(rc));
 	if (rc == DEV_ATTEND_ERROR)
+		session_look(s);
+	if (rc == DEV_ATTEND_ERROR && s->d)
 		session_say(
 			s, SESSION_WARNING,
 			"the device has told of an error that the kernel could not correct; it still answers");

@@ -54,6 +54,13 @@ struct session_opts {
 	void (*say)(void *arg, enum session_said how, const char *sentence); /* NULL: to nobody */
 	void *arg;
 
+	/*
+	 * How a reset and a look do, which may hang; NULL: ops->reset(), ops->present(). Answer as these do, and -ETIMEDOUT: it does
+	 * hang. waited_for: the client waits for the end.
+	 */
+	int (*reset)(void *arg, struct device *d, bool waited_for, struct err *e);
+	int (*look)(void *arg, struct device *d);
+
 	/* How an access gets to the device; NULL: ops->read() or ops->write(), here and now. Answers as these do. */
 	int (*access)(void *arg, struct device *d, const struct session_access *a);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the processes of a server have in common. Three kinds:
+ * What the processes of a server have in common. Four kinds:
  *
  *   opener  what was started: the listening socket, the telemetry page's file, signals. It starts the others, opens what has
  *           a path, and reads what a worker that died had read and written. It is in no sandbox, and listens to no client.
- *   holder  its child, one for each generation of the device: all descriptors, all state, every message but accesses to
- *           BARs. It is expected to live.
+ *   fetcher its child, one for each generation of the device: opens that, and hands it over (fetch.h). Then it makes, in a
+ *           sandbox, the calls that may hang in the kernel.
+ *   holder  its child, too: all descriptors, all state, every message but accesses to BARs. It enters its sandbox before it
+ *           does anything, opens nothing, and is expected to live.
  *   worker  does accesses, and answers those of BARs itself. It may be killed at any moment, and is: when the device hangs,
  *           and when another version of the program takes over.
  *
@@ -130,14 +132,16 @@ enum line_kind {
 	LINE_TRACE,  /* a recording that begins now: its descriptor; none: it ends */
 	LINE_END,    /* end in order */
 	LINE_NONE,   /* a worker could not be started: rc */
+	LINE_MADE, /* what came of LINE_FETCH and LINE_RECORD: rc and why, or descriptors; `next`: enum fetch_with */
 	/* to the opener */
 	LINE_SPAWN,   /* another worker, please */
 	LINE_KILL,    /* pid */
-	LINE_READY,   /* clients may come */
+	LINE_FETCH,   /* the device, please */
+	LINE_RECORD,  /* the recording that was asked for on the command line, please */
 	LINE_UPGRADE, /* how it went: rc */
 	LINE_LOST,    /* the device; `next`: while a client has it, rc: who sees MSI-X */
 	LINE_BACK,    /* the device: another generation */
-	LINE_ENDED /* the last word: rc and why; `next`: another generation of the device may follow */
+	LINE_ENDED    /* the last word: rc and why */
 };
 
 struct line {

@@ -40,10 +40,16 @@ static int set_irqs(struct device *d, uint32_t flags, uint32_t index, uint32_t s
 
 /* --- what is ours --- */
 
+static int watch(struct device *d, int fd)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	return fd >= 0 && epoll_ctl(d->poll, EPOLL_CTL_ADD, fd, &ev) ? -errno : 0;
+}
+
 /* -1 where the device has no such interrupt. */
 static int listen_to(struct device *d, uint32_t index, int *fd)
 {
-	struct epoll_event ev = { .events = EPOLLIN };
 	int rc;
 
 	if (!d->facts.irq[index].count)
@@ -53,9 +59,7 @@ static int listen_to(struct device *d, uint32_t index, int *fd)
 		return -errno;
 	rc = set_irqs(d, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 1, fd,
 		      sizeof(*fd));
-	if (!rc && epoll_ctl(d->poll, EPOLL_CTL_ADD, *fd, &ev))
-		rc = -errno;
-	return rc;
+	return rc ? rc : watch(d, *fd);
 }
 
 int vfio_irqs_open(struct device *d, struct err *e)
@@ -66,6 +70,17 @@ int vfio_irqs_open(struct device *d, struct err *e)
 	rc = d->poll < 0 ? -errno : listen_to(d, DEV_REQ, &d->request);
 	if (!rc)
 		rc = listen_to(d, DEV_ERR, &d->error);
+	return rc ? vfio_why(e, rc, d->facts.name, "its interrupts") : 0;
+}
+
+int vfio_irqs_watch(struct device *d, struct err *e)
+{
+	int rc;
+
+	d->poll = epoll_create1(EPOLL_CLOEXEC);
+	rc = d->poll < 0 ? -errno : watch(d, d->request);
+	if (!rc)
+		rc = watch(d, d->error);
 	return rc ? vfio_why(e, rc, d->facts.name, "its interrupts") : 0;
 }
 

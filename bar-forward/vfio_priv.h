@@ -75,6 +75,12 @@ void vfio_space_put(struct vfio_space *s);
 int vfio_space_gather(struct vfio_space **first, const struct vfio_kernel *kernel,
 		      const char *const *what, uint32_t n, struct err *e);
 
+/* In a process that did not open it: one of the ring; or a new one with what is in *what, whose descriptors are its own then. */
+int vfio_space_find(struct vfio_space **s, int32_t group, const struct device *beside,
+		    struct err *e);
+int vfio_space_join(struct vfio_space **s, const struct vfio_space *what,
+		    const struct device *beside, struct err *e);
+
 void vfio_space_put_all(struct vfio_space *first); /* the ring's; NULL: none */
 
 /* Take a seat in d->space, and give it and what is mapped up again. */
@@ -88,6 +94,11 @@ int vfio_space_unmap(struct device *d, const struct map *row, struct err *e);
 int vfio_why(struct err *e, int rc, const char *pci, const char *what);
 
 #define HOT_RESET_MOST 64 /* functions that one reset reaches */
+
+struct vfio_reached {
+	uint32_t group;
+	char pci[24];
+};
 
 struct device {
 	const struct vfio_kernel *kernel;
@@ -108,10 +119,7 @@ struct device {
 	bool own_reset; /* it can be reset by itself */
 	uint32_t
 		n_hot; /* functions that a reset of its slot or bus reaches, itself among them; 0: there is none */
-	struct {
-		uint32_t group;
-		char pci[24];
-	} hot[HOT_RESET_MOST];
+	struct vfio_reached hot[HOT_RESET_MOST];
 };
 
 /* What the kernel tells of regions, interrupts and reset. */
@@ -121,6 +129,8 @@ int vfio_read_facts(struct device *d, struct err *e);
 void vfio_read_areas(const uint8_t *info, uint32_t size, struct dev_region *r);
 
 int vfio_irqs_open(struct device *d, struct err *e);
+/* As of one that was handed over: the descriptors are there, and the kernel knows them. */
+int vfio_irqs_watch(struct device *d, struct err *e);
 void vfio_irqs_close(struct device *d);
 int vfio_irqs(struct device *d, const struct vu_irqs *set, const int *fds, struct err *e);
 /* Whether the host wants it back. */
@@ -142,6 +152,7 @@ int vfio_read(struct device *d, uint32_t region, uint64_t offset, void *bytes, u
 int vfio_write(struct device *d, uint32_t region, uint64_t offset, const void *bytes,
 	       uint32_t width);
 int vfio_present(struct device *d);
+int vfio_wanted(struct device *d);
 int vfio_returned(const char *what);
 int vfio_poll_fd(const struct device *d);
 int vfio_attend(struct device *d, struct dev_dma *dma);
@@ -149,7 +160,17 @@ uint32_t vfio_share(const struct device *d, int fds[DEV_FDS_MAX]);
 int vfio_join(struct device **d, const char *what, const struct dev_facts *facts, const int *fds,
 	      uint32_t n, struct err *e);
 
-/* device_ops.open, of any kernel. */
+int vfio_hand(struct device *d, struct dev_handed *to, int fds[DEV_FDS_MAX]);
+int vfio_take(struct device **to, const char *what, struct device *beside,
+	      const struct dev_handed *from, const int *fds, uint32_t n, struct err *e);
+
+/* Nothing of it is open. NULL: out of memory. */
+struct device *vfio_new_device(const struct vfio_kernel *kernel, const char *what);
+
+/* device_ops.open and .take, of any kernel. */
+int vfio_take_in(const struct vfio_kernel *kernel, struct device **to, const char *what,
+		 struct device *beside, const struct dev_handed *from, const int *fds, uint32_t n,
+		 struct err *e);
 int vfio_open_in(const struct vfio_kernel *kernel, struct device **d, const char *what,
 		 struct device *beside, struct err *e);
 int vfio_gather_in(const struct vfio_kernel *kernel, struct device **all, const char *const *what,

@@ -125,6 +125,34 @@ int vfio_space_of(struct vfio_space **s, const struct vfio_kernel *kernel, const
 	return 0;
 }
 
+int vfio_space_find(struct vfio_space **s, int32_t group, const struct device *beside,
+		    struct err *e)
+{
+	*s = find(beside ? beside->gathered : NULL, group);
+	if (!*s)
+		return err_set(e, -EPROTO, "IOMMU group %" PRId32 " is not open here", group);
+	(*s)->users++;
+	return 0;
+}
+
+int vfio_space_join(struct vfio_space **to, const struct vfio_space *what,
+		    const struct device *beside, struct err *e)
+{
+	own_free struct vfio_space *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return err_set(e, -ENOMEM, "out of memory");
+	*s = *what;
+	s->table = vfio_seats_make();
+	if (!s->table)
+		return err_set(e, -ENOMEM, "out of memory");
+	s->locked = may_lock();
+	s->users = 1;
+	link_after(s, beside ? beside->gathered : NULL);
+	*to = take_ptr(&s);
+	return 0;
+}
+
 void vfio_space_put(struct vfio_space *s)
 {
 	if (--s->users)

@@ -51,17 +51,20 @@ class Bridge:
 
     def processes(self):
         """What the server has started, by what they are."""
-        found = {"holder": [], "worker": []}
+        names = {"bridge-holder": "holder", "bridge-fetcher": "fetcher"}
+        found = {"holder": [], "fetcher": [], "worker": []}
         for pid in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{pid}/stat") as f:
                     state, parent = f.read().rsplit(") ", 1)[1].split()[:2]
                 with open(f"/proc/{pid}/cmdline") as f:
-                    name = f.read().split("\0")[0]
+                    worker = f.read().split("\0")[0] == "berth-bridge-worker"
+                with open(f"/proc/{pid}/comm") as f:
+                    name = "worker" if worker else names.get(f.read().strip())
             except OSError:
                 continue
-            if int(parent) == self.p.pid and state != "Z":
-                found["worker" if name == "berth-bridge-worker" else "holder"].append(int(pid))
+            if int(parent) == self.p.pid and state != "Z" and name:
+                found[name].append(int(pid))
         return found
 
     def kill(self):

@@ -20,7 +20,7 @@ EVERY = 0.3 if os.environ.get("SAN") else 0.03
 
 
 def children(pid):
-    """Workers of a server, the oldest first, and who holds its device (or is about to be a worker)."""
+    """Workers of a server, the oldest first, and who holds its device."""
     workers, holders = [], []
     try:
         with open(f"/proc/{pid}/task/{pid}/children") as f:
@@ -31,17 +31,21 @@ def children(pid):
         try:
             with open(f"/proc/{child}/cmdline") as f:
                 name = f.read().split("\0")[0]
+            with open(f"/proc/{child}/comm") as f:
+                comm = f.read().strip()
             with open(f"/proc/{child}/stat") as f:
                 state = f.read().rsplit(") ", 1)[1][0]
         except OSError:
             continue
-        if state != "Z" and name:
-            (workers if name == "berth-bridge-worker" else holders).append(child)
+        if state != "Z" and name == "berth-bridge-worker":
+            workers.append(child)
+        elif state != "Z" and comm == "bridge-holder":
+            holders.append(child)
     return workers, holders
 
 
 def holder_of(pid):
-    """Who holds the device, once no child is about to become a worker."""
+    """Who holds the device, once it is there."""
     until = time.monotonic() + TIMEOUT
     while True:
         holders = children(pid)[1]
