@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Workers of a bridge are killed again and again while a client is at work: workers.py BERTH FILEBRIDGE FOLDER DEVICES SECONDS.
 No register write is lost or happens twice, every reply is exact. Prints "ok NAME" for each."""
+import errno
 import mmap
 import os
 import random
@@ -258,6 +259,17 @@ def upgrade(berth, folder, devices):
     ok("an upgrade")
 
 
+def next_client(s):
+    """Once the last one has been let go."""
+    until = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            return Client(s.path, timeout=TIMEOUT)
+        except (Gone, Refused, ConnectionError):
+            assert time.monotonic() < until
+            time.sleep(0.02)
+
+
 def hang(berth, folder, devices):
     """A device that hangs costs its worker; who holds it lives, and answers."""
     with Server(folder, "hang", [berth, "bridge", "serve", f"{devices}/gpu.json", "--socket", "SOCKET", "-v"]) as s:
@@ -270,18 +282,25 @@ def hang(berth, folder, devices):
         assert holder_of(s.p.pid) == holder
         assert s.said("is lost (does not answer)") == 1
         c.close()
-        c = None
-        until = time.monotonic() + TIMEOUT
-        while c is None:
-            try:
-                c = Client(s.path, timeout=TIMEOUT)
-            except (Gone, Refused, ConnectionError):
-                assert time.monotonic() < until
-                time.sleep(0.02)
+        c = next_client(s)
         assert c.read(CONFIG, 0, 4) == 0xBE471234
-        assert holder_of(s.p.pid) != holder, "a device that returns has another holder"
+        ok("a device that hangs")
+
+        c.write(BAR0, 0xFF0, 4, 2)
+        try:
+            c.reset()
+            raise AssertionError("a reset that hangs came to its end")
+        except Refused as no:
+            assert no.errno == errno.ETIMEDOUT, no
+        assert c.read(CONFIG, 0, 4) == 0xFFFFFFFF
+        assert s.said("is lost (its reset does not end)") == 1
         c.close()
-    ok("a device that hangs")
+        c = next_client(s)
+        assert c.read(CONFIG, 0, 4) == 0xBE471234
+        c.reset()
+        assert holder_of(s.p.pid) == holder, "a device that returns has the same holder"
+        c.close()
+    ok("a reset that hangs")
 
 
 def holder_dies(berth, folder, devices):

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The device of memory: what its registers do at every width, resets, faults at every access. */
+#include <signal.h>
+
 #include "tests/unit/memdev.h"
 
 static uint64_t done(struct device *d)
@@ -299,6 +301,14 @@ static void wrong_values(void **state)
 	ops->close(d);
 }
 
+static void wait_for(struct device *d, struct memory_status *s, uint64_t waited)
+{
+	do {
+		usleep(1000);
+		memory_device_status(d, s);
+	} while (s->waited < waited);
+}
+
 /* An access that hangs waits, is seen to wait, has not happened, and happens once the device answers again. */
 static void hangs(void **state)
 {
@@ -315,14 +325,21 @@ static void hangs(void **state)
 
 		_exit(ops->write(d, 0, 0, &v, 4) == 0 ? 7 : 8);
 	}
-	while (!s.waited) {
-		memory_device_status(d, &s);
-		usleep(1000);
-	}
+	wait_for(d, &s, 1);
 	assert_int_equal(s.fault, FAULT_HANG);
 	assert_int_equal(s.done, 1);
-	assert_int_equal(ops->reset(d, NULL), -EIO);
 	assert_int_equal(waitpid(pid, &status, WNOHANG), 0);
+
+	/* a reset is no way out of it: it hangs as well, and who asks for it can be killed */
+	pid_t resets = fork();
+
+	if (resets == 0)
+		_exit(ops->reset(d, NULL) ? 8 : 7);
+	wait_for(d, &s, 2);
+	assert_int_equal(s.resets, 0);
+	kill(resets, SIGKILL);
+	assert_int_equal(waitpid(resets, &status, 0), resets);
+	assert_true(WIFSIGNALED(status));
 	memory_device_fault(d, FAULT_NONE, 0, 0);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
