@@ -330,6 +330,9 @@ static void take_worker_death(struct server *v, const siginfo_t *si)
 			  .at_ns = telem_now_ns() };
 	struct counted c = { 0 };
 
+	if (si->si_code == CLD_EXITED && si->si_status == SPAWN_NO_RUN)
+		log_warn(v->log, "user %s cannot run %s, or what that needs", v->user.name,
+			 v->spawn.path);
 	l.counted = spawn_collect(&v->spawn, si->si_pid, &c);
 	l.rchar = c.read;
 	l.wchar = c.written;

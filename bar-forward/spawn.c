@@ -76,7 +76,7 @@ static void become(const struct spawn *s, int program, int call, pid_t parent)
 	fcntl(WORKER_FD + 1, F_SETFD, FD_CLOEXEC);
 	close_range(WORKER_FD + 2, ~0U, 0);
 	fexecve(WORKER_FD + 1, argv, environ);
-	_exit(1);
+	_exit(SPAWN_NO_RUN);
 }
 
 static int program_of(struct spawn *s, bool next)

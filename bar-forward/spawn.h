@@ -11,7 +11,8 @@
 #include "bar-forward/user.h"
 #include "base/err.h"
 
-#define SPAWN_MAX 8
+#define SPAWN_MAX    8
+#define SPAWN_NO_RUN 126 /* the exit of one that cannot be run, as shells have it */
 
 struct spawned {
 	pid_t pid; /* 0: unused */

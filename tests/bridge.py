@@ -67,6 +67,16 @@ class Bridge:
                 found[name].append(int(pid))
         return found
 
+    def fetcher(self):
+        """Who has opened the device, once it has no rights any more, as the only one."""
+        until = time.monotonic() + TIMEOUT
+        while True:
+            found = self.processes()["fetcher"]
+            if len(found) == 1 and facts(found[0])["NoNewPrivs"] == ["1"]:
+                return found[0]
+            assert time.monotonic() < until, found
+            time.sleep(0.01)
+
     def kill(self):
         """All that it has started dies with it, in a moment."""
         started = [pid for pids in self.processes().values() for pid in pids]
@@ -645,6 +655,7 @@ def privileges():
             c.close()
             c = b.client()
             own = facts(b.p.pid)["Uid"][1:2]
+            fetcher = b.fetcher()
             for pid in [p for some in b.processes().values() for p in some]:
                 f = facts(pid)
                 assert f["NoNewPrivs"] == ["1"] and (f["Uid"][1:2] == own) == (not root or bool(words)), f
@@ -652,8 +663,14 @@ def privileges():
                 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
                     assert int(f[name][0], 16) == 0, (name, f)
                 assert not (root and not words) or not f["Groups"], f
+            c.reset()
+            os.kill(fetcher, signal.SIGKILL)
+            while fetcher in b.processes()["fetcher"]:
+                time.sleep(0.01)
+            c.reset()
+            assert b.status()["state"] == "running"
             c.close()
-    ok("those that clients talk to have no rights")
+    ok("those that clients talk to have no rights, and one of them can be done without")
     if root:
         with Bridge("edu.json", "owned.s", "--socket-owner", "nobody:0") as b:
             st = os.stat(b.path)

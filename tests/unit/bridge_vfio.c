@@ -28,6 +28,7 @@ static char root[] = "/tmp/berth-vfio.XXXXXX";
 static struct {
 	enum role role[256]; /* by descriptor */
 	bool iommufd, files; /* /dev/iommu; maps of files */
+	bool shut;           /* nothing may be opened */
 	int group_rc, cdev_rc, map_rc;
 	bool not_viable, no_reset;
 	uint32_t reached; /* functions that a hot reset reaches; 0: none is possible */
@@ -76,6 +77,7 @@ static int new_fd(enum role role)
 
 static int fake_open(const char *path)
 {
+	assert_false(k.shut);
 	if (strcmp(path, "/dev/vfio/vfio") == 0)
 		return new_fd(CONTAINER);
 	if (strcmp(path, "/dev/vfio/7") == 0 || strcmp(path, "/dev/vfio/8") == 0)
@@ -564,6 +566,96 @@ static int guest(uint64_t size)
 	return fd;
 }
 
+/* Another process's: descriptors of its own, and nothing opened. */
+static struct device *handed_on(struct device *d, struct device *beside)
+{
+	struct dev_handed to = { .facts = *ops->facts(d) };
+	struct device *mine = NULL;
+	int fds[DEV_FDS_MAX], n = ops->hand(d, &to, fds);
+
+	assert_in_range(n, 1, DEV_FDS_MAX);
+	for (int i = 0; i < n; i++) {
+		enum role role = k.role[fds[i]];
+
+		fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
+		k.role[fds[i]] = role;
+	}
+	told();
+	k.shut = true;
+	assert_int_equal(vfio_take_in(&kernel, &mine, GPU, beside, &to, fds, (uint32_t)n, NULL), 0);
+	assert_string_equal(told(), "");
+	assert_memory_equal(ops->facts(mine), ops->facts(d), sizeof(struct dev_facts));
+	return mine;
+}
+
+static void goes_on(struct device *d, const char *says)
+{
+	struct pollfd p = { .fd = ops->poll_fd(d), .events = POLLIN };
+	int fd = guest(0x10000);
+	struct map row = { 0x1000, 0x2000, 0, fd, true, true };
+	uint32_t value;
+
+	assert_int_equal(ops->read(d, 0, 0x40, &value, 4), 0);
+	assert_int_equal(ops->map(d, &row, NULL), 0);
+	assert_int_equal(ops->unmap(d, &row, NULL), 0);
+	assert_int_equal(ops->reset(d, NULL), 0);
+	assert_string_equal(told(), says);
+	assert_int_equal(eventfd_write(k.request, 1), 0);
+	assert_int_equal(poll(&p, 1, 0), 1);
+	assert_int_equal(ops->attend(d, NULL), -ESHUTDOWN);
+	close(fd);
+}
+
+/* Who opened it resets it and looks, and does not take from the other what the host wishes. */
+static void handed_over(void **state)
+{
+	static const char *const both[] = { GPU, AUDIO };
+	struct device *d, *mine, *all;
+
+	(void)state;
+	k.no_reset = true;
+	k.reached = 2;
+	k.reached_group = 7;
+	for (int i = 0; i < 3; i++) {
+		k.shut = false;
+		k.iommufd = k.reached_owned = k.files = i == 1;
+		all = NULL;
+		if (i == 2)
+			assert_int_equal(vfio_gather_in(&kernel, &all, both, 2, NULL), 0);
+		d = opened(GPU, all);
+		mine = handed_on(d, all);
+		assert_int_equal(ops->present(d), 0);
+		assert_int_equal(ops->reset(d, NULL), 0);
+		assert_int_equal(poll(&(struct pollfd) { .fd = k.request, .events = POLLIN }, 1, 0),
+				 0);
+		told();
+		goes_on(mine, i == 1 ? "read 0 0x40 4;file 7 0x1000+0x2000 at 0x0;unmap 0x1000;"
+				       "hot reset by 0;"
+				     : "read 0 0x40 4;map rw 0x1000+0x2000;unmap 0x1000;"
+				       "hot reset by 1;");
+		assert_int_equal(ops->present(d), 0);
+		assert_int_equal(ops->wanted(mine), -ESHUTDOWN);
+		ops->close(mine);
+		ops->close(d);
+		if (all)
+			ops->close(all);
+	}
+}
+
+static void not_handed_over(void **state)
+{
+	struct dev_handed to = { .size = 3 };
+	struct device *d = NULL;
+	struct err e = { 0 };
+	int fd = memfd_create("other", MFD_CLOEXEC);
+
+	(void)state;
+	assert_int_equal(vfio_take_in(&kernel, &d, GPU, NULL, &to, &fd, 1, &e), -EPROTO);
+	assert_non_null(strstr(e.text, "was not handed over"));
+	assert_int_equal(fcntl(fd, F_GETFD), -1);
+	assert_null(d);
+}
+
 static void map_refused(struct device *d, const struct map *row, int rc, const char *why)
 {
 	struct err e = { 0 };
@@ -889,6 +981,8 @@ int main(void)
 		cmocka_unit_test_setup(refuses, fresh),
 		cmocka_unit_test_setup(accesses, fresh),
 		cmocka_unit_test_setup(joins, fresh),
+		cmocka_unit_test_setup(handed_over, fresh),
+		cmocka_unit_test_setup(not_handed_over, fresh),
 		cmocka_unit_test_setup(maps_by_type1, fresh),
 		cmocka_unit_test_setup(maps_by_iommufd, fresh),
 		cmocka_unit_test_setup(interrupts, fresh),
