@@ -292,7 +292,8 @@ static void take_made(struct crew *c, const struct line *l, const int *fds, uint
 
 static void take_line(struct crew *c, const struct line *l, const int *fds, uint32_t n)
 {
-	if (l->kind == LINE_MADE && c->ordered && !c->is_made) {
+	/* What came of an order that was given up comes late. */
+	if (l->kind == LINE_MADE && c->ordered && !c->is_made && l->pid == c->orders) {
 		take_made(c, l, fds, n);
 		return;
 	}
@@ -373,7 +374,8 @@ int crew_order(struct crew *c, enum line_kind what, int ms, struct crew_made *to
 
 	c->ordered = true;
 	c->is_made = false;
-	crew_tell(c, what, 0, NULL);
+	c->orders++;
+	line_send(c, &(struct line) { .kind = what, .pid = c->orders });
 	while (!c->is_made && !c->news.end && telem_now_ns() < until)
 		wait_until(c, until);
 	c->ordered = false;

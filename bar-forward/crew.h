@@ -60,13 +60,14 @@ struct crew {
 	void *arg;
 	int client; /* whom they serve; -1: nobody yet */
 	struct hand work, spare, next;
-	bool second;  /* the one that waits gets the client, too */
-	bool orphan;  /* there is no opener any more */
-	bool resting; /* the one at work waits for us */
-	bool waiting; /* an access of ours is being made */
-	bool done;    /* and `answer` says how it ended */
-	bool ordered; /* the opener has an order */
-	bool is_made; /* and `made` says what came of it */
+	bool second;    /* the one that waits gets the client, too */
+	bool orphan;    /* there is no opener any more */
+	bool resting;   /* the one at work waits for us */
+	bool waiting;   /* an access of ours is being made */
+	bool done;      /* and `answer` says how it ended */
+	int32_t orders; /* so far: the last one's number */
+	bool ordered;   /* the opener has it */
+	bool is_made;   /* and `made` says what came of it */
 	struct crew_made made;
 	struct call answer;
 	struct line death;

@@ -55,7 +55,7 @@ static int keep_calls(int *ours, int *theirs, struct err *e)
 /* The device, ours; our end of the calls in *calls, -1: nothing more is to be done. */
 static int fetch(const struct fetch_opts *o, struct device **d, int *calls, struct err *e)
 {
-	struct line l = { .kind = LINE_MADE };
+	struct line l = { .kind = LINE_MADE, .pid = o->order };
 	int fds[2 + DEV_FDS_MAX], n = 0, more = 0;
 	int rc = o->ops->open(d, o->what, o->beside, e);
 
@@ -157,6 +157,7 @@ int fetch_start(struct fetchers *f, const struct fetch_opts *o, void (*leave)(vo
 		return err_set(e, -errno, "no process to open %s: %s", o->what, strerror(errno));
 	}
 	f->newest = *free;
+	f->order = o->order;
 	return 0;
 }
 

@@ -31,12 +31,14 @@ struct fetch_opts {
 	const struct as_user *user;
 	const struct log *log;
 	struct dev_handed *to; /* shared with the holder */
-	int line;              /* to it: there it says LINE_MADE */
+	int line;              /* to it: there it says LINE_MADE, */
+	int32_t order;         /* and to this one */
 };
 
 struct fetchers {
 	pid_t pid[FETCHERS_MAX]; /* 0: unused */
 	pid_t newest;            /* 0: it is dead, which was told */
+	int32_t order;           /* of that one */
 };
 
 /*

@@ -48,7 +48,7 @@ struct server {
 	struct share *share;
 	pid_t holder; /* 0: none */
 	int line;     /* to it; -1 */
-	bool ended;
+	bool ended, recorded;
 	bool is_lost; /* the device */
 	uint64_t looked_ns;
 	struct err last; /* what the holder said at its end */
@@ -159,7 +159,7 @@ static void leave_for_fetcher(void *arg)
 	trace_close(&v->trace);
 }
 
-static void fetch(struct server *v)
+static void fetch(struct server *v, int32_t order)
 {
 	const struct fetch_opts o = { .ops = v->o->ops,
 				      .what = v->o->what,
@@ -168,8 +168,9 @@ static void fetch(struct server *v)
 				      .user = &v->user,
 				      .log = v->log,
 				      .to = v->handed,
-				      .line = v->line };
-	struct line l = { .kind = LINE_MADE };
+				      .line = v->line,
+				      .order = order };
+	struct line l = { .kind = LINE_MADE, .pid = order };
 	struct err e = { 0 };
 
 	l.rc = fetch_start(&v->fetchers, &o, leave_for_fetcher, v, &e);
@@ -178,16 +179,20 @@ static void fetch(struct server *v)
 		send_line(v, &l, -1);
 }
 
-static void make_record(struct server *v)
+/* Once: a holder that asks for it again is not itself. */
+static void make_record(struct server *v, int32_t order)
 {
 	const struct trace_about about = { .device = v->o->what,
 					   .backend = v->o->ops->name,
 					   .socket = v->o->socket,
 					   .guest = v->o->guest,
 					   .now_ns = telem_now_ns() };
-	struct line l = { .kind = LINE_MADE };
+	struct line l = { .kind = LINE_MADE, .pid = order };
 	struct err e = { 0 };
 
+	if (!v->o->record || v->recorded)
+		return;
+	v->recorded = true;
 	l.rc = trace_create(&v->trace, v->o->record, v->o->record_bytes, &about, &e);
 	text_copy(l.text, sizeof(l.text), e.text);
 	send_line(v, &l, l.rc ? -1 : v->trace.fd);
@@ -216,10 +221,10 @@ static void take_line(struct server *v, const struct line *l)
 			kill(l->pid, SIGKILL);
 		break;
 	case LINE_FETCH:
-		fetch(v);
+		fetch(v, l->pid);
 		break;
 	case LINE_RECORD:
-		make_record(v);
+		make_record(v, l->pid);
 		break;
 	case LINE_UPGRADE:
 		take_upgrade(v, l->rc);
@@ -361,7 +366,7 @@ static bool is_dead(pid_t pid, siginfo_t *si)
 /* Its last words, if it had any, are before ours. */
 static void take_fetcher_death(struct server *v)
 {
-	struct line l = { .kind = LINE_MADE, .rc = -EIO };
+	struct line l = { .kind = LINE_MADE, .pid = v->fetchers.order, .rc = -EIO };
 
 	text_copy(l.text, sizeof(l.text), "the process that was to open it died");
 	send_line(v, &l, -1);

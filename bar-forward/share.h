@@ -146,7 +146,7 @@ enum line_kind {
 
 struct line {
 	uint32_t kind;
-	int32_t rc, pid;
+	int32_t rc, pid; /* pid: of an order and what came of it, its number */
 	int32_t status; /* of one that died: its signal, or 0 */
 	uint32_t next;
 	uint32_t counted; /* rchar and wchar are known */

@@ -127,13 +127,6 @@ void spawn_settle(struct spawn *s, bool good)
 	own_close_fd(&s->next);
 }
 
-void spawn_kill(const struct spawn *s)
-{
-	for (uint32_t i = 0; i < SPAWN_MAX; i++)
-		if (s->child[i].pid)
-			kill(s->child[i].pid, SIGKILL);
-}
-
 bool spawn_has(const struct spawn *s, pid_t pid)
 {
 	for (uint32_t i = 0; i < SPAWN_MAX; i++)

@@ -43,9 +43,6 @@ pid_t spawn_worker(struct spawn *s, bool next, int *call);
 /* Those that are started from now on are of the next version; or that one was nothing. */
 void spawn_settle(struct spawn *s, bool good);
 
-/* All of them are to die. */
-void spawn_kill(const struct spawn *s);
-
 bool spawn_has(const struct spawn *s, pid_t pid);
 
 /* Of one that is dead and not yet waited for: what it had read and written, if that is known. Then it is waited for. */
