@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/sanitized.h"
 #include "base/text.h"
 
 #define OUR_OWN "berth-bridge" /* device/data/berth.conf */
@@ -145,6 +146,8 @@ int user_become(const struct as_user *u)
 			 setresuid(u->uid, u->uid, u->uid)))
 		return -errno;
 	rc = give_up(u->other);
+	if (SANITIZED) /* its look for leaks attaches to us */
+		prctl(PR_SET_DUMPABLE, 1);
 	if (!rc && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		rc = -errno;
 	return rc;

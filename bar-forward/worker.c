@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 #include "bar-forward/share.h"
 #include "bar-forward/stream.h"
 #include "base/own.h"
+#include "base/sanitized.h"
 #include "base/telem.h"
 #include "base/text.h"
 
@@ -393,6 +395,17 @@ static int begin(struct worker *w, const struct call *c, const int *fds, uint32_
 	return rc ? rc : sandbox_enter(SANDBOX_WORKER, &e);
 }
 
+/* Other processes of "nobody" have no business with ours. What the kernel counts of us is open by now. */
+static void hide(void)
+{
+	struct ucred who;
+	socklen_t size = sizeof(who);
+
+	if (!SANITIZED && getsockopt(WORKER_FD, SOL_SOCKET, SO_PEERCRED, &who, &size) == 0 &&
+	    who.uid != geteuid())
+		prctl(PR_SET_DUMPABLE, 0);
+}
+
 /* A process that was started otherwise has no such socket. */
 static bool has_call(void)
 {
@@ -416,6 +429,7 @@ int worker_run(const struct device_ops *const *backends)
 	signal(SIGPIPE, SIG_IGN);
 	w->call = WORKER_FD;
 	w->io = counted_open(0);
+	hide();
 	if (sandbox_enter(SANDBOX_SPARE, &e))
 		return 1;
 	c = (struct call) { .kind = CALL_HELLO,

@@ -20,12 +20,13 @@
 #include "base/sanitized.h"
 #include "tests/unit/harness.h"
 
-#define SPARE  (1U << SANDBOX_SPARE)
-#define WORKER (1U << SANDBOX_WORKER)
-#define HOLDER (1U << SANDBOX_HOLDER)
-#define ALL    (SPARE | WORKER | HOLDER)
-#define NO_FD  (-1L)
-#define PAGE   4096
+#define SPARE   (1U << SANDBOX_SPARE)
+#define WORKER  (1U << SANDBOX_WORKER)
+#define HOLDER  (1U << SANDBOX_HOLDER)
+#define FETCHER (1U << SANDBOX_FETCHER)
+#define ALL     (SPARE | WORKER | HOLDER | FETCHER)
+#define NO_FD   (-1L)
+#define PAGE    4096
 
 struct attempt {
 	const char *what;
@@ -43,7 +44,7 @@ static const struct attempt forbidden[] = {
 	{ "connect", SYS_connect, { NO_FD }, ALL, false },
 	{ "bind", SYS_bind, { NO_FD }, ALL, false },
 	{ "listen", SYS_listen, { NO_FD }, ALL, false },
-	{ "take a client", SYS_accept4, { NO_FD }, SPARE | WORKER, false },
+	{ "take a client", SYS_accept4, { NO_FD }, SPARE | WORKER | FETCHER, false },
 	/* files */
 	{ "open a file", SYS_openat, { AT_FDCWD, (long)"/dev/null" }, ALL, true },
 	{ "open a file, the new way", SYS_openat2, { NO_FD }, ALL, false },
@@ -98,9 +99,13 @@ static const struct attempt forbidden[] = {
 	/* devices: those of others, and what nobody needs once a device is open */
 	{ "ask a terminal for a key", SYS_ioctl, { NO_FD, 0x5412 }, ALL, false },
 	{ "open a device of a group", SYS_ioctl, { NO_FD, VFIO_GROUP_GET_DEVICE_FD }, ALL, false },
-	{ "map guests' memory", SYS_ioctl, { NO_FD, VFIO_IOMMU_MAP_DMA }, SPARE | WORKER, false },
+	{ "map guests' memory",
+	  SYS_ioctl,
+	  { NO_FD, VFIO_IOMMU_MAP_DMA },
+	  SPARE | WORKER | FETCHER,
+	  false },
 	{ "reset the device", SYS_ioctl, { NO_FD, VFIO_DEVICE_RESET }, SPARE | WORKER, false },
-	{ "make descriptors for interrupts", SYS_eventfd2, { 0 }, SPARE | WORKER, false },
+	{ "make descriptors for interrupts", SYS_eventfd2, { 0 }, SPARE | WORKER | FETCHER, false },
 };
 
 /* What the same processes live on. */
@@ -113,11 +118,11 @@ static const struct attempt allowed[] = {
 	{ "map memory",
 	  SYS_mmap,
 	  { 0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, NO_FD },
-	  SPARE | HOLDER,
+	  SPARE | HOLDER | FETCHER,
 	  false },
 	{ "take a client", SYS_accept4, { NO_FD }, HOLDER, false },
 	{ "map guests' memory", SYS_ioctl, { NO_FD, VFIO_IOMMU_MAP_DMA }, HOLDER, false },
-	{ "reset the device", SYS_ioctl, { NO_FD, VFIO_DEVICE_RESET }, HOLDER, false },
+	{ "reset the device", SYS_ioctl, { NO_FD, VFIO_DEVICE_RESET }, HOLDER | FETCHER, false },
 };
 
 /* A worker was a spare before. */
@@ -127,6 +132,8 @@ static int enter(unsigned who)
 
 	if (who == HOLDER)
 		return sandbox_enter(SANDBOX_HOLDER, &e);
+	if (who == FETCHER)
+		return sandbox_enter(SANDBOX_FETCHER, &e);
 	if (sandbox_enter(SANDBOX_SPARE, &e))
 		return -1;
 	return who == WORKER ? sandbox_enter(SANDBOX_WORKER, &e) : 0;
@@ -220,6 +227,12 @@ static void a_worker_is_killed(void **state)
 	check(WORKER, SIGSYS, 0);
 }
 
+static void a_fetcher_is_killed(void **state)
+{
+	(void)state;
+	check(FETCHER, SIGSYS, 0);
+}
+
 static void a_holder_is_told(void **state)
 {
 	(void)state;
@@ -233,7 +246,7 @@ static void other_numbers_are_no_way_out(void **state)
 	static const struct attempt x32 = {
 		"make a socket", 0x40000000L | SYS_socket, { AF_UNIX, SOCK_STREAM }, ALL, false
 	};
-	static const unsigned kinds[] = { SPARE, WORKER, HOLDER };
+	static const unsigned kinds[] = { SPARE, WORKER, HOLDER, FETCHER };
 	bool entered;
 
 	(void)state;
@@ -265,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_spare_is_killed),
 		cmocka_unit_test(a_worker_is_killed),
+		cmocka_unit_test(a_fetcher_is_killed),
 		cmocka_unit_test(a_holder_is_told),
 #ifdef __x86_64__
 		cmocka_unit_test(other_numbers_are_no_way_out),
