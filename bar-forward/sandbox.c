@@ -130,7 +130,10 @@ static const int sanitizers[] = {
 	SCMP_SYS(fcntl),
 };
 
-/* Of a device that is open: what is done to it for a client. No register is reached by these. */
+/*
+ * Of a device that is open: what is done to it for a client. No register is reached by these. A slot's reset has the number
+ * of a container's map, too: a fetcher that is not itself could map memory of its own.
+ */
 static const struct {
 	uint32_t request;
 	unsigned who;

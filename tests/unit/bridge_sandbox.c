@@ -99,11 +99,8 @@ static const struct attempt forbidden[] = {
 	/* devices: those of others, and what nobody needs once a device is open */
 	{ "ask a terminal for a key", SYS_ioctl, { NO_FD, 0x5412 }, ALL, false },
 	{ "open a device of a group", SYS_ioctl, { NO_FD, VFIO_GROUP_GET_DEVICE_FD }, ALL, false },
-	{ "map guests' memory",
-	  SYS_ioctl,
-	  { NO_FD, VFIO_IOMMU_MAP_DMA },
-	  SPARE | WORKER | FETCHER,
-	  false },
+	{ "map guests' memory", SYS_ioctl, { NO_FD, VFIO_IOMMU_MAP_DMA }, SPARE | WORKER, false },
+	{ "unmap it", SYS_ioctl, { NO_FD, VFIO_IOMMU_UNMAP_DMA }, SPARE | WORKER | FETCHER, false },
 	{ "reset the device", SYS_ioctl, { NO_FD, VFIO_DEVICE_RESET }, SPARE | WORKER, false },
 	{ "make descriptors for interrupts", SYS_eventfd2, { 0 }, SPARE | WORKER | FETCHER, false },
 };
