@@ -200,9 +200,12 @@ static void count_bridge(struct events *ev, struct watched *w, const struct snap
 	bool same = known && w->page_started_ns == b->started_ns;
 
 	workers = workers == TELEM_UNKNOWN ? 0 : workers;
-	if (same && workers > w->workers)
-		say(ev, s, SEVERITY_WARN, "worker", w->key,
-		    "its worker ended, and another took over");
+	if (same && workers > w->workers) {
+		struct event *e = add(ev, s, SEVERITY_WARN, "worker", w->key);
+
+		text_copy(e->text, sizeof(e->text), "its worker ended, and another took over");
+		text_copy(e->help, sizeof(e->help), "berth bridge status");
+	}
 	if (!same || s->now_ns - w->denied_ns > DENIED_NS)
 		w->denied_ns = 0;
 	if (same && denied > w->denied)

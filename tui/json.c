@@ -113,6 +113,8 @@ static void put_counts(json_t *o, const struct telem_counts *c)
 	top_put_count(o, "requests_failed", c->requests_failed);
 	top_put_count(o, "first_token_ns_mean",
 		      waited ? c->first_token_ns / c->first_tokens : TELEM_UNKNOWN);
+	top_put_count(o, "first_token_ns_last",
+		      c->last_first_token_ns ? c->last_first_token_ns : TELEM_UNKNOWN);
 }
 
 /* Nothing when the engine does not tell. */

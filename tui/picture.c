@@ -211,8 +211,7 @@ static void main_page(struct picture *p, const struct frame *f, uint32_t rows)
 
 static const char *const legend[] = {
 	"",
-	"Memory bars: W weights, K kv cache, C compute, O all other use, . free, ? unknown.",
-	"W, K and C are what runs measured, not what was planned.",
+	"Memory bars: W weights, K kv cache, C compute, as measured; O other use, . free, ? unknown.",
 	"A sleeping GPU is shown as ASLEEP and is not woken to be read.",
 	"An idle GPU is read every 5 s, one that may sleep every 15 s, who holds GPUs every 5 to 30 s.",
 	"What a card is (limits, MIG, ECC) is asked each minute, or when its size or processes change.",
