@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/text.h"
 #include "probe/probe_priv.h"
+#include "probe/refresh.h"
 
 /* Thousands of logical CPUs make a long /proc/cpuinfo; more than this is not read. */
 #define CPUINFO_MAX (4u << 20)
@@ -60,7 +61,7 @@ static uint64_t reclaimable(const struct machine *m, const char *dir)
 	return at ? strtoull(at + strlen("\ninactive_file "), NULL, 10) : 0;
 }
 
-static void apply_limit(const struct machine *m, const char *dir, struct report *r)
+static void apply_limit(const struct machine *m, const char *dir, struct cpu *c)
 {
 	uint64_t max, used;
 
@@ -71,17 +72,17 @@ static void apply_limit(const struct machine *m, const char *dir, struct report 
 	used -= gives_way < used ? gives_way : used;
 	uint64_t left = max > used ? max - used : 0;
 
-	if (fact_known(&r->cpu.ram_total) && max < (uint64_t)r->cpu.ram_total.v)
-		r->cpu.ram_total.v = (int64_t)max;
-	if (fact_known(&r->cpu.ram_available) && left < (uint64_t)r->cpu.ram_available.v)
-		r->cpu.ram_available.v = (int64_t)left;
+	if (fact_known(&c->ram_total) && max < (uint64_t)c->ram_total.v)
+		c->ram_total.v = (int64_t)max;
+	if (fact_known(&c->ram_available) && left < (uint64_t)c->ram_available.v)
+		c->ram_available.v = (int64_t)left;
 }
 
 /*
  * A container may use less than the machine has: the smallest memory.max on the way from our cgroup
  * (version 2) to the root decides.
  */
-static void apply_cgroup(const struct machine *m, struct report *r)
+static void apply_cgroup(const struct machine *m, struct cpu *c)
 {
 	static const char root[] = "sys/fs/cgroup";
 	char list[2048], dir[PATH_SIZE];
@@ -98,10 +99,10 @@ static void apply_cgroup(const struct machine *m, struct report *r)
 	if (n < 0 || (size_t)n >= sizeof(dir))
 		return;
 	while (strlen(dir) > strlen(root)) {
-		apply_limit(m, dir, r);
+		apply_limit(m, dir, c);
 		*strrchr(dir, '/') = '\0';
 	}
-	apply_limit(m, root, r);
+	apply_limit(m, root, c);
 }
 
 /* What a capture stores is what we may use, so that it replays to the same numbers. */
@@ -118,11 +119,10 @@ static void record_meminfo(const struct source *s, const char *path, const struc
 	record_file(s->rec, path, text_trim(buf));
 }
 
-static void read_memory(const struct source *s, struct report *r)
+static void read_memory(const struct source *s, struct cpu *c)
 {
 	static const char path[] = "proc/meminfo";
 	const struct source quiet = { .m = s->m, .errors = s->errors };
-	struct cpu *c = &r->cpu;
 	char buf[MEMINFO_MAX];
 	long n = src_read(&quiet, path, buf, sizeof(buf));
 
@@ -134,7 +134,7 @@ static void read_memory(const struct source *s, struct report *r)
 	}
 	parse_meminfo(buf, &c->ram_total, &c->ram_available);
 	if (s->m->live)
-		apply_cgroup(s->m, r);
+		apply_cgroup(s->m, c);
 	/* Whole KiB, as the file counts. */
 	c->ram_total.v &= ~INT64_C(1023);
 	c->ram_available.v &= ~INT64_C(1023);
@@ -148,7 +148,56 @@ void host_read(const struct source *s, struct report *r)
 {
 	r->host = host_name(s);
 	r->kernel = text_file(s, "proc/sys/kernel/osrelease");
-	read_memory(s, r);
+	read_memory(s, &r->cpu);
+}
+
+/* The first line of /proc/stat, in ticks of all CPUs: user nice system idle iowait irq softirq steal ... */
+bool host_parse_time(const char *text, struct cpu_time *t)
+{
+	uint64_t v[8] = { 0 };
+	char *end;
+
+	*t = (struct cpu_time) { 0 };
+	if (strncmp(text, "cpu ", 4) != 0)
+		return false;
+	text += 4;
+	for (size_t i = 0; i < 8; i++, text = end) {
+		v[i] = strtoull(text, &end, 10);
+		if (end == text || __builtin_add_overflow(t->all, v[i], &t->all))
+			return false;
+	}
+	t->idle = v[3] + v[4];
+	return true;
+}
+
+static struct fact busy_since(const struct cpu_time *was, const struct cpu_time *now)
+{
+	uint64_t all = now->all - was->all, idle = now->idle - was->idle;
+
+	/* A tick that is counted late makes idle time go back for a moment. */
+	if (!was->all || now->all <= was->all || now->idle < was->idle || idle > all)
+		return fact_unknown(WHY_NONE);
+	return fact_of((int64_t)((double)(all - idle) * 100 / (double)all + 0.5), SRC_PROC);
+}
+
+void probe_refresh_host(const struct machine *m, struct cpu *c, struct cpu_time *past)
+{
+	const struct source s = { .m = m };
+	struct cpu_time now;
+	char line[512];
+	long n;
+
+	read_memory(&s, c);
+	n = machine_read_bytes(m, "proc/stat", line, sizeof(line) - 1);
+	line[n < 0 ? 0 : n] = '\0';
+	if (n < 0)
+		c->busy_percent = fact_unknown(why_of((int)n));
+	else if (!host_parse_time(line, &now))
+		c->busy_percent = fact_unknown(WHY_GARBLED);
+	else {
+		c->busy_percent = busy_since(past, &now);
+		*past = now;
+	}
 }
 
 /* Arm boards print a serial number into it: only these lines are kept in a capture. */

@@ -139,6 +139,7 @@ struct cpu {
 	struct fact packages;
 	struct fact numa_nodes;
 	struct fact ram_total, ram_available; /* bytes; MemAvailable */
+	struct fact busy_percent;             /* of all its time; only by probe_refresh_host() */
 	/*
 	 * One logical CPU per physical core, "0-7": where launch pins. Plain ranges; where these would not
 	 * fit, with strides as taskset(1) reads them: "0-126:2".

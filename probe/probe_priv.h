@@ -189,6 +189,8 @@ struct want {
 int run_collect(const struct machine *m, const struct want *w, struct run **out, struct err *e);
 
 void host_read(const struct source *s, struct report *r); /* names, kernel, RAM */
+struct cpu_time;
+bool host_parse_time(const char *text, struct cpu_time *t); /* of /proc/stat; false: garbled */
 void host_cpuinfo(const struct source *s, struct cpu *c); /* fills only what is unknown */
 void host_nodes(const struct source *s, struct cpu *c);   /* the same: NUMA nodes with CPUs */
 

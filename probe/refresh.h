@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "base/machine.h"
 
+struct cpu;
 struct gpu;
 struct report;
 
@@ -23,6 +24,14 @@ int probe_refresh(const struct machine *m, struct gpu *g);
 
 /* Whether NVIDIA's library tells of it: then probe_refresh() has only its power state. */
 bool probe_has_nvml(const struct gpu *g);
+
+/* What all CPUs have done since boot, in ticks. */
+struct cpu_time {
+	uint64_t all, idle;
+};
+
+/* RAM, and how busy the CPUs were since `past`, which is zeroed before the first call and moves on. */
+void probe_refresh_host(const struct machine *m, struct cpu *c, struct cpu_time *past);
 
 /* Whether the kernel may put it to sleep when nobody uses it: then being looked at keeps it awake. */
 bool probe_may_sleep(const struct machine *m, const struct gpu *g);

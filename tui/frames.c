@@ -99,6 +99,7 @@ static const struct field report_rows[] = {
 	FIELD_KEY(struct report, cpu.ram_total, "ram_total_bytes", FIELD_FACT, UNIT_BYTES, NULL),
 	FIELD_KEY(struct report, cpu.ram_available, "ram_available_bytes", FIELD_FACT, UNIT_BYTES,
 		  NULL),
+	FIELD_KEY(struct report, cpu.busy_percent, "cpu_busy_percent", FIELD_FACT, UNIT_NONE, NULL),
 };
 
 /* --- numbers of small ranges, and lists --- */

@@ -101,6 +101,7 @@ json_t *top_cpu_json(const struct snapshot *s)
 	json_put_fact_text(o, "name", &s->report->cpu.name);
 	json_put_fact(o, "ram_total_bytes", &s->report->cpu.ram_total);
 	json_put_fact(o, "ram_used_bytes", &used);
+	json_put_fact(o, "busy_percent", &s->report->cpu.busy_percent);
 	top_put(o, "held", held_json(&held));
 	return o;
 }

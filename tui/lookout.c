@@ -220,6 +220,20 @@ static bool is_due(struct lookout *l, uint64_t mark)
 	return stale;
 }
 
+/* The host's memory and work, which change all the time; a whole collection is rare. */
+static void look_at_host(struct lookout *l)
+{
+	struct cpu c;
+
+	if (!l->senses.host || !l->base_ns) /* written by this thread alone, as the base is */
+		return;
+	c = l->base->cpu;
+	l->senses.host(l->senses.ctx, &c, &l->time);
+	pthread_mutex_lock(&l->lock);
+	l->base->cpu = c;
+	pthread_mutex_unlock(&l->lock);
+}
+
 static uint32_t scan(void *ctx)
 {
 	struct lookout *l = ctx;
@@ -229,8 +243,10 @@ static uint32_t scan(void *ctx)
 	uint32_t first = 0;
 	int rc;
 
-	if (!is_due(l, mark))
+	if (!is_due(l, mark)) {
+		look_at_host(l);
 		return BUS_MS;
+	}
 	rc = l->senses.collect(l->senses.ctx, &r, &e);
 	pthread_mutex_lock(&l->lock);
 	l->error = (struct err) { 0 };
@@ -246,6 +262,7 @@ static uint32_t scan(void *ctx)
 	probe_free(r);
 	if (!rc)
 		start_eyes(l, first);
+	look_at_host(l);
 	return BUS_MS;
 }
 
@@ -453,6 +470,11 @@ static int holders(void *ctx, struct report *r, struct claims_past **past, struc
 	return probe_refresh_holders(ctx, r, past, e);
 }
 
+static void host(void *ctx, struct cpu *c, struct cpu_time *past)
+{
+	probe_refresh_host(ctx, c, past);
+}
+
 static uint64_t mark(void *ctx)
 {
 	return probe_bus_mark(ctx);
@@ -468,6 +490,7 @@ struct senses senses_of(const struct machine *m)
 	return (struct senses) { .collect = collect,
 				 .refresh = refresh,
 				 .holders = holders,
+				 .host = host,
 				 .mark = mark,
 				 .may_sleep = may_sleep,
 				 .machine = m,

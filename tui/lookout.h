@@ -6,7 +6,8 @@
  *
  * The observer's budget: a device that is idle is looked at every five seconds, one that may go to sleep
  * every fifteen, and of one that sleeps only its power state. While NVIDIA's library tells of a card, the
- * kernel's files are asked every two seconds whether it is there, and awake. Nothing here wakes one.
+ * kernel's files are asked every two seconds whether it is there, and awake. Nothing here wakes one. The host's
+ * memory and work are read every two seconds.
  */
 #ifndef BERTH_TUI_LOOKOUT_H
 #define BERTH_TUI_LOOKOUT_H
@@ -22,6 +23,8 @@ struct senses {
 	int (*refresh)(void *ctx, struct gpu *g); /* as probe_refresh() */
 	/* As probe_refresh_holders(); NULL: not asked. */
 	int (*holders)(void *ctx, struct report *r, struct claims_past **past, struct err *e);
+	/* As probe_refresh_host(); NULL: not asked. */
+	void (*host)(void *ctx, struct cpu *c, struct cpu_time *past);
 	uint64_t (*mark)(void *ctx); /* as probe_bus_mark() */
 	bool (*may_sleep)(void *ctx, const struct gpu *g);
 	const struct machine *machine; /* for NVIDIA's library; NULL: it is not asked */

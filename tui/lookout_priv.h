@@ -8,7 +8,7 @@
 #include "tui/lookout.h"
 #include "tui/reader.h"
 
-#define BUS_MS     2000  /* between looks for devices that came or went */
+#define BUS_MS     2000  /* between looks for devices that came or went, and at the host */
 #define WHOLE_MS   60000 /* and at all of them, links and names included */
 #define HOLDERS_MS 5000
 #define ASLEEP_MS  2000 /* its power state alone, which wakes nothing */
@@ -57,6 +57,7 @@ struct lookout {
 	struct reader *scanner, *keeper, *library;
 	struct claims_past *past;
 	uint64_t mark;
+	struct cpu_time time;
 	struct probe_nvml *nvml;
 	bool waits; /* a round of it is in flight */
 

@@ -289,6 +289,7 @@ static void page_cpu(struct view *v, const struct frame *f)
 	p = details_line(v, "works");
 	put_number(&p, "cores", &c->cores, 1, "");
 	put_number(&p, "threads", &c->threads, 1, "");
+	put_number(&p, "busy", &c->busy_percent, 1, " %");
 	put_memory(v, f, NULL, &c->ram_total, &used, &c->ram_available);
 	put_runs(v, f, "");
 }

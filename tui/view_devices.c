@@ -121,8 +121,11 @@ static void write_busy(struct pen *p, const void *row)
 {
 	const struct device_row *d = row;
 
-	if (d->gpu && fact_known(&d->gpu->busy_percent))
-		pen_printf(p, tone(d), "%" PRId64 " %%", d->gpu->busy_percent.v);
+	const struct fact *busy = d->gpu ? &d->gpu->busy_percent
+					 : &d->f->snap->report->cpu.busy_percent;
+
+	if (fact_known(busy))
+		pen_printf(p, tone(d), "%" PRId64 " %%", busy->v);
 	else
 		pen_text(p, ATTR_DIM, "-");
 }

@@ -109,6 +109,15 @@ static int holders(void *ctx, struct report *r, struct claims_past **past, struc
 	return 0;
 }
 
+/* Less memory and more work at each look. */
+static void host(void *ctx, struct cpu *c, struct cpu_time *past)
+{
+	(void)ctx;
+	past->all++;
+	c->ram_available = fact_of(1000 - (int64_t)past->all, SRC_PROC);
+	c->busy_percent = fact_of((int64_t)past->all, SRC_PROC);
+}
+
 static bool may_sleep(void *ctx, const struct gpu *g)
 {
 	(void)ctx;
@@ -128,6 +137,7 @@ static struct stage stage_new(struct world *w)
 	const struct senses senses = { .collect = collect,
 				       .refresh = refresh,
 				       .holders = holders,
+				       .host = host,
 				       .mark = mark,
 				       .may_sleep = may_sleep,
 				       .ctx = w };
@@ -169,6 +179,24 @@ static bool all_read(const struct stage *st)
 		if (st->snap->devices[i].age_ms == AGE_UNKNOWN)
 			return false;
 	return true;
+}
+
+static bool host_read_twice(const struct stage *st)
+{
+	const struct report *r = st->snap->report;
+
+	return r && r->cpu.busy_percent.v >= 2 && r->cpu.ram_available.v <= 998;
+}
+
+/* Between two collections, too. */
+static void the_host_is_looked_at_again(void **state)
+{
+	struct world w = { .n = 1 };
+	struct stage st = stage_new(&w);
+
+	(void)state;
+	until(&st, host_read_twice);
+	end(&st);
 }
 
 static void each_device_is_read(void **state)
@@ -397,6 +425,7 @@ static void only_the_folder_that_was_named(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_host_is_looked_at_again),
 		cmocka_unit_test(each_device_is_read),
 		cmocka_unit_test(rows_stay),
 		cmocka_unit_test(numbers_leave_the_rest),

@@ -86,6 +86,7 @@ void scene_trouble(struct scene *sc, struct snapshot *s)
 
 void scene_move(struct scene *sc)
 {
+	sc->report->cpu.busy_percent = fact_of(wave(sc->step, 9), SRC_PROC);
 	for (uint32_t i = 0; i < sc->report->n_gpus; i++)
 		move_gpu(&sc->report->gpus[i], i, sc->step);
 }
