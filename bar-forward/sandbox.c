@@ -172,7 +172,7 @@ static int allow_sanitizer(scmp_filter_ctx f)
 	/* is it a terminal that the report goes to? */
 	return rc ? rc
 		  : seccomp_rule_add(f, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_EQ, TCGETS));
+				     SCMP_A1(SCMP_CMP_EQ, TCGETS, 0));
 }
 
 /* Memory, but none that can be executed. */
