@@ -19,6 +19,8 @@
 #include "base/own.h"
 #include "base/text.h"
 
+#define END_MS 5000 /* for those that are killed to be dead, even on a busy machine */
+
 struct fetch_answer {
 	int32_t rc;
 	char text[768];
@@ -185,7 +187,7 @@ void fetch_close(struct fetchers *f)
 	for (uint32_t i = 0; i < FETCHERS_MAX; i++)
 		if (f->pid[i])
 			kill(f->pid[i], SIGKILL);
-	for (int turn = 0; some && turn < 200; turn++) {
+	for (int turn = 0; some && turn < END_MS; turn++) {
 		fetch_reap(f);
 		some = false;
 		for (uint32_t i = 0; i < FETCHERS_MAX; i++)

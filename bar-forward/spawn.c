@@ -8,11 +8,14 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bar-forward/post.h"
 #include "bar-forward/worker.h"
 #include "base/own.h"
+
+#define END_MS 5000 /* for one that is killed to be dead, even on a busy machine */
 
 /* What its path allows does not matter: it is run by its descriptor. */
 static int check_program(const struct spawn *s, struct err *e)
@@ -40,6 +43,15 @@ int spawn_open(struct spawn *s, const struct as_user *user, struct err *e)
 	return check_program(s, e);
 }
 
+/* One that the kernel keeps in an access is left to it. */
+static void wait_a_while(pid_t pid)
+{
+	const struct timespec moment = { .tv_nsec = 1000000 };
+
+	for (int turn = 0; turn < END_MS && waitpid(pid, NULL, WNOHANG) == 0; turn++)
+		nanosleep(&moment, NULL);
+}
+
 void spawn_close(struct spawn *s)
 {
 	for (uint32_t i = 0; i < SPAWN_MAX; i++) {
@@ -48,7 +60,7 @@ void spawn_close(struct spawn *s)
 		if (!c->pid)
 			continue;
 		kill(c->pid, SIGKILL);
-		waitpid(c->pid, NULL, 0);
+		wait_a_while(c->pid);
 		own_close_fd(&c->io);
 		c->pid = 0;
 	}

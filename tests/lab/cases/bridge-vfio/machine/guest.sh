@@ -82,6 +82,34 @@ maps_work() {
 	refuses "a map beside a denial" 5 'gets the whole device' berth bridge serve "$edu" --socket /run/s --mode map --policy /run/rules
 }
 
+# --- by a user who is in the group of the device's file, and may lock some memory ---
+as_user='import os, resource, sys
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (1 << 28, 1 << 28))
+os.setgroups([977])
+os.setgid(1000)
+os.setuid(1000)
+os.environ["BERTH_RUNTIME_DIR"] = "/run/user"
+os.execvp("berth", ["berth", "bridge"] + sys.argv[1:])'
+anybody_serves() {
+	mkdir -p /run/user
+	chown 1000 /run/user
+	node=/dev/vfio/$(group_of "$edu")
+	/usr/bin/python3 -c "$as_user" serve "$edu" --socket /run/user/s >$T/stdout 2>$T/stderr 3>&-
+	is "another user: refused" "$?" 5
+	has "another user: says so" "$node may not be opened by this user" $T/stderr
+	chgrp 977 "$node"
+	chmod 660 "$node"
+	rm -f /run/s /run/log
+	ln -s /run/user/s /run/s
+	/usr/bin/python3 -c "$as_user" serve "$edu" --socket /run/user/s -v >/run/log 2>&1 </dev/null 3>&- &
+	served=$!
+	wait_for 60 grep -q 'waits for a client' /run/log || fail "another user serves" "$(cat /run/log)"
+	is "another user: all is theirs" "$(stat -c %u /proc/$served /run/user/s)" "1000
+1000"
+	use edu
+	ends "another user: the bridge ends"
+}
+
 # --- the host takes a device away while it is used ---
 
 # is_used DEVICE: a client reads it until it is away, and after it
@@ -153,6 +181,7 @@ if [ -e /dev/iommu ]; then
 fi
 each_works vfio
 maps_work
+anybody_serves
 both_work vfio
 removal vfio
 eject
