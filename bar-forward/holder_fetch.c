@@ -10,7 +10,7 @@
 #include "base/text.h"
 
 #define FETCH_MS 90000 /* the kernel resets what is opened, and waits up to a minute for it */
-#define CALL_MS  3000  /* a client waits for the answer */
+#define CALL_MS  3500  /* a client waits for the answer, which never comes after CREW_LATE_NS */
 #define REST_MS  10000 /* for a reset that nobody waits for but the next client */
 
 static int take_device(struct holder *v, struct crew_made *m, struct err *e)
