@@ -307,11 +307,19 @@ void replay_reset(struct replay *r, uint64_t now)
 
 /* --- interrupts --- */
 
-/* The guest waits for an interrupt, and a few writes that came before it are missing. */
-static bool is_waited_for(struct replay *r, uint64_t now)
+/*
+ * When a guest that goes on doing nothing waits for the interrupt, of which a few writes that came before are missing: it
+ * stood still for that long then, too, if it did. NONE: it does not.
+ */
+static uint64_t waits_from(struct replay *r)
 {
-	return r->done && r->next_irq - r->front <= REPLAY_NEAR &&
-	       now - r->last_at >= REPLAY_IDLE_NS;
+	const struct entry *x = replay_entry(r, r->next_irq);
+	uint64_t then = x->ns > r->done_ns ? x->ns - r->done_ns : 0, at;
+
+	if (!r->done || r->next_irq - r->front > REPLAY_NEAR ||
+	    __builtin_add_overflow(r->last_at + REPLAY_IDLE_NS, then, &at))
+		return NONE;
+	return at;
 }
 
 uint64_t replay_due(struct replay *r, uint64_t now)
@@ -322,16 +330,14 @@ uint64_t replay_due(struct replay *r, uint64_t now)
 	replay_fill(r);
 	if (r->next_irq >= r->head)
 		return NONE;
-	if (r->front < r->next_irq && is_waited_for(r, now))
+	if (r->front < r->next_irq && waits_from(r) <= now)
 		give_up(r, r->next_irq);
 	if (r->front < r->next_irq)
-		return r->done && r->next_irq - r->front <= REPLAY_NEAR
-			       ? r->last_at + REPLAY_IDLE_NS
-			       : NONE;
+		return waits_from(r);
 	x = replay_entry(r, r->next_irq);
 	after = x->ns > r->done_ns ? x->ns - r->done_ns : 0;
 	if (r->due == NONE)
-		r->due = r->done_at + (after < REPLAY_IDLE_NS ? after : REPLAY_IDLE_NS);
+		r->due = r->done_at + (after < REPLAY_AFTER_NS ? after : REPLAY_AFTER_NS);
 	return r->due;
 }
 

@@ -14,7 +14,7 @@
  * - Reads that the guest does not make are dropped when it is REPLAY_LAG accesses further on.
  *
  * An interrupt is due once every write that was recorded before it is made or overdue, as long after the last of them as
- * then. A guest that does nothing for REPLAY_IDLE_NS waits for it: then the few writes that are missing are overdue.
+ * then. A guest that does nothing for REPLAY_IDLE_NS longer than then waits for it: then the few writes that are missing are overdue.
  */
 #ifndef BERTH_REPLAY_H
 #define BERTH_REPLAY_H
@@ -28,7 +28,8 @@
 #define REPLAY_WINDOW   65536U
 #define REPLAY_PATIENCE 256
 #define REPLAY_LAG      256
-#define REPLAY_IDLE_NS  UINT64_C(1000000000)
+#define REPLAY_IDLE_NS  UINT64_C(5000000000) /* on a busy host a guest stands still now and then */
+#define REPLAY_AFTER_NS UINT64_C(1000000000) /* that an interrupt comes after its write, at most */
 #define REPLAY_NEAR     16 /* accesses before an interrupt that may be overdue so */
 #define REPLAY_SAID     8  /* departures that are told; the others are counted */
 

@@ -188,15 +188,19 @@ static bool is_devices(const struct trace_slot *s)
 	return !(s->flags & (TRACE_DENIED | TRACE_FAILED | TRACE_ABSENT)) && s->width;
 }
 
-static void append_irqs(struct replay *r)
+/* Those that came before that time, ns. */
+static void append_irqs(struct replay *r, uint64_t until)
 {
-	for (uint32_t i = 0; i < r->n_held; i++)
-		*replay_entry(r, r->head++) = (struct entry) { .value = r->held[i].offset,
-							       .ns = r->held[i].ns,
+	uint32_t n = 0;
+
+	for (; n < r->n_held && r->held[n].ns < until; n++)
+		*replay_entry(r, r->head++) = (struct entry) { .value = r->held[n].offset,
+							       .ns = r->held[n].ns,
 							       .next = NONE,
 							       .kind = TRACE_IRQ,
-							       .index = r->held[i].region };
-	r->n_held = 0;
+							       .index = r->held[n].region };
+	r->n_held -= n;
+	memmove(r->held, r->held + n, r->n_held * sizeof(r->held[0]));
 }
 
 /*
@@ -205,15 +209,14 @@ static void append_irqs(struct replay *r)
  */
 static void take_access(struct replay *r, const struct trace_slot *s)
 {
-	bool raised = s->kind == TRACE_WRITE && r->n_held && s->ns - s->took <= r->held[0].ns;
+	uint64_t began = s->ns > s->took ? s->ns - s->took : 0;
 	struct trace_slot passed = *s;
 
 	if (s->flags & TRACE_MASKED)
 		passed.value = s->extra;
-	if (!raised)
-		append_irqs(r);
+	append_irqs(r, s->kind == TRACE_WRITE ? began : NONE);
 	append(r, &passed, replay_key(r, s->region, s->offset, s->width), s->kind);
-	append_irqs(r);
+	append_irqs(r, NONE);
 }
 
 static void take(struct replay *r, const struct trace_record *rec)
@@ -229,13 +232,13 @@ static void take(struct replay *r, const struct trace_record *rec)
 			take_access(r, s);
 		return;
 	case TRACE_RESET:
-		append_irqs(r);
+		append_irqs(r, NONE);
 		if (!(s->flags & TRACE_FAILED))
 			append(r, s, replay_key(r, TRACE_REGIONS, 0, 1), TRACE_RESET);
 		return;
 	case TRACE_IRQ:
 		if (r->n_held == REPLAY_HELD)
-			append_irqs(r);
+			append_irqs(r, NONE);
 		r->held[r->n_held++] = *s;
 		return;
 	case TRACE_DMA_READ:
@@ -254,7 +257,7 @@ void replay_fill(struct replay *r)
 	while (!r->ended && r->head - r->tail + REPLAY_HELD < REPLAY_WINDOW) {
 		r->ended = trace_reader_next(r->reader, &r->record, &unsaid) != 1;
 		if (r->ended)
-			append_irqs(r);
+			append_irqs(r, NONE);
 		else
 			take(r, &r->record);
 	}

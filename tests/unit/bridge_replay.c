@@ -277,7 +277,8 @@ static void test_interrupts(void **state)
 	assert_int_equal(q.vector, 3);
 	/* The next waits for the acknowledgement; a guest that idles waits for it, and gets it. */
 	assert_false(replay_irq(r, REPLAY_IDLE_NS / 2, &q));
-	assert_int_equal(replay_due(r, 5000 + 70 * US), 5000 + REPLAY_IDLE_NS);
+	assert_in_range(replay_due(r, 5000 + 70 * US), 5000 + REPLAY_IDLE_NS + 70 * US,
+			5000 + REPLAY_IDLE_NS + 200 * US);
 	assert_true(replay_irq(r, IDLE, &q));
 	assert_int_equal(q.vector, 1);
 	assert_int_equal(replay_counts(r)->overdue_writes, 1);
@@ -285,9 +286,35 @@ static void test_interrupts(void **state)
 	replay_close(r);
 }
 
+/* A guest that stood still between two writes does so again. */
+static void test_a_guest_that_pauses(void **state)
+{
+	const uint64_t pause = 3 * REPLAY_IDLE_NS;
+	struct replay *r;
+	struct replay_irq q;
+
+	(void)state;
+	begin(200);
+	was_written(CMD, 1);
+	clock_ns += pause;
+	was_written(CMD, 2);
+	was(TRACE_IRQ, 1, 1);
+	r = replayed();
+	replay_write(r, 0, CMD, 4, 1, 5000);
+	assert_false(replay_irq(r, 5000 + pause, &q));
+	replay_write(r, 0, CMD, 4, 2, 6000 + pause);
+	assert_true(replay_irq(r, 6000 + pause + IDLE, &q));
+	assert_int_equal(replay_counts(r)->overdue_writes, 0);
+	assert_false(replay_counts(r)->departed);
+	replay_close(r);
+}
+
 /* The interrupt is recorded before the write that raised it has ended: it is raised by that write all the same. */
 static void test_an_interrupt_during_a_write(void **state)
 {
+	struct trace_slot before = {
+		.kind = TRACE_IRQ, .region = DEV_MSIX, .offset = 4, .value = 1
+	};
 	struct trace_slot irq = { .kind = TRACE_IRQ, .region = DEV_MSIX, .offset = 5, .value = 1 };
 	struct trace_slot write = { .kind = TRACE_WRITE, .width = 4, .offset = CMD, .value = 1 };
 	struct replay *r;
@@ -296,6 +323,8 @@ static void test_an_interrupt_during_a_write(void **state)
 	(void)state;
 	begin(200);
 	was_read(STAT, 1);
+	before.ns = clock_ns + 5 * US; /* of what came before: that one is no reason to wait */
+	trace_put(&t, &before);
 	irq.ns = clock_ns + 20 * US;
 	write.ns = clock_ns + 25 * US;
 	write.took = 10 * US;
@@ -303,6 +332,8 @@ static void test_an_interrupt_during_a_write(void **state)
 	trace_put(&t, &write);
 	r = replayed();
 	assert_int_equal(get(r, STAT), 1);
+	assert_true(replay_irq(r, IDLE, &q));
+	assert_int_equal(q.vector, 4);
 	assert_false(replay_irq(r, IDLE, &q));
 	replay_write(r, 0, CMD, 4, 1, 5000);
 	assert_true(replay_irq(r, 5000, &q));
@@ -451,6 +482,7 @@ int main(void)
 		cmocka_unit_test(test_another_order),
 		cmocka_unit_test(test_other_values_and_registers),
 		cmocka_unit_test(test_interrupts),
+		cmocka_unit_test(test_a_guest_that_pauses),
 		cmocka_unit_test(test_an_interrupt_during_a_write),
 		cmocka_unit_test(test_a_long_recording),
 		cmocka_unit_test(test_the_relay),
