@@ -162,11 +162,17 @@ static int check_words(const struct ask *a, struct err *e)
 			       a->n_words > 1 ? " for each device" : "");
 	if (a->o->qmp && a->o->libvirt)
 		return err_set(e, VERB_USAGE, "give --qmp or --libvirt, not both");
-	for (uint32_t i = 0; i < s->n; i++)
+	for (uint32_t i = 0; i < s->n; i++) {
 		if (strlen(s->v[i]) > most)
 			return err_set(e, -EINVAL,
 				       "the path of --socket has %zu bytes; at most %zu",
 				       strlen(s->v[i]), most);
+		if (s->v[i][0] != '/')
+			return err_set(
+				e, -EINVAL,
+				"--socket %s is not an absolute path; QEMU may run in another folder",
+				s->v[i]);
+	}
 	return 0;
 }
 

@@ -98,9 +98,9 @@ static const struct example examples[] = {
 	{ "berth bridge qemu-args 03:00.0 --memory 16G --socket /run/user/1000/gpu.sock",
 	  "what to add to QEMU's command line" },
 	{ "berth bridge serve 03:00.0 --socket /run/user/1000/gpu.sock", "the card, for the virtual machine that connects there" },
-	{ "berth bridge serve 03:00.0 --socket gpu.sock 03:00.1 --socket audio.sock", "both functions of a card: an IOMMU group is "
+	{ "berth bridge serve 03:00.0 --socket /run/gpu.sock 03:00.1 --socket /run/audio.sock", "both functions of a card: an IOMMU group is "
 	  "one program's, and one virtual machine's" },
-	{ "berth bridge serve 03:00.0 --socket gpu.sock 03:00.1 --socket audio.sock --policy 03:00.0=gpu.rules --record 03:00.1=audio.trace",
+	{ "berth bridge serve 03:00.0 --socket /run/gpu.sock 03:00.1 --socket /run/audio.sock --policy 03:00.0=gpu.rules --record 03:00.1=audio.trace",
 	  "rules for one of them, and a recording of the other" },
 	{ "berth bridge serve edu.json --socket /run/user/1000/edu.sock", "a device that a file describes, for a virtual machine" },
 	{ "berth bridge status", "which bridges run, who is connected, what went over them" },

@@ -175,6 +175,7 @@ static int start_virsh(const struct job *j, const char *command, pid_t *pid, int
 	char *const argv[] = { (char[]) { "virsh" },
 			       (char[]) { "-q" },
 			       (char[]) { "qemu-monitor-command" },
+			       (char[]) { "--" },
 			       (char *)(uintptr_t)j->o->libvirt,
 			       (char *)(uintptr_t)command,
 			       NULL };

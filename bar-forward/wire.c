@@ -293,7 +293,8 @@ static const struct command {
 
 const char *vu_command_name(uint16_t command)
 {
-	return command < VU_COMMAND_COUNT && commands[command].name ? commands[command].name : "?";
+	return command < VU_COMMAND_COUNT && commands[command].name ? commands[command].name
+								    : "a message";
 }
 
 int vu_check_header(const struct vu_header *h, struct err *e)
@@ -324,8 +325,7 @@ int vu_parse(const uint8_t *message, uint32_t n_fds, struct vu_request *r, struc
 	if (h.command < VU_COMMAND_COUNT)
 		c = &commands[h.command];
 	if (!c || (!c->parse && h.command != VU_SET_IRQS))
-		return err_set(e, -ENOTSUP, "command %" PRIu16 " (%s) is not served", h.command,
-			       vu_command_name(h.command));
+		return err_set(e, -ENOTSUP, "command %" PRIu16 " is not served", h.command);
 	r->room = (uint32_t)in.left;
 	if (in.left < c->least)
 		return err_set(e, -EINVAL, "%s of %zu bytes, at least %" PRIu32, c->name, in.left,

@@ -135,7 +135,7 @@ int vu_parse(const uint8_t *message, uint32_t n_fds, struct vu_request *r, struc
 /* Write i of a VU_REGION_WRITE_MULTI. 0, or -EINVAL: a count that is not 1 to 8. */
 int vu_multi_write(const struct vu_request *r, uint64_t i, struct vu_access *w);
 
-const char *vu_command_name(uint16_t command); /* "REGION_READ"; "17000" is "?" */
+const char *vu_command_name(uint16_t command); /* "REGION_READ"; 17000 is "a message" */
 
 /* --- replies: each writes a whole message and returns its size --- */
 

@@ -182,6 +182,19 @@ static void close_one(struct listening *l)
 	own_close_fd(&l->fd);
 }
 
+/* Why nobody can listen where something is already: a socket that is listened at, or no socket at all. */
+static int taken(const struct socket_place *p, const char *spec, struct err *e)
+{
+	struct stat st;
+	bool other = p->local && lstat(p->path, &st) == 0 && !S_ISSOCK(st.st_mode);
+
+	return err_set(
+		e, -EACCES,
+		other ? "%s is there already, and is no socket; choose another place to listen at"
+		      : "%s is in use by another program; choose another place to listen at",
+		spec);
+}
+
 int sockets_open(struct sockets *s, const char *spec, bool ollama, struct err *e)
 {
 	struct listening l = { .fd = -1, .ollama = ollama };
@@ -194,8 +207,7 @@ int sockets_open(struct sockets *s, const char *spec, bool ollama, struct err *e
 		return err_set(e, -EINVAL, "at most %d places to listen at", SOCKETS_MAX);
 	rc = open_listener(&l, &p);
 	if (rc == -EADDRINUSE)
-		rc = err_set(e, -EACCES,
-			     "%s is in use by another program; choose another place to listen at", spec);
+		rc = taken(&p, spec, e);
 	else if (rc)
 		rc = err_set(e, -EACCES, "cannot listen at %s: %s", spec, strerror(-rc));
 	else

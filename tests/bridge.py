@@ -616,9 +616,9 @@ def unplugs():
     os.makedirs(f"{folder}/bin")
     with open(f"{folder}/bin/virsh", "w") as f:
         f.write("""#!/bin/sh
-[ "$1 $2 $3" = "-q qemu-monitor-command win11" ] || { echo "error: failed to get domain '$3'" >&2; exit 1; }
-echo "$4" >>"${0%/*}/asked"
-case $4 in
+[ "$1 $2 $3 $4" = "-q qemu-monitor-command -- win11" ] || { echo "error: failed to get domain '$4'" >&2; exit 1; }
+echo "$5" >>"${0%/*}/asked"
+case $5 in
 *'"/machine/peripheral"'*) echo '{"return":[{"name":"gpu0","type":"child<vfio-user-pci>"}],"id":"libvirt-1"}' ;;
 *qom-list*) echo '{"return":[],"id":"libvirt-2"}' ;;
 *) echo '{"return":{},"id":"libvirt-3"}' ;;
@@ -637,6 +637,15 @@ esac
     os.environ["PATH"] = path
     assert '{"execute":"device_del","arguments":{"id":"gpu0"}}' in open(f"{folder}/bin/asked").read()
     ok("libvirt is asked")
+    # The real virsh takes the same words. Its driver for tests has a domain "test", and no QEMU behind it.
+    os.environ.update(LIBVIRT_DEFAULT_URI="test:///default", XDG_CACHE_HOME=f"{folder}/home", XDG_CONFIG_HOME=f"{folder}/home")
+    for domain, says in (("test", "error: this function is not supported by the connection driver"), ("-x", "error: failed to get domain '-x'")):
+        with Bridge("gpu.json", "real.s", "--libvirt", domain) as b:
+            c = Client(b.path)
+            c.write(BAR0, 0xFF0, 4, 1)
+            b.wait_for(f"virsh qemu-monitor-command {domain}: {says}")
+            c.close()
+    ok("libvirt's own virsh takes what it is told")
 
 
 def facts(pid):

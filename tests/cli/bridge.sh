@@ -60,7 +60,8 @@ bad "a map in trap mode" 4 "map: a rule says map, and --mode trap maps nothing" 
 echo 'bar0 0x0+0x1000 map' >"$T/map"
 bad "a map that cannot be" 4 "bar0 cannot be mapped" $serve_gpu --policy "$T/map"
 echo file >"$T/file"
-bad "a file in the socket's place" 5 "file" serve $devices/edu.json --socket "$T/file"
+bad "a relative socket" 4 "--socket s is not an absolute path" serve $devices/edu.json --socket s
+bad "a file in the socket's place" 5 "file is there already, and is no socket" serve $devices/edu.json --socket "$T/file"
 bad "a folder that is not there" 5 "cannot listen" serve $devices/edu.json --socket "$T/none/s"
 [ -e "$T/s" ] && fail "nothing is left" "$T/s" || ok "nothing is left"
 
