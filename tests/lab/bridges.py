@@ -12,8 +12,10 @@ TROUBLE = ("Sanitizer", "runtime error:")
 class Bridge:
     def __init__(self, case, out, name, device, *options):
         self.socket, self.log = f"{out}/{name}.sock", out / f"{name}.log"
-        self.words = [BERTH, "bridge", "serve",
-                      device.replace("CASE", str(case)) if "/" in device else f"{DEVICES}/{device}", "--socket", self.socket, "-v",
+        # "replay:FILE": a recording in its place
+        verb, _, what = device.rpartition(":")
+        what = what.replace("CASE", str(case)) if "/" in what else f"{DEVICES}/{what}"
+        self.words = [BERTH, "bridge", verb or "serve", what, "--socket", self.socket, "-v",
                       *[word.replace("OUT", str(out)) for word in options]]
         self.env = {**os.environ, "BERTH_RUNTIME_DIR": f"{out}/run"}
         self.process = None

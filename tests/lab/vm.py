@@ -12,7 +12,7 @@ CASE-FOLDER/vm describes the machine, a line each:
     limit SECONDS       how long the guest may take; ten times what it does on a quiet machine
     cmdline WORDS       more for the kernel's command line
     acpi FILE.dsl       one more ACPI table, compiled by iasl; seen from the case's folder
-    bridge NAME DEVICE OPTION...  serves a file of bar-forward/devices, or CASE/FILE, at OUT/NAME.sock
+    bridge NAME DEVICE OPTION...  serves a file of bar-forward/devices, or CASE/FILE, at OUT/NAME.sock; replay:FILE: a recording
     -OPTION VALUE       an option of QEMU's, as on its command line; OUT in it is our folder
 """
 import json

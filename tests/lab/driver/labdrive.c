@@ -6,10 +6,12 @@
  * What it is told and what it found go over files beside the function's own in sysfs:
  *
  *   regs, dma, irqs  reading one does that test: "ok", or what was wrong
+ *   sent             the same for DMA to the card alone
  *   load             1 has threads access registers and do DMA without a pause; 0 ends them; reads what they did
  *   poke             OFFSET VALUE: four bytes of BAR 0; OFFSET: what is read there, from then on
  *
- * irq= is which interrupts it asks for: msix, msi or intx; the best there are, if nothing is said.
+ * irq= is which interrupts it asks for: msix, msi or intx; the best there are, if nothing is said. seed= has it do the same
+ * each time, but for addresses of memory.
  */
 #include <linux/completion.h>
 #include <linux/delay.h>
@@ -19,6 +21,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/prandom.h>
 #include <linux/random.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
@@ -29,6 +32,8 @@
 
 static char *irq = "any";
 module_param(irq, charp, 0444);
+static ulong seed;
+module_param(seed, ulong, 0444);
 
 enum { /* of BAR 0 */
 	IDENTITY = 0x0,
@@ -63,6 +68,7 @@ struct lab {
 	atomic_t told[VECTORS];
 	struct completion copied;
 	struct mutex lock; /* the card's engine is one */
+	struct rnd_state random;
 	struct task_struct *mmio, *mover;
 	unsigned long n_mmio, n_moved, n_bad;
 	unsigned int place;
@@ -194,16 +200,15 @@ static int fails(struct lab *d, const char *fmt, ...)
 	return -EIO;
 }
 
-/* There and back, by memory mapped for each way; the card says what it got, and what comes back is what went. */
-static int there_and_back(struct lab *d, u8 *out, u8 *in, u32 n, u32 at)
+/* By memory mapped for it; the card says what it got. */
+static int there(struct lab *d, u8 *out, u32 n, u32 at)
 {
 	struct device *dev = &d->pdev->dev;
 	dma_addr_t a;
 	u32 crc;
 	int rc;
 
-	get_random_bytes(out, n);
-	memset(in, 0x5a, n);
+	prandom_bytes_state(&d->random, out, n);
 	a = dma_map_single(dev, out, n, DMA_TO_DEVICE);
 	if (dma_mapping_error(dev, a))
 		return fails(d, "cannot map %u bytes", n);
@@ -214,6 +219,19 @@ static int there_and_back(struct lab *d, u8 *out, u8 *in, u32 n, u32 at)
 		return rc == -ENODEV ? rc : fails(d, "%u bytes to the card: %d", n, rc);
 	if (crc != crc_of(out, n))
 		return crc == ~0u ? -ENODEV : fails(d, "%u bytes have %08x there, %08x here", n, crc, crc_of(out, n));
+	return 0;
+}
+
+/* And back: what comes is what went. */
+static int there_and_back(struct lab *d, u8 *out, u8 *in, u32 n, u32 at)
+{
+	struct device *dev = &d->pdev->dev;
+	int rc = there(d, out, n, at);
+	dma_addr_t a;
+
+	if (rc)
+		return rc;
+	memset(in, 0x5a, n);
 	a = dma_map_single(dev, in, n, DMA_FROM_DEVICE);
 	if (dma_mapping_error(dev, a))
 		return fails(d, "cannot map %u bytes", n);
@@ -222,6 +240,17 @@ static int there_and_back(struct lab *d, u8 *out, u8 *in, u32 n, u32 at)
 	if (rc)
 		return rc == -ENODEV ? rc : fails(d, "%u bytes from the card: %d", n, rc);
 	return memcmp(in, out, n) ? fails(d, "%u bytes came back as others", n) : 0;
+}
+
+static int try_sending(struct lab *d)
+{
+	u8 *out = kmalloc(65536, GFP_KERNEL);
+	int rc = out ? 0 : -ENOMEM;
+
+	for (u32 i = 0; !rc && i < 16; i++)
+		rc = there(d, out, 65536 >> i, 4096 * i);
+	kfree(out);
+	return rc;
 }
 
 static int try_dma(struct lab *d)
@@ -252,7 +281,7 @@ static int try_coherent(struct lab *d)
 	int rc = x && y ? 0 : fails(d, "no coherent memory");
 
 	for (int round = 0; !rc && round < 8; round++) {
-		get_random_bytes(x, 65536);
+		prandom_bytes_state(&d->random, x, 65536);
 		rc = copy(d, a, 0, 65536, 0);
 		if (!rc)
 			rc = copy(d, 0, b, 65536, COPY_TO_US);
@@ -270,7 +299,7 @@ static int try_coherent(struct lab *d)
 
 static int try_widths(struct lab *d)
 {
-	u64 v = get_random_u64();
+	u64 v = (u64)prandom_u32_state(&d->random) << 32 | prandom_u32_state(&d->random);
 
 	writeb(v, d->regs + SCRATCH8);
 	writew(v >> 8, d->regs + SCRATCH16);
@@ -293,7 +322,7 @@ static int try_counts(struct lab *d, u32 rounds)
 		writew(1, d->regs + WRITES);
 		writel(1, d->regs + WRITES);
 		writeq(1, d->regs + WRITES);
-		v = get_random_u32();
+		v = prandom_u32_state(&d->random);
 		writel(v, d->regs + SUM);
 		wanted += v;
 	}
@@ -433,6 +462,17 @@ static ssize_t dma_show(struct device *dev, struct device_attribute *a, char *to
 	return tell(d, rc, to);
 }
 
+static ssize_t sent_show(struct device *dev, struct device_attribute *a, char *to)
+{
+	struct lab *d = lab_of(dev);
+	int rc;
+
+	mutex_lock(&d->lock);
+	rc = try_sending(d);
+	mutex_unlock(&d->lock);
+	return tell(d, rc, to);
+}
+
 static ssize_t irqs_show(struct device *dev, struct device_attribute *a, char *to)
 {
 	struct lab *d = lab_of(dev);
@@ -488,10 +528,11 @@ static ssize_t poke_store(struct device *dev, struct device_attribute *a, const 
 
 static DEVICE_ATTR_RO(regs);
 static DEVICE_ATTR_RO(dma);
+static DEVICE_ATTR_RO(sent);
 static DEVICE_ATTR_RO(irqs);
 static DEVICE_ATTR_RW(load);
 static DEVICE_ATTR_RW(poke);
-static struct attribute *lab_attrs[] = { &dev_attr_regs.attr, &dev_attr_dma.attr, &dev_attr_irqs.attr,
+static struct attribute *lab_attrs[] = { &dev_attr_regs.attr, &dev_attr_dma.attr, &dev_attr_sent.attr, &dev_attr_irqs.attr,
 					 &dev_attr_load.attr, &dev_attr_poke.attr, NULL };
 ATTRIBUTE_GROUPS(lab);
 
@@ -507,6 +548,7 @@ static int lab_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	d->pdev = pdev;
 	init_completion(&d->copied);
 	mutex_init(&d->lock);
+	prandom_seed_state(&d->random, seed ?: get_random_u64());
 	rc = pcim_enable_device(pdev);
 	if (!rc)
 		rc = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
