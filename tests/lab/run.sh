@@ -13,6 +13,7 @@
 #   served.sh     a guest of that QEMU with devices that `berth bridge` serves (bridges.py), and a driver for them (driver.sh, driver/)
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
 #   kmod.sh       the kernel module on a kernel: build, and run; headers.sh: what it is built against
+#   inner.sh      a Linux for a machine inside of a case's (inner/: what runs there, and what boots it); inner_data.sh: what it reads
 #   debug.config  what own.config lacks for a kernel that looks for bugs
 #   vm.py         boots one case in QEMU, plugs what it asks for, collects its results (qmp.py: the protocol)
 #   guest/        what runs in a guest before and around its script; device.sh: helpers of the device-* cases
