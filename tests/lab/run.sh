@@ -14,6 +14,7 @@
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
 #   kmod.sh       the kernel module on a kernel: build, and run; headers.sh: what it is built against
 #   inner.sh      a Linux for a machine inside of a case's (inner/: what runs there, and what boots it); inner_data.sh: what it reads
+#   selftests.sh  the kernel's own tests of VFIO, built and kept in the cache
 #   debug.config  what own.config lacks for a kernel that looks for bugs
 #   vm.py         boots one case in QEMU, plugs what it asks for, collects its results (qmp.py: the protocol)
 #   guest/        what runs in a guest before and around its script; device.sh: helpers of the device-* cases
