@@ -219,7 +219,12 @@ int sandbox_enter(enum sandbox which, struct err *e)
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return err_set(e, -errno, "cannot give up privileges: %s", strerror(errno));
 	f = seccomp_init(which == SANDBOX_HOLDER ? SCMP_ACT_ERRNO(EPERM) : SCMP_ACT_KILL_PROCESS);
-	rc = f ? fill(f, 1U << which) : -ENOMEM;
+	rc = f ? 0 : -ENOMEM;
+	/* Numbers of another architecture are nobody's error; by itself this would end one thread. */
+	if (!rc)
+		rc = seccomp_attr_set(f, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+	if (!rc)
+		rc = fill(f, 1U << which);
 	if (f)
 		seccomp_release(f);
 	return rc ? err_set(e, rc, "cannot enter a sandbox: %s", strerror(-rc)) : 0;

@@ -25,6 +25,9 @@
 #       check.py  optional: runs on the host and judges what came
 #       host.sh   in place of all these: a case that needs no machine; 77 and a reason when it cannot be run here
 #
+# SAN=asan or tsan (make's, too): our programs are built with a sanitizer, and what any process of them finds fails the case
+# (tests/sanitizers.sh).
+#
 # No case looks at how long something took: the host may be busy. Emulation is used even where /dev/kvm
 # exists, so that every machine runs the same thing. A case that needs an acceleration to be bearable is
 # the wrong case.
