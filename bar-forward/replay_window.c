@@ -237,6 +237,8 @@ static void take(struct replay *r, const struct trace_record *rec)
 			append(r, s, replay_key(r, TRACE_REGIONS, 0, 1), TRACE_RESET);
 		return;
 	case TRACE_IRQ:
+		if (s->region == DEV_ERR) /* was never the guest's */
+			return;
 		if (r->n_held == REPLAY_HELD)
 			append_irqs(r, NONE);
 		r->held[r->n_held++] = *s;

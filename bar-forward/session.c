@@ -593,6 +593,21 @@ static bool is_wanted(struct session *s)
 	return irqrelay_pass(&s->relay, s->o.trace, s->o.now) && s->d;
 }
 
+/* Of PCI Express, as of a completion that never came: the kernel has done what it can, and the device is no less there. */
+static void take_error(struct session *s)
+{
+	static const char what[] =
+		"the device has told of an error that the kernel could not correct";
+	struct telem_bridge *b = s->o.count;
+
+	s->errors++;
+	session_record_error(s);
+	snprintf(b->trouble, sizeof(b->trouble), "%s, %" PRIu32 " of them; it still answers", what,
+		 s->errors);
+	if (s->errors <= SESSION_SAID)
+		session_say(s, SESSION_WARNING, "%s; it still answers", what);
+}
+
 void session_attend(struct session *s, struct answer *a)
 {
 	struct dev_dma dma = { 0 };
@@ -608,9 +623,7 @@ void session_attend(struct session *s, struct answer *a)
 	if (rc == DEV_ATTEND_ERROR)
 		session_look(s);
 	if (rc == DEV_ATTEND_ERROR && s->d)
-		session_say(
-			s, SESSION_WARNING,
-			"the device has told of an error that the kernel could not correct; it still answers");
+		take_error(s);
 	if (rc != 1)
 		return;
 	if (dma.count == 0 || dma.count > s->max_data || dma.count > VU_DATA_MAX) {

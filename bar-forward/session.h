@@ -109,6 +109,7 @@ struct session {
 	struct err
 		unmapped; /* why memory could not be mapped before DEVICE_GET_INFO; rc 0: it all could */
 	uint32_t complaints;
+	uint32_t errors; /* that the device has told of while this client was there */
 	uint32_t denials;   /* denied writes */
 	uint64_t began_ns;  /* the message at hand; of several writes, the one at hand */
 	bool several;       /* it is of several writes, with one answer */

@@ -41,5 +41,6 @@ void session_record_map(struct session *s, enum trace_kind kind, const struct ma
 void session_record_irqs(struct session *s, const struct vu_irqs *set, uint32_t n_fds, int rc);
 void session_record_dma(struct session *s, int rc);
 void session_record(struct session *s, enum trace_kind kind, uint64_t began, int rc);
+void session_record_error(struct session *s);
 
 #endif

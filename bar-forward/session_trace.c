@@ -130,3 +130,13 @@ void session_record(struct session *s, enum trace_kind kind, uint64_t began, int
 		r.took = trace_took(r.ns - began);
 	trace_put(s->o.trace, &r);
 }
+
+/* An interrupt that ends here. */
+void session_record_error(struct session *s)
+{
+	if (trace_is_on(s->o.trace))
+		trace_put(s->o.trace, &(struct trace_slot) { .kind = TRACE_IRQ,
+							     .ns = s->o.now(),
+							     .region = DEV_ERR,
+							     .value = 1 });
+}

@@ -73,7 +73,7 @@ struct telem_bridge {
 	char guest[64];      /* name of the virtual machine; empty: not known */
 	char socket[112];    /* where clients connect */
 	char backend[16];    /* "vfio", "iommufd", "kmod", "memory" */
-	char trouble[160];   /* one sentence when lost or failed; may be empty */
+	char trouble[160];   /* one sentence when lost or failed, or of an error; may be empty */
 	uint32_t mode;       /* enum telem_mode */
 	uint32_t state;      /* enum telem_bridge_state */
 	uint32_t generation; /* of the device: 1, and one more each time it came back */

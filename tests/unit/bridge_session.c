@@ -23,7 +23,7 @@ struct device {
 	int fail_map; /* what every map answers */
 	int fail_unmap;
 	bool gone, closed;
-	bool wants;
+	bool wants, erred;
 	struct dev_dma dma;
 	int done_rc;
 	uint8_t done[16];
@@ -138,6 +138,10 @@ static int op_attend(struct device *d, struct dev_dma *dma)
 {
 	if (d->gone)
 		return -ENODEV;
+	if (d->erred) {
+		d->erred = false;
+		return DEV_ATTEND_ERROR;
+	}
 	if (!d->wants)
 		return 0;
 	d->wants = false;
@@ -1168,6 +1172,26 @@ static void dma_by_message(void **state)
 	assert_int_equal(d.done_rc, -ECANCELED);
 }
 
+/* It is no loss, and no client hears of it: QEMU would stop its machine. */
+static void an_error_is_told(void **state)
+{
+	(void)state;
+	begin();
+	for (int i = 1; i <= SESSION_SAID + 2; i++) {
+		d.erred = true;
+		said[0] = '\0';
+		session_attend(&s, &a);
+		assert_int_equal(a.size, 0);
+		assert_int_equal(strstr(said, "could not correct") != NULL, i <= SESSION_SAID);
+	}
+	assert_int_equal(s.errors, SESSION_SAID + 2);
+	assert_non_null(strstr(counts.trouble, "10 of them; it still answers"));
+	assert_int_not_equal(counts.state, TELEM_BRIDGE_LOST);
+	read_of(DEV_BAR0, 0, 4);
+	agreed();
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1196,6 +1220,7 @@ int main(void)
 		cmocka_unit_test(it_may_go_anywhere),
 		cmocka_unit_test(a_client_that_goes_leaves_nothing),
 		cmocka_unit_test(dma_by_message),
+		cmocka_unit_test(an_error_is_told),
 	};
 
 	return cmocka_run_group_tests_name("bridge session", tests, NULL, NULL);
