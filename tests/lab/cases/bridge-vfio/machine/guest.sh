@@ -12,7 +12,7 @@ of() {
 	lspci -D -d "$1" | sed 's/ .*//'
 }
 
-edu=0000:00:04.0 card=$(of 1234:11e8 | sed -n 2p) second=$(of 1234:11e8 | sed -n 3p) nvme=$(of 1b36:0010) igb=$(of 8086:10c9)
+edu=0000:00:04.0 card=$(of 1234:11e8 | sed -n 2p) second=$(of 1234:11e8 | sed -n 3p) nvme=$(of 1b36:0010) igb=$(of 8086:10c9) rng=$(of 1af4:1044)
 
 # serve DEVICE OPTION...: in $served. What the last one said goes first: the new process empties it when it gets to run, and
 # until then it is waiting for a client, too.
@@ -41,7 +41,7 @@ use() {
 # --- what is not vfio's is refused ---
 refuses "not attached" 5 "is not attached yet: berth bridge attach $edu" berth bridge serve "$edu" --socket /run/s
 refuses "no such device" 1 '0000:77:00.0' berth bridge serve 0000:77:00.0 --socket /run/s
-for d in $edu $nvme $igb; do
+for d in $edu $nvme $igb $rng; do
 	exits "attach $d" 0 berth bridge attach "$d" --any
 done
 berth bridge list "$edu" --any >$T/list
@@ -112,13 +112,15 @@ anybody_serves() {
 
 # --- the host takes a device away while it is used ---
 
-# is_used DEVICE: a client reads it until it is away, and after it
+# is_used DEVICE HOW OPTION...: by a client that goes on until it is over, and a little longer
 is_used() {
-	serve "$1"
+	how=$2 device=$1
+	shift 2
+	serve "$device" "$@"
 	rm -f /run/used
-	/usr/bin/python3 /case/use.py gone /run/s >/run/used 2>/run/why 3>&- &
+	/usr/bin/python3 /case/use.py "$how" /run/s >/run/used 2>/run/why 3>&- &
 	user=$!
-	wait_for 60 grep -q ready /run/used || fail "a client of what will go" "$(cat /run/why /run/log)"
+	wait_for 60 grep -q ready /run/used || fail "a client of what will be $how" "$(cat /run/why /run/log)"
 }
 
 # was_lost DEVICE HOW
@@ -131,7 +133,7 @@ was_lost() {
 }
 
 removal() {
-	is_used "$edu"
+	is_used "$edu" gone
 	echo 1 >"$PCI/$edu/remove"
 	was_lost "$edu" "$1, remove"
 	echo 1 >/sys/bus/pci/rescan
@@ -139,9 +141,27 @@ removal() {
 }
 
 eject() {
-	is_used "$nvme"
+	is_used "$nvme" gone
 	unplug nvme
 	was_lost "$nvme" "ejected"
+}
+
+# --- a completion that never comes: the kernel is told by the root port, and the device is still there. Kernels before 6.2 have
+# it told by devices whose drivers ask for it. ---
+error() {
+	rm -f /run/heard /run/rec
+	is_used "$rng" erred --record /run/rec
+	setpci -s "$rng" CAP_EXP+8.w=000f:000f
+	qmp '{"execute": "human-monitor-command", "arguments": {"command-line": "pcie_aer_inject_error rng COMP_TIME"}}'
+	wait_for 60 grep -q 'an error that the kernel could not correct' /run/log || fail "$1, error: the bridge hears of it" "$answer $(cat /run/log; dmesg | tail -n 5)"
+	is "$1, error: it is no loss" "$(berth bridge status --json | sed -n 's/.*"state": "\([a-zA-Z]*\)".*/\1/p')" running
+	berth bridge status >$T/status
+	has "$1, error: the status has it" 'trouble .*an error' $T/status
+	touch /run/heard
+	wait $user || fail "$1, error: the client" "$(cat /run/why)"
+	sed -n "s/^ok /&$1, error: /p; s/^FAIL /&$1, error: /p" /run/used >&3
+	is "$1, error: and the record" "$(berth bridge trace /run/rec --kind irq | grep -c ERR)" 1
+	ends "$1, error: the bridge ends"
 }
 
 # --- two functions of one group, each by a process of its own ---
@@ -176,12 +196,14 @@ exits "attach $card" 0 berth bridge attach "$card" --any
 if [ -e /dev/iommu ]; then
 	each_works iommufd
 	both_work iommufd
+	error iommufd
 	removal iommufd
 	rm /dev/iommu
 fi
 each_works vfio
 maps_work
 anybody_serves
+error vfio
 both_work vfio
 removal vfio
 eject

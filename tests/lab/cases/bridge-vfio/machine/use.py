@@ -9,7 +9,7 @@ import time
 
 sys.path.insert(0, "/tests")
 sys.dont_write_bytecode = True
-from vfiouser import BAR0, CONFIG, DMA_MAP, INTX, MSI, MSIX, REQ, SET_IRQS, Client, Refused, memory  # noqa: E402
+from vfiouser import BAR0, CONFIG, DMA_MAP, ERR, INTX, MSI, MSIX, REQ, SET_IRQS, Client, Refused, memory  # noqa: E402
 
 BASE = 0x100000  # where the client's memory is for the device
 COMMAND, MEMORY_AND_MASTER = 4, 6
@@ -251,6 +251,19 @@ def gone(path):
     c.close()
 
 
+# --- a device that has told of an error, and stays ---
+def erred(path):
+    """Reads until it is said that the error was heard of, and then what a device that is there answers."""
+    c, _ = begin(path, 4096)
+    same("no client hears of errors", c.irq(ERR), 0)
+    print("ready", flush=True)
+    while not os.path.exists("/run/heard"):
+        c.read(4, 0x12, 2)
+    same("its registers answer", c.read(4, 0x12, 2), 1)  # virtio: how many queues
+    same("and its configuration space", c.read(CONFIG, 0, 4), 0x10441AF4)
+    c.close()
+
+
 # --- two functions of one group ---
 def refused(what):
     try:
@@ -365,4 +378,4 @@ def nested(path):
     q.close()
 
 
-{"edu": edu, "nested": nested, "pair": pair, "mapped": mapped, "table": table, "nvme": nvme, "igb": igb, "gone": gone}[sys.argv[1]](sys.argv[2])
+{"edu": edu, "nested": nested, "pair": pair, "mapped": mapped, "table": table, "nvme": nvme, "igb": igb, "gone": gone, "erred": erred}[sys.argv[1]](sys.argv[2])
