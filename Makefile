@@ -283,6 +283,8 @@ UNIT := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(wildcard tests/unit/*.
 FUZZ := $(patsubst tests/fuzz/%.c,%,$(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c)))
 FAKES := $(patsubst tests/fake/prog_%.c,$(BUILD)/tests/fake/prog_%,$(wildcard tests/fake/prog_*.c)) \
 	$(patsubst tests/fake/lib_%.c,$(BUILD)/tests/fake/lib_%.so,$(wildcard tests/fake/lib_*.c))
+# What the lab's guests use functions with.
+VFIO_FAKES := $(filter $(BUILD)/tests/fake/prog_vfio_%,$(FAKES))
 SCREENS := $(patsubst tests/screen/%.c,$(BUILD)/tests/screen/%,$(wildcard tests/screen/*.c))
 BENCH_PROGS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(wildcard tests/bench/*.c))
 TEST_LIBS = $(foreach m,$(BUILT),$(if $($(m).lib),$(call lib,$(m))))
@@ -364,7 +366,7 @@ lab:
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory lab-run
 
-lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise time) $(BUILD)/tests/fake/prog_bridge_file
+lab-run: programs $(BUILD)/tests/modelgen/modelgen $(BUILD)/tests/machines/.unfolded $(VFIO_FAKES) $(BUILD)/tests/fake/prog_bridge_file
 	$(Q)BUILD=$(BUILD) STRICT=$(STRICT) SAN=$(SAN) sh tests/lab/run.sh $(TESTS)
 
 bench:
@@ -382,7 +384,7 @@ bench-kmod:
 	$(Q)sh base/deps/packages.sh build test lab
 	$(Q)sh core/engine/fetch.sh $(ENGINE_BUILD)
 	$(Q)$(MAKE) --no-print-directory bench-kmod-run
-bench-kmod-run: programs $(addprefix $(BUILD)/tests/fake/prog_vfio_,hold bar map noise time)
+bench-kmod-run: programs $(VFIO_FAKES)
 	$(Q)BUILD=$(BUILD) sh tests/bench/kmod/run.sh
 
 .PHONY: bench-bridge bench-bridge-run

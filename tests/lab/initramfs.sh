@@ -38,11 +38,10 @@ for p in "$BUILD"/libexec/berth/*; do
 		program "$p" "$root/berth/libexec/berth/${p##*/}"
 	fi
 done
-program "$BUILD/tests/fake/prog_vfio_hold" "$root/bin/vfio_hold"
-program "$BUILD/tests/fake/prog_vfio_bar" "$root/bin/vfio_bar"
-program "$BUILD/tests/fake/prog_vfio_map" "$root/bin/vfio_map"
-program "$BUILD/tests/fake/prog_vfio_noise" "$root/bin/vfio_noise"
-program "$BUILD/tests/fake/prog_vfio_time" "$root/bin/vfio_time"
+for p in tests/fake/prog_vfio_*.c; do
+	p=$(basename "$p" .c)
+	program "$BUILD/tests/fake/$p" "$root/bin/${p#prog_}"
+done
 program "$(PATH=$PATH:/usr/sbin:/sbin command -v lspci)" "$root/bin/lspci"
 program "$(PATH=$PATH:/usr/sbin:/sbin command -v setpci)" "$root/bin/setpci"
 program "$(command -v strace)" "$root/bin/strace"
