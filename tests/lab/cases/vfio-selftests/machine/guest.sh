@@ -1,34 +1,37 @@
 # shellcheck shell=dash
-# Stock vfio-pci says what there is to pass; our module is to pass it, too.
+# The tests by stock vfio-pci, which say what there is to pass; by our module; and by berth's bridge, in a machine in here.
+. /case/outer.sh
+. /case/selftests.sh
+SELFTESTS=/case/selftests
 load vfio_pci vfio_iommu_type1
 igb=$(lspci -D -d 8086:10c9 | sed 's/ .*//')
 
-# tests_of NAME: one line for each test into /out/NAME: "pass PROGRAM TEST", or skip, or fail
+# tests_of NAME FILE
 tests_of() {
-	for p in /case/selftests/*_test; do
-		"$p" "$igb" >$T/said 2>&1 </dev/null 3>&-
-		s_rc=$?
-		{ echo "--- ${p##*/}: exit $s_rc" && cat $T/said; } >>"/out/$1.said"
-		sed -n -e "s/^ok [0-9]* \([^ ]*\) # SKIP.*/skip ${p##*/} \1/p" -e t -e "s/^ok [0-9]* \([^ ]*\).*/pass ${p##*/} \1/p" \
-			-e "s/^not ok [0-9]* \([^ ]*\).*/fail ${p##*/} \1/p" $T/said >>"/out/$1"
-		# One that has nothing to test ends by itself; one that cannot begin, too.
-		grep -q '^\(not \)\?ok ' $T/said || case $s_rc in
-		4) echo "skip ${p##*/} all" >>"/out/$1" ;;
-		*) echo "fail ${p##*/} all" >>"/out/$1" ;;
-		esac
-	done
-	is "$1: none fails" "$(grep '^fail' "/out/$1")" ""
-	ok "$1: $(grep -c ^pass "/out/$1") pass, $(grep -c ^skip "/out/$1") are skipped"
+	selftests "$igb"
+	cp $T/tests "$2"
+	cp $T/said "$2.said"
+	is "$1: none fails" "$(grep '^fail' $T/tests)" ""
 }
 
-# passed NAME [PROGRAM]: what did, but for those of PROGRAM
-passed() {
-	grep ^pass "/out/$1" | grep -v -e "^pass ${2:-none} "
+# as_stock NAME FILE [PROGRAM]: what passes with stock vfio-pci passes, but for PROGRAM
+as_stock() {
+	for f in /out/stock "$2"; do
+		grep ^pass "$f" | grep -v -e "^pass ${3:-none} " >"$T/passed.${f##*/}"
+	done
+	is "$1: passes what stock vfio-pci passes" "$(diff $T/passed.stock "$T/passed.${2##*/}" | head -n 20)" ""
+	counts "$1" "$2"
+}
+
+counts() {
+	ok "$1: $(grep -c ^pass "$2") pass, $(grep -c ^skip "$2") are skipped"
 }
 
 bind "$igb" vfio-pci
-tests_of vfio-pci
-is "vfio-pci: there is something to pass" "$([ "$(passed vfio-pci | wc -l)" -gt 40 ] && echo yes)" yes
+tests_of stock /out/stock
+counts stock /out/stock
+is "stock: there is something to pass" "$([ "$(grep -c ^pass /out/stock)" -gt 40 ] && echo yes)" yes
+
 exits "the module loads" 0 insmod /case/berth_vfio.ko
 bind "$igb" berth_vfio
 for mode in trap map revocable; do
@@ -36,13 +39,22 @@ for mode in trap map revocable; do
 	for f in "$PCI/$igb"/berth/bar*_mode; do
 		echo $mode >"$f" 2>/dev/null
 	done
-	is "$mode" "$(cat "$PCI/$igb/berth/bar0_mode")" $mode
-	tests_of $mode
+	has "berth_vfio, $mode" $mode "$PCI/$igb/berth/bar0_mode"
+	tests_of "berth_vfio, $mode" "/out/$mode"
 	# What is trapped is mapped for nobody, and so not for DMA.
 	[ $mode = trap ] && but=vfio_dma_mapping_mmio_test || but=
-	passed vfio-pci $but >$T/stock
-	passed $mode $but >$T/ours
-	is "$mode: passes what passes with vfio-pci" "$(diff $T/stock $T/ours | head -n 20)" ""
+	as_stock "berth_vfio, $mode" "/out/$mode" $but
 done
 echo "$igb" >/sys/bus/pci/drivers/berth_vfio/unbind
 exits "the module goes" 0 rmmod berth_vfio
+
+inner_begin
+served igb 8086:10c9
+inner bridge "work=vfio intel_iommu=on" -machine q35,memory-backend=m \
+	-object memory-backend-memfd,id=m,size=256M,share=on -m 256 \
+	-device intel-iommu,intremap=on,caching-mode=on -device "$(by igb)"
+tr -d '\r' </run/results | grep -E '^(pass|skip|fail) ' >/out/bridge
+cp /run/console /out/bridge.said
+is "bridge: none fails" "$(grep '^fail' /out/bridge)" ""
+as_stock bridge /out/bridge
+served_ends igb
