@@ -20,6 +20,7 @@ struct cdev_bind {
 };
 #define CDEV_BIND          _IO(VFIO_TYPE, VFIO_BASE + 18)
 #define FEATURE_SLEEP      3
+#define FEATURE_DOZE       4
 #define FEATURE_WAKE       5
 #define REGION_SHIFT       40
 #define AT(region, offset) (((uint64_t)(region) << REGION_SHIFT) + (offset))
@@ -63,9 +64,12 @@ static inline int by_cdev(const char *name)
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	bind.iommufd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	held[0] = bind.iommufd;
-	if (fd < 0 || bind.iommufd < 0 || ioctl(fd, CDEV_BIND, &bind))
-		return -1;
-	return fd;
+	if (fd >= 0 && bind.iommufd >= 0 && !ioctl(fd, CDEV_BIND, &bind))
+		return fd;
+	/* Open but not bound it would hold up the function's removal. */
+	if (fd >= 0)
+		close(fd);
+	return -1;
 }
 
 static inline int do_read(int fd, const uint64_t *n)

@@ -3,6 +3,7 @@
 # cases/kmod with it.
 #
 #   KMOD_MACHINE=FOLDER  another machine
+#   LAB_CYCLES=N         a function is N times taken away, too
 #   KMOD_ROOT=FOLDER     which the machine gets by 9p, to be read
 set -eu
 kernel=$1 kdir=$2 out=$3
@@ -24,6 +25,10 @@ if [ -z "${KMOD_MACHINE:-}" ]; then
 fi
 cp -R "${KMOD_MACHINE:-tests/lab/cases/kmod/machine}" "$case"
 sed -i "s|@TESTS@|$PWD/tests|" "$case/vm"
+if [ -n "${LAB_CYCLES:-}" ]; then
+	echo "$LAB_CYCLES" >"$case/long"
+	echo "limit $((LAB_CYCLES * 20 + 6000))" >>"$case/vm"
+fi
 if [ -n "${KMOD_ROOT:-}" ]; then
 	cat >>"$case/vm" <<-END
 		-fsdev 'local,id=root,path=$KMOD_ROOT,security_model=none,readonly=on'
