@@ -120,6 +120,11 @@ struct bv_revoke {
  * @revoke: how maps are taken back
  * @timing: how long accesses take is counted; changed with @lock held, at any time
  * @stats: the counters, of each processor
+ * @reset: what a reset that others ask for holds meanwhile
+ * @reset.turn: held while the function is opened or closed, and by such a reset
+ * @reset.foreign: it is one; this, and the next two, are held by the function's own lock
+ * @reset.has_turn: it holds @reset.turn
+ * @reset.has_memory: it holds vfio_pci_core's memory_lock
  * @pages: the descriptors that only map
  * @pages.lock: holds @pages.list, @pages.gone
  * @pages.list: those whose pages have not been taken back
@@ -147,6 +152,12 @@ struct bv_device {
 	bool timing;
 	struct bv_stats __percpu *stats;
 	struct {
+		struct mutex turn;
+		bool foreign;
+		bool has_turn;
+		bool has_memory;
+	} reset;
+	struct {
 		struct mutex lock;
 		struct list_head list;
 		bool gone;
@@ -159,6 +170,29 @@ static inline struct bv_device *bv_of(struct vfio_device *vdev)
 {
 	return container_of(vdev, struct bv_device, core.vdev);
 }
+
+/**
+ * bv_of_pci - what we know of a function that the module has bound
+ * @pdev: the function
+ *
+ * Return: it.
+ */
+static inline struct bv_device *bv_of_pci(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
+
+	return container_of(core, struct bv_device, core);
+}
+
+/**
+ * struct bv_reset_owner - who does what may reset functions by vfio_pci_core
+ * @entry: among all of them
+ * @task: who
+ */
+struct bv_reset_owner {
+	struct list_head entry;
+	struct task_struct *task;
+};
 
 /* access.c */
 void bv_access_plain(struct bv_device *b);
@@ -183,9 +217,16 @@ const struct bv_rule *bv_rule_hit(const struct bv_device *b, u32 bar, u64 offset
 bool bv_rules_map(const struct bv_device *b, u32 bar, u64 first, u64 last);
 bool bv_rules_open(const struct bv_device *b, u64 offset);
 
+/* reset.c */
+void bv_reset_own(struct bv_reset_owner *owner);
+void bv_reset_owned(struct bv_reset_owner *owner);
+void bv_reset_prepare(struct pci_dev *pdev);
+void bv_reset_done(struct pci_dev *pdev);
+
 #ifdef BV_HAVE_VFIO_INODE
 /* revoke.c */
 int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma);
+void bv_revoke_unmap(struct bv_device *b);
 void bv_revoke_zap(struct bv_device *b);
 void bv_revoke_gone(struct bv_device *b);
 void bv_revoke_settle(struct bv_device *b);
@@ -209,6 +250,10 @@ static inline bool bv_revoked(struct bv_device *b)
 static inline int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma)
 {
 	return -EOPNOTSUPP;
+}
+
+static inline void bv_revoke_unmap(struct bv_device *b)
+{
 }
 
 static inline void bv_revoke_zap(struct bv_device *b)

@@ -116,15 +116,31 @@ static int session_begin(struct bv_device *b)
 	return 0;
 }
 
+/* Both reset the function, and no other reset may come between. */
+static void turn_begin(struct bv_device *b, struct bv_reset_owner *owner)
+{
+	mutex_lock(&b->reset.turn);
+	bv_reset_own(owner);
+}
+
+static void turn_end(struct bv_device *b, struct bv_reset_owner *owner)
+{
+	bv_reset_owned(owner);
+	mutex_unlock(&b->reset.turn);
+}
+
 static int bv_open(struct vfio_device *vdev)
 {
 	struct bv_device *b = bv_of(vdev);
+	struct bv_reset_owner owner;
 	int ret;
 
+	turn_begin(b, &owner);
 	session_lock(b);
 	ret = session_begin(b);
 	if (ret)
 		session_unlock(b);
+	turn_end(b, &owner);
 	trace_berth_vfio_open(b->core.pdev, ret);
 	return ret;
 }
@@ -132,12 +148,15 @@ static int bv_open(struct vfio_device *vdev)
 static void bv_close(struct vfio_device *vdev)
 {
 	struct bv_device *b = bv_of(vdev);
+	struct bv_reset_owner owner;
 
 	bv_watch_close(b);
 	bv_pages_end(b);
 	bv_revoke_close(b);
+	turn_begin(b, &owner);
 	vfio_pci_core_close_device(vdev);
 	session_unlock(b);
+	turn_end(b, &owner);
 	trace_berth_vfio_close(b->core.pdev, 0);
 }
 
@@ -148,7 +167,8 @@ static int bv_mmap(struct vfio_device *vdev, struct vm_area_struct *vma)
 	u64 index = VFIO_PCI_OFFSET_TO_INDEX(at);
 	int ret;
 
-	if (index < PCI_STD_NUM_BARS && b->mode[index] == BV_TRAP)
+	if (index < PCI_STD_NUM_BARS && b->mode[index] == BV_TRAP &&
+	    pci_resource_len(b->core.pdev, index))
 		ret = -EPERM;
 	else
 		ret = vfio_pci_core_mmap(vdev, vma);
@@ -214,6 +234,18 @@ static long bv_revoke(struct bv_device *b, unsigned long arg)
 	return arg ? -EINVAL : bv_pages_end(b);
 }
 
+static long own_reset(struct bv_device *b, unsigned int cmd, unsigned long arg)
+{
+	struct bv_reset_owner owner;
+	long ret;
+
+	bv_reset_own(&owner);
+	ret = vfio_pci_core_ioctl(&b->core.vdev, cmd, arg);
+	bv_reset_owned(&owner);
+	trace_berth_vfio_reset(b->core.pdev, ret);
+	return ret;
+}
+
 static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long arg)
 {
 	struct bv_device *b = bv_of(vdev);
@@ -233,9 +265,10 @@ static long bv_ioctl(struct vfio_device *vdev, unsigned int cmd, unsigned long a
 	if (cmd == VFIO_DEVICE_GET_REGION_INFO)
 		return bv_region_info(vdev, arg);
 #endif
-	ret = vfio_pci_core_ioctl(vdev, cmd, arg);
 	if (cmd == VFIO_DEVICE_RESET || cmd == VFIO_DEVICE_PCI_HOT_RESET)
-		trace_berth_vfio_reset(b->core.pdev, ret);
+		ret = own_reset(b, cmd, arg);
+	else
+		ret = vfio_pci_core_ioctl(vdev, cmd, arg);
 	/* Who asks to be told of the function's end may come after it. */
 	if (cmd == VFIO_DEVICE_SET_IRQS && !ret && READ_ONCE(b->lost))
 		vfio_pci_core_request(vdev, 0);
@@ -275,6 +308,7 @@ static int bv_init(struct vfio_device *vdev)
 		return -ENOMEM;
 	}
 	mutex_init(&b->lock);
+	mutex_init(&b->reset.turn);
 	bv_pages_init(b);
 	bv_revoke_init(b);
 	for (i = 0; i < PCI_STD_NUM_BARS; i++)
@@ -355,13 +389,6 @@ static void bv_remove(struct pci_dev *pdev)
 	vfio_put_device(&core->vdev);
 }
 
-static struct bv_device *bv_of_pci(struct pci_dev *pdev)
-{
-	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
-
-	return container_of(core, struct bv_device, core);
-}
-
 static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct bv_device *b = bv_of_pci(pdev);
@@ -371,20 +398,6 @@ static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_stat
 	bv_revoke_zap(b);
 	bv_watch_look();
 	return vfio_pci_core_aer_err_detected(pdev, state);
-}
-
-/*
- * Whoever wants the reset, and of whatever more than this function: the memory is off until it is
- * done.
- */
-static void bv_reset_prepare(struct pci_dev *pdev)
-{
-	bv_pages_stop(bv_of_pci(pdev));
-}
-
-static void bv_reset_done(struct pci_dev *pdev)
-{
-	bv_pages_go(bv_of_pci(pdev));
 }
 
 static void bv_error_resume(struct pci_dev *pdev)

@@ -46,17 +46,18 @@ static void timer_go(struct bv_revoke *r)
 	timer_reduce(&r->timer, jiffies + msecs_to_jiffies(REFILL_MS));
 }
 
-/*
- * Takes the pages of all maps of all BARs away, KVM's, too. Who touches one faults, and waits for
- * the lock.
+/**
+ * bv_revoke_unmap - take away the pages of all maps of all BARs, KVM's, too
+ * @b: the function; who touches one of its pages faults, and waits for the lock that the caller
+ *   holds: bv_revoke.lock, or memory_lock
  */
-static void zap(struct bv_device *b)
+void bv_revoke_unmap(struct bv_device *b)
 {
 	loff_t from = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_BAR0_REGION_INDEX);
 	loff_t to = VFIO_PCI_INDEX_TO_OFFSET(VFIO_PCI_ROM_REGION_INDEX);
 
-	lockdep_assert_held_write(&b->revoke.lock);
-	unmap_mapping_range(b->core.vdev.inode->i_mapping, from, to - from, true);
+	if (READ_ONCE(b->revocable))
+		unmap_mapping_range(b->core.vdev.inode->i_mapping, from, to - from, true);
 }
 
 static vm_fault_t scratch_fault(struct bv_device *b, struct vm_fault *vmf)
@@ -140,10 +141,8 @@ int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma)
  */
 void bv_revoke_zap(struct bv_device *b)
 {
-	if (!READ_ONCE(b->revocable))
-		return;
 	down_write(&b->revoke.lock);
-	zap(b);
+	bv_revoke_unmap(b);
 	up_write(&b->revoke.lock);
 }
 
@@ -157,7 +156,7 @@ void bv_revoke_gone(struct bv_device *b)
 	down_write(&b->revoke.lock);
 	if (!b->revoke.gone) {
 		WRITE_ONCE(b->revoke.gone, true);
-		zap(b);
+		bv_revoke_unmap(b);
 		trace_berth_vfio_revoke(b->core.pdev, 0);
 	}
 	up_write(&b->revoke.lock);
@@ -176,7 +175,7 @@ void bv_revoke_settle(struct bv_device *b)
 	down_write(&r->lock);
 	if (r->mapped && !bv_revoked(b)) {
 		WRITE_ONCE(r->mapped, false);
-		zap(b);
+		bv_revoke_unmap(b);
 		/* The timer may not come again. */
 		scratch_fill(r);
 		trace_berth_vfio_restore(b->core.pdev, 0);

@@ -4,7 +4,7 @@
 virtual report
 
 @calls@
-identifier f != { core_rw, bv_mmap, bv_ioctl, bv_region_info, bv_feature };
+identifier f != { core_rw, bv_mmap, bv_ioctl, own_reset, bv_region_info, bv_feature };
 identifier reach = { vfio_pci_core_read, vfio_pci_core_write, vfio_pci_core_mmap,
 		     vfio_pci_core_ioctl, vfio_pci_core_ioctl_feature };
 position p;

@@ -20,7 +20,8 @@
  *   reset
  *   sleep, wake                  low power
  *   ask                          to be told when the function is wanted back
- *   asked                        until that is so for all that asked; "no" after a minute
+ *   doze                         low power, from which it may be woken by others, and to be told of it
+ *   asked                        until all that was asked for has come; "no" after a minute
  *   open ADDRESS                 another function of the group, which the commands are for from now on
  *
  * Each command is answered by a line: numbers, "ok", or the name of the errno. "open" comes first, or why it is not.
@@ -231,6 +232,13 @@ static int do_stop(int fd, const uint64_t *n)
 	return said(verdict);
 }
 
+static int told_add(void)
+{
+	told[n_told].fd = eventfd(0, EFD_CLOEXEC);
+	told[n_told].events = POLLIN;
+	return told[n_told++].fd;
+}
+
 static int do_ask(int fd, const uint64_t *n)
 {
 	union {
@@ -240,14 +248,33 @@ static int do_ask(int fd, const uint64_t *n)
 			    .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 			    .index = VFIO_PCI_REQ_IRQ_INDEX,
 			    .count = 1 } };
+	int32_t event;
 
 	(void)n;
 	if (n_told == CHILDREN)
 		return said("no room");
-	told[n_told].fd = eventfd(0, EFD_CLOEXEC);
-	memcpy(set.head.data, &told[n_told].fd, sizeof(int32_t));
-	told[n_told++].events = POLLIN;
+	event = told_add();
+	memcpy(set.head.data, &event, sizeof(event));
 	return why(ioctl(fd, VFIO_DEVICE_SET_IRQS, &set));
+}
+
+static int do_doze(int fd, const uint64_t *n)
+{
+	struct {
+		int32_t event;
+		uint32_t reserved;
+	} entry = { 0 };
+	union {
+		struct vfio_device_feature head;
+		uint8_t room[sizeof(struct vfio_device_feature) + sizeof(entry)];
+	} f = { .head = { .argsz = sizeof(f), .flags = VFIO_DEVICE_FEATURE_SET | FEATURE_DOZE } };
+
+	(void)n;
+	if (n_told == CHILDREN)
+		return said("no room");
+	entry.event = told_add();
+	memcpy(f.head.data, &entry, sizeof(entry));
+	return why(ioctl(fd, VFIO_DEVICE_FEATURE, &f));
 }
 
 static int do_asked(int fd, const uint64_t *n)
@@ -281,7 +308,7 @@ static const struct command {
 	{ "scan", 3, do_scan },     { "unmap", 1, do_unmap },   { "loop", 3, do_loop },
 	{ "expect", 1, do_expect }, { "rounds", 1, do_rounds }, { "stop", 0, do_stop },
 	{ "reset", 0, do_reset },   { "sleep", 0, do_sleep },   { "wake", 0, do_wake },
-	{ "ask", 0, do_ask },       { "asked", 0, do_asked },
+	{ "ask", 0, do_ask },       { "asked", 0, do_asked },   { "doze", 0, do_doze },
 };
 
 static int run(int fd, char *line)

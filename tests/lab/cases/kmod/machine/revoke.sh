@@ -56,6 +56,19 @@ mine() {
 
 OFF="write 7 4 2 0x4" ON="write 7 4 2 0x6"
 
+# --- no BAR is given as a DMA buffer, though a kernel may let vfio-pci do it ---
+bind $MEMORY vfio-pci
+stock=$(echo "dmabuf 2" | vfio $MEMORY)
+case $stock in
+"open ok") ours="open EOPNOTSUPP" ;;
+*) ours=$stock ;;
+esac
+bind $MEMORY berth_vfio
+for mode in map revocable trap; do
+	put $MEMORY bar2_mode $mode >$T/modes
+	is "no BAR that is $mode leaves as a DMA buffer (vfio-pci: $stock)" "$(echo 'dmabuf 2' | vfio $MEMORY)" "$ours"
+done
+
 # --- memory off and on ---
 # A machine with little memory has none by itself.
 echo always >/sys/kernel/mm/transparent_hugepage/enabled
@@ -99,6 +112,18 @@ does "asleep by its own register: ones" "ok 0x10400 ok $DEAD ok 0x10400" "mmap 0
 	"write 7 $((pm + 4)) 2 3" "peek 8" "write 7 $((pm + 4)) 2 0" "peek 8"
 does "a reset" "ok 0x10400" reset "peek 8"
 does "a reset while it sleeps" "ok ok 0x10400" "write 7 $((pm + 4)) 2 3" reset "peek 8"
+does "low power that others may end" "ok $DEAD" doze "peek 8"
+true_that "the kernel lets it sleep" wait_for 60 grep -q suspended $PCI/$NVME/power/runtime_status
+is "in D3" "$(cat $PCI/$NVME/power_state)" D3hot
+does "what is mapped stays ones" $DEAD "peek 8"
+echo on >$PCI/$NVME/power/control
+does "woken by the kernel: the program is told" yes asked
+comes_back() {
+	[ "$(ask "peek 8")" = 0x10400 ]
+}
+true_that "and its map is the device again, though nobody asked for it" wait_for 60 comes_back
+does "also for who asks by descriptor" 0x10400 "read 0 8 4"
+echo auto >$PCI/$NVME/power/control
 quit
 echo $NVME >/sys/bus/pci/drivers/berth_vfio/unbind
 
@@ -107,7 +132,27 @@ mine $FIXED 2
 talk $FIXED
 does "two who never see ones" "ok ok ok ok ok" "mmap 2 0 0x200000" "loop 2 0x400000 0x10" "loop 2 0x400000 0x20" "rounds 200" "expect 2"
 does "while it is reset three times" "ok ok ok ok ok ok ok ok ok" reset "rounds 20" reset "rounds 20" reset "rounds 20" "expect 0" stop "poke 0 1"
+does "and two more" "ok ok ok ok" "loop 2 0x400000 0x10" "loop 2 0x400000 0x20" "rounds 100" "expect 2"
+echo >$TRACING/trace
+echo 1 >$TRACING/events/berth_vfio/berth_vfio_reset/enable
+for _ in 1 2 3; do echo 1 >$PCI/$FIXED/reset && ask "rounds 20" >$T/resets; done
+echo 0 >$TRACING/events/berth_vfio/berth_vfio_reset/enable
+does "while root resets it three times" "ok ok" "expect 0" stop
+is "of which the trace tells" "$(traced reset result=0)" 3
 quit
+
+# --- opened and closed, while root resets it without a pause: stock vfio-pci loses its addresses in one of ten ---
+before=$(setpci -s ${FIXED#*:} BASE_ADDRESS_2) i=0
+while [ $i -lt 10 ] && [ "$(setpci -s ${FIXED#*:} BASE_ADDRESS_2)" = "$before" ]; do
+	i=$((i + 1))
+	for _ in 1 2 3; do echo "read 2 0 4" | vfio $FIXED >>$T/opens; done &
+	opener=$!
+	while kill -0 $opener 2>/dev/null; do echo 1 >$PCI/$FIXED/reset; done
+	wait $opener
+done
+is "a reset while it is opened or closed leaves it its addresses" "$i $(setpci -s ${FIXED#*:} BASE_ADDRESS_2)" "10 $before"
+# Who asks while it is being reset may be told to ask again.
+true_that "and it opens" grep -q "open 0x" $T/opens
 
 # --- removed by its file ---
 talk $FIXED
