@@ -13,6 +13,8 @@
  *   mmap REGION OFFSET LENGTH    and unmap nothing: later peeks and pokes are of these pages
  *   peek OFFSET, poke OFFSET VALUE   of four bytes
  *   pages BAR FLAGS [OFFSET LENGTH]...   a descriptor that only maps (kmod/uapi.h), for the commands below
+ *   sized SIZE N                 the same request, which says that it has this size and so many ranges
+ *   wild                         the same request, where there is no memory
  *   pmap OFFSET LENGTH PROT      a map by it, of PROT_READ 1, PROT_WRITE 2, PROT_EXEC 4, for peeks and pokes
  *   pforeign                     whatever else than mmap one may do with it
  *   revoke                       of how many descriptors the pages were taken back
@@ -100,6 +102,27 @@ static int do_pages(int fd, const uint64_t *n)
 		close(pages_fd);
 	pages_fd = got;
 	return said("ok");
+}
+
+static int do_sized(int fd, const uint64_t *n)
+{
+	static union {
+		struct berth_vfio_pages head;
+		uint8_t room[4096];
+	} ask;
+
+	memset(&ask, 0, sizeof(ask));
+	ask.head.argsz = (uint32_t)n[0];
+	ask.head.flags = BERTH_VFIO_PAGES_READ;
+	ask.head.n = (uint32_t)n[1];
+	ask.head.ranges[0].length = 4096;
+	return why(ioctl(fd, BERTH_VFIO_PAGES, &ask));
+}
+
+static int do_wild(int fd, const uint64_t *n)
+{
+	(void)n;
+	return why(ioctl(fd, BERTH_VFIO_PAGES, (void *)16));
 }
 
 static int do_pmap(int fd, const uint64_t *n)
@@ -271,6 +294,7 @@ static const struct command {
 	{ "revoke", -1, do_revoke },      { "fades", 1, do_fades },
 	{ "race", 3, do_race },           { "close", 0, do_close },
 	{ "sleep", 0, do_sleep },         { "wake", 0, do_wake },
+	{ "sized", 2, do_sized },         { "wild", 0, do_wild },
 };
 
 static const struct command *command_of(const char *name)

@@ -72,8 +72,11 @@ case $(uname -r) in
 	rmmod berth_vfio
 	;;
 esac
+dmesg >$T/before
 run insmod /case/berth_vfio.ko mode=often
 has "nor with one that does not exist" "nvalid" $T/stderr
+# busybox tries two ways to load it.
+is "of which the kernel tells in a line" "$(dmesg | tail -n +$(($(wc -l <$T/before) + 1)) | grep -v -E 'taint|verification' | sed 's/^[^]]*] //' | sort -u | wc -l)" 1
 exits "it loads" 0 insmod /case/berth_vfio.ko
 is "it binds nothing by itself" "$(cd /sys/bus/pci/drivers/berth_vfio && echo *:*)" "*:*"
 is "no alias brings it to a device" "$(strings /case/berth_vfio.ko | grep -c '^alias=')" 0
@@ -201,6 +204,7 @@ is "none again" "$(put $MEMORY policy '\n')$(cat $PCI/$MEMORY/berth/policy)" ok
 . /case/ways.sh
 . /case/pages.sh
 . /case/noise.sh
+. /case/bad.sh
 
 # --- while it is open ---
 hold $MEMORY
