@@ -1,6 +1,6 @@
 # shellcheck shell=dash
 # Slots that eject what is in use. After revoke.sh, and last: hotplug of PCI Express has a circle of its own locks, of which
-# lockdep tells when a slot is emptied, whatever drove the device, and then it looks no further.
+# lockdep tells when a slot is emptied, whatever drove the device (the table `circles`), and then it looks no further.
 BOTH="0000:01:00.0 0000:01:00.1" FIRST=0000:01:00.0 SECOND=0000:01:00.1 SLOT=0000:02:00.0
 
 # --- ejected as one asks for it: the attention button ---
