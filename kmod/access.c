@@ -146,6 +146,7 @@ static ssize_t stopped_rw(struct bv_device *b, const struct access *a)
 
 	bv_pages_stop(b);
 	result = core_rw(b, a);
+	bv_revoke_mend(b);
 	bv_pages_go(b);
 	return result;
 }

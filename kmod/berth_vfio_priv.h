@@ -80,6 +80,8 @@ struct bv_stats {
  * struct bv_revoke - what the mode "revocable" knows of a function: revoke.c
  * @lock: held for reading by who fills a map, for writing by who takes its pages away
  * @gone: the function does not come back; changes once, with @lock held for writing
+ * @wiped: an error of its bus, which the kernel mended by a reset, has left the function without
+ *   its configuration, until the program switches memory on again
  * @mapped: the scratch page may be in a map; cleared with @lock held for writing
  * @scratch: what maps show while the device must not be touched; there while a session is
  * @timer: fills @scratch with ones while it is mapped
@@ -90,6 +92,7 @@ struct bv_stats {
 struct bv_revoke {
 	struct rw_semaphore lock;
 	bool gone;
+	bool wiped;
 	bool mapped;
 	struct page *scratch;
 	struct timer_list timer;
@@ -229,6 +232,8 @@ int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma);
 void bv_revoke_unmap(struct bv_device *b);
 void bv_revoke_zap(struct bv_device *b);
 void bv_revoke_gone(struct bv_device *b);
+void bv_revoke_wipe(struct bv_device *b);
+void bv_revoke_mend(struct bv_device *b);
 void bv_revoke_settle(struct bv_device *b);
 void bv_revoke_init(struct bv_device *b);
 int bv_revoke_open(struct bv_device *b);
@@ -236,14 +241,15 @@ void bv_revoke_close(struct bv_device *b);
 
 /**
  * bv_revoked - whether the function is gone, or nobody may touch it until the kernel has repaired
- * its bus
+ * its bus, and the program its configuration
  * @b: the function
  *
  * Return: so it is.
  */
 static inline bool bv_revoked(struct bv_device *b)
 {
-	return READ_ONCE(b->revoke.gone) || pci_channel_offline(b->core.pdev);
+	return READ_ONCE(b->revoke.gone) || READ_ONCE(b->revoke.wiped) ||
+	       pci_channel_offline(b->core.pdev);
 }
 #else
 /* No BAR is ever revocable. */
@@ -261,6 +267,14 @@ static inline void bv_revoke_zap(struct bv_device *b)
 }
 
 static inline void bv_revoke_gone(struct bv_device *b)
+{
+}
+
+static inline void bv_revoke_wipe(struct bv_device *b)
+{
+}
+
+static inline void bv_revoke_mend(struct bv_device *b)
 {
 }
 

@@ -393,8 +393,10 @@ static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_stat
 {
 	struct bv_device *b = bv_of_pci(pdev);
 
-	if (state != pci_channel_io_normal)
+	if (state != pci_channel_io_normal) {
 		bv_pages_end(b);
+		bv_revoke_wipe(b);
+	}
 	bv_revoke_zap(b);
 	bv_watch_look();
 	return vfio_pci_core_aer_err_detected(pdev, state);
@@ -402,7 +404,10 @@ static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_stat
 
 static void bv_error_resume(struct pci_dev *pdev)
 {
-	bv_revoke_settle(bv_of_pci(pdev));
+	struct bv_device *b = bv_of_pci(pdev);
+
+	bv_revoke_mend(b);
+	bv_revoke_settle(b);
 }
 
 static const struct pci_error_handlers bv_err_handlers = {

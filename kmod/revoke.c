@@ -163,6 +163,34 @@ void bv_revoke_gone(struct bv_device *b)
 }
 
 /**
+ * bv_revoke_wipe - the bus has failed, and the kernel will reset all that is on it: what the
+ * function was told by its configuration is lost, and vfio_pci_core does not tell it again
+ * @b: the function
+ */
+void bv_revoke_wipe(struct bv_device *b)
+{
+	WRITE_ONCE(b->revoke.wiped, true);
+}
+
+/**
+ * bv_revoke_mend - look whether the function answers to its addresses again: vfio_pci_core gives
+ * them back when the program switches memory on
+ * @b: the function, which is open
+ */
+void bv_revoke_mend(struct bv_device *b)
+{
+	struct pci_dev *pdev = b->core.pdev;
+	u16 command;
+
+	if (!READ_ONCE(b->revoke.wiped))
+		return;
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	if (!PCI_POSSIBLE_ERROR(command) &&
+	    (pdev->no_command_memory || command & PCI_COMMAND_MEMORY))
+		WRITE_ONCE(b->revoke.wiped, false);
+}
+
+/**
  * bv_revoke_settle - take the scratch page out of maps if the device may be touched again
  * @b: the function, which is open; the caller holds no lock of vfio_pci_core's
  */
@@ -224,6 +252,7 @@ int bv_revoke_open(struct bv_device *b)
 {
 	struct bv_revoke *r = &b->revoke;
 
+	r->wiped = false;
 	if (!b->revocable)
 		return 0;
 	r->scratch = alloc_page(GFP_KERNEL_ACCOUNT);

@@ -20,6 +20,7 @@
  *   reset
  *   sleep, wake                  low power
  *   ask                          to be told when the function is wanted back
+ *   alarm                        to be told when its bus has failed
  *   doze                         low power, from which it may be woken by others, and to be told of it
  *   asked                        until all that was asked for has come; "no" after a minute
  *   open ADDRESS                 another function of the group, which the commands are for from now on
@@ -239,23 +240,34 @@ static int told_add(void)
 	return told[n_told++].fd;
 }
 
-static int do_ask(int fd, const uint64_t *n)
+static int ask_for(int fd, uint32_t index)
 {
 	union {
 		struct vfio_irq_set head;
 		uint8_t room[sizeof(struct vfio_irq_set) + sizeof(int32_t)];
 	} set = { .head = { .argsz = sizeof(set),
 			    .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			    .index = VFIO_PCI_REQ_IRQ_INDEX,
+			    .index = index,
 			    .count = 1 } };
 	int32_t event;
 
-	(void)n;
 	if (n_told == CHILDREN)
 		return said("no room");
 	event = told_add();
 	memcpy(set.head.data, &event, sizeof(event));
 	return why(ioctl(fd, VFIO_DEVICE_SET_IRQS, &set));
+}
+
+static int do_ask(int fd, const uint64_t *n)
+{
+	(void)n;
+	return ask_for(fd, VFIO_PCI_REQ_IRQ_INDEX);
+}
+
+static int do_alarm(int fd, const uint64_t *n)
+{
+	(void)n;
+	return ask_for(fd, VFIO_PCI_ERR_IRQ_INDEX);
 }
 
 static int do_doze(int fd, const uint64_t *n)
@@ -308,7 +320,8 @@ static const struct command {
 	{ "scan", 3, do_scan },     { "unmap", 1, do_unmap },   { "loop", 3, do_loop },
 	{ "expect", 1, do_expect }, { "rounds", 1, do_rounds }, { "stop", 0, do_stop },
 	{ "reset", 0, do_reset },   { "sleep", 0, do_sleep },   { "wake", 0, do_wake },
-	{ "ask", 0, do_ask },       { "asked", 0, do_asked },   { "doze", 0, do_doze },
+	{ "ask", 0, do_ask },       { "asked", 0, do_asked },   { "alarm", 0, do_alarm },
+	{ "doze", 0, do_doze },
 };
 
 static int run(int fd, char *line)

@@ -176,5 +176,8 @@ talk $FIXED
 does "and works for who opens it next, and has what was last written to it" "ok 0x5eed ok 0x77" "mmap 2 0 0x200000" "peek 0x40" "poke 0x40 0x77" "read 2 0x40 4"
 quit
 
+# shellcheck source=tests/lab/cases/kmod/machine/aer.sh
+. /case/aer.sh
+
 # shellcheck source=tests/lab/cases/kmod/machine/long.sh
 [ ! -e /case/long ] || . /case/long.sh
