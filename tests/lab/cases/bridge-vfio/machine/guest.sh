@@ -41,6 +41,17 @@ use() {
 # --- what is not vfio's is refused ---
 refuses "not attached" 5 "is not attached yet: berth bridge attach $edu" berth bridge serve "$edu" --socket /run/s
 refuses "no such device" 1 '0000:77:00.0' berth bridge serve 0000:77:00.0 --socket /run/s
+
+# --- a group that somebody else has a part of ---
+crowded=$(of 1234:11e8 | sed -n 4p) beside=$(of 1af4:1005)
+is "a group of two cards" "$(group_of "$crowded")" "$(group_of "$beside")"
+exits "one of the two is attached" 0 berth bridge attach "$crowded" --any
+has "what that is worth is said" "also has $beside (virtio-pci): while that stays with the host, no virtual machine can take $crowded" $T/stderr
+refuses "a group that is not viable" 5 "group: $beside (virtio-pci).* its group, and ha[a-z]* to be vfio's, too; berth device bind $beside vfio-pci" \
+	berth bridge serve "$crowded" --socket /run/s
+is "what is not served is left as it was" "$(driver_of "$crowded") $(driver_of "$beside")" "vfio-pci virtio-pci"
+exits "it goes back" 0 berth bridge detach "$crowded"
+
 for d in $edu $nvme $igb $rng; do
 	exits "attach $d" 0 berth bridge attach "$d" --any
 done
@@ -129,7 +140,6 @@ was_lost() {
 	wait $user || fail "the client of what went" "$(cat /run/why)"
 	sed -n "s/^ok /&$2: /p; s/^FAIL /&$2: /p" /run/used >&3
 	has "$2: it is said" 'the host wants it back' /run/log
-	ends "$2: the bridge ends"
 }
 
 removal() {
@@ -137,13 +147,20 @@ removal() {
 	echo 1 >"$PCI/$edu/remove"
 	was_lost "$edu" "$1, remove"
 	echo 1 >/sys/bus/pci/rescan
+	is "$1: nothing is told before it is attached" "$(grep -c 'has come back' /run/log)" 0
 	exits "$1: it comes back" 0 berth bridge attach "$edu" --any
+	wait_for 60 grep -q "$edu has come back: whoever connects anew gets it, as generation 2" /run/log || fail "$1: that is told" "$(cat /run/log)"
+	use edu
+	is "$1: as another generation" "$(berth bridge status --json | sed -n 's/.*"generation": \([0-9]*\).*/\1/p')" 2
+	has "$1: and is told so" "$edu is there again, as generation 2" /run/log
+	ends "$1: the bridge ends"
 }
 
 eject() {
 	is_used "$nvme" gone
 	unplug nvme
 	was_lost "$nvme" "ejected"
+	ends "ejected: the bridge ends"
 }
 
 # --- a completion that never comes: the kernel is told by the root port, and the device is still there. Kernels before 6.2 have
