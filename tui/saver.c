@@ -15,6 +15,7 @@
 
 #define ALARM_PREFIX "alarm-"
 #define NAMES_MAX    9 /* recordings of one second */
+#define LOOK_MS      5
 
 struct saving {
 	pthread_t thread;
@@ -96,12 +97,25 @@ bool saver_ended(struct saver *s, struct saved *how)
 	return s->now && !pthread_tryjoin_np(s->now->thread, NULL) && collect(s, how);
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * INT64_C(1000) + t.tv_nsec / 1000000;
+}
+
+/* Looked at again and again, since a sanitizer of threads does not know pthread_clockjoin_np() for the join that it is. */
 bool saver_wait(struct saver *s, uint32_t seconds, struct saved *how)
 {
-	struct timespec until;
+	int64_t until = now_ms() + seconds * INT64_C(1000);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += seconds;
-	return s->now && !pthread_clockjoin_np(s->now->thread, NULL, CLOCK_MONOTONIC, &until) &&
-	       collect(s, how);
+	while (s->now) {
+		if (saver_ended(s, how))
+			return true;
+		if (now_ms() >= until)
+			break;
+		nanosleep(&(struct timespec) { .tv_nsec = LOOK_MS * 1000000 }, NULL);
+	}
+	return false;
 }

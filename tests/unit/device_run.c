@@ -451,6 +451,7 @@ static int ask_died(const struct machine *m, const char *object, const char *val
 	(void)object;
 	(void)value;
 	(void)e;
+	signal(SIGSEGV, SIG_DFL); /* and not the frame's, which would go on with its tests */
 	raise(SIGSEGV);
 	return 0;
 }
