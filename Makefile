@@ -402,7 +402,7 @@ nightly:
 	$(Q)$(MAKE) --no-print-directory FUZZ_SECONDS=600 fuzz
 	$(Q)$(MAKE) --no-print-directory CC=clang BUILD=build-clang STRICT=1 check
 	$(Q)$(MAKE) --no-print-directory SAN=tsan check
-	$(Q)LAB_OWN=1 $(MAKE) --no-print-directory TESTS="kmod-nested kmod-own kmod-debug bridge-vfio-own bridge-guest bridge-linux vfio-selftests" lab
+	$(Q)LAB_OWN=1 $(MAKE) --no-print-directory TESTS="kmod-nested kmod-own kmod-debug bridge-vfio-own bridge-guest bridge-linux kmod-linux vfio-selftests" lab
 	$(Q)$(MAKE) --no-print-directory SAN=asan TESTS="bridge-qtest bridge-map bridge-guest bridge-removal" lab
 	$(Q)$(MAKE) --no-print-directory SAN=tsan TESTS="bridge-qtest bridge-map bridge-guest" lab
 	$(Q)$(MAKE) --no-print-directory kmod-check KDIR="$$(sh tests/lab/own_kernel.sh)/build"
