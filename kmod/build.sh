@@ -21,6 +21,10 @@ set --
 command -v pahole >/dev/null || set -- CONFIG_DEBUG_INFO_BTF_MODULES=
 make -s -C "$kdir" M="$out/kmod" ${KMOD_CHECK:+C=2} "$@" modules
 if [ -n "${KMOD_KEY:-}" ]; then
+	if [ ! -x "$kdir/scripts/sign-file" ]; then
+		echo "kmod: $kdir has no scripts/sign-file to sign it with: it was built without CONFIG_MODULE_SIG; sign $out/kmod/berth_vfio.ko by another kernel's" >&2
+		exit 2
+	fi
 	"$kdir/scripts/sign-file" sha256 "$KMOD_KEY" "${KMOD_CERT:?is wanted with KMOD_KEY}" "$out/kmod/berth_vfio.ko"
 fi
 echo "$out/kmod/berth_vfio.ko"

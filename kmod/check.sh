@@ -13,8 +13,8 @@ kdir=${1:?} folder=${2:-}
 case $folder in /* | '') ;; *) folder=$PWD/$folder ;; esac
 kdir=$(cd "$kdir" && pwd -P)
 cd "$(dirname "$0")"
-found=$(mktemp)
-trap 'rm -f "$found"' EXIT
+found=$(mktemp) built=$(mktemp)
+trap 'rm -f "$found" "$built"' EXIT
 
 # Headers may be two folders, of which the second has the scripts.
 source=$kdir
@@ -36,7 +36,10 @@ without() {
 if [ -z "$folder" ]; then
 	:
 elif command -v sparse >/dev/null; then
-	KMOD_CHECK=1 sh build.sh "$kdir" "$folder" 2>&1 | grep -E '/kmod/[a-z_]+\.[ch]:' >>"$found" || true
+	KMOD_CHECK=1 sh build.sh "$kdir" "$folder" >"$built" 2>&1 || true
+	grep -E '/kmod/[a-z_]+\.[ch]:' "$built" >>"$found" || true
+	# A kernel says so itself, and builds on.
+	! grep -q 'sparse is not available or not up to date' "$built" || without "sparse that is new enough for this kernel"
 else
 	without sparse
 fi

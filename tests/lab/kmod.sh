@@ -11,6 +11,8 @@ case=$out/case
 mkdir -p "$out"
 ! command -v sparse >/dev/null || export KMOD_CHECK=1
 if sh kmod/build.sh "$kdir" "$out/build" >"$out/build.log" 2>&1 && ! grep -E '/kmod/[a-z_]+\.[ch]:.* warning' "$out/build.log"; then
+	# A kernel that finds it too old says so, and builds on.
+	! grep -q 'sparse is not available or not up to date' "$out/build.log" || unset KMOD_CHECK
 	echo "ok it builds without a warning${KMOD_CHECK:+, of sparse neither,} for Linux $(cat "$kernel/release")"
 else
 	echo "FAIL it builds for Linux $(cat "$kernel/release"): $(tail -n 5 "$out/build.log" | tr '\n' ' ')"
