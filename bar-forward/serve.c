@@ -553,9 +553,7 @@ static int begin(struct server *v, struct err *e)
 		rc = control_open(&v->control, v->page->writer.path, e);
 	if (!rc)
 		rc = start_holder(v, e);
-	if (rc)
-		return rc;
-	return 0;
+	return rc;
 }
 
 static void end(struct server *v)

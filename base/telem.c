@@ -274,6 +274,20 @@ static int copy_stable(int fd, struct telem_page *out, size_t size)
 	return -EBUSY;
 }
 
+/* On a busy machine a writer may stand for a while in the middle; only one that is dead never goes on. */
+static int copy_patiently(int fd, struct telem_page *out, size_t size)
+{
+	const struct timespec moment = { .tv_nsec = TELEM_MOMENT_NS };
+	int rc = copy_stable(fd, out, size);
+
+	for (int i = 0; rc == -EBUSY && i < TELEM_MOMENTS && life_of(&out->header) != TELEM_DEAD;
+	     i++) {
+		nanosleep(&moment, NULL);
+		rc = copy_stable(fd, out, size);
+	}
+	return rc;
+}
+
 static bool is_a_size(off_t size)
 {
 	return size == (off_t)telem_size(TELEM_RUN) || size == (off_t)telem_size(TELEM_BRIDGE);
@@ -290,7 +304,7 @@ int telem_read(const char *path, struct telem_page *out, enum telem_life *life, 
 			       strerror(errno));
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || !is_a_size(st.st_size))
 		return err_set(e, -EBADMSG, "%s is not a telemetry page", path);
-	int rc = copy_stable(fd, out, (size_t)st.st_size);
+	int rc = copy_patiently(fd, out, (size_t)st.st_size);
 
 	if (rc == -EBADMSG)
 		return err_set(e, rc, "%s shrank while it was read", path);

@@ -5,7 +5,8 @@
  * struct to it. Native endian: a page never leaves its machine, and dies with its boot.
  *
  * The writer makes `seq` odd, changes the body, makes it even. A reader copies the page and keeps the
- * copy when seq was even and the same before and after; it gives up after TELEM_TRIES.
+ * copy when seq was even and the same before and after; it looks TELEM_TRIES times, and while the writer
+ * lives again at TELEM_MOMENTS moments, for that one may wait for a processor in the middle.
  *
  * A page is hostile to its reader: any process of the same user may have written it. Counts are
  * clamped, texts are ended, and states are range-checked by telem_read.
@@ -23,6 +24,8 @@
 #define TELEM_MAGIC       UINT64_C(0x314d4c5448545242) /* "BRTHTLM1" in memory, little endian */
 #define TELEM_VERSION     2
 #define TELEM_TRIES       100
+#define TELEM_MOMENTS     40
+#define TELEM_MOMENT_NS   5000000
 #define TELEM_DEVICES_MAX 16
 #define TELEM_RING        64
 #define TELEM_SEQ_MAX     256        /* the engine's own limit of sequences */
@@ -174,7 +177,7 @@ enum telem_life {
 
 /*
  * Copy a page of either kind out: out->header.kind says which. 0; -EBADMSG not a page of this version (e
- * says why); -EBUSY always mid-write after TELEM_TRIES (a writer that died with seq odd); or an errno of
+ * says why); -EBUSY always mid-write (a writer that died with seq odd, or hangs); or an errno of
  * open. *life is set in each case where the header could be read.
  */
 int telem_read(const char *path, struct telem_page *out, enum telem_life *life, struct err *e);
