@@ -246,23 +246,24 @@ static int mark(const struct ask *a, struct err *e)
 
 /* --- what is on --- */
 
+/* By the recording's own head: the bridge's page tells of it some time later. */
 static int show(const struct ask *a, const struct whichbridge *w, struct err *e)
 {
-	struct telem_page page;
-	enum telem_life life;
+	struct trace_reader *r;
 	struct err unsaid = { 0 };
 	char path[4096];
-	int rc = telem_read(w->page, &page, &life, e);
+	int rc;
 
-	if (rc)
-		return rc;
 	if (whichbridge_recording(a->words[0], path, &unsaid)) {
 		printf("process %d records nothing\n", (int)w->pid);
 		return 0;
 	}
+	rc = trace_reader_open(&r, path, e);
+	if (rc)
+		return rc;
 	printf("process %d records in %s: %" PRIu64 " slots written, %" PRIu64 " records lost\n",
-	       (int)w->pid, path, page.bridge.counts.recorder_bytes / sizeof(struct trace_slot),
-	       page.bridge.counts.recorder_drops);
+	       (int)w->pid, path, r->next, r->head.lost);
+	trace_reader_close(r);
 	return 0;
 }
 
