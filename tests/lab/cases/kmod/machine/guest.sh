@@ -264,9 +264,10 @@ for d in $EDU $BOCHS $TESTDEV $NVME $RNG $VGA; do
 	[ "$(driver_of $d)" != berth_vfio ] || echo $d >/sys/bus/pci/drivers/berth_vfio/unbind
 done
 exits "the module goes" 0 rmmod berth_vfio
-# A program that has no eventfd for it is not told that its device is wanted back; the kernel says so once, as for vfio-pci.
+# A program that has no eventfd for it is not told that its device is wanted back; the kernel says so once, as for vfio-pci, and
+# that it gives addresses back to a card that an error took them from.
 dmesg | grep -E 'WARNING|BUG:|ODEBUG|Call Trace|possible .*lock|inconsistent lock|suspicious RCU|sleeping function|berth_vfio' |
-	grep -v -E 'taint|verification|invalid for parameter|No device request channel|Relaying|resetting|enabling device|currently in use|reset done|vgaarb' >$T/trouble
+	grep -v -E 'taint|verification|invalid for parameter|No device request channel|Relaying|resetting|enabling device|currently in use|reset done|restoring BARs|vgaarb' >$T/trouble
 is "and the kernel has said nothing of it" "$(cat $T/trouble)" ""
 [ ! -e /proc/lockdep_stats ] || has "nor has lockdep stopped looking" "debug_locks: *1" /proc/lockdep_stats
 if [ -e $LEAKS ]; then
