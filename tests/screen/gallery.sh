@@ -143,8 +143,8 @@ shot screen-replay.txt 80x24 "demo=tui/demo.berthrec" 0 '\r'
 shot screen-replay.txt 80x24 "demo=tui/demo.berthrec" 0 2 '\r'
 shot screen-replay.txt 120x36 "demo=tui/demo.berthrec" 0 3 '\r'
 golden screen-replay.txt "$T/screen-replay.txt"
-# the same by the monitor itself: the first picture that shows the run has its curve of half a minute
-printf '%s\n' 'wait chat-55b' "dump $T/shot" 'keys q' 'exit 0' >"$T/script"
+# the same by the monitor itself: its first picture, whose last row is its keys, has the run's curve of half a minute
+printf '%s\n' 'wait q quit' "dump $T/shot" 'keys q' 'exit 0' >"$T/script"
 if "$term" 120x36 "$T/script" "$BERTH" top --replay "$T/pulled.berthrec" --at 0:35 >"$T/log" 2>&1 &&
 	grep 'chat-55b' "$T/shot" | tr -cd '\342' | tr '\342' x | grep -q 'x\{10\}'; then
 	ok "--at: the curves begin with what came before"

@@ -20,6 +20,10 @@
  *
  * Nothing is timed: a line that does not come true within a minute fails, and shows the screen. Without "exit"
  * at the end the program is killed. The locale of the environment decides whether bytes are UTF-8.
+ *
+ * A picture comes in pieces, cut anywhere, and on a slow machine one sees them. Here one always does: the screen
+ * takes byte after byte, and a line is over with the first byte that makes it true. What a script means to find
+ * beside a text has to be drawn before it, or waited for too; "title" says that the whole picture is there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +56,9 @@ struct term {
 	pid_t pid;
 	bool ended;
 	int status;
+	char came[65536]; /* from the program, and the part of it that the screen has taken */
+	size_t n_came, n_taken;
+	bool changed; /* the screen, or the title, since somebody looked */
 	uint64_t bytes;
 	VTermPos cursor;
 	/* The title, picked out of the bytes: libvterm's way to tell it changed between its versions. */
@@ -100,6 +107,7 @@ static void collect_title(struct term *t, char c)
 	} else if (c == '\a' || c == '\033') {
 		t->collecting[t->n_collected] = '\0';
 		memcpy(t->title, t->collecting, t->n_collected + 1);
+		t->changed = true;
 		t->osc = 0;
 	} else if (t->n_collected < sizeof(t->collecting) - 1) {
 		t->collecting[t->n_collected++] = c;
@@ -128,27 +136,43 @@ static int on_cursor(VTermPos pos, VTermPos old, int visible, void *user)
 	return 1;
 }
 
-static const VTermScreenCallbacks callbacks = { .movecursor = on_cursor };
+static int on_damage(VTermRect rect, void *user)
+{
+	(void)rect;
+	((struct term *)user)->changed = true;
+	return 1;
+}
 
-/* Take what has come, waiting for it at most so long. */
-static void take(struct term *t, int ms)
+static const VTermScreenCallbacks callbacks = { .damage = on_damage, .movecursor = on_cursor };
+
+/* Wait for what comes, at most so long. */
+static void receive(struct term *t, int ms)
 {
 	struct pollfd p = { .fd = t->fd, .events = POLLIN };
-	char buf[65536];
 	ssize_t n;
 
 	if (t->ended || poll(&p, 1, ms) <= 0)
 		return;
-	n = read(t->fd, buf, sizeof(buf));
+	n = read(t->fd, t->came, sizeof(t->came));
 	if (n <= 0) { /* EIO: the program has gone */
 		waitpid(t->pid, &t->status, 0);
 		t->ended = true;
 		return;
 	}
+	t->n_came = (size_t)n;
+	t->n_taken = 0;
 	t->bytes += (uint64_t)n;
-	vterm_input_write(t->vt, buf, (size_t)n);
-	for (ssize_t i = 0; i < n; i++)
-		collect_title(t, buf[i]);
+}
+
+/* The screen takes the next byte; with none there, it is waited for at most so long. */
+static void take(struct term *t, int ms)
+{
+	if (t->n_taken == t->n_came)
+		receive(t, ms);
+	if (t->n_taken == t->n_came)
+		return;
+	vterm_input_write(t->vt, &t->came[t->n_taken], 1);
+	collect_title(t, t->came[t->n_taken++]);
 }
 
 static char *put_utf8(char *to, uint32_t ch)
@@ -283,8 +307,11 @@ static void until(struct term *t, enum until u, const char *text)
 {
 	uint64_t end = now_ms() + PATIENCE_MS;
 
-	while (!holds(t, u, text)) {
-		if (t->ended && u != ENDED)
+	for (bool look = true;; look = t->changed || t->ended) {
+		t->changed = false;
+		if (look && holds(t, u, text))
+			return;
+		if (t->ended)
 			die(t, "the program ended with %d before '%s'", t->status, text);
 		if (now_ms() >= end)
 			die(t, "no '%s' within %d s", text, PATIENCE_MS / 1000);
