@@ -203,6 +203,8 @@ static void man(const struct cmd *c, FILE *to)
 		upper[n] = (char)toupper((unsigned char)c->name[n]);
 	upper[n] = '\0';
 	fprintf(to, ".TH BERTH\\-%s 1 \"\" \"berth %s\" \"berth manual\"\n", upper, berth_version);
+	fputs(".nh\n.ad l\n",
+	      to); /* commands are typed as they stand: no hyphens, no wider spaces */
 	fprintf(to, ".SH NAME\nberth\\-%s \\- ", c->name);
 	roff(to, c->summary);
 	fprintf(to, "\n.SH SYNOPSIS\n.B berth %s\n[\\fIOPTION\\fR...] ", c->name);
@@ -216,7 +218,7 @@ static void man(const struct cmd *c, FILE *to)
 		man_option(to, c, o);
 	fputs(".SH EXIT STATUS\n.nf\n", to);
 	roff(to, c->exits ? c->exits : common_exits);
-	fputs(".fi\n", to);
+	fputs("\n.fi\n", to);
 	for (const struct example *x = c->examples; x && x->line; x++) {
 		fputs(x == c->examples ? ".SH EXAMPLES\n.TP\n.B " : ".TP\n.B ", to);
 		roff(to, x->line);

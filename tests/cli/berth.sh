@@ -44,6 +44,8 @@ for c in probe plan pull launch ps stop restart logs doctor device bridge top; d
 		grep -q "^.SH $section" "$m" || fail "man $c" "no $section"
 	done
 	grep -q '^.SH EXIT' "$m" && ok "man berth-$c"
+	# a request of roff's is one at the beginning of a line alone
+	grep -n '[^\\&]\.\(fi\|nf\|TP\|PP\|SH\)$' "$m" >"$T/out" && fail "man $c: its requests" "$(cat "$T/out")" || ok "man $c: its requests"
 	# every option has one sentence for people
 	run "$BERTH" "$c" --nonsense
 	[ "$rc" -eq 2 ] && ok "$c refuses an unknown option" || fail "$c refuses an unknown option" "exit $rc"
