@@ -13,17 +13,19 @@
 #include "device/tb.h"
 
 /*
- * What stands in the way, without the address that the refusal begins with and without what follows: the users are
- * listed above.
+ * What stands in the way, without what follows: the users are listed above. A refusal begins with the address of the
+ * function that it is about, which may be another one of the slot.
  */
 static void add_refusal(struct text *t, const struct func *f, const struct err *e)
 {
 	size_t n = strlen(f->pci);
-	const char *why = strncmp(e->text, f->pci, n) == 0 && e->text[n] == ' ' ? e->text + n + 1
-										: e->text;
+	bool mine = strncmp(e->text, f->pci, n) == 0 && e->text[n] == ' ';
+	const char *why = mine ? e->text + n + 1 : e->text;
+	size_t whom = mine ? 0 : strcspn(why, " ");
 
 	if (strstr(why, "--force"))
-		text_add(t, "only with --force: it %.*s", (int)strcspn(why, ":;"), why);
+		text_add(t, "only with --force: %s%.*s", mine ? "it " : "",
+			 (int)(whom + strcspn(why + whom, ":;")), why);
 	else
 		text_add(t, "no: %s", why);
 }

@@ -15,6 +15,7 @@ shows bridge-list-locked.txt bridge list 01:00.0 --memory 16G
 shows bridge-list-noiommu.txt bridge list 0c:00.0
 shows bridge-list-held.txt held list 04:00.1
 shows bridge-list-disk.txt desk list 02:00.0 --any
+shows bridge-list-second.txt desk list 03:00.1 --any
 for m in desk held bridge noiommu vgpu box.two letting-go; do
 	on "$m" list --any --json --memory 2G
 	[ "$rc" -eq 0 ] && ok "list of $m" || fail "list of $m" "exit $rc: $(cat "$T/err")"
