@@ -122,7 +122,8 @@ void cmd_help(const struct cmd *c, FILE *to)
 	char words[96];
 	struct text t;
 
-	fprintf(to, "usage: berth %s [OPTION...] %s\n\n", c->name, c->operands);
+	fprintf(to, "usage: berth %s [OPTION...]%s%s\n\n", c->name, c->operands[0] ? " " : "",
+		c->operands);
 	wrap(to, c->description, 0, 0, 96);
 	help_verbs(c, to);
 	fprintf(to, "\noptions (of one that is given again the last counts; a list grows):\n");

@@ -102,9 +102,9 @@ static void usage(FILE *to)
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		fprintf(to, "  %-11s %-14s %s\n", commands[i].name, commands[i].operands,
 			commands[i].summary);
-	fputs("\n'berth COMMAND --help' tells what a command does. Every answer also comes as JSON (--json).\n"
+	fputs("\n'berth COMMAND --help' tells what a command does. Answers also come as JSON (--json).\n"
 	      "Exit status: 0 yes, 1 no, 2 usage, 3 cannot tell, 4 bad input, 5 the environment refuses,\n"
-	      "6 device lost, 7 placed elsewhere than planned, 8 the engine failed.\n",
+	      "6 device lost, 7 placed elsewhere than planned, 8 the engine failed, 10 warnings only.\n",
 	      to);
 }
 
@@ -118,7 +118,7 @@ static void man_page(void)
 		printf(".TP\n.B %s %s\n%s\n", commands[i].name, commands[i].operands,
 		       commands[i].summary);
 	fputs(".SH FILES\n.TP\n.I $BERTH_RUNTIME_DIR, $XDG_RUNTIME_DIR/berth, /run/berth\nTelemetry pages of "
-	      "runs; the first that is set is written, all three are read.\n.SH SEE ALSO\n",
+	      "runs and bridges; the first that is set is written, all three are read.\n.SH SEE ALSO\n",
 	      stdout);
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (!commands[i].run)
@@ -144,21 +144,28 @@ static int run_help(const struct front *f, int argc, char **argv)
 	return exec_program(f, c->name, (char *[]) { NULL, option, NULL });
 }
 
+static int is_schema(const struct dirent *de)
+{
+	const char *dot = strrchr(de->d_name, '.');
+
+	return dot && strcmp(dot, ".json") == 0;
+}
+
 static int list_schemas(const char *dir)
 {
-	own_dir DIR *d = opendir(dir);
-	const struct dirent *de;
+	struct dirent **found;
+	int n = scandir(dir, &found, is_schema, alphasort);
 
-	if (!d) {
+	if (n < 0) {
 		fprintf(stderr, "berth schema: cannot open %s: %s\n", dir, strerror(errno));
 		return EXIT_ENV;
 	}
-	while ((de = readdir(d))) {
-		const char *dot = strrchr(de->d_name, '.');
-
-		if (dot && strcmp(dot, ".json") == 0)
-			printf("%.*s\n", (int)(dot - de->d_name), de->d_name);
+	for (int i = 0; i < n; i++) {
+		printf("%.*s\n", (int)(strlen(found[i]->d_name) - strlen(".json")),
+		       found[i]->d_name);
+		free(found[i]);
 	}
+	free(found);
 	return EXIT_YES;
 }
 

@@ -21,6 +21,7 @@ grep -q 'usage: berth probe' "$T/out" && ok "help of probe" || fail "help of pro
 exits "help of nothing" 2 "$BERTH" help nothing
 
 exits "schemas are listed" 0 "$BERTH" schema
+sort -c "$T/out" && ok "in order" || fail "in order" "$(cat "$T/out")"
 for s in $(cat "$T/out"); do
 	run "$BERTH" schema "$s"
 	python3 -c 'import json,sys,jsonschema; jsonschema.Draft202012Validator.check_schema(json.load(sys.stdin))' \
