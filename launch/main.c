@@ -202,8 +202,9 @@ static int check_options(struct job *j, int argc, char **argv, int first)
 		j->model = first < argc ? argv[first] : NULL;
 	if (!j->model && !j->o.plan)
 		return cmd_usage_error(&launch_command,
-				       j->profile.path[0] ? "the profile names no model"
-							  : "give a MODEL.gguf, or --plan FILE");
+				       j->profile.path[0]
+					       ? "the profile names no model"
+					       : "give a MODEL or a PROFILE, or --plan FILE");
 	if (j->model && !j->model[0])
 		return cmd_usage_error(&launch_command, "the name of the model is empty");
 	rc = launch_options_check(&j->o);

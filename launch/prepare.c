@@ -187,6 +187,12 @@ static int plan_anew(struct job *j, struct err *e)
 	char path[PATH_MAX];
 	int rc = model_find(path, sizeof(path), j->model, e);
 
+	if (rc == -ENOENT && !j->profile.path[0] && profile_is_name(j->model))
+		rc = err_set(
+			e, rc,
+			"there is no file and no profile %s, and no store of models here knows "
+			"that name",
+			j->model);
 	if (rc == 0)
 		rc = find_draft(j, e);
 	if (rc == 0)

@@ -34,7 +34,7 @@ exits "a store's name" 0 "$BERTH" launch tiny --accept cpu --dry-run --json
 is "its path" "$(readlink -f "$T/home/.cache/llama.cpp/tiny.gguf")" "$(json 'o["plan"]["model"]["path"]')"
 exits "a name nobody knows" 1 "$BERTH" launch zork --accept cpu --dry-run
 one_sentence "nobody knows it: one sentence"
-says "nobody knows it: says so" "no store of models here knows that name"
+says "nobody knows it: says so" "no file and no profile zork, and no store of models here knows that name"
 exits "a model on a server" 2 "$BERTH" launch https://127.0.0.1:1/x.gguf --dry-run
 says "a model on a server: how to get it" "berth pull https"
 
