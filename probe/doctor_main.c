@@ -45,7 +45,7 @@ static const struct cmd command = {
 	.operands = "[link|bar DEVICE]",
 	.description =
 		"Reads what the probe reads, the kernel log, module options, udev rules and permissions, and looks "
-		"for some seventy known faults: boxes that are not let in, BARs without room, cables at half rate, "
+		"for some eighty known faults: boxes that are not let in, BARs without room, cables at half rate, "
 		"cards that fell off the bus, drivers that are missing or blacklisted, nodes that may not be opened. "
 		"Each finding shows the file or log line it comes from, how sure it is, and a remedy with its undo. "
 		"Remedies never contradict each other.\n\n"

@@ -112,7 +112,7 @@ static const struct cmd command = {
 		 "1  a named folder or GPU is absent; --check, --diff: disagreements or differences were printed\n"
 		 "2  wrong usage\n"
 		 "3  --check: the captured machine holds no library's answers to compare\n"
-		 "4  the machine folder is none, or the capture's folder is not empty\n"
+		 "4  the machine folder is none, the capture's folder is not empty, or --device fits several\n"
 		 "5  this machine's /sys and /proc cannot be read, or the capture cannot be written",
 	.examples = examples,
 	.see_also = "berth-plan(1), berth-launch(1), berth-top(1)",

@@ -169,6 +169,7 @@ plant "DRM absent" three/drm 's/"0000:03:00.0"/"0000:0a:00.0"/' '0000:03:00.0: t
 plant "NUMA node" server/hwloc 's/"numa_node": 0/"numa_node": 1/' 'NUMA node: the scan says 0, hwloc places its CPUs (0-55,112-167) on 1'
 run "$BERTH" probe --machine "$T/planted" --check --json
 [ "$rc" -eq 1 ] && grep -q '"disagreements": \[$' "$T/out" && ok "check --json" || fail "check --json" "$(cat "$T/out")"
+valid "check" check "$T/out"
 "$BERTH" probe --machine "$M/three" --check >/dev/full 2>"$T/err"
 [ $? -eq 5 ] && ok "check to a full disk" || fail "check to a full disk" "not 5"
 exits "check without answers" 3 "$BERTH" probe --machine "$M/badfiles" --check
