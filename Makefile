@@ -377,7 +377,6 @@ bench:
 bench-run: all $(BENCH_PROGS) $(FAKES) $(BUILD)/tests/machines/.unfolded $(BUILD)/tests/models/.unpacked $(BUILD)/tests/modelgen/modelgen
 	$(Q)BUILD=$(BUILD) sh tests/bench.sh
 
-# QEMU, which one of its peers is, comes by the lab's packages.
 # The kernel module beside stock vfio-pci, in an emulated machine.
 .PHONY: bench-kmod bench-kmod-run
 bench-kmod:
@@ -387,6 +386,7 @@ bench-kmod:
 bench-kmod-run: programs $(VFIO_FAKES)
 	$(Q)BUILD=$(BUILD) sh tests/bench/kmod/run.sh
 
+# QEMU, which one of its peers is, comes by the lab's packages.
 .PHONY: bench-bridge bench-bridge-run
 bench-bridge:
 	$(Q)sh base/deps/packages.sh build bench lab

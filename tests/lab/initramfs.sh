@@ -23,7 +23,6 @@ program() {
 	done
 }
 
-chmod 755 "$root" # not everybody there is root
 mkdir -p "$root/bin" "$root/sbin" "$root/dev" "$root/proc" "$root/sys" "$root/tmp" "$root/out" "$root/lab/modules" \
 	"$root/berth/bin" "$root/berth/libexec/berth" "$root/usr/share/misc"
 busybox=$(command -v busybox) || busybox=/bin/busybox
