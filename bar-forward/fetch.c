@@ -2,7 +2,6 @@
 #include "bar-forward/fetch.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -12,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bar-forward/policy.h"
 #include "bar-forward/post.h"
 #include "bar-forward/sandbox.h"
 #include "bar-forward/share.h"
@@ -27,13 +27,6 @@ struct fetch_answer {
 };
 
 /* --- in the child --- */
-
-static int open_policy(const struct fetch_opts *o, struct err *e)
-{
-	int fd = open(o->policy, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-
-	return fd < 0 ? err_set(e, -errno, "cannot read %s: %s", o->policy, strerror(errno)) : fd;
-}
 
 static int hand(const struct fetch_opts *o, struct device *d, int fds[DEV_FDS_MAX])
 {
@@ -64,7 +57,7 @@ static int fetch(const struct fetch_opts *o, struct device **d, int *calls, stru
 	_Static_assert(2 + DEV_FDS_MAX <= POST_FDS, "all of them in one record");
 	if (!rc && o->policy) {
 		l.next |= FETCH_POLICY;
-		fds[n] = open_policy(o, e);
+		fds[n] = policy_open(o->policy, e);
 		rc = fds[n] < 0 ? fds[n] : 0;
 		n++;
 	}

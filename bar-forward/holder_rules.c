@@ -40,25 +40,12 @@ static void publish_policy(struct holder *v)
 	atomic_store(&s->policy_at, other);
 }
 
-static int read_policy_fd(struct policy *p, int fd, struct err *e)
-{
-	own_free char *text = malloc(POLICY_FILE_MAX + 1);
-	long n = text ? io_read(fd, text, POLICY_FILE_MAX + 1) : -ENOMEM;
-
-	if (n < 0)
-		return err_set(e, (int)n, "cannot be read: %s", strerror((int)-n));
-	if (n > POLICY_FILE_MAX)
-		return err_set(e, -EBADMSG, "it has more than %d bytes", POLICY_FILE_MAX);
-	text[n] = '\0';
-	return policy_parse(p, text, e);
-}
-
 int holder_first_policy(struct holder *v, int fd, struct err *e)
 {
 	int rc;
 
 	v->policy = (struct policy) { 0 };
-	rc = fd < 0 ? check_rules(v, &v->policy, e) : read_policy_fd(&v->policy, fd, e);
+	rc = fd < 0 ? check_rules(v, &v->policy, e) : policy_take(&v->policy, fd, e);
 	if (!rc && fd >= 0)
 		rc = fit_policy(v, &v->policy, e);
 	if (rc && fd >= 0)
@@ -77,7 +64,7 @@ void holder_reread_policy(struct holder *v)
 
 	if (!fresh || (!v->d && v->client < 0))
 		return;
-	rc = read_policy_fd(fresh, fd, &e);
+	rc = policy_take(fresh, fd, &e);
 	if (!rc)
 		rc = fit_policy(v, fresh, &e);
 	if (rc) {

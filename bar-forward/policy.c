@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 #include "bar-forward/policy.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/io.h"
 #include "base/own.h"
@@ -187,24 +189,32 @@ int policy_parse(struct policy *p, const char *text, struct err *e)
 	return settle(p, e);
 }
 
-int policy_read(struct policy *p, const char *path, struct err *e)
+int policy_open(const char *path, struct err *e)
 {
-	own_free char *text = malloc(POLICY_FILE_MAX + 2);
 	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	long n;
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st))
 		return err_set(e, -errno, "cannot read %s: %s", path, strerror(errno));
-	if (!text)
-		return err_set(e, -ENOMEM, "out of memory");
-	n = io_read(fd, text, POLICY_FILE_MAX + 1);
+	if (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))
+		return err_set(e, -EBADMSG, "%s is a pipe, which cannot be read anew; give a file",
+			       path);
+	return take_fd(&fd);
+}
+
+int policy_take(struct policy *p, int fd, struct err *e)
+{
+	own_free char *text = malloc(POLICY_FILE_MAX + 1);
+	long n = text ? io_read(fd, text, POLICY_FILE_MAX + 1) : -ENOMEM;
+
 	if (n < 0)
-		return err_set(e, (int)n, "cannot read %s: %s", path, strerror((int)-n));
-	if (n > POLICY_FILE_MAX || memchr(text, '\0', (size_t)n))
-		return err_set(e, -EBADMSG, "%s is no list of rules of at most %d bytes", path,
-			       POLICY_FILE_MAX);
+		return err_set(e, (int)n, "cannot be read: %s", strerror((int)-n));
+	if (n > POLICY_FILE_MAX)
+		return err_set(e, -EBADMSG, "it has more than %d bytes", POLICY_FILE_MAX);
+	if (memchr(text, '\0', (size_t)n))
+		return err_set(e, -EBADMSG, "it is no text: there is a NUL in it");
 	text[n] = '\0';
-	return policy_parse(p, text, e) ? err_at(e, -EBADMSG, "%s", path) : 0;
+	return policy_parse(p, text, e);
 }
 
 void policy_text(const struct policy *p, struct text *t)

@@ -50,8 +50,11 @@ struct policy {
 /* 0, or -EBADMSG with *e: "line 3: ...". `text` ends with NUL. */
 int policy_parse(struct policy *p, const char *text, struct err *e);
 
-/* From a file of at most POLICY_FILE_MAX bytes. As policy_parse, or the errno of reading. */
-int policy_read(struct policy *p, const char *path, struct err *e);
+/* The file of a policy, which never makes who opens it wait; or the errno of opening it, -EBADMSG for a pipe. */
+int policy_open(const char *path, struct err *e);
+
+/* What is in it, at most POLICY_FILE_MAX bytes. As policy_parse, or the errno of reading. */
+int policy_take(struct policy *p, int fd, struct err *e);
 
 /* As a file again; parsing it gives the same rules. */
 void policy_text(const struct policy *p, struct text *t);

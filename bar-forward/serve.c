@@ -20,6 +20,7 @@
 #include "bar-forward/crew.h"
 #include "bar-forward/fetch.h"
 #include "bar-forward/holder.h"
+#include "bar-forward/policy.h"
 #include "bar-forward/post.h"
 #include "bar-forward/spawn.h"
 #include "bar-forward/whichbridge.h"
@@ -387,13 +388,13 @@ static void take_deaths(struct server *v)
 
 static void send_policy(struct server *v)
 {
-	own_fd int fd = v->o->policy ? open(v->o->policy, O_RDONLY | O_CLOEXEC) : -1;
+	struct err e = { 0 };
+	own_fd int fd = v->o->policy ? policy_open(v->o->policy, &e) : -1;
 
 	if (!v->o->policy)
 		return;
 	if (fd < 0)
-		log_warn(v->log, "%s: %s; the rules from before stay in force", v->o->policy,
-			 strerror(errno));
+		log_warn(v->log, "%s; the rules from before stay in force", e.text);
 	else
 		send_line(v, &(struct line) { .kind = LINE_POLICY }, fd);
 }

@@ -459,6 +459,12 @@ def rules():
         b.p.send_signal(signal.SIGHUP)
         b.wait_for("the rules from before stay in force")
         assert c.read(BAR0, 0x40, 8) == 0
+        os.unlink(path)
+        os.mkfifo(path)
+        b.p.send_signal(signal.SIGHUP)
+        b.wait_for("is a pipe, which cannot be read anew; give a file; the rules from before stay in force")
+        assert c.read(BAR0, 0x40, 8) == 0
+        os.unlink(path)
         with open(path, "w") as f:
             f.write("bar0 0x40+8 deny 0xab\n")
         b.p.send_signal(signal.SIGHUP)
