@@ -187,6 +187,9 @@ static int save_at(const struct ask *a, struct trace_reader *r, const struct tra
 
 	if (snprintf(fresh, sizeof(fresh), "%s.new-%d", path, (int)getpid()) >= (int)sizeof(fresh))
 		return err_set(e, -ENAMETOOLONG, "the path is too long");
+	rc = trace_may_place(path, 0, e);
+	if (rc)
+		return rc;
 	fd = open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	s.to = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!s.to)

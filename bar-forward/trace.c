@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -91,13 +93,51 @@ static int make_file(struct trace *t, const char *path, uint64_t size,
 	return rc;
 }
 
+/* Whether the process that a recording names is there, and is not `writer`. */
+static bool is_anothers(const struct trace_head *h, int32_t writer)
+{
+	uint64_t start = 0;
+	uint8_t boot[16];
+
+	telem_boot_id(boot);
+	return h->on && h->writer_pid > 0 && h->writer_pid != writer &&
+	       memcmp(boot, h->boot_id, sizeof(boot)) == 0 &&
+	       telem_start_time(h->writer_pid, &start) == 0 && start == h->writer_start;
+}
+
+int trace_may_place(const char *path, int32_t writer, struct err *e)
+{
+	own_free struct trace_head *h = calloc(1, sizeof(*h));
+	struct stat st;
+	own_fd int fd = -1;
+
+	/* Looked at before it is opened: opening a device may do something. What cannot be looked at is told by who creates. */
+	if (stat(path, &st) || (S_ISREG(st.st_mode) && !st.st_size))
+		return 0;
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, -EISDIR, "%s is there already, and is no file", path);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (!h || fd < 0)
+		return err_set(e, h ? -errno : -ENOMEM, "cannot look at %s: %s", path,
+			       strerror(h ? errno : ENOMEM));
+	if (pread(fd, h, sizeof(*h), 0) < (ssize_t)offsetof(struct trace_head, next) ||
+	    h->magic != TRACE_MAGIC)
+		return err_set(e, -EBADMSG,
+			       "%s is there already, and is no recording; move it away", path);
+	if (is_anothers(h, writer))
+		return err_set(e, -EBUSY, "process %d records in %s", (int)h->writer_pid, path);
+	return 0;
+}
+
 int trace_create(struct trace *t, const char *path, uint64_t size, const struct trace_about *about,
 		 struct err *e)
 {
 	char fresh[4096];
-	int rc;
+	int rc = trace_may_place(path, about->writer_pid ? about->writer_pid : getpid(), e);
 
 	*t = (struct trace) { .fd = -1 };
+	if (rc)
+		return rc;
 	if (size < TRACE_HEAD_BYTES + TRACE_SLOTS_MIN * sizeof(struct trace_slot) ||
 	    size / sizeof(struct trace_slot) > TRACE_SLOTS_MAX)
 		return err_set(e, -EINVAL,

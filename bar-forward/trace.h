@@ -34,11 +34,18 @@ struct trace_about {
 };
 
 /*
- * A new recording at `path`, of at most `size` bytes; a file that was there is replaced by rename, so that who reads it or
- * writes to it keeps the old one. 0, or with *e -EINVAL (a size too small), -ENOSPC, -EACCES or another errno.
+ * A new recording at `path`, of at most `size` bytes; one that was there is replaced by rename, so that who reads it keeps
+ * the old one. 0, or with *e -EINVAL (a size too small), -ENOSPC, -EACCES, as trace_may_place(), or another errno.
  */
 int trace_create(struct trace *t, const char *path, uint64_t size, const struct trace_about *about,
 		 struct err *e);
+
+/*
+ * Whether what is at `path` may make way for a recording of the process `writer`, 0: a copy. Nothing, an empty file, and a
+ * recording that no other process goes on with may; root's rename would put a file in the place of /dev/null as well.
+ * 0, or with *e -EISDIR (no file), -EBADMSG (no recording), -EBUSY, or the errno of reading it.
+ */
+int trace_may_place(const char *path, int32_t writer, struct err *e);
 
 /* The same file in another process, or one that another has made. Takes fd, whatever comes. 0 or an errno with *e. */
 int trace_join(struct trace *t, int fd, struct err *e);

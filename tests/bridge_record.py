@@ -217,6 +217,9 @@ def switched():
         told = run("record", s.path)
         assert re.search(f" records in {re.escape(path)}: [0-9]+ slots written, 0 records lost$", told), told
         run("record", s.path, "save", f"{folder}/kept.trace", "--kind", "write")
+        run("record", s.path, "save", path, code=5)
+        with Server("serve", f"{devices}/edu.json", "other.s") as other:
+            run("record", other.path, "start", path, "--record-size", "128K", code=5)
         assert [e["value"] for e in events(f"{folder}/kept.trace")] == ["0x2"]
         run("record", s.path, "stop")
         c.write(BAR0, 0x24, 4, 3)

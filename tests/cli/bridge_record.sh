@@ -22,6 +22,12 @@ bad "no such time" 4 "is no time" trace $seed --since yesterday
 bad "a map that is followed" 2 "exclude each other" trace $seed --heat --follow
 bad "a recording that is too small" 2 "record-size" serve $devices/edu.json --socket "$T/s" --record "$T/r" --record-size 1K
 bad "no folder for it" 1 "cannot create the recording" serve $devices/edu.json --socket "$T/s" --record "$T/none/r"
+echo precious >"$T/mine" && mkfifo "$T/pipe"
+bad "a file that is no recording" 4 "mine is there already, and is no recording; move it away" serve $devices/edu.json --socket "$T/s" --record "$T/mine"
+bad "a copy over one" 4 "mine is there already, and is no recording" record $seed save "$T/mine"
+[ "$(cat "$T/mine")" = precious ] && ok "it stays" || fail "it stays" "$(head -c 100 "$T/mine")"
+bad "a pipe, or /dev/null" 4 "pipe is there already, and is no file" serve $devices/edu.json --socket "$T/s" --record "$T/pipe"
+[ -p "$T/pipe" ] && ok "that stays, too" || fail "that stays, too" "$(ls -l "$T/pipe")"
 bad "no order" 2 "record cannot 'zork'" record "$T/s" zork
 bad "an order without its word" 2 "one more word" record "$T/s" start
 bad "nobody to order" 1 "no file and no bridge" record "$T/s" start "$T/r"
