@@ -28,8 +28,8 @@ struct serve {
 	char key_path[PATH_MAX];
 	struct policy policy;
 	uint32_t tried; /* of what makes a plan smaller */
-	uint64_t beat;  /* of the page, as last seen, and when */
-	int64_t beat_at_ms;
+	uint64_t beat;  /* of the page, as last seen, for how long, and when we looked */
+	int64_t silent_ms, looked_at_ms;
 
 	/* What was asked for, to which a restart returns */
 	struct options asked;

@@ -11,6 +11,8 @@
 #include "launch/power.h"
 #include "launch/serve_priv.h"
 
+#define LOOKS_APART_MS 2000 /* at most, where nothing held us up */
+
 /* A line for `systemctl status`: the state, and what a person would ask next. */
 static void tell_manager(const struct serve *s)
 {
@@ -85,7 +87,8 @@ void serve_open(struct job *j)
 	s->answering = false;
 	busy_fini(&s->busy);
 	s->beat = 0;
-	s->beat_at_ms = clock_ms();
+	s->silent_ms = 0;
+	s->looked_at_ms = clock_ms();
 }
 
 void serve_ready(struct job *j)
@@ -169,21 +172,25 @@ void serve_tick(struct job *j)
 }
 
 /*
- * By our own clock, which stands still while the machine sleeps, when the beat changed last: a page's
- * clock goes on, and would make every core that wakes look stuck.
+ * By our own clock, which stands still while the machine sleeps, since when the beat is the same: a page's
+ * clock goes on, and would make every core that wakes look stuck. So would ours where all of a machine stood
+ * still, as a virtual one does that is paused: what we missed is not held against the core.
  */
 bool serve_is_stuck(struct job *j)
 {
 	struct serve *s = j->serve;
+	int64_t now = clock_ms(), since = now - s->looked_at_ms;
 	struct telem_page page;
 	enum telem_life life;
 
 	if (j->o.watchdog_s == 0)
 		return false;
+	s->looked_at_ms = now;
+	s->silent_ms += since < LOOKS_APART_MS ? since : LOOKS_APART_MS;
 	if (telem_read(j->runtime.page_path, &page, &life, NULL) == 0 &&
 	    page.header.heartbeat_ns != s->beat) {
 		s->beat = page.header.heartbeat_ns;
-		s->beat_at_ms = clock_ms();
+		s->silent_ms = 0;
 	}
-	return clock_ms() - s->beat_at_ms > (int64_t)j->o.watchdog_s * 1000;
+	return s->silent_ms > (int64_t)j->o.watchdog_s * 1000;
 }

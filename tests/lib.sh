@@ -23,6 +23,15 @@ skip() {
 	exit 77
 }
 
+# wait_for COMMAND...: until it succeeds; a minute, or two where all is slow
+wait_for() {
+	for _ in $(seq 1200); do
+		"$@" && return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 # run COMMAND...: its status in $rc, its output in $T/out and $T/err
 run() {
 	"$@" >"$T/out" 2>"$T/err" </dev/null

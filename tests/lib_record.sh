@@ -21,15 +21,18 @@ record() {
 listed() {
 	"$BERTH" ps | sed -n 's/^a  *\([a-z]*\) .*/\1/p'
 }
-# comes NAME WANT COMMAND...: its output becomes that within twenty seconds
+# comes NAME WANT COMMAND...: its output becomes that
 comes() {
-	name=$1 want=$2 tries=0
+	name=$1 want=$2
 	shift 2
-	while got=$("$@" 2>/dev/null); [ "$got" != "$want" ] && [ $tries -lt 400 ]; do
-		tries=$((tries + 1))
-		sleep 0.05
-	done
+	wait_for becomes "$want" "$@"
 	is "$name" "$want" "$got"
+}
+becomes() {
+	wanted=$1
+	shift
+	got=$("$@" 2>/dev/null)
+	[ "$got" = "$wanted" ]
 }
 alive() {
 	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
@@ -37,10 +40,8 @@ alive() {
 }
 # gone NAME PID
 gone() {
-	tries=0
-	while alive "$2" && [ $tries -lt 100 ]; do
-		tries=$((tries + 1))
-		sleep 0.05
-	done
-	if alive "$2"; then fail "$1" "pid $2 still runs"; else ok "$1"; fi
+	if wait_for dead "$2"; then ok "$1"; else fail "$1" "pid $2 still runs"; fi
+}
+dead() {
+	! alive "$1"
 }

@@ -33,7 +33,7 @@ ask() {
 	python3 - "$sock" "${1:-/v1/models}" <<-'EOF'
 		import socket, sys
 		s = socket.socket(socket.AF_UNIX)
-		s.settimeout(10)
+		s.settimeout(60)
 		s.connect(sys.argv[1])
 		s.sendall(f"GET {sys.argv[2]} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
 		got = b""

@@ -13,6 +13,10 @@ reading() {
 		grep -E '^00|Subsystem|Interrupt: pin|Region|Expansion|Capabilities:|BAR [0-9]|Vector table|PBA|FLReset[+-]$'
 }
 
+# up: the bridge waits for a client, or has ended
+up() {
+	grep -q 'waits for a client' "$T/log" || ! kill -0 $pid 2>/dev/null
+}
 # sees CARD FILE KIND OPTIONS...
 sees() {
 	card=$1 file=$2 kind=$3
@@ -20,11 +24,7 @@ sees() {
 	: >"$T/log"
 	"$BERTH" bridge serve "$file" --socket "$T/s" --once "$@" 2>>"$T/log" &
 	pid=$!
-	for _ in $(seq 1200); do
-		grep -q 'waits for a client' "$T/log" && break
-		kill -0 $pid 2>/dev/null || break
-		sleep 0.1
-	done
+	wait_for up
 	# shellcheck disable=SC2086 # none is none
 	exits "$card" 0 python3 tests/bridge_config.py "$T/s" "$T/$card.config" $kind
 	sed "s/^ok /ok $card: /" "$T/out" | grep '^ok '

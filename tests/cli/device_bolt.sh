@@ -57,12 +57,9 @@ own_spaces
 	done
 } >"$T/tree.umockdev"
 
-# await FILE: until it is there and holds something; ten seconds at most
+# await FILE: until it is there and holds something
 await() {
-	for _ in $(seq 200); do
-		[ -s "$1" ] && return
-		sleep 0.05
-	done
+	wait_for test -s "$1" && return
 	fail "$1" "did not come"
 	finish
 }
@@ -131,6 +128,10 @@ holds() {
 uid() {
 	echo "d103000$1-0080-7608-23e4-bc8d0d2a1111"
 }
+# left: nobody has boltd's name
+left() {
+	! boltctl list >/dev/null 2>&1
+}
 # bolt_says NAME BOX WORD: boltctl shows the word as its status
 bolt_says() {
 	boltctl info "$(uid "$2")" >"$T/info" 2>&1
@@ -180,10 +181,7 @@ grep -q 'it runs and does not answer' "$T/both" && ok "in words" || fail "in wor
 kill -CONT "$(cat "$T/boltd.pid")"
 rm "$T/services/org.freedesktop.bolt.service"
 kill "$(cat "$T/boltd.pid")"
-for _ in $(seq 200); do
-	boltctl list >/dev/null 2>&1 || break
-	sleep 0.05
-done
+wait_for left
 exits "without it sysfs is written" 0 on_tree "$BERTH" device authorise 0-7
 holds "the box is in" "$box/0-7/authorized" 1
 exits "and deauthorised" 0 on_tree "$BERTH" device deauthorise 0-7

@@ -104,6 +104,9 @@ else:
     tasks = [f"/proc/{p}/task/{t}/status" for p in cores for t in os.listdir(f"/proc/{p}/task")]
     print(len(kept), len(cores), len(tasks) > 2, *{field(t, "Cpus_allowed_list") for t in tasks})
 EOP
+healthy() {
+	curl -s --unix-socket "$T/s" http://localhost/health 2>/dev/null | grep -q '"ok"'
+}
 # serves NAME MODEL WANTED OPTION...: what ask.py says of it
 serves() {
 	name=$1 m=$2 want=$3
@@ -111,10 +114,7 @@ serves() {
 	rm -f "$T/s"
 	taskset -c "$cpu" "$BERTH" launch "$T/$m.gguf" --accept cpu --serve --no-key --listen "unix:$T/s" "$@" >"$T/serve" 2>&1 &
 	pid=$!
-	for _ in $(seq 600); do
-		curl -s --unix-socket "$T/s" http://localhost/health 2>/dev/null | grep -q '"ok"' && break
-		sleep 0.1
-	done
+	wait_for healthy
 	run python3 "$T/ask.py" "$T/s" "$m" "$pid"
 	[ "$(cat "$T/out")" = "$want" ] && ok "$name" || fail "$name" "$(cat "$T/out" "$T/err" "$T/serve" | tail -c 800)"
 	kill -INT "$pid"

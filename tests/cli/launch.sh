@@ -202,12 +202,8 @@ begin() {
 	taskset -c "$cpu" "$BERTH" launch "$T/m.gguf" --accept cpu -c 32768 -n 0 --prompt Hello "$@" \
 		>"$T/out" 2>"$T/err" </dev/null &
 	pid=$!
-	tries=0 child=
 	# with --json no token would show: it generates once it is proven
-	until grep -q proven "$T/err" || [ $tries -gt 300 ]; do
-		tries=$((tries + 1))
-		sleep 0.05
-	done
+	wait_for grep -q proven "$T/err"
 	child=$(sed -n 's/^\([0-9]*\) (core) . '"$pid"' .*/\1/p' /proc/[0-9]*/stat 2>/dev/null)
 	if [ -z "$child" ]; then
 		fail "begin" "no core runs: $(cat "$T/err")"
@@ -219,6 +215,14 @@ begin() {
 alive() {
 	state=$(sed -n 's/^State:[[:space:]]*\(.\).*/\1/p' "/proc/$1/status" 2>/dev/null)
 	[ -n "$state" ] && [ "$state" != Z ]
+}
+dead() {
+	! alive "$1"
+}
+# heard SIGNAL-BIT PID: the process has taken the signal, or has ended
+heard() {
+	pending=$(sed -n 's/^ShdPnd:[[:space:]]*/0x/p' "/proc/$2/status" 2>/dev/null)
+	[ $((${pending:-0} & $1)) -eq 0 ]
 }
 # ends NAME STATUS: the run ends with it, and its core is gone
 ends() {
@@ -237,7 +241,7 @@ done
 begin
 kill -STOP "$child"
 kill -INT "$pid"
-sleep 0.2
+wait_for heard 2 "$pid"
 kill -INT "$pid"
 ends "a second Ctrl-C does not wait" 0
 export GGML_BACKEND_PATH=/tmp/any.so
@@ -271,12 +275,7 @@ empty_runtime "it is removed"
 begin
 kill -KILL "$pid"
 wait "$pid" 2>/dev/null
-tries=0
-while alive "$child" && [ $tries -lt 100 ]; do
-	tries=$((tries + 1))
-	sleep 0.02
-done
-alive "$child" && fail "launch is killed: no orphan" "the core still runs" || ok "launch is killed: no orphan"
+wait_for dead "$child" && ok "launch is killed: no orphan" || fail "launch is killed: no orphan" "the core still runs"
 taskset -c "$cpu" "$BERTH" launch "$T/m.gguf" --accept cpu -c 32768 -n 0 --prompt Hello -q 2>"$T/err" | head -c 3 >"$T/out"
 is "a reader that has enough" "" "$(cat "$T/err")"
 

@@ -82,10 +82,7 @@ J
 python3 tests/fake/ranges.py "$T/www" "$T/log" "$T/port" &
 server=$!
 trap 'kill $server; rm -rf "$T"' EXIT
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	[ -s "$T/port" ] && break
-	sleep 0.1
-done
+wait_for test -s "$T/port"
 unset http_proxy HTTP_PROXY ALL_PROXY all_proxy
 HF_ENDPOINT=http://127.0.0.1:$(cat "$T/port")/open
 export HF_ENDPOINT

@@ -24,11 +24,7 @@ P
 python3 tests/fake/ranges.py "$T/www" "$T/log" "$T/port" &
 server=$!
 trap 'kill $server; rm -rf "$T"' EXIT
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-	[ -s "$T/port" ] && break
-	sleep 0.1
-done
-[ -s "$T/port" ] || { fail "the server" "did not start"; finish; }
+wait_for test -s "$T/port" || { fail "the server" "did not start"; finish; }
 url=http://127.0.0.1:$(cat "$T/port")
 sum=$(sha256sum "$T/www/m.gguf" | cut -d' ' -f1)
 

@@ -13,7 +13,7 @@ sock=$T/s.sock
 
 # answer: what the run says to a prompt, greedily; its HTTP status when it says nothing
 answer() {
-	curl -s -m 30 --unix-socket "$sock" -H "Authorization: Bearer $(cat "$T/state/api-key")" \
+	curl -s -m 60 --unix-socket "$sock" -H "Authorization: Bearer $(cat "$T/state/api-key")" \
 		http://localhost/v1/completions -d '{"model":"a","prompt":"Once upon a time","max_tokens":8,"temperature":0}' |
 		python3 -c 'import json,sys; o=json.load(sys.stdin); print(o["choices"][0]["text"] if "choices" in o else o["error"]["code"])'
 }
@@ -25,7 +25,7 @@ killed() {
 	is "$1: why is told" "$2" "$(record last_class)"
 }
 
-run taskset -c "$cpu" "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu -c 256 --listen "unix:$sock" --watchdog 2
+run taskset -c "$cpu" "$BERTH" launch -d --name a "$T/m.gguf" --accept cpu -c 256 --listen "unix:$sock" --watchdog 5
 is "serves" 0 "$rc"
 says "proven" "placement proven"
 words=$(answer)
@@ -34,7 +34,8 @@ is "the same once more" "$words" "$(answer)"
 run "$BERTH" ps
 grep -q "^a  *ready .* 1  m.gguf  *openai unix:$sock" "$T/out" && ok "ps" || fail "ps" "$(cat "$T/out")"
 comes "the flight recorder is kept" "$T/run/flight/00000001.part" find "$T/run/flight" -name '*.part' -size +0
-witness=$(pgrep -P "$(record supervisor)" -x top)
+witness=$(pgrep -P "$(record supervisor_pid)" -x top)
+[ -n "$witness" ] && ok "by a process of the supervisor" || fail "by a process of the supervisor" "none"
 is "without its key: no" 401 "$(curl -s -o "$T/out" -w '%{http_code}' --unix-socket "$sock" http://localhost/v1/models)"
 killed KILL killed 2
 killed ABRT abort 3
@@ -50,7 +51,7 @@ tr '\0' '\n' <"/proc/$core/environ" | grep -q '^BERTH_CPU=plain$' && ok "ILL: wi
 grep -q 'libggml-cpu-x64.so' "/proc/$core/maps" && ok "ILL: which it loaded" ||
 	fail "ILL: loaded" "$(grep -o 'libggml-cpu[^ ]*' "/proc/$core/maps" | sort -u)"
 "$BERTH" logs a >"$T/log"
-for word in 'was killed from outside' 'aborted' 'no sign of life for 2 s' 'started again, as asked' 'plainest code'; do
+for word in 'was killed from outside' 'aborted' 'no sign of life for 5 s' 'started again, as asked' 'plainest code'; do
 	grep -q "$word" "$T/log" && ok "logs: $word" || fail "logs: $word" "$(tail -n 20 "$T/log")"
 done
 run "$BERTH" stop a

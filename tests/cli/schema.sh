@@ -19,9 +19,9 @@ fi
 	fail "plan" "no model or no plan"
 "$core" --plan "$T/plan.json" --serve --threads 1 --chat-template chatml --key-file "$T/key" --listen "unix:$T/s" 2>"$T/err" &
 pid=$!
-for _ in $(seq 400); do
-	curl -s --unix-socket "$T/s" http://localhost/health | grep -q '"ok"' && break
-	sleep 0.05
-done
+serves() {
+	curl -s --unix-socket "$T/s" http://localhost/health | grep -q '"ok"'
+}
+wait_for serves
 python3 tests/schemas.py engine "$T/s" "$K" m || fail "engine" "the check ended with $?: $(cat "$T/err")"
 finish

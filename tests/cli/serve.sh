@@ -26,14 +26,6 @@ stop() {
 	pid=
 	[ "$rc" -eq 0 ] && ok "$1" || fail "$1" "exit $rc: $(cat "$T/serve.err")"
 }
-# wait_for COMMAND...: until it succeeds, at most 20 s
-wait_for() {
-	for _ in $(seq 400); do
-		"$@" && return 0
-		sleep 0.05
-	done
-	return 1
-}
 # answers NAME STATUS CURL-ARGUMENT...: the body is in $T/out, the headers in $T/headers
 answers() {
 	name=$1 want=$2

@@ -10,9 +10,9 @@ unset TMUX TMUX_PANE COLUMNS LINES
 mkdir "$T/run"
 export BERTH_RUNTIME_DIR="$T/run" XDG_CONFIG_HOME="$T/config"
 : >"$T/ready"
-"$BUILD/tests/fake/prog_telem_writer" "$T/run/live.telem" 200 >"$T/ready" &
+"$BUILD/tests/fake/prog_telem_writer" "$T/run/live.telem" 1000 >"$T/ready" &
 pid=$!
-while ! grep -q ready "$T/ready"; do sleep 0.05; done
+wait_for grep -q ready "$T/ready"
 machine=tests/machines/three
 # The leak check of a sanitized build hangs for ever in a process whose terminal has gone, as kill-server makes
 # it go: it is on only where the program leaves by itself.
@@ -34,17 +34,13 @@ screen() {
 	t resize-window -x "$1" -y "$2" 2>/dev/null
 }
 
-# sees NAME PATTERN: within 10 s the screen has it
+# sees NAME PATTERN: the screen comes to have it
 sees() {
-	for i in $(seq 100); do
-		t capture-pane -p >"$T/screen" 2>/dev/null
-		if grep -q -e "$2" "$T/screen"; then
-			ok "$1"
-			return
-		fi
-		sleep 0.1
-	done
-	fail "$1" "no '$2' on: $(cat "$T/screen")"
+	wait_for shown "$2" && ok "$1" || fail "$1" "no '$2' on: $(cat "$T/screen")"
+}
+shown() {
+	t capture-pane -p >"$T/screen" 2>/dev/null
+	grep -q -e "$1" "$T/screen"
 }
 
 top="$BERTH top --machine $machine"
@@ -129,9 +125,9 @@ sees "q gives the terminal back" '^ echo'
 
 # a bridge on the live machine: its accesses, its page, and its end
 : >"$T/bridge.ready"
-"$BUILD/tests/fake/prog_telem_writer" "$T/run/bridge.telem" 200 bridge >"$T/bridge.ready" &
+"$BUILD/tests/fake/prog_telem_writer" "$T/run/bridge.telem" 1000 bridge >"$T/bridge.ready" &
 bridge=$!
-while ! grep -q ready "$T/bridge.ready"; do sleep 0.05; done
+wait_for grep -q ready "$T/bridge.ready"
 screen 100 30 "$top"
 sees "a bridge" '^05:00.0 fake-vm .*running .*trap'
 t send-keys 3
@@ -165,11 +161,10 @@ screen 80 24 "$top --interval 0.2 --record $T/paused.berthrec"
 sees "a picture" '^fake-7b'
 key "p: stands still" p 'PAUSED'
 moments=$(grep -c '"moment"' "$T/paused.berthrec")
-for i in $(seq 100); do
-	[ "$(grep -c '"moment"' "$T/paused.berthrec")" -gt $((moments + 3)) ] && break
-	sleep 0.1
-done
-if [ "$(grep -c '"moment"' "$T/paused.berthrec")" -gt $((moments + 3)) ]; then ok "the recording goes on"; else fail "the recording goes on" "$moments moments"; fi
+grows() {
+	[ "$(grep -c '"moment"' "$T/paused.berthrec")" -gt $((moments + 3)) ]
+}
+wait_for grows && ok "the recording goes on" || fail "the recording goes on" "$moments moments"
 sees "while it stands" 'PAUSED'
 key "p: goes on" p 'run  every 0.2 s'
 t send-keys q
@@ -185,9 +180,9 @@ done
 
 # the live machine: the run's process is ended when the answer is y, and only then
 : >"$T/doomed.ready"
-"$BUILD/tests/fake/prog_telem_writer" "$T/run/doomed.telem" 200 loading >"$T/doomed.ready" &
+"$BUILD/tests/fake/prog_telem_writer" "$T/run/doomed.telem" 1000 loading >"$T/doomed.ready" &
 doomed=$!
-while ! grep -q ready "$T/doomed.ready"; do sleep 0.05; done
+wait_for grep -q ready "$T/doomed.ready"
 screen 80 24 "$BERTH top"
 sees "a run to be ended" 'starting'
 t send-keys 2
@@ -219,16 +214,20 @@ for term in vt100 linux xterm-256color; do
 	sees "TERM=$term leaves" '^exit=0'
 done
 for term in dumb no-such-terminal; do
-	screen 80 50 "TERM=$term timeout -s INT 2 $top --interval 0.5"
+	screen 80 50 "TERM=$term sh -c 'echo \$\$ >$T/pid; exec $top --interval 0.5'"
 	sees "TERM=$term prints sentences" '^Run live.telem is generating, model fake-7b q8_0'
-	sees "TERM=$term ends" '^exit='
+	kill -INT "$(cat "$T/pid")"
+	sees "TERM=$term ends" '^exit=0'
 done
 
+# at_work: the program has the screen for itself, as it does once it draws
+at_work() {
+	[ "$(t display-message -p '#{alternate_on}' 2>/dev/null)" = 1 ]
+}
 for size in "1 1" "2 1" "1 5" "20 5" "300 100" "80 2"; do
 	set -- $size
-	screen "$1" "$2" "sh -c 'echo \$\$ >$T/pid; exec $top'"
-	sleep 0.5
-	if kill -0 "$(cat "$T/pid")" 2>/dev/null; then ok "$1x$2 lives"; else fail "$1x$2 lives" "gone"; fi
+	screen "$1" "$2" "$top"
+	wait_for at_work && ok "$1x$2 lives" || fail "$1x$2 lives" "it shows nothing"
 	t resize-window -x 80 -y 24
 	sees "$1x$2 grows to 80x24" '^fake-7b q8_0 .*verified'
 done
@@ -249,12 +248,15 @@ sees "it leaves" '^exit=0'
 
 # what goes to the terminal, byte by byte
 raw() {
-	screen 80 24 "sleep 0.5; $1"
-	t pipe-pane "cat >$T/raw"
+	rm -f "$T/piped" "$T/raw.whole"
+	screen 80 24 "until [ -e $T/piped ]; do sleep 0.1; done; $1"
+	t pipe-pane "cat >$T/raw; : >$T/raw.whole"
+	: >"$T/piped"
 	sees "$2" '^fake-7b'
-	sleep 0.5
 	t send-keys q
 	sees "$2 leaves" '^exit=0'
+	t pipe-pane
+	wait_for test -e "$T/raw.whole"
 }
 esc=$(printf '\033')
 # colours: how often a colour was set; the reset to the own ones (39, 49) counts too

@@ -49,12 +49,12 @@ started() {
 	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 	"$sshd" -D -e -f "$T/sshd_config" -p "$port" 2>"$T/sshd.log" &
 	server=$!
-	for i in $(seq 300); do
-		grep -q '^Server listening' "$T/sshd.log" && break
-		kill -0 "$server" 2>/dev/null || return 1
-		sleep 0.1
-	done
+	wait_for listens && kill -0 "$server" 2>/dev/null || return 1
 	pids=$server
+}
+# listens: it does, or has ended
+listens() {
+	grep -q '^Server listening' "$T/sshd.log" || ! kill -0 "$server" 2>/dev/null
 }
 started || started || started || fail "sshd" "$(cat "$T/sshd.log")"
 
@@ -94,14 +94,6 @@ in_term() {
 	shift
 	printf '%s\n' "$@" >"$T/script"
 	if "$term" 80x24 "$T/script" "$BERTH" top --host "$me@ws1"; then ok "$name"; else fail "$name" "$(cat "$T/sshd.log")"; fi
-}
-# wait_for COMMAND...
-wait_for() {
-	for i in $(seq 600); do
-		"$@" && return 0
-		sleep 0.1
-	done
-	return 1
 }
 
 refused "a host that is not known" "$me@ws1" 'Host key verification failed'
