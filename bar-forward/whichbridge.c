@@ -12,6 +12,15 @@
 #include "base/own.h"
 #include "base/text.h"
 
+#define BY "by its process, socket, guest or PCI address"
+
+/* An address is told without its domain, too, as every other command takes it. */
+static bool is_device(const char *pci, const char *word)
+{
+	return strcmp(word, pci) == 0 ||
+	       (strncmp(pci, "0000:", 5) == 0 && strcmp(word, pci + 5) == 0);
+}
+
 static bool is_meant(const struct telem_page *p, const char *word)
 {
 	const struct telem_bridge *b = &p->bridge;
@@ -20,7 +29,7 @@ static bool is_meant(const struct telem_page *p, const char *word)
 	if (text_parse_u64(word, &pid) == 0 && pid == (uint64_t)p->header.writer_pid)
 		return true;
 	return strcmp(word, b->socket) == 0 || (b->guest[0] && strcmp(word, b->guest) == 0) ||
-	       (b->pci[0] && strcmp(word, b->pci) == 0);
+	       (b->pci[0] && is_device(b->pci, word));
 }
 
 int whichbridge_find(struct whichbridge *w, const char *word, struct err *e)
@@ -45,10 +54,7 @@ int whichbridge_find(struct whichbridge *w, const char *word, struct err *e)
 	}
 	telem_list_free(paths);
 	if (!found)
-		return err_set(e, -ENODEV,
-			       "'%s' is no file and no bridge that runs here, by its process, "
-			       "socket, guest or PCI address",
-			       word);
+		return err_set(e, -ENODEV, "'%s' is no bridge that runs here, " BY, word);
 	if (living > 1 || (!living && found > 1))
 		return err_set(e, -EINVAL, "'%s' means %d bridges: name one by its process", word,
 			       found);
@@ -79,6 +85,8 @@ int whichbridge_recording(const char *word, char path[4096], struct err *e)
 		return 0;
 	}
 	rc = whichbridge_find(&w, word, e);
+	if (rc == -ENODEV)
+		return err_set(e, rc, "'%s' is no file and no bridge that runs here, " BY, word);
 	if (rc)
 		return rc;
 	n = readlink(whichbridge_beside(link, w.page, ".trace"), path, 4095);

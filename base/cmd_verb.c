@@ -33,8 +33,9 @@ int cmd_verb_find(const struct cmd *c, int n, char **words, const void *options,
 	uint32_t n_words = (uint32_t)n - 1;
 
 	if (n_words > v.max_words || n_words > CMD_WORDS_MAX)
-		return cmd_usage_error(c, "'%s' is one word too many: %s %s",
-				       words[v.max_words + 1], v.name, v.operands);
+		return cmd_usage_error(c, "'%s' is one word too many: %s%s%s",
+				       words[v.max_words + 1], v.name, *v.operands ? " " : "",
+				       v.operands);
 	if (n_words < v.min_words)
 		return cmd_usage_error(c, "a word is missing: %s %s", v.name, v.operands);
 	for (size_t k = 0; k < c->n_opts; k++)

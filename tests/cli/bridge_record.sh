@@ -30,7 +30,7 @@ bad "a pipe, or /dev/null" 4 "pipe is there already, and is no file" serve $devi
 [ -p "$T/pipe" ] && ok "that stays, too" || fail "that stays, too" "$(ls -l "$T/pipe")"
 bad "no order" 2 "record cannot 'zork'" record "$T/s" zork
 bad "an order without its word" 2 "one more word" record "$T/s" start
-bad "nobody to order" 1 "no file and no bridge" record "$T/s" start "$T/r"
+bad "nobody to order" 1 "is no bridge that runs here, by its" record "$T/s" start "$T/r"
 bad "a mark that is too long" 4 "a mark has 1 to 24" record $seed mark "$(printf '%030d' 0)"
 bad "nothing to replay" 1 "no file and no bridge" replay "$T/none" --socket "$T/s"
 bad "one file to compare" 2 "a word is missing" diff $seed

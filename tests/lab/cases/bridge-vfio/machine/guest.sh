@@ -196,6 +196,7 @@ both_work() {
 	refuses "$1: another bridge of the group" 5 'virtual machine' berth bridge serve "$second" --socket /run/u
 	use pair
 	is "$1: which is served where" "$(berth bridge status --json | sed -n 's/.*"pci": "\(.*\)".*/\1/p' | sort | tr '\n' ' ')" "$card $second "
+	exits "$1: one of them by its short address" 0 berth bridge record "${second#0000:}"
 	# edu's DMA begins with a write there: the rules are those of one, the recording is the other's.
 	has "$1: rules of one" "^berth bridge $card: write of [48] bytes at 0x98 of BAR0" /run/log
 	is "$1: and of no other" "$(grep -c "^berth bridge $second: write of" /run/log)" 0
