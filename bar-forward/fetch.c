@@ -2,20 +2,20 @@
 #include "bar-forward/fetch.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bar-forward/policy.h"
 #include "bar-forward/post.h"
 #include "bar-forward/sandbox.h"
 #include "bar-forward/share.h"
+#include "base/child.h"
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/own.h"
 #include "base/text.h"
 
@@ -124,18 +124,23 @@ static void be_fetcher(const struct fetch_opts *o, pid_t parent)
 
 /* --- in the opener --- */
 
+void fetch_kill(const struct fetchers *f)
+{
+	for (uint32_t i = 0; i < FETCHERS_MAX; i++)
+		if (f->pid[i])
+			kill(f->pid[i], SIGKILL);
+}
+
 int fetch_start(struct fetchers *f, const struct fetch_opts *o, void (*leave)(void *arg), void *arg,
 		struct err *e)
 {
 	pid_t parent = getpid(), *free = NULL;
 
 	fetch_reap(f);
-	for (uint32_t i = 0; i < FETCHERS_MAX; i++) {
+	fetch_kill(f);
+	for (uint32_t i = 0; i < FETCHERS_MAX; i++)
 		if (!f->pid[i])
 			free = &f->pid[i];
-		else
-			kill(f->pid[i], SIGKILL);
-	}
 	if (!free)
 		return err_set(e, -EBUSY, "%d processes that had to do with %s hang in the kernel",
 			       FETCHERS_MAX, o->what);
@@ -174,20 +179,12 @@ bool fetch_reap(struct fetchers *f)
 /* Those that the kernel keeps are left to it. */
 void fetch_close(struct fetchers *f)
 {
-	const struct timespec moment = { .tv_nsec = 1000000 };
-	bool some = true;
+	int64_t until = clock_ms() + END_MS;
 
+	fetch_kill(f);
 	for (uint32_t i = 0; i < FETCHERS_MAX; i++)
-		if (f->pid[i])
-			kill(f->pid[i], SIGKILL);
-	for (int turn = 0; some && turn < END_MS; turn++) {
-		fetch_reap(f);
-		some = false;
-		for (uint32_t i = 0; i < FETCHERS_MAX; i++)
-			some |= f->pid[i] != 0;
-		if (some)
-			nanosleep(&moment, NULL);
-	}
+		if (f->pid[i] && child_collect(f->pid[i], until))
+			f->pid[i] = 0;
 }
 
 /* --- in the holder --- */
@@ -202,18 +199,9 @@ int fetch_take(struct device **d, const struct device_ops *ops, const char *what
 
 static int take_answer(int calls, int64_t until, struct fetch_answer *a)
 {
-	struct pollfd p = { .fd = calls, .events = POLLIN };
-
-	for (;;) {
-		int64_t left = until - clock_ms();
-		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return -ETIMEDOUT;
-		return post_take(calls, a, sizeof(*a), NULL, NULL, 0) == sizeof(*a) ? 0 : -EPIPE;
-	}
+	if (io_await(calls, until))
+		return -ETIMEDOUT;
+	return post_take(calls, a, sizeof(*a), NULL, NULL, 0) == sizeof(*a) ? 0 : -EPIPE;
 }
 
 int fetch_call(int *calls, enum fetch_kind kind, int ms, struct err *e)

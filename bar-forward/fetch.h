@@ -50,6 +50,9 @@ int fetch_start(struct fetchers *f, const struct fetch_opts *o, void (*leave)(vo
 
 /* Collect those that are dead. True, once: the newest is, and may have said nothing. */
 bool fetch_reap(struct fetchers *f);
+
+/* The device is not used any more: who hangs in it, or is about to, lets go of it as soon as the kernel does. */
+void fetch_kill(const struct fetchers *f);
 void fetch_close(struct fetchers *f);
 
 /* --- in the holder --- */

@@ -8,14 +8,15 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "bar-forward/post.h"
 #include "bar-forward/worker.h"
+#include "base/child.h"
+#include "base/clock.h"
 #include "base/own.h"
 
-#define END_MS 5000 /* for one that is killed to be dead, even on a busy machine */
+#define END_MS 5000 /* for those that are killed to be dead, even on a busy machine */
 
 /* What its path allows does not matter: it is run by its descriptor. */
 static int check_program(const struct spawn *s, struct err *e)
@@ -44,23 +45,19 @@ int spawn_open(struct spawn *s, const struct as_user *user, struct err *e)
 }
 
 /* One that the kernel keeps in an access is left to it. */
-static void wait_a_while(pid_t pid)
-{
-	const struct timespec moment = { .tv_nsec = 1000000 };
-
-	for (int turn = 0; turn < END_MS && waitpid(pid, NULL, WNOHANG) == 0; turn++)
-		nanosleep(&moment, NULL);
-}
-
 void spawn_close(struct spawn *s)
 {
+	int64_t until = clock_ms() + END_MS;
+
+	for (uint32_t i = 0; i < SPAWN_MAX; i++)
+		if (s->child[i].pid)
+			kill(s->child[i].pid, SIGKILL);
 	for (uint32_t i = 0; i < SPAWN_MAX; i++) {
 		struct spawned *c = &s->child[i];
 
 		if (!c->pid)
 			continue;
-		kill(c->pid, SIGKILL);
-		wait_a_while(c->pid);
+		child_collect(c->pid, until);
 		own_close_fd(&c->io);
 		c->pid = 0;
 	}

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -14,6 +13,8 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/own.h"
+
+#define CLOSE_MS 200 /* for a process that is killed to be dead */
 
 /* Nobody else stops a child whose parent died; its crash is no news, its prints are no answer. */
 static void settle(void)
@@ -60,13 +61,7 @@ int child_receive(const struct child *c, void *record, size_t size, int timeout_
 	size_t got = 0;
 
 	while (got < size) {
-		struct pollfd p = { .fd = c->from, .events = POLLIN };
-		int64_t left = until - clock_ms();
-		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
-
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready <= 0)
+		if (io_await(c->from, until))
 			return -ETIMEDOUT;
 		ssize_t n = read(c->from, (char *)record + got, size - got);
 
@@ -77,20 +72,21 @@ int child_receive(const struct child *c, void *record, size_t size, int timeout_
 	return 1;
 }
 
-/*
- * A driver that hangs in the kernel keeps its process until it is done: after a while we go on without
- * it.
- */
-bool child_close(struct child *c)
+bool child_collect(pid_t pid, int64_t until)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 
-	own_close_fd(&c->from);
-	kill(c->pid, SIGKILL);
-	for (int i = 0; i < 200; i++) {
-		if (waitpid(c->pid, NULL, WNOHANG) != 0)
-			return true;
+	while (waitpid(pid, NULL, WNOHANG) == 0) {
+		if (clock_ms() >= until)
+			return false;
 		nanosleep(&pause, NULL);
 	}
-	return false;
+	return true;
+}
+
+bool child_close(struct child *c)
+{
+	own_close_fd(&c->from);
+	kill(c->pid, SIGKILL);
+	return child_collect(c->pid, clock_ms() + CLOSE_MS);
 }

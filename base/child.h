@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct child {
@@ -36,5 +37,11 @@ int child_receive(const struct child *c, void *record, size_t size, int timeout_
  * kernel is done.
  */
 bool child_close(struct child *c);
+
+/*
+ * Any child of ours that was killed: wait for it, at the longest until clock_ms() is `until`. False: a driver that hangs in
+ * the kernel keeps it, and we go on without it.
+ */
+bool child_collect(pid_t pid, int64_t until);
 
 #endif

@@ -3,10 +3,12 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/text.h"
 
 long io_read(int fd, void *buf, size_t size)
@@ -25,6 +27,23 @@ long io_read(int fd, void *buf, size_t size)
 		len += (size_t)n;
 	}
 	return (long)len;
+}
+
+int io_await(int fd, int64_t until)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	for (;;) {
+		int64_t left = until - clock_ms();
+		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
+
+		if (n > 0)
+			return 0;
+		if (n == 0)
+			return -ETIMEDOUT;
+		if (errno != EINTR)
+			return -errno;
+	}
 }
 
 int io_write(int fd, const void *bytes, size_t n)

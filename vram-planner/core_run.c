@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/io.h"
 #include "base/own.h"
 #include "base/self.h"
 #include "base/text.h"
@@ -104,13 +104,7 @@ static long read_answer(int from, char *buf, size_t size, int timeout_s)
 	size_t got = 0;
 
 	while (got < size) {
-		struct pollfd p = { .fd = from, .events = POLLIN };
-		int64_t left = until - clock_ms();
-		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
-
-		if (ready < 0 && errno == EINTR)
-			continue;
-		if (ready <= 0)
+		if (io_await(from, until))
 			return -ETIMEDOUT;
 		ssize_t n = read(from, buf + got, size - got);
 

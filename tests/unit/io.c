@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/io.h"
 #include "base/own.h"
@@ -65,6 +66,24 @@ static void errors_come_back(void **state)
 	assert_int_equal(io_write(full, &byte, 1), -ENOSPC);
 }
 
+static void a_wait_has_an_end(void **state)
+{
+	int ends[2];
+
+	(void)state;
+	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+	assert_int_equal(io_await(ends[0], clock_ms()), -ETIMEDOUT);
+	assert_int_equal(io_await(ends[0], clock_ms() + 20), -ETIMEDOUT);
+	assert_int_equal(io_write(ends[1], "x", 1), 0);
+	assert_int_equal(io_await(ends[0], clock_ms() + 60000), 0);
+	char byte;
+
+	assert_int_equal(io_read(ends[0], &byte, 1), 1);
+	close(ends[1]);
+	assert_int_equal(io_await(ends[0], clock_ms() + 60000), 0); /* its end can be read */
+	close(ends[0]);
+}
+
 /* FIPS 180-4's examples: one block, and the empty message. */
 static void digests(void **state)
 {
@@ -84,6 +103,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(all_of_it_arrives),
 		cmocka_unit_test(errors_come_back),
+		cmocka_unit_test(a_wait_has_an_end),
 		cmocka_unit_test(digests),
 	};
 
