@@ -35,6 +35,14 @@ static void say(void *arg, enum session_said how, const char *sentence)
 		log_detail(v->log, "%s", sentence);
 }
 
+/* A worker that comes up, while one waits for another to die, is not given what is closed. */
+static void forget(void *arg)
+{
+	struct holder *v = arg;
+
+	v->crew.d = NULL;
+}
+
 struct session_opts holder_session(struct holder *v, const struct policy *p)
 {
 	return (struct session_opts) { .ops = v->o->ops,
@@ -47,6 +55,7 @@ struct session_opts holder_session(struct holder *v, const struct policy *p)
 				       .say = say,
 				       .reset = holder_reset,
 				       .look = holder_look,
+				       .lost = forget,
 				       .arg = v };
 }
 

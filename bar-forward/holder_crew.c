@@ -43,10 +43,8 @@ static void finish(struct holder *v, const struct doubt *doubt)
 /* The one at work is dead. What it was at is finished, and whoever comes next goes on behind it. */
 static void recover(struct holder *v)
 {
-	struct doubt doubt;
+	struct doubt doubt = crew_judge(&v->crew, false);
 
-	v->crew.d = v->session.d;
-	doubt = crew_judge(&v->crew, false);
 	log_detail(v->log, "worker %d died of signal %d (%s), another takes over",
 		   (int)v->crew.death.pid, (int)v->crew.death.status,
 		   doubt.kind == DOUBT_NOTHING   ? "nothing was in doubt"

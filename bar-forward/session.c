@@ -42,6 +42,8 @@ void session_lose(struct session *s, const char *why)
 		return;
 	session_dma_cancel(s, -ENODEV);
 	irqs_close(&s->irqs);
+	if (s->o.lost)
+		s->o.lost(s->o.arg);
 	s->o.ops->close(s->d);
 	s->d = NULL;
 	b->state = TELEM_BRIDGE_LOST;

@@ -61,6 +61,9 @@ struct session_opts {
 	int (*reset)(void *arg, struct device *d, bool waited_for, struct err *e);
 	int (*look)(void *arg, struct device *d);
 
+	/* The device is lost, and about to be closed: others who know it forget it now. NULL: there are none. */
+	void (*lost)(void *arg);
+
 	/* How an access gets to the device; NULL: ops->read() or ops->write(), here and now. Answers as these do. */
 	int (*access)(void *arg, struct device *d, const struct session_access *a);
 
@@ -109,7 +112,7 @@ struct session {
 	struct err
 		unmapped; /* why memory could not be mapped before DEVICE_GET_INFO; rc 0: it all could */
 	uint32_t complaints;
-	uint32_t errors; /* that the device has told of while this client was there */
+	uint32_t errors;    /* that the device has told of while this client was there */
 	uint32_t denials;   /* denied writes */
 	uint64_t began_ns;  /* the message at hand; of several writes, the one at hand */
 	bool several;       /* it is of several writes, with one answer */

@@ -1071,6 +1071,29 @@ static void a_device_that_goes_is_a_state(void **state)
 	assert_null(strstr(strstr(said, "is lost") + 1, "is lost")); /* told once */
 }
 
+static void not_yet_closed(void *arg)
+{
+	(void)arg;
+	assert_false(d.closed);
+	told(&d, "lost ");
+}
+
+static void who_else_knows_it_is_told_before(void **state)
+{
+	(void)state;
+	begin();
+	s.o.lost = not_yet_closed;
+	info();
+	read_of(DEV_BAR0, 0, 8);
+	d.log[0] = '\0';
+	d.gone = true;
+	read_of(DEV_BAR0, 0, 8);
+	assert_true(d.closed);
+	read_of(DEV_BAR0, 0, 8);
+	assert_string_equal(d.log, "r0+0/8;lost ");
+	assert_null(session_close(&s));
+}
+
 /* In the middle of a config read, by a reset, by interrupts, by a look. */
 static void it_may_go_anywhere(void **state)
 {
@@ -1217,6 +1240,7 @@ int main(void)
 		cmocka_unit_test(interrupts_go_to_the_device),
 		cmocka_unit_test(a_reset_begins_anew),
 		cmocka_unit_test(a_device_that_goes_is_a_state),
+		cmocka_unit_test(who_else_knows_it_is_told_before),
 		cmocka_unit_test(it_may_go_anywhere),
 		cmocka_unit_test(a_client_that_goes_leaves_nothing),
 		cmocka_unit_test(dma_by_message),
