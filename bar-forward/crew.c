@@ -35,8 +35,6 @@ int crew_share(int *fd, struct share **s)
 	if (p == MAP_FAILED)
 		return -errno;
 	*s = p;
-	(*s)->version = SHARE_VERSION;
-	(*s)->size = sizeof(struct share);
 	*fd = take_fd(&made);
 	return 0;
 }
@@ -436,6 +434,8 @@ int crew_begin(struct crew *c, int client, struct device *d, struct err *e)
 	c->client = client;
 	c->d = d;
 	c->known.is = false;
+	c->share->version = SHARE_VERSION;
+	c->share->size = sizeof(struct share);
 	text_copy(c->share->backend, sizeof(c->share->backend), c->ops->name);
 	c->share->facts = *c->ops->facts(d);
 	c->share->n_left = 0;

@@ -48,7 +48,7 @@ struct session_opts holder_session(struct holder *v, const struct policy *p)
 	return (struct session_opts) { .ops = v->o->ops,
 				       .policy = p,
 				       .shape = &v->o->shape,
-				       .count = &v->page->now,
+				       .count = v->page->now,
 				       .trace = v->start->trace,
 				       .relay = v->o->relay,
 				       .now = telem_now_ns,
@@ -61,10 +61,10 @@ struct session_opts holder_session(struct holder *v, const struct policy *p)
 
 void holder_tell(struct holder *v, bool must)
 {
-	v->page->now.worker_pid = v->crew.work.pid;
+	v->page->now->worker_pid = v->crew.work.pid;
 	if (!v->alone) {
-		v->page->now.counts.worker_restarts += v->crew.restarts - v->restarts;
-		v->page->now.counts.restart_gap_ns = v->crew.gap_ns;
+		v->page->now->counts.worker_restarts += v->crew.restarts - v->restarts;
+		v->page->now->counts.restart_gap_ns = v->crew.gap_ns;
 	}
 	v->restarts = v->crew.restarts;
 	v->late = serve_page_tell(v->page, must);
@@ -97,13 +97,13 @@ int holder_open_again(struct holder *v, struct err *e)
 	if (rc)
 		return err_at(e, rc, "the device is lost");
 	v->told_lost = false;
-	v->page->now.generation++;
-	v->page->now.state = TELEM_BRIDGE_WAITING;
+	v->page->now->generation++;
+	v->page->now->state = TELEM_BRIDGE_WAITING;
 	crew_tell(&v->crew, LINE_BACK, 0, NULL);
-	trace_event(v->start->trace, TRACE_DEVICE, telem_now_ns(), v->page->now.generation);
-	v->page->now.trouble[0] = '\0';
+	trace_event(v->start->trace, TRACE_DEVICE, telem_now_ns(), v->page->now->generation);
+	v->page->now->trouble[0] = '\0';
 	log_note(v->log, "%s is there again, as generation %u", v->o->what,
-		 (unsigned)v->page->now.generation);
+		 (unsigned)v->page->now->generation);
 	return 0;
 }
 
@@ -113,8 +113,8 @@ void holder_lose_idle(struct holder *v)
 	v->d = NULL;
 	crew_tell(&v->crew, LINE_LOST, 0, NULL);
 	trace_event(v->start->trace, TRACE_LOST, telem_now_ns(), 0);
-	v->page->now.state = TELEM_BRIDGE_LOST;
-	text_copy(v->page->now.trouble, sizeof(v->page->now.trouble), "it was taken away");
+	v->page->now->state = TELEM_BRIDGE_LOST;
+	text_copy(v->page->now->trouble, sizeof(v->page->now->trouble), "it was taken away");
 	log_warn(v->log, "the device is lost: it was taken away while there was no client");
 	holder_tell(v, true);
 }
@@ -125,7 +125,7 @@ static void tick(struct holder *v)
 	if (v->client >= 0) {
 		session_tick(&v->session);
 		if (v->session.step == SESSION_NEW &&
-		    telem_now_ns() - v->page->now.connected_ns > HELLO_NS) {
+		    telem_now_ns() - v->page->now->connected_ns > HELLO_NS) {
 			log_note(v->log,
 				 "the client is let go: it does not say which version it speaks");
 			holder_end_client(v, "it was silent");
@@ -226,10 +226,9 @@ static int begin(struct holder *v, struct err *e)
 	rc = rc || v->alone ? rc : crew_await(&v->crew, START_MS, e);
 	if (rc)
 		return rc;
-	v->page->now.state = TELEM_BRIDGE_WAITING;
+	v->page->now->state = TELEM_BRIDGE_WAITING;
 	if (!v->alone)
-		v->page->now.counts.worker_restarts = v->page->now.counts.restart_gap_ns = 0;
-	v->page->trace = v->start->trace;
+		v->page->now->counts.worker_restarts = v->page->now->counts.restart_gap_ns = 0;
 	holder_tell(v, true);
 	log_note(v->log, "%s waits for a client at %s", v->o->what, v->o->socket);
 	return 0;

@@ -12,7 +12,7 @@ struct holder_start {
 	const struct serve_opts *o;
 	const struct log *log;
 	const struct as_user *user;
-	struct serve_page *page; /* shared with the parent */
+	struct serve_page *page;
 	struct trace *trace;
 	const struct dev_handed *handed; /* where a device that is fetched is told of */
 	int listening, line, share_fd;

@@ -28,6 +28,7 @@ static void tell_share(struct holder *v)
 	struct share *to = v->start->share;
 	const struct quirk *q;
 
+	holder_publish_policy(v);
 	memcpy(to->region, s->size, sizeof(to->region));
 	to->n_left = 0;
 	for (uint32_t i = 0; i < s->quirks.n && to->n_left < SHARE_LEFT; i++) {
@@ -102,7 +103,7 @@ void holder_take_client(struct holder *v, int taken)
 	pid = pid_of(fd);
 	if (v->client >= 0) {
 		log_note(v->log, "process %d is refused: process %d has the device", (int)pid,
-			 (int)v->page->now.client_pid);
+			 (int)v->page->now->client_pid);
 		return;
 	}
 	rc = begin_session(v, fd, &e);
@@ -117,17 +118,17 @@ void holder_take_client(struct holder *v, int taken)
 	}
 	v->client = take_fd(&fd);
 	trace_event(v->start->trace, TRACE_CLIENT, telem_now_ns(), (uint64_t)pid);
-	v->page->now.state = TELEM_BRIDGE_RUNNING;
-	v->page->now.client_pid = pid;
-	v->page->now.connected_ns = telem_now_ns();
-	v->page->now.counts.clients++;
+	v->page->now->state = TELEM_BRIDGE_RUNNING;
+	v->page->now->client_pid = pid;
+	v->page->now->connected_ns = telem_now_ns();
+	v->page->now->counts.clients++;
 	log_detail(v->log, "process %d is the client", (int)pid);
 	holder_tell(v, true);
 }
 
 void holder_end_client(struct holder *v, const char *why)
 {
-	struct telem_bridge *b = &v->page->now;
+	struct telem_bridge *b = v->page->now;
 
 	if (v->client < 0)
 		return;
@@ -144,6 +145,8 @@ void holder_end_client(struct holder *v, const char *why)
 	stream_close(&v->stream);
 	own_close_fd(&v->client);
 	v->lost_once = !v->d;
+	if (!v->d && !v->told_lost) /* it was lost as the client went */
+		crew_tell(&v->crew, LINE_LOST, 0, NULL);
 	b->state = v->d ? TELEM_BRIDGE_WAITING : TELEM_BRIDGE_LOST;
 	b->client_pid = 0;
 	b->connected_ns = 0;
@@ -184,7 +187,7 @@ void holder_serve_message(struct holder *v)
 	if (rc) {
 		if (rc != -EPIPE)
 			log_note(v->log, "the client is let go: %s", e.text);
-		v->page->now.counts.refused += rc != -EPIPE;
+		v->page->now->counts.refused += rc != -EPIPE;
 		holder_end_client(v, e.text);
 		return;
 	}

@@ -9,27 +9,35 @@
 
 #define LOOK_NS UINT64_C(100000000) /* between looks at a device that reads all-ones */
 
+/* Read once: a worker that was not itself may have given the share to somebody who still writes there. */
+static uint64_t noted(const uint64_t *length)
+{
+	return *(const volatile uint64_t *)length;
+}
+
 /* What was sent of an answer, or taken of a message, by one that died: the rest. */
 static void finish(struct holder *v, const struct doubt *doubt)
 {
-	const struct share_note *n = &v->start->share->note;
+	const struct share *s = v->start->share;
+	uint64_t reply = noted(&s->note.reply.length), message = noted(&s->note.take.length);
 	struct incoming in = { .size = 0 };
 	struct err e = { 0 };
 	int rc = 0;
 
 	if (doubt->kind == DOUBT_ANSWER) {
-		if (n->reply.length > SHARE_REPLY || (!doubt->bytes && holder_is_late(v)))
+		if (reply > SHARE_REPLY || reply < doubt->bytes ||
+		    (!doubt->bytes && holder_is_late(v)))
 			rc = -ETIMEDOUT;
 		else
-			rc = stream_send(&v->stream, v->start->share->reply + doubt->bytes,
-					 n->reply.length - doubt->bytes, -1);
+			rc = stream_send(&v->stream, s->reply + doubt->bytes, reply - doubt->bytes,
+					 -1);
 		if (!rc)
 			rc = stream_peek(&v->stream, &in, &e);
 		stream_drop(&in);
 	} else {
 		/* Its head may be gone, but how long it was is noted. */
-		in.size = n->take.length <= VU_MESSAGE_MAX
-				  ? (uint32_t)(n->take.length - doubt->bytes)
+		in.size = message <= VU_MESSAGE_MAX && message >= doubt->bytes
+				  ? (uint32_t)(message - doubt->bytes)
 				  : 0;
 	}
 	if (!rc)

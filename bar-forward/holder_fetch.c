@@ -46,7 +46,7 @@ int holder_fetch(struct holder *v, struct err *e)
 	v->alone = !v->o->ops->share || v->o->ops->share(v->d, fds) == 0;
 	if (v->alone)
 		crew_close(&v->crew);
-	text_copy(v->page->now.backend, sizeof(v->page->now.backend),
+	text_copy(v->page->now->backend, sizeof(v->page->now->backend),
 		  v->o->ops->facts(v->d)->backend);
 	return 0;
 }

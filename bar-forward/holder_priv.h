@@ -47,6 +47,9 @@ void holder_leave_fetcher(struct holder *v);
 
 /* holder_rules.c: the policy before the first guest, of a file (-1: there is none), 0 or an errno with *e; and what comes for the one at work */
 int holder_first_policy(struct holder *v, int fd, struct err *e);
+
+/* Workers see it with their next message. Anew for each client: another one's may have been by something else than a worker. */
+void holder_publish_policy(struct holder *v);
 void holder_reread_policy(struct holder *v);
 void holder_change_trace(struct holder *v);
 

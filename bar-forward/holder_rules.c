@@ -30,8 +30,7 @@ static int fit_policy(struct holder *v, struct policy *p, struct err *e)
 	return rc ? rc : check_rules(v, p, e);
 }
 
-/* Workers see it with their next message. */
-static void publish_policy(struct holder *v)
+void holder_publish_policy(struct holder *v)
 {
 	struct share *s = v->start->share;
 	uint32_t other = (atomic_load(&s->policy_at) + 1) & 1;
@@ -50,7 +49,6 @@ int holder_first_policy(struct holder *v, int fd, struct err *e)
 		rc = fit_policy(v, &v->policy, e);
 	if (rc && fd >= 0)
 		err_at(e, rc, "%s", v->o->policy);
-	publish_policy(v);
 	return rc;
 }
 
@@ -73,7 +71,7 @@ void holder_reread_policy(struct holder *v)
 		return;
 	}
 	v->policy = *fresh;
-	publish_policy(v);
+	holder_publish_policy(v);
 	log_note(v->log, "%s: %u rules are in force", v->o->policy, (unsigned)fresh->n);
 }
 
@@ -92,9 +90,9 @@ void holder_change_trace(struct holder *v)
 	trace_close(t);
 	*t = fresh;
 	crew_renew(&v->crew);
-	trace_event(t, TRACE_DEVICE, telem_now_ns(), v->page->now.generation);
+	trace_event(t, TRACE_DEVICE, telem_now_ns(), v->page->now->generation);
 	if (v->client >= 0 && t->head) {
-		trace_event(t, TRACE_CLIENT, telem_now_ns(), (uint64_t)v->page->now.client_pid);
+		trace_event(t, TRACE_CLIENT, telem_now_ns(), (uint64_t)v->page->now->client_pid);
 		session_record_state(&v->session);
 	}
 }

@@ -24,11 +24,18 @@
 #include "bar-forward/post.h"
 #include "bar-forward/spawn.h"
 #include "bar-forward/whichbridge.h"
+#include "base/child.h"
+#include "base/clock.h"
 #include "base/own.h"
 #include "base/sanitized.h"
 #include "base/text.h"
 
-#define BEAT_MS     1000
+#define BEAT_MS   1000
+#define LINES_MAX 64 /* read at once, of a holder that may say more and more */
+#define END_MS                                                                                     \
+	60000 /* for a holder to end in order: it unmaps a guest's memory, and resets the device */
+#define AGAIN_MS    2000 /* who asks for the end a second time after so long does not want to wait */
+#define KILL_MS     5000 /* for one that is killed to be dead, unless the kernel keeps it */
 #define SHARED_MODE 0660 /* of a socket that is for a group */
 
 struct server {
@@ -37,7 +44,7 @@ struct server {
 	struct sockets sockets;
 	sigset_t before; /* signals of whoever called */
 	int signals;
-	struct serve_page *page; /* shared with holders */
+	struct serve_page page;
 	struct trace trace;
 	struct control control;
 	struct serve_lost lost;
@@ -52,8 +59,10 @@ struct server {
 	bool ended, recorded;
 	bool is_lost; /* the device */
 	uint64_t looked_ns;
-	struct err last; /* what the holder said at its end */
-	int upgrade;     /* how the last one went; -EINPROGRESS: it has not yet */
+	struct err last;  /* what the holder said at its end */
+	int64_t asked_ms; /* when it was first told to end; 0: it was not */
+	bool hurry;       /* and somebody said so again */
+	int upgrade;      /* how the last one went; -EINPROGRESS: it has not yet */
 };
 
 /* --- holders --- */
@@ -79,7 +88,7 @@ static void be_holder(struct server *v, int line)
 	const struct holder_start s = { .o = v->o,
 					.log = v->log,
 					.user = &v->user,
-					.page = v->page,
+					.page = &v->page,
 					.trace = &v->trace,
 					.handed = v->handed,
 					.listening = v->sockets.list[0].fd,
@@ -94,10 +103,11 @@ static void be_holder(struct server *v, int line)
 
 /* --- what it asks for --- */
 
+/* A holder reads all that it is told; one that has not for so long is not itself, or hangs. Nobody waits for it here. */
 static void send_line(struct server *v, const struct line *l, int fd)
 {
-	if (v->line >= 0)
-		post_send(v->line, l, sizeof(*l), &fd, fd >= 0, 0);
+	if (v->line >= 0 && post_send(v->line, l, sizeof(*l), &fd, fd >= 0, 1) == -EAGAIN)
+		kill(v->holder, SIGKILL);
 }
 
 static int spawn_one(struct server *v, bool next)
@@ -198,7 +208,7 @@ static void make_record(struct server *v, int32_t order)
 	text_copy(l.text, sizeof(l.text), e.text);
 	send_line(v, &l, l.rc ? -1 : v->trace.fd);
 	if (!l.rc)
-		whichbridge_link(v->page->writer.path, v->o->record, &(struct err) { 0 });
+		whichbridge_link(v->page.writer.path, v->o->record, &(struct err) { 0 });
 }
 
 static void take_upgrade(struct server *v, int rc)
@@ -232,6 +242,7 @@ static void take_line(struct server *v, const struct line *l)
 		break;
 	case LINE_LOST:
 		v->is_lost = true;
+		fetch_kill(&v->fetchers);
 		if (l->next)
 			serve_lost_ask(&v->lost, l->rc);
 		break;
@@ -253,7 +264,9 @@ static void read_line(struct server *v)
 {
 	struct line l;
 
-	while (v->line >= 0 && post_take(v->line, &l, sizeof(l), NULL, NULL, 1) > 0) {
+	for (int i = 0; i < LINES_MAX; i++) {
+		if (v->line < 0 || post_take(v->line, &l, sizeof(l), NULL, NULL, 1) <= 0)
+			return;
 		l.text[sizeof(l.text) - 1] = '\0';
 		take_line(v, &l);
 	}
@@ -277,7 +290,7 @@ static int record_in(struct server *v, const char *path, int *fd, struct err *e)
 
 	if (rc)
 		return rc;
-	rc = whichbridge_link(v->page->writer.path, path, e);
+	rc = whichbridge_link(v->page.writer.path, path, e);
 	if (rc)
 		trace_close(&fresh);
 	else
@@ -323,7 +336,7 @@ static int do_asked(void *arg, struct control_ask *a, struct err *e)
 	if (!v->trace.head)
 		return err_set(e, -ENODEV, "it records nothing");
 	record(v, &(struct trace) { 0 });
-	return whichbridge_link(v->page->writer.path, NULL, e);
+	return whichbridge_link(v->page.writer.path, NULL, e);
 }
 
 /* --- signals, and the dead --- */
@@ -399,6 +412,16 @@ static void send_policy(struct server *v)
 		send_line(v, &(struct line) { .kind = LINE_POLICY }, fd);
 }
 
+/* One press of a key at a terminal may be told twice, by it and by who started us. */
+static void tell_end(struct server *v)
+{
+	if (!v->asked_ms)
+		v->asked_ms = clock_ms();
+	else
+		v->hurry |= clock_ms() - v->asked_ms > AGAIN_MS;
+	send_line(v, &(struct line) { .kind = LINE_END }, -1);
+}
+
 static void take_signal(struct server *v)
 {
 	struct signalfd_siginfo s;
@@ -411,7 +434,7 @@ static void take_signal(struct server *v)
 		case SIGCHLD:
 			break;
 		default:
-			send_line(v, &(struct line) { .kind = LINE_END }, -1);
+			tell_end(v);
 			break;
 		}
 	}
@@ -426,12 +449,22 @@ static void look_for_it(struct server *v)
 	if (!v->is_lost || now - v->looked_ns < BEAT_MS * UINT64_C(1000000))
 		return;
 	v->looked_ns = now;
-	serve_lost_look(&v->lost, v->o, &v->page->now, v->log);
+	serve_lost_look(&v->lost, v->o, v->page.now, v->log);
+}
+
+/* What it does may hang in the kernel. */
+static bool is_overdue(const struct server *v)
+{
+	return v->asked_ms && (v->hurry || clock_ms() - v->asked_ms > END_MS);
 }
 
 static int loop(struct server *v, struct err *e)
 {
 	while (v->holder) {
+		if (is_overdue(v))
+			return err_set(
+				e, -EIO,
+				"the process that holds the device does not end, and is killed");
 		struct pollfd p[] = { { .fd = v->signals, .events = POLLIN },
 				      { .fd = v->line, .events = POLLIN },
 				      { .fd = v->control.fd, .events = POLLIN },
@@ -523,12 +556,13 @@ static int make_shared(struct server *v, struct err *e)
 {
 	int rc;
 
-	v->page = shared(sizeof(*v->page));
+	v->page.now = shared(sizeof(*v->page.now));
 	v->handed = shared(sizeof(*v->handed));
-	rc = v->page && v->handed ? crew_share(&v->share_fd, &v->share) : -ENOMEM;
+	rc = v->page.now && v->handed ? crew_share(&v->share_fd, &v->share) : -ENOMEM;
 	if (rc)
 		return err_set(e, rc, "no memory: %s", strerror(-rc));
-	v->page->worker = &v->share->count;
+	v->page.worker = &v->share->count;
+	v->page.trace = &v->trace;
 	return 0;
 }
 
@@ -549,9 +583,9 @@ static int begin(struct server *v, struct err *e)
 	if (!rc)
 		rc = listen_at(v, e);
 	if (!rc)
-		rc = serve_page_open(v->page, v->o, e);
+		rc = serve_page_open(&v->page, v->o, e);
 	if (!rc)
-		rc = control_open(&v->control, v->page->writer.path, e);
+		rc = control_open(&v->control, v->page.writer.path, e);
 	if (!rc)
 		rc = start_holder(v, e);
 	return rc;
@@ -563,19 +597,18 @@ static void end(struct server *v)
 
 	if (v->holder > 0) {
 		kill(v->holder, SIGKILL);
-		waitpid(v->holder, NULL, 0);
+		child_collect(v->holder, clock_ms() + KILL_MS);
 	}
 	spawn_close(&v->spawn);
 	fetch_close(&v->fetchers);
 	unplug_close(&v->lost.unplug);
 	sockets_close(&v->sockets);
 	control_close(&v->control);
-	if (v->page) {
-		if (v->page->writer.page)
-			whichbridge_link(v->page->writer.path, NULL, &unsaid);
-		serve_page_close(v->page);
-		munmap(v->page, sizeof(*v->page));
-	}
+	if (v->page.writer.page)
+		whichbridge_link(v->page.writer.path, NULL, &unsaid);
+	serve_page_close(&v->page);
+	if (v->page.now)
+		munmap(v->page.now, sizeof(*v->page.now));
 	trace_close(&v->trace);
 	if (v->handed)
 		munmap(v->handed, sizeof(*v->handed));

@@ -43,19 +43,18 @@ int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err
 
 	if (rc)
 		return rc;
-	p->trace = NULL;
-	p->now = (struct telem_bridge) { .mode = TELEM_MODE_TRAP,
-					 .state = TELEM_BRIDGE_STARTING,
-					 .generation = 1,
-					 .started_ns = telem_now_ns() };
-	text_copy(p->now.pci, sizeof(p->now.pci), o->pci ? o->pci : "");
-	text_copy(p->now.socket, sizeof(p->now.socket), o->socket);
-	text_copy(p->now.backend, sizeof(p->now.backend), o->ops->name);
-	text_copy(p->now.guest, sizeof(p->now.guest), o->guest ? o->guest : "");
+	*p->now = (struct telem_bridge) { .mode = TELEM_MODE_TRAP,
+					  .state = TELEM_BRIDGE_STARTING,
+					  .generation = 1,
+					  .started_ns = telem_now_ns() };
+	text_copy(p->now->pci, sizeof(p->now->pci), o->pci ? o->pci : "");
+	text_copy(p->now->socket, sizeof(p->now->socket), o->socket);
+	text_copy(p->now->backend, sizeof(p->now->backend), o->ops->name);
+	text_copy(p->now->guest, sizeof(p->now->guest), o->guest ? o->guest : "");
 	/* Interrupts go straight to the guest; a device may be served without workers. */
-	p->now.counts.worker_restarts = p->now.counts.restart_gap_ns = TELEM_UNKNOWN;
-	p->now.counts.interrupts = TELEM_UNKNOWN;
-	remove_dead(p->now.socket);
+	p->now->counts.worker_restarts = p->now->counts.restart_gap_ns = TELEM_UNKNOWN;
+	p->now->counts.interrupts = TELEM_UNKNOWN;
+	remove_dead(p->now->socket);
 	snprintf(path, sizeof(path), "%s/bridge-%d.telem", dir, (int)getpid());
 	return telem_create(&p->writer, path, TELEM_BRIDGE, e);
 }
@@ -66,11 +65,10 @@ bool serve_page_tell(struct serve_page *p, bool must)
 
 	if (!must && now - p->told_ns < TELL_NS)
 		return true;
-	trace_counts(p->trace, &p->now.counts.recorder_bytes, &p->now.counts.recorder_drops);
+	trace_counts(p->trace, &p->now->counts.recorder_bytes, &p->now->counts.recorder_drops);
 	telem_begin(&p->writer);
-	p->writer.page->bridge = p->now;
-	if (p->worker)
-		telem_bridge_add(&p->writer.page->bridge, p->worker);
+	p->writer.page->bridge = *p->now;
+	telem_bridge_add(&p->writer.page->bridge, p->worker);
 	telem_end(&p->writer);
 	p->told_ns = now;
 	return false;
@@ -80,7 +78,7 @@ void serve_page_close(struct serve_page *p)
 {
 	if (!p->writer.page)
 		return;
-	p->now.state = TELEM_BRIDGE_STOPPED;
+	p->now->state = TELEM_BRIDGE_STOPPED;
 	serve_page_tell(p, true);
 	telem_remove(&p->writer);
 }

@@ -32,16 +32,19 @@ void serve_lost_look(struct serve_lost *l, const struct serve_opts *o, const str
 /* Another generation has begun. */
 void serve_lost_over(struct serve_lost *l);
 
-/* What readers see of it. The counts are the session's; the page is written at most ten times a second. */
+/*
+ * What readers see of it. The counts are the session's; the page is written at most ten times a second. Opener and holder have
+ * one each, and share what it says: numbers and texts alone, since who meets a client could change what is shared.
+ */
 struct serve_page {
 	struct telem_writer writer;
-	struct telem_bridge now;
+	struct telem_bridge *now; /* shared; the holder's */
 	uint64_t told_ns;
-	const struct trace *trace;         /* whose counts are told there, too; may be NULL */
-	const struct telem_bridge *worker; /* what workers count: added; may be NULL */
+	const struct trace *trace;         /* whose counts are told there, too */
+	const struct telem_bridge *worker; /* what workers count: added */
 };
 
-/* Open the page of this process. 0, or the errno of creating it with *e. */
+/* Open the page of this process; its `now`, `trace` and `worker` are set. 0, or the errno of creating it with *e. */
 int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err *e);
 
 /* What is said there now; `must`: however short ago it was. True: it could not be told yet. */

@@ -324,6 +324,7 @@ int unplug_open(struct unplug *u, const struct unplug_opts *o, const struct as_u
 		close(j.orders[1]);
 		return err_set(e, rc, "no child to unplug with: %s", strerror(-rc));
 	}
+	fcntl(j.orders[1], F_SETFL, O_NONBLOCK);
 	u->orders = j.orders[1];
 	return 0;
 }
