@@ -186,6 +186,45 @@ static void read_records(struct snapshot *s, const char *only)
 
 /* --- all of them --- */
 
+static bool find_twins(const struct snapshot *s, uint32_t *a, uint32_t *b)
+{
+	for (*b = 1; *b < s->n_runs; ++*b)
+		for (*a = 0; *a < *b; ++*a)
+			if (!strcmp(run_key(&s->runs[*a]), run_key(&s->runs[*b])))
+				return true;
+	return false;
+}
+
+/* Who of two keeps the name: whom somebody restarts, else who lives. */
+static int rank(const struct run_seen *r)
+{
+	return r->supervised * 2 + (r->life == TELEM_ALIVE);
+}
+
+/*
+ * Names are one folder's: a unit of the system and one of a user may have the same. All that is listed and kept goes by
+ * key, so the second is known by its page; where that will not do, either, it is left out.
+ */
+static void part_twins(struct snapshot *s)
+{
+	uint32_t a, b;
+
+	while (find_twins(s, &a, &b)) {
+		uint32_t loser = rank(&s->runs[a]) < rank(&s->runs[b]) ? a : b;
+		struct run_seen *r = &s->runs[loser];
+
+		if (!r->name[0])
+			r = &s->runs[a + b - loser];
+		if (r->name[0] && r->file[0]) {
+			r->name[0] = '\0';
+			continue;
+		}
+		s->n_runs--;
+		s->n_runs_left_out++;
+		memmove(r, r + 1, (size_t)(&s->runs[s->n_runs] - r) * sizeof(*r));
+	}
+}
+
 void runs_read(struct snapshot *snap, const char *dir)
 {
 	time_t now = time(NULL);
@@ -211,6 +250,7 @@ void runs_read(struct snapshot *snap, const char *dir)
 	}
 	telem_list_free(paths);
 	read_records(snap, dir);
+	part_twins(snap);
 	snap->now_ns = telem_now_ns();
 	if (localtime_r(&now, &tm))
 		strftime(snap->clock, sizeof(snap->clock), "%H:%M:%S", &tm);

@@ -5,6 +5,7 @@
  */
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -422,6 +423,55 @@ static void only_the_folder_that_was_named(void **state)
 	free(snap);
 }
 
+static void put_page(const char *dir, const char *file, const char *name, const char *model)
+{
+	struct telem_writer w;
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, file);
+	assert_int_equal(telem_create(&w, path, TELEM_RUN, NULL), 0);
+	telem_begin(&w);
+	snprintf(w.page->run.name, sizeof(w.page->run.name), "%s", name);
+	snprintf(w.page->run.model, sizeof(w.page->run.model), "%s", model);
+	telem_end(&w);
+	telem_close(&w);
+}
+
+static void two_runs_of_one_name(void **state)
+{
+	struct snapshot *snap = calloc(1, sizeof(*snap));
+	char ours[] = "/tmp/berth-runs-XXXXXX", theirs[] = "/tmp/berth-xdg-XXXXXX";
+	char dir[128], record[160], line[256];
+	FILE *f;
+
+	(void)state;
+	assert_non_null(mkdtemp(ours));
+	assert_non_null(mkdtemp(theirs));
+	snprintf(dir, sizeof(dir), "%s/berth", theirs);
+	assert_int_equal(mkdir(dir, 0700), 0);
+	setenv("BERTH_RUNTIME_DIR", ours, 1);
+	setenv("XDG_RUNTIME_DIR", theirs, 1);
+	put_page(ours, "run-1.telem", "", "one");
+	put_page(ours, "run-2.telem", "run-1.telem", "two"); /* called as another's page */
+	put_page(ours, "run-3.telem", "chat", "three");
+	put_page(dir, "run-3.telem", "chat", "four");
+	put_page(dir, "run-1.telem", "", "none knows it from the first");
+	snprintf(record, sizeof(record), "%s/chat.run.json", dir);
+	f = fopen(record, "w");
+	fputs("{\"state\":\"ready\",\"starts\":1,\"page\":\"run-3.telem\"}", f);
+	fclose(f);
+	runs_read(snap, NULL);
+	assert_true(snap->n_runs >= 4); /* and what /run/berth has */
+	for (uint32_t i = 0; i < snap->n_runs; i++)
+		for (uint32_t k = 0; k < i; k++)
+			assert_string_not_equal(run_key(&snap->runs[i]), run_key(&snap->runs[k]));
+	assert_true(snap->n_runs_left_out >= 1);
+	snprintf(line, sizeof(line), "rm -r %s %s", ours, theirs);
+	assert_int_equal(system(line), 0);
+	unsetenv("XDG_RUNTIME_DIR");
+	free(snap);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -434,6 +484,7 @@ int main(void)
 		cmocka_unit_test(an_error_is_told),
 		cmocka_unit_test(an_idle_device_is_let_rest),
 		cmocka_unit_test(only_the_folder_that_was_named),
+		cmocka_unit_test(two_runs_of_one_name),
 		cmocka_unit_test(one_that_hangs_is_alone),
 	};
 
