@@ -3,28 +3,33 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/text.h"
 #include "tui/judge.h"
 
 #define N_OF(rows) (sizeof(rows) / sizeof((rows)[0]))
 
-/* A fact of a device, or a number of a run's page, by its place; the value is divided by `per`. */
+/*
+ * A fact of a device, or a number of a run's page, by its place; the value is divided by `per`. Of a summary the
+ * name is the family's and `part` one of its two, _sum before _count.
+ */
 struct metric {
-	const char *name, *type, *help;
+	const char *name, *part, *type, *help;
 	size_t offset, size;
 	double per;
 };
 
 #define DEVICE(member, name, type, per, help)                                                      \
 	{                                                                                          \
-		name, type, help, offsetof(struct gpu, member), sizeof(struct fact), per           \
+		name, "", type, help, offsetof(struct gpu, member), sizeof(struct fact), per       \
 	}
-#define RUN(member, name, type, per, help)                                                         \
+#define RUN_PART(member, name, part, type, per, help)                                              \
 	{                                                                                          \
-		name, type, help, offsetof(struct telem_run, member),                              \
+		name, part, type, help, offsetof(struct telem_run, member),                        \
 			sizeof(((struct telem_run *)0)->member), per                               \
 	}
+#define RUN(member, name, type, per, help) RUN_PART(member, name, "", type, per, help)
 
 /* clang-format off */
 static const struct metric device_metrics[] = {
@@ -59,10 +64,9 @@ static const struct metric run_metrics[] = {
 	RUN(counts.accepted_tokens, "berth_run_accepted_tokens_total", "counter", 1, "Of them, accepted."),
 	RUN(counts.requests, "berth_run_requests_total", "counter", 1, "Requests that came."),
 	RUN(counts.requests_failed, "berth_run_requests_failed_total", "counter", 1, "Of them, failed."),
-	RUN(counts.first_token_ns, "berth_run_first_token_seconds_sum", "counter", 1e9,
-	    "Time to the first token, of all requests."),
-	RUN(counts.first_tokens, "berth_run_first_token_seconds_count", "counter", 1,
-	    "Requests that had a first token."),
+	RUN_PART(counts.first_token_ns, "berth_run_first_token_seconds", "_sum", "summary", 1e9,
+		 "From a request to its first token."),
+	RUN_PART(counts.first_tokens, "berth_run_first_token_seconds", "_count", NULL, 1, NULL),
 	RUN(queue, "berth_run_requests_waiting", "gauge", 1, "Requests that wait."),
 	RUN(busy, "berth_run_sequences_busy", "gauge", 1, "Sequences at work."),
 	RUN(ctx_tokens, "berth_run_context_tokens", "gauge", 1, "Tokens one sequence can hold."),
@@ -174,13 +178,23 @@ static void print_run_metric(const struct snapshot *s, const struct metric *m, F
 	for (uint32_t i = 0; i < s->n_runs; i++) {
 		if (!run_number(&s->runs[i], m, &v))
 			continue;
-		if (!begun)
+		if (!begun && m->type)
 			prom_head(to, m->name, m->type, m->help);
 		begun = true;
-		fputs(m->name, to);
+		fprintf(to, "%s%s", m->name, m->part);
 		run_labels(to, &s->runs[i]);
 		prom_value(to, v, m->per);
 	}
+}
+
+/* A series that came twice would have the collector refuse the whole set: a page that makes no sense has many. */
+static bool is_told(const struct telem_run *run, uint32_t i)
+{
+	for (uint32_t k = 0; k < i; k++)
+		if (!strcmp(run->devices[k].pci, run->devices[i].pci) &&
+		    !strcmp(run->devices[k].name, run->devices[i].name))
+			return true;
+	return false;
 }
 
 static void print_run_bytes(const struct run_seen *r, FILE *to)
@@ -196,7 +210,7 @@ static void print_run_bytes(const struct run_seen *r, FILE *to)
 			     { "other", d->measured.other } };
 
 		for (size_t k = 0; k < N_OF(rows); k++) {
-			if (rows[k].bytes == TELEM_UNKNOWN)
+			if (rows[k].bytes == TELEM_UNKNOWN || is_told(&r->page.run, i))
 				continue;
 			fputs("berth_run_memory_bytes", to);
 			run_labels(to, r);

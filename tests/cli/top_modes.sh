@@ -28,6 +28,30 @@ exits "--prometheus" 0 $top --machine $machine --prometheus
 has "a device's metric" '^berth_gpu_power_watts{pci="0000:03:00.0",name="AMD Radeon[^"]*"} 23$' "$T/out"
 has "a run's metric" '^berth_run_memory_bytes{run="live.telem",model="fake-7b q8_0",pci="",device="CPU",purpose="weights"} 268435456$' "$T/out"
 
+# as Prometheus' own linter has them: each of a family that was declared, called as its kind is, none twice
+mkdir "$T/prom"
+for how in stopped loading hostile bridge bridge-lost bridge-hostile; do
+	"$BUILD/tests/fake/prog_telem_writer" "$T/prom/$how.telem" 0 $how >"$T/null"
+done
+BERTH_RUNTIME_DIR="$T/prom" exits "--prometheus of runs and bridges" 0 $top --machine $machine --prometheus
+if awk '
+	function bad(why) { print why ": " $0; n++ }
+	/^# HELP / { help[$3] = 1; next }
+	/^# TYPE / { family = $3; kind = $4; if (typed[family]++) bad("declared twice"); next }
+	{
+		name = base = series = $0
+		sub(/[{ ].*/, "", name)
+		base = name
+		if (kind == "summary" || kind == "histogram") sub(/_(sum|count|bucket)$/, "", base)
+		if (base != family || !help[family]) bad("of no family")
+		if ((kind == "counter") != (name ~ /_total$/)) bad("counters, and they alone, are totals")
+		if (base == name && name ~ /_(sum|count|bucket)$/) bad("called as one of several")
+		sub(/ [^ ]*$/, "", series)
+		if (seen[series]++) bad("twice")
+	}
+	END { exit n || NR < 100 }' "$T/out" >"$T/why"; then ok "as promtool wants them"; else fail "as promtool wants them" "$(head -n 5 "$T/why")"; fi
+has "what is counted and summed is a summary" '^# TYPE berth_run_first_token_seconds summary$' "$T/out"
+
 # --- recorded, and shown again ---
 exits "--record" 0 $top --machine $machine --record "$T/film.berthrec" --count 3 --interval 0.2
 exits "a recording is not written over" 5 $top --machine $machine --record "$T/film.berthrec" --count 1
