@@ -58,12 +58,6 @@ void bytes_printf(struct bytes *b, const char *fmt, ...)
 		bytes_add(b, line, (size_t)n);
 }
 
-void bytes_drop(struct bytes *b, size_t n)
-{
-	memmove(b->p, b->p + n, b->n - n);
-	b->n -= n;
-}
-
 void bytes_fini(struct bytes *b)
 {
 	free(b->p);

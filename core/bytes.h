@@ -15,7 +15,6 @@ struct bytes {
 void bytes_add(struct bytes *b, const void *p, size_t n);
 void bytes_text(struct bytes *b, const char *s);
 void bytes_printf(struct bytes *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void bytes_drop(struct bytes *b, size_t n); /* the first n */
 void bytes_fini(struct bytes *b);
 
 #endif

@@ -212,11 +212,6 @@ int relay_fd(const struct relay *r)
 	return r->epoll;
 }
 
-uint32_t relay_connections(const struct relay *r)
-{
-	return r->n_links;
-}
-
 void relay_step(struct relay *r)
 {
 	/* One at a time: handling one may close what a later event of the same batch is about */

@@ -27,8 +27,6 @@ int relay_fd(const struct relay *r);
 
 void relay_step(struct relay *r);
 
-uint32_t relay_connections(const struct relay *r);
-
 void relay_close(struct relay *r);
 
 #endif

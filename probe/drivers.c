@@ -134,11 +134,6 @@ const char *class_name(uint32_t class)
 	return class >> 16 == 0x03 ? "display" : "unknown class";
 }
 
-const char *awake_name(enum awake a)
-{
-	return a == AWAKE_YES ? "yes" : a == AWAKE_NO ? "no" : "unknown";
-}
-
 bool gpu_has_nvml(const struct gpu *g)
 {
 	const struct driver *d = driver_of(g);

@@ -329,9 +329,7 @@ extern const size_t n_cpu_topo_fields; /* the first rows: without RAM */
 json_t *gpu_to_json(const struct report *r, const struct gpu *g);
 json_t *bars_to_json(const struct bar bars[PROBE_BARS]);
 void bars_from_json(struct bar bars[PROBE_BARS], const json_t *a);
-/* A size a BAR can have: at most 2^62, so that sums and JSON integers hold it. */
 
 const char *class_name(uint32_t class); /* "VGA", "3D", "display", "accelerator", "co-processor" */
-const char *awake_name(enum awake a);   /* "yes", "no", "unknown" */
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What `berth top` shows: a snapshot (the facts of one moment) becomes a view (rows of cells), by pure
- * functions. Who gathers snapshots is sample.h, who paints views is draw.c.
+ * functions. Where snapshots come from is feed.h, who paints views is draw.c.
  *
  * Unknown is shown as "-" or by its reason, never as zero. Foreign names cannot move the cursor or
  * break a column: control characters, marks without width and broken UTF-8 become '?'.

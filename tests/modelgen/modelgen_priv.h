@@ -66,7 +66,7 @@ struct tensor_out {
 	struct draw draw;
 };
 
-/* A file being written. Errors stick: check gguf_failed() once at the end. */
+/* A file being written. Errors stick: look at `failed` once, at the end. */
 struct gguf {
 	FILE *f;
 	uint64_t at;
