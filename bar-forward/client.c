@@ -21,12 +21,15 @@ struct access_message {
 _Static_assert(offsetof(struct access_message, data) == CLIENT_READ_ASKS, "a read's question");
 _Static_assert(offsetof(struct access_message, data) + 4 == CLIENT_READ_ANSWERS, "its answer");
 
-/* --- bytes --- */
+/* --- bytes; a call of a socket that has a timeout is not restarted after a stop, as of Ctrl-Z --- */
 
 static int send_all(int fd, struct msghdr *m, size_t n, struct err *e)
 {
-	ssize_t done = sendmsg(fd, m, MSG_NOSIGNAL);
+	ssize_t done;
 
+	do
+		done = sendmsg(fd, m, MSG_NOSIGNAL);
+	while (done < 0 && errno == EINTR);
 	if (done == (ssize_t)n)
 		return 0;
 	return err_set(e, -EIO, "the bridge takes no message: %s",
@@ -42,6 +45,8 @@ static int take(int fd, void *to, size_t room, struct err *e)
 	while (have < size) {
 		ssize_t n = recv(fd, (uint8_t *)to + have, size - have, 0);
 
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0)
 			return err_set(e, -EIO, "the bridge does not answer: %s",
 				       n < 0 ? strerror(errno) : "it has hung up");

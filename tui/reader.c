@@ -133,14 +133,16 @@ static void tell_stop(struct reader *r)
 	pthread_mutex_unlock(&r->lock);
 }
 
-/* Until it is done, or the time is over. */
+/* Until it is done, or its reading is still in flight when the time is over: between two of them nothing holds it. */
 static bool ends_by(struct reader *r, const struct timespec *until)
 {
 	bool done;
+	int rc = 0;
 
 	pthread_mutex_lock(&r->lock);
-	while (!r->done && pthread_cond_timedwait(&r->wake, &r->lock, until) == 0)
-		;
+	while (!r->done && rc == 0)
+		rc = r->since_ns ? pthread_cond_timedwait(&r->wake, &r->lock, until)
+				 : pthread_cond_wait(&r->wake, &r->lock);
 	done = r->done;
 	pthread_mutex_unlock(&r->lock);
 	return done;

@@ -9,7 +9,8 @@
  * other (another driver's node), root (what only root is told), user (an older xe's answer to others),
  * before (a nouveau before 6.9), igpu (no memory of its own), short (fewer bytes than it claims).
  *
- * With $DRM_SHIM_DEV, /dev/dri is that folder, whose files look like character devices.
+ * A hang writes "suspended" into the file $DRM_SHIM_SUSPENDS first, as of another device that falls asleep
+ * meanwhile. With $DRM_SHIM_DEV, /dev/dri is that folder, whose files look like character devices.
  */
 #include <dirent.h>
 #include <dlfcn.h>
@@ -243,6 +244,19 @@ static const struct {
 	int (*answer)(const char *mode, unsigned long request, void *arg);
 } drivers[] = { { "amdgpu", amdgpu }, { "i915", i915 }, { "xe", xe }, { "nouveau", nouveau } };
 
+static void hang(void)
+{
+	const char *path = getenv("DRM_SHIM_SUSPENDS");
+	FILE *f = path ? fopen(path, "w") : NULL;
+
+	if (f) {
+		fputs("suspended\n", f);
+		fclose(f);
+	}
+	for (;;)
+		pause();
+}
+
 static int answer(const char *mode, unsigned long request, void *arg)
 {
 	const size_t len = strcspn(mode, ":");
@@ -255,8 +269,8 @@ static int answer(const char *mode, unsigned long request, void *arg)
 		return -EINVAL;
 	if (has(mode, "crash"))
 		abort();
-	while (has(mode, "hang"))
-		pause();
+	if (has(mode, "hang"))
+		hang();
 	for (size_t i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
 		if (strlen(drivers[i].name) == len && memcmp(drivers[i].name, mode, len) == 0)
 			return drivers[i].answer(mode, request, arg);
