@@ -2,6 +2,7 @@
 #include "bar-forward/sandbox.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/vfio.h>
 #include <seccomp.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/sanitized.h"
 #include "kmod/uapi.h"
@@ -60,7 +62,6 @@ static const struct {
 	{ SCMP_SYS(fstat), SPARE | HOLDER },
 	{ SCMP_SYS(newfstatat), SPARE | HOLDER }, /* fstat() of glibc 2.33 to 2.38 */
 	{ SCMP_SYS(fstatfs), SPARE | HOLDER },
-	{ SCMP_SYS(fcntl), SPARE | HOLDER },
 	{ SCMP_SYS(epoll_create1), SPARE | HOLDER },
 	{ SCMP_SYS(epoll_ctl), SPARE | HOLDER },
 	{ SCMP_SYS(setsockopt), SPARE | HOLDER },
@@ -82,11 +83,30 @@ static const struct {
 	{ SCMP_SYS(readlinkat), HOLDER },
 	{ SCMP_SYS(statx), HOLDER },
 	{ SCMP_SYS(lseek), HOLDER },
-	{ SCMP_SYS(prlimit64), HOLDER },
 	{ SCMP_SYS(rt_sigprocmask), HOLDER },
 	{ SCMP_SYS(rt_sigaction), HOLDER },
 	{ SCMP_SYS(gettid), HOLDER },
-	{ SCMP_SYS(tgkill), HOLDER },
+};
+
+#define OURSELVES UINT64_MAX /* the number of this process */
+
+/* Those that reach further than they are needed for: what one argument may be. Other bridges' processes are the same user's. */
+static const struct {
+	int call;
+	unsigned arg;
+	uint64_t is;
+	unsigned who;
+} bounded[] = {
+	/* nothing that has signals sent */
+	{ SCMP_SYS(fcntl), 1, F_DUPFD_CLOEXEC, SPARE | HOLDER },
+	{ SCMP_SYS(fcntl), 1, F_GETFD, SPARE | HOLDER },
+	{ SCMP_SYS(fcntl), 1, F_SETFD, SPARE | HOLDER },
+	{ SCMP_SYS(fcntl), 1, F_GETFL, SPARE | HOLDER },
+	{ SCMP_SYS(fcntl), 1, F_GET_SEALS, SPARE | HOLDER },
+	/* limits are read */
+	{ SCMP_SYS(prlimit64), 2, 0, HOLDER },
+	/* abort() */
+	{ SCMP_SYS(tgkill), 0, OURSELVES, HOLDER },
 };
 
 /*
@@ -157,6 +177,13 @@ static int allow_calls(scmp_filter_ctx f, unsigned who)
 	for (size_t i = 0; !rc && i < sizeof(allowed) / sizeof(allowed[0]); i++)
 		if (allowed[i].who & who)
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, allowed[i].call, 0);
+	for (size_t i = 0; !rc && i < sizeof(bounded) / sizeof(bounded[0]); i++) {
+		uint64_t is = bounded[i].is == OURSELVES ? (uint64_t)getpid() : bounded[i].is;
+
+		if (bounded[i].who & who)
+			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, bounded[i].call, 1,
+					      SCMP_CMP(bounded[i].arg, SCMP_CMP_EQ, is));
+	}
 	return rc;
 }
 

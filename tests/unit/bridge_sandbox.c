@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -58,6 +59,10 @@ static const struct attempt forbidden[] = {
 	{ "start a program by its descriptor", SYS_execveat, { NO_FD }, ALL, false },
 	{ "clone", SYS_clone, { SIGCHLD }, ALL, true },
 	{ "send a signal", SYS_kill, { 0, 0 }, ALL, false },
+	{ "send a signal to another", SYS_tgkill, { -1, 1, 0 }, ALL, true },
+	{ "have signals sent", SYS_fcntl, { NO_FD, F_SETOWN, 1 }, ALL, true },
+	{ "have any signal sent", SYS_fcntl, { NO_FD, F_SETSIG, SIGKILL }, ALL, true },
+	{ "set limits", SYS_prlimit64, { 0, RLIMIT_NOFILE, 1 }, ALL, true },
 	{ "trace another", SYS_ptrace, { PTRACE_PEEKDATA, 0 }, ALL, true },
 	{ "read another's memory", SYS_process_vm_readv, { NO_FD }, ALL, false },
 	{ "write another's memory", SYS_process_vm_writev, { NO_FD }, ALL, false },
@@ -118,6 +123,8 @@ static const struct attempt allowed[] = {
 	  SPARE | HOLDER | FETCHER,
 	  false },
 	{ "take a client", SYS_accept4, { NO_FD }, HOLDER, false },
+	{ "look at a descriptor", SYS_fcntl, { NO_FD, F_GETFL }, SPARE | HOLDER, false },
+	{ "read limits", SYS_prlimit64, { 0, RLIMIT_NOFILE }, HOLDER, false },
 	{ "map guests' memory", SYS_ioctl, { NO_FD, VFIO_IOMMU_MAP_DMA }, HOLDER, false },
 	{ "reset the device", SYS_ioctl, { NO_FD, VFIO_DEVICE_RESET }, HOLDER | FETCHER, false },
 };
