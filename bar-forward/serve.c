@@ -500,6 +500,24 @@ static int catch_signals(struct server *v, struct err *e)
 			      : 0;
 }
 
+/* By its descriptor: whoever may write to its folder could have put something else there. */
+static int give_opened(const char *path, uid_t uid, gid_t gid)
+{
+	own_fd int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	char self[32];
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st))
+		return -errno;
+	if (!S_ISSOCK(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1)
+		return -ESTALE;
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH) ||
+	    (gid != (gid_t)-1 && chmod(self, SHARED_MODE)))
+		return -errno;
+	return 0;
+}
+
 /* Nobody but root could connect before it is somebody else's. */
 static int give_socket(const struct server *v, struct err *e)
 {
@@ -509,11 +527,10 @@ static int give_socket(const struct server *v, struct err *e)
 
 	if (rc)
 		return err_at(e, rc, "--socket-owner");
-	if (lchown(v->o->socket, uid, gid) ||
-	    (gid != (gid_t)-1 && chmod(v->o->socket, SHARED_MODE)))
-		return err_set(e, -EPERM, "cannot give %s to %s: %s", v->o->socket,
-			       v->o->socket_owner, strerror(errno));
-	return 0;
+	rc = give_opened(v->o->socket, uid, gid);
+	return rc ? err_set(e, -EPERM, "cannot give %s to %s: %s", v->o->socket, v->o->socket_owner,
+			    strerror(-rc))
+		  : 0;
 }
 
 static int listen_at(struct server *v, struct err *e)
