@@ -246,7 +246,9 @@ const struct rule *policy_find(const struct policy *p, uint32_t bar, uint64_t of
 	if (bar >= POLICY_BARS || count == 0)
 		return NULL;
 	low = p->begin[bar];
-	high = end = p->begin[bar + 1];
+	/* A worker's rules are where others write, too. */
+	end = p->begin[bar + 1] < POLICY_RULES_MAX ? p->begin[bar + 1] : POLICY_RULES_MAX;
+	high = end;
 	while (low < high) { /* the first rule that ends at or behind the access's first byte */
 		uint32_t middle = low + (high - low) / 2;
 
