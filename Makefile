@@ -223,12 +223,13 @@ demo-run: programs docs $(BUILD)/tests/modelgen/modelgen
 
 install: all
 	install -d "$(DESTDIR)$(PREFIX)/bin" "$(DESTDIR)$(PREFIX)/libexec/berth" "$(DESTDIR)$(PREFIX)/lib/berth" \
-		"$(DESTDIR)$(PREFIX)/share/doc/berth"
+		"$(DESTDIR)$(PREFIX)/share/doc/berth/docs"
 	install -m 755 $(FRONT) "$(DESTDIR)$(PREFIX)/bin/"
 	install -m 755 $(PROGRAMS) "$(DESTDIR)$(PREFIX)/libexec/berth/"
 	$(if $(wildcard $(BUILD)/lib/berth),cp -L $(BUILD)/lib/berth/* "$(DESTDIR)$(PREFIX)/lib/berth/")
 	cp -R $(BUILD)/share/. "$(DESTDIR)$(PREFIX)/share/"
-	install -m 644 README.md LICENSE docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/berth/"
+	install -m 644 README.md LICENSE "$(DESTDIR)$(PREFIX)/share/doc/berth/"
+	install -m 644 docs/*.md "$(DESTDIR)$(PREFIX)/share/doc/berth/docs/"
 	$(if $(wildcard $(ENGINE_BUILD)/engine/licenses),cp -R $(ENGINE_BUILD)/engine/licenses \
 		"$(DESTDIR)$(PREFIX)/share/doc/berth/")
 	$(if $(filter device,$(BUILT)),$(install_device))
