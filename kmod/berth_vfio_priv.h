@@ -3,6 +3,7 @@
 #ifndef BERTH_KMOD_PRIV_H
 #define BERTH_KMOD_PRIV_H
 
+#include <linux/atomic.h>
 #include <linux/list.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
@@ -78,10 +79,10 @@ struct bv_stats {
 
 /**
  * struct bv_revoke - what the mode "revocable" knows of a function: revoke.c
- * @lock: held for reading by who fills a map, for writing by who takes its pages away
- * @gone: the function does not come back; changes once, with @lock held for writing
- * @wiped: an error of its bus, which the kernel mended by a reset, has left the function without
- *   its configuration, until the program switches memory on again
+ * @lock: held for reading by who fills a map, for writing by who brings the device back
+ * @gone: the function does not come back; changes once
+ * @wiped: errors of its bus, which the kernel mended by a reset, have left the function without
+ *   its configuration, until the program switches memory on again; so many
  * @mapped: the scratch page may be in a map; cleared with @lock held for writing
  * @scratch: what maps show while the device must not be touched; there while a session is
  * @timer: fills @scratch with ones while it is mapped
@@ -91,8 +92,8 @@ struct bv_stats {
  */
 struct bv_revoke {
 	struct rw_semaphore lock;
-	bool gone;
-	bool wiped;
+	atomic_t gone;
+	atomic_t wiped;
 	bool mapped;
 	struct page *scratch;
 	struct timer_list timer;
@@ -230,7 +231,6 @@ void bv_reset_done(struct pci_dev *pdev);
 /* revoke.c */
 int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma);
 void bv_revoke_unmap(struct bv_device *b);
-void bv_revoke_zap(struct bv_device *b);
 void bv_revoke_gone(struct bv_device *b);
 void bv_revoke_wipe(struct bv_device *b);
 void bv_revoke_mend(struct bv_device *b);
@@ -248,7 +248,7 @@ void bv_revoke_close(struct bv_device *b);
  */
 static inline bool bv_revoked(struct bv_device *b)
 {
-	return READ_ONCE(b->revoke.gone) || READ_ONCE(b->revoke.wiped) ||
+	return atomic_read(&b->revoke.gone) || atomic_read(&b->revoke.wiped) ||
 	       pci_channel_offline(b->core.pdev);
 }
 #else
@@ -259,10 +259,6 @@ static inline int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma)
 }
 
 static inline void bv_revoke_unmap(struct bv_device *b)
-{
-}
-
-static inline void bv_revoke_zap(struct bv_device *b)
 {
 }
 
@@ -307,6 +303,7 @@ void bv_watch_stop(void);
 void bv_watch_open(struct bv_device *b);
 void bv_watch_close(struct bv_device *b);
 void bv_watch_look(void);
+void bv_watch_look_later(void);
 void bv_lose(struct bv_device *b);
 
 /* sysfs.c */

@@ -389,6 +389,10 @@ static void bv_remove(struct pci_dev *pdev)
 	vfio_put_device(&core->vdev);
 }
 
+/*
+ * The kernel tells with the list of its buses held, which a reset wants while it has memory_lock:
+ * so nothing here waits for who waits for that. An error for which nothing is reset harms no map.
+ */
 static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct bv_device *b = bv_of_pci(pdev);
@@ -397,17 +401,14 @@ static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_stat
 		bv_pages_end(b);
 		bv_revoke_wipe(b);
 	}
-	bv_revoke_zap(b);
-	bv_watch_look();
+	bv_watch_look_later();
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 
+/* Told in the same way: if the device can be had, revoke.c's timer brings it back to the maps. */
 static void bv_error_resume(struct pci_dev *pdev)
 {
-	struct bv_device *b = bv_of_pci(pdev);
-
-	bv_revoke_mend(b);
-	bv_revoke_settle(b);
+	bv_revoke_mend(bv_of_pci(pdev));
 }
 
 static const struct pci_error_handlers bv_err_handlers = {

@@ -14,8 +14,14 @@
  * ever sees, and a timer fills it with ones again while it is mapped.
  *
  * Locks: mmap_lock, then bv_revoke.lock, then vfio_pci_core's memory_lock. A fault holds both of
- * the latter for reading; who takes pages away holds the first for writing, and never asks for it
- * with memory_lock held.
+ * the latter for reading; who brings the device back holds the first for writing, and never asks
+ * for it with memory_lock held.
+ *
+ * Who takes the device away waits for neither. The kernel tells of errors of a bus, and of slots
+ * that are empty, with locks of its own held that whoever resets the function wants while it has
+ * memory_lock, and for that a fault waits with bv_revoke.lock in its hand. So it says that the
+ * device is away, and then takes the pages; a fault brings its page, and then looks whether the
+ * device is away. One of them sees the other.
  */
 #include <linux/fs.h>
 #include <linux/jiffies.h>
@@ -49,7 +55,7 @@ static void timer_go(struct bv_revoke *r)
 /**
  * bv_revoke_unmap - take away the pages of all maps of all BARs, KVM's, too
  * @b: the function; who touches one of its pages faults, and waits for the lock that the caller
- *   holds: bv_revoke.lock, or memory_lock
+ *   holds, bv_revoke.lock or memory_lock, or finds what the caller has said before: bv_revoked()
  */
 void bv_revoke_unmap(struct bv_device *b)
 {
@@ -67,15 +73,32 @@ static vm_fault_t scratch_fault(struct bv_device *b, struct vm_fault *vmf)
 	vm_fault_t ret = VM_FAULT_NOPAGE;
 
 	down_read(&b->core.memory_lock);
+	/* Before the look: who has brought the device back since then sees it, and waits for us. */
+	smp_store_mb(r->mapped, true);
+	timer_go(r);
 	/* Else the device has come back since vfio_pci_core said no: the program tries again. */
-	if (bv_revoked(b) || bv_off(b)) {
+	if (bv_revoked(b) || bv_off(b))
 		ret = vmf_insert_pfn_prot(vma, vmf->address, page_to_pfn(r->scratch),
 					  vm_get_page_prot(vma->vm_flags));
-		WRITE_ONCE(r->mapped, true);
-		timer_go(r);
-	}
 	up_read(&b->core.memory_lock);
 	return ret;
+}
+
+/* vfio_pci_core's answer, unless the device has been taken away meanwhile. */
+static vm_fault_t device_fault(struct bv_device *b, struct vm_fault *vmf, unsigned int order)
+{
+	const struct vm_operations_struct *core = b->revoke.core_ops;
+	vm_fault_t ret;
+
+	if (bv_revoked(b))
+		return VM_FAULT_SIGBUS;
+	ret = order ? core->huge_fault(vmf, order) : core->fault(vmf);
+	/* The page, then the look: who takes the device away says so, and then takes pages. */
+	smp_mb();
+	if (!bv_revoked(b))
+		return ret;
+	bv_revoke_unmap(b);
+	return VM_FAULT_SIGBUS;
 }
 
 static vm_fault_t any_fault(struct vm_fault *vmf, unsigned int order)
@@ -84,12 +107,11 @@ static vm_fault_t any_fault(struct vm_fault *vmf, unsigned int order)
 	struct vfio_pci_core_device *core = vma->vm_private_data;
 	struct bv_device *b = container_of(core, struct bv_device, core);
 	struct bv_revoke *r = &b->revoke;
-	vm_fault_t ret = VM_FAULT_SIGBUS;
+	vm_fault_t ret;
 	bool device;
 
 	down_read(&r->lock);
-	if (!bv_revoked(b))
-		ret = order ? r->core_ops->huge_fault(vmf, order) : r->core_ops->fault(vmf);
+	ret = device_fault(b, vmf, order);
 	device = ret != VM_FAULT_SIGBUS;
 	if (!device)
 		ret = order ? VM_FAULT_FALLBACK : scratch_fault(b, vmf);
@@ -136,30 +158,17 @@ int bv_revoke_map(struct bv_device *b, struct vm_area_struct *vma)
 }
 
 /**
- * bv_revoke_zap - take away all pages of maps, which come back as what may be seen now
- * @b: the function
- */
-void bv_revoke_zap(struct bv_device *b)
-{
-	down_write(&b->revoke.lock);
-	bv_revoke_unmap(b);
-	up_write(&b->revoke.lock);
-}
-
-/**
  * bv_revoke_gone - the function is gone for good: from now on its maps show ones, and its BARs
  * are not read and written any more
  * @b: the function, which need not be open
  */
 void bv_revoke_gone(struct bv_device *b)
 {
-	down_write(&b->revoke.lock);
-	if (!b->revoke.gone) {
-		WRITE_ONCE(b->revoke.gone, true);
-		bv_revoke_unmap(b);
-		trace_berth_vfio_revoke(b->core.pdev, 0);
-	}
-	up_write(&b->revoke.lock);
+	/* It is a full barrier, as device_fault() wants it. */
+	if (atomic_xchg(&b->revoke.gone, 1))
+		return;
+	bv_revoke_unmap(b);
+	trace_berth_vfio_revoke(b->core.pdev, 0);
 }
 
 /**
@@ -169,7 +178,9 @@ void bv_revoke_gone(struct bv_device *b)
  */
 void bv_revoke_wipe(struct bv_device *b)
 {
-	WRITE_ONCE(b->revoke.wiped, true);
+	/* A full barrier, too. */
+	atomic_inc_return(&b->revoke.wiped);
+	bv_revoke_unmap(b);
 }
 
 /**
@@ -180,14 +191,16 @@ void bv_revoke_wipe(struct bv_device *b)
 void bv_revoke_mend(struct bv_device *b)
 {
 	struct pci_dev *pdev = b->core.pdev;
+	int wiped = atomic_read(&b->revoke.wiped);
 	u16 command;
 
-	if (!READ_ONCE(b->revoke.wiped))
+	/* Until the bus is reset, a register does not tell what it will be after that. */
+	if (!wiped || pci_channel_offline(pdev))
 		return;
 	pci_read_config_word(pdev, PCI_COMMAND, &command);
 	if (!PCI_POSSIBLE_ERROR(command) &&
 	    (pdev->no_command_memory || command & PCI_COMMAND_MEMORY))
-		WRITE_ONCE(b->revoke.wiped, false);
+		atomic_cmpxchg(&b->revoke.wiped, wiped, 0);
 }
 
 /**
@@ -252,7 +265,7 @@ int bv_revoke_open(struct bv_device *b)
 {
 	struct bv_revoke *r = &b->revoke;
 
-	r->wiped = false;
+	atomic_set(&r->wiped, 0);
 	if (!b->revocable)
 		return 0;
 	r->scratch = alloc_page(GFP_KERNEL_ACCOUNT);

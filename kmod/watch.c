@@ -10,13 +10,14 @@
 #include <linux/list.h>
 #include <linux/notifier.h>
 #include <linux/pci.h>
+#include <linux/workqueue.h>
 
 #include "kmod/berth_vfio_priv.h"
 #include "kmod/trace.h"
 
 /*
- * Holds the list of functions that are open. Taken with locks of devices held; under it only
- * bv_revoke's.
+ * Holds the list of functions that are open. Taken with locks of devices held; under it those of
+ * pages.c, and vfio_pci_core's of interrupts.
  */
 static DEFINE_MUTEX(watch_lock);
 static LIST_HEAD(watched);
@@ -54,6 +55,21 @@ void bv_watch_look(void)
 	mutex_unlock(&watch_lock);
 }
 
+static void work_runs(struct work_struct *work)
+{
+	bv_watch_look();
+}
+
+static DECLARE_WORK(later, work_runs);
+
+/**
+ * bv_watch_look_later - the same soon, for who holds locks that asking a program may wait for
+ */
+void bv_watch_look_later(void)
+{
+	schedule_work(&later);
+}
+
 static int bus_event(struct notifier_block *nb, unsigned long action, void *dev)
 {
 	if (action != BUS_NOTIFY_UNBIND_DRIVER && action != BUS_NOTIFY_DEL_DEVICE)
@@ -80,6 +96,7 @@ int bv_watch_start(void)
 void bv_watch_stop(void)
 {
 	bus_unregister_notifier(&pci_bus_type, &watcher);
+	cancel_work_sync(&later);
 }
 
 /**
