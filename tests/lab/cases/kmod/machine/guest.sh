@@ -86,7 +86,7 @@ for d in $ALL; do
 	is "it binds $d when told to" "$(driver_of $d)" berth_vfio
 done
 is "a function has files for the BARs that it has" "$(cd $PCI/$TESTDEV/berth && echo *)" \
-	"abi bar0_counters bar0_latency bar0_mode bar1_counters bar1_latency bar1_mode policy timing"
+	"abi bar0_counters bar0_latency bar0_mode bar1_counters bar1_latency bar1_mode bar2_counters bar2_latency bar2_mode policy timing"
 is "the upper half of a BAR is none" "$(cd $PCI/$NVME/berth && echo *_mode)" bar0_mode
 is "the version is told" "$(cat $PCI/$EDU/berth/abi)" 1
 

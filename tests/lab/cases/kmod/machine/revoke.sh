@@ -104,6 +104,19 @@ does "and found what they should" "ok" stop
 quit
 echo $MEMORY >/sys/bus/pci/drivers/berth_vfio/unbind
 
+# --- a BAR with nothing behind it, which reads as zeros ---
+mine $TESTDEV 2
+echo 1 >$TRACING/events/berth_vfio/berth_vfio_fault/enable
+echo >$TRACING/trace
+talk $TESTDEV
+does "256 MB of a test device are mapped" "ok 128" "mmap 2 0 0x10000000" "scan 0x10000000 0x200000 0"
+true_that "by huge pages, too" [ "$(traced fault "order=9 device result=0x100")" -ge 64 ]
+does "memory off: ones" "ok 128" "$OFF" "scan 0x10000000 0x200000 $DEAD"
+does "memory on: the device" "ok 128" "$ON" "scan 0x10000000 0x200000 0"
+echo 0 >$TRACING/events/berth_vfio/berth_vfio_fault/enable
+quit
+echo $TESTDEV >/sys/bus/pci/drivers/berth_vfio/unbind
+
 # --- D3, and a reset of the function ---
 mine $NVME 0
 pm=$(where $NVME 1)

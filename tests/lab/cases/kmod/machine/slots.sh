@@ -4,8 +4,6 @@
 BOTH="0000:01:00.0 0000:01:00.1" FIRST=0000:01:00.0 SECOND=0000:01:00.1 SLOT=0000:02:00.0
 
 # --- ejected as one asks for it: the attention button ---
-# What a slot resets when it is opened is in such a circle, too, and with our module's name in it.
-echo >$PCI/$SLOT/reset_method
 mine $SLOT 2
 talk $SLOT
 does "mapped by three" "ok ok ok ok ok ok" ask "mmap 2 0 0x200000" "loop 2 0x400000 0x10" "loop 2 0x400000 0x20" "expect 2" "rounds 100"

@@ -22,11 +22,11 @@ tells "and vfio's where nothing is trapped" "ok ok" $EDU "write 7 0x80 4 1" "wri
 put $EDU bar0_mode trap >>$T/modes
 
 # --- a rule of ports alone closes as much as a trapped BAR of memory ---
-is "a rule for ports, memory mapped" "$(put $TESTDEV policy 'deny 1 0-3')$(put $TESTDEV bar0_mode map)" okok
+is "a rule for ports, memory mapped" "$(put $TESTDEV policy 'deny 1 0-3')$(put $TESTDEV bar0_mode map)$(put $TESTDEV bar2_mode map)" okokok
 tells "the kernel does not write them either" "EPERM EPERM 0x0" $TESTDEV "ioeventfd 1 0" "write 1 0 1 1" "read 1 8 1"
 is "and without the rule" "$(put $TESTDEV policy '\n')" ok
 tells "it does, as with vfio-pci" ok $TESTDEV "ioeventfd 1 8"
-is "trapped again" "$(put $TESTDEV bar0_mode trap)" ok
+is "trapped again" "$(put $TESTDEV bar0_mode trap)$(put $TESTDEV bar2_mode trap)" okok
 
 # --- old VGA addresses ---
 tells "a VGA's old addresses are not there" "EINVAL EINVAL EINVAL EPERM" $VGA "info 8" "read 8 0xa0000 4" "read 8 0x3c0 1" "read 6 0 4"
