@@ -39,6 +39,8 @@ bar-forward.lib := \
 	memregs.c \
 	memrom.c \
 	memstate.c \
+	opener_asked.c \
+	opener_line.c \
 	options.c \
 	pcidesc.c \
 	pcidesc_caps.c \

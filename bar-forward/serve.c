@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -18,326 +17,19 @@
 #include <unistd.h>
 
 #include "bar-forward/crew.h"
-#include "bar-forward/fetch.h"
-#include "bar-forward/holder.h"
+#include "bar-forward/opener.h"
 #include "bar-forward/policy.h"
-#include "bar-forward/post.h"
-#include "bar-forward/spawn.h"
 #include "bar-forward/whichbridge.h"
 #include "base/child.h"
 #include "base/clock.h"
 #include "base/own.h"
-#include "base/sanitized.h"
 #include "base/text.h"
 
-#define BEAT_MS   1000
-#define LINES_MAX 64 /* read at once, of a holder that may say more and more */
-#define END_MS                                                                                     \
-	60000 /* for a holder to end in order: it unmaps a guest's memory, and resets the device */
+#define BEAT_MS     1000
+#define END_MS      60000 /* for a holder to end: it unmaps a guest's memory, and resets the device */
 #define AGAIN_MS    2000 /* who asks for the end a second time after so long does not want to wait */
 #define KILL_MS     5000 /* for one that is killed to be dead, unless the kernel keeps it */
 #define SHARED_MODE 0660 /* of a socket that is for a group */
-
-struct server {
-	const struct serve_opts *o;
-	const struct log *log;
-	struct sockets sockets;
-	sigset_t before; /* signals of whoever called */
-	int signals;
-	struct serve_page page;
-	struct trace trace;
-	struct control control;
-	struct serve_lost lost;
-	struct as_user user; /* whose the others are */
-	struct spawn spawn;
-	struct fetchers fetchers;
-	struct dev_handed *handed; /* by them, to the holder */
-	int share_fd;
-	struct share *share;
-	pid_t holder; /* 0: none */
-	int line;     /* to it; -1 */
-	bool ended, recorded;
-	bool is_lost; /* the device */
-	uint64_t looked_ns;
-	struct err last;  /* what the holder said at its end */
-	int64_t asked_ms; /* when it was first told to end; 0: it was not */
-	bool hurry;       /* and somebody said so again */
-	int upgrade;      /* how the last one went; -EINPROGRESS: it has not yet */
-};
-
-/* --- holders --- */
-
-/* In a child, which has no use for it. */
-static void leave(void *arg)
-{
-	struct server *v = arg;
-
-	own_close_fd(&v->signals);
-	own_close_fd(&v->control.fd);
-	own_close_fd(&v->lost.unplug.orders);
-	own_close_fd(&v->lost.unplug.child.from);
-	own_close_fd(&v->spawn.program);
-	own_close_fd(&v->spawn.next);
-	for (uint32_t i = 0; i < SPAWN_MAX; i++)
-		if (v->spawn.child[i].pid)
-			own_close_fd(&v->spawn.child[i].io);
-}
-
-static void be_holder(struct server *v, int line)
-{
-	const struct holder_start s = { .o = v->o,
-					.log = v->log,
-					.user = &v->user,
-					.page = &v->page,
-					.trace = &v->trace,
-					.handed = v->handed,
-					.listening = v->sockets.list[0].fd,
-					.line = line,
-					.share_fd = v->share_fd,
-					.share = v->share };
-
-	prctl(PR_SET_NAME, "bridge-holder");
-	leave(v);
-	holder_run(&s);
-}
-
-/* --- what it asks for --- */
-
-/* A holder reads all that it is told; one that has not for so long is not itself, or hangs. Nobody waits for it here. */
-static void send_line(struct server *v, const struct line *l, int fd)
-{
-	if (v->line >= 0 && post_send(v->line, l, sizeof(*l), &fd, fd >= 0, 1) == -EAGAIN)
-		kill(v->holder, SIGKILL);
-}
-
-static int spawn_one(struct server *v, bool next)
-{
-	own_fd int call = -1;
-	pid_t pid = spawn_worker(&v->spawn, next, &call);
-	struct line l = { .kind = LINE_WORKER, .next = next, .pid = pid };
-
-	if (pid < 0 && next)
-		return pid;
-	if (pid < 0) {
-		log_warn(v->log, "a worker cannot be started: %s", strerror(-pid));
-		l = (struct line) { .kind = LINE_NONE, .rc = pid };
-	}
-	send_line(v, &l, call);
-	return pid < 0 ? pid : 0;
-}
-
-/* With workers of its own. */
-static int start_holder(struct server *v, struct err *e)
-{
-	pid_t parent = getpid();
-	int ends[2], rc = post_pair(ends);
-
-	if (rc)
-		return err_set(e, rc, "cannot start: %s", strerror(-rc));
-	own_fd int ours = ends[0];
-	own_fd int theirs = ends[1];
-
-	fflush(NULL);
-	v->holder = fork();
-	if (v->holder == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		v->line = take_fd(&ours);
-		be_holder(v, theirs);
-		sanitized_end();
-		_exit(0);
-	}
-	if (v->holder < 0) {
-		v->holder = 0;
-		return err_set(e, -errno, "cannot start: %s", strerror(errno));
-	}
-	v->line = take_fd(&ours);
-	spawn_one(v, false);
-	spawn_one(v, false);
-	return 0;
-}
-
-/* --- what has a path --- */
-
-static void leave_for_fetcher(void *arg)
-{
-	struct server *v = arg;
-
-	leave(v);
-	own_close_fd(&v->sockets.list[0].fd);
-	own_close_fd(&v->share_fd);
-	trace_close(&v->trace);
-}
-
-static void fetch(struct server *v, int32_t order)
-{
-	const struct fetch_opts o = { .ops = v->o->ops,
-				      .what = v->o->what,
-				      .beside = v->o->beside,
-				      .policy = v->o->policy,
-				      .user = &v->user,
-				      .log = v->log,
-				      .to = v->handed,
-				      .line = v->line,
-				      .order = order };
-	struct line l = { .kind = LINE_MADE, .pid = order };
-	struct err e = { 0 };
-
-	l.rc = fetch_start(&v->fetchers, &o, leave_for_fetcher, v, &e);
-	text_copy(l.text, sizeof(l.text), e.text);
-	if (l.rc)
-		send_line(v, &l, -1);
-}
-
-/* Once: a holder that asks for it again is not itself. */
-static void make_record(struct server *v, int32_t order)
-{
-	const struct trace_about about = { .device = v->o->what,
-					   .backend = v->o->ops->name,
-					   .socket = v->o->socket,
-					   .guest = v->o->guest,
-					   .now_ns = telem_now_ns() };
-	struct line l = { .kind = LINE_MADE, .pid = order };
-	struct err e = { 0 };
-
-	if (!v->o->record || v->recorded)
-		return;
-	v->recorded = true;
-	l.rc = trace_create(&v->trace, v->o->record, v->o->record_bytes, &about, &e);
-	text_copy(l.text, sizeof(l.text), e.text);
-	send_line(v, &l, l.rc ? -1 : v->trace.fd);
-	if (!l.rc)
-		whichbridge_link(v->page.writer.path, v->o->record, &(struct err) { 0 });
-}
-
-static void take_upgrade(struct server *v, int rc)
-{
-	spawn_settle(&v->spawn, rc == 0);
-	v->upgrade = rc;
-	if (rc)
-		log_warn(v->log, "%s does not fit what runs, the worker stays", v->spawn.path);
-	else
-		log_note(v->log, "a worker of %s takes over", v->spawn.path);
-}
-
-static void take_line(struct server *v, const struct line *l)
-{
-	switch (l->kind) {
-	case LINE_SPAWN:
-		spawn_one(v, false);
-		break;
-	case LINE_KILL:
-		if (spawn_has(&v->spawn, l->pid))
-			kill(l->pid, SIGKILL);
-		break;
-	case LINE_FETCH:
-		fetch(v, l->pid);
-		break;
-	case LINE_RECORD:
-		make_record(v, l->pid);
-		break;
-	case LINE_UPGRADE:
-		take_upgrade(v, l->rc);
-		break;
-	case LINE_LOST:
-		v->is_lost = true;
-		fetch_kill(&v->fetchers);
-		if (l->next)
-			serve_lost_ask(&v->lost, l->rc);
-		break;
-	case LINE_BACK:
-		v->is_lost = false;
-		serve_lost_over(&v->lost);
-		break;
-	case LINE_ENDED:
-		v->ended = true;
-		v->last.rc = l->rc;
-		text_copy(v->last.text, sizeof(v->last.text), l->text);
-		break;
-	default:
-		break;
-	}
-}
-
-static void read_line(struct server *v)
-{
-	struct line l;
-
-	for (int i = 0; i < LINES_MAX; i++) {
-		if (v->line < 0 || post_take(v->line, &l, sizeof(l), NULL, NULL, 1) <= 0)
-			return;
-		l.text[sizeof(l.text) - 1] = '\0';
-		take_line(v, &l);
-	}
-}
-
-/* --- what is asked of the bridge itself --- */
-
-/* It records there from now on; without a descriptor: nowhere. The holder has it from us, and its workers from it. */
-static void record(struct server *v, struct trace *fresh)
-{
-	trace_stop(&v->trace);
-	trace_close(&v->trace);
-	v->trace = *fresh;
-	send_line(v, &(struct line) { .kind = LINE_TRACE }, fresh->head ? fresh->fd : -1);
-}
-
-static int record_in(struct server *v, const char *path, int *fd, struct err *e)
-{
-	struct trace fresh;
-	int rc = trace_join(&fresh, take_fd(fd), e);
-
-	if (rc)
-		return rc;
-	rc = whichbridge_link(v->page.writer.path, path, e);
-	if (rc)
-		trace_close(&fresh);
-	else
-		record(v, &fresh);
-	return rc;
-}
-
-/* Whether it fits, the holder finds out. */
-static int upgrade(struct server *v, struct err *e)
-{
-	int rc = spawn_one(v, true);
-
-	if (rc)
-		return err_set(e, rc, "%s cannot be started: %s", v->spawn.path, strerror(-rc));
-	v->upgrade = -EINPROGRESS;
-	return 0;
-}
-
-static int upgraded(const struct server *v, struct err *e)
-{
-	if (v->upgrade == -EINPROGRESS)
-		return err_set(e, v->upgrade, "%s is not ready yet", v->spawn.path);
-	return v->upgrade ? err_set(e, -EBUSY, "%s does not fit what runs, the worker stays",
-				    v->spawn.path)
-			  : 0;
-}
-
-static int do_asked(void *arg, struct control_ask *a, struct err *e)
-{
-	struct server *v = arg;
-	char what[16], path[4096];
-
-	json_get_text(a->what, "do", what, sizeof(what));
-	json_get_text(a->what, "path", path, sizeof(path));
-	if (strcmp(what, "record") == 0 && a->n_fds == 1)
-		return record_in(v, path, &a->fds[0], e);
-	if (strcmp(what, "upgrade") == 0)
-		return upgrade(v, e);
-	if (strcmp(what, "upgraded") == 0)
-		return upgraded(v, e);
-	if (strcmp(what, "stop") != 0)
-		return err_set(e, -EINVAL, "it cannot do '%s'", what);
-	if (!v->trace.head)
-		return err_set(e, -ENODEV, "it records nothing");
-	record(v, &(struct trace) { 0 });
-	return whichbridge_link(v->page.writer.path, NULL, e);
-}
 
 /* --- signals, and the dead --- */
 
@@ -355,12 +47,12 @@ static void take_worker_death(struct server *v, const siginfo_t *si)
 	l.counted = spawn_collect(&v->spawn, si->si_pid, &c);
 	l.rchar = c.read;
 	l.wchar = c.written;
-	send_line(v, &l, -1);
+	opener_send(v, &l, -1);
 }
 
 static void take_holder_death(struct server *v, const siginfo_t *si)
 {
-	read_line(v); /* its last words */
+	opener_hear(v); /* its last words */
 	waitpid(v->holder, NULL, 0);
 	v->holder = 0;
 	own_close_fd(&v->line);
@@ -383,7 +75,7 @@ static void take_fetcher_death(struct server *v)
 	struct line l = { .kind = LINE_MADE, .pid = v->fetchers.order, .rc = -EIO };
 
 	text_copy(l.text, sizeof(l.text), "the process that was to open it died");
-	send_line(v, &l, -1);
+	opener_send(v, &l, -1);
 }
 
 static void take_deaths(struct server *v)
@@ -409,7 +101,7 @@ static void send_policy(struct server *v)
 	if (fd < 0)
 		log_warn(v->log, "%s; the rules from before stay in force", e.text);
 	else
-		send_line(v, &(struct line) { .kind = LINE_POLICY }, fd);
+		opener_send(v, &(struct line) { .kind = LINE_POLICY }, fd);
 }
 
 /* One press of a key at a terminal may be told twice, by it and by who started us. */
@@ -419,7 +111,7 @@ static void tell_end(struct server *v)
 		v->asked_ms = clock_ms();
 	else
 		v->hurry |= clock_ms() - v->asked_ms > AGAIN_MS;
-	send_line(v, &(struct line) { .kind = LINE_END }, -1);
+	opener_send(v, &(struct line) { .kind = LINE_END }, -1);
 }
 
 static void take_signal(struct server *v)
@@ -472,9 +164,9 @@ static int loop(struct server *v, struct err *e)
 
 		if (poll(p, 4, BEAT_MS) < 0 && errno != EINTR)
 			return err_set(e, -errno, "cannot wait: %s", strerror(errno));
-		read_line(v);
+		opener_hear(v);
 		if (p[2].revents)
-			control_serve(&v->control, do_asked, v);
+			control_serve(&v->control, opener_asked, v);
 		if (p[3].revents)
 			serve_lost_hear(&v->lost, v->log);
 		look_for_it(v);
@@ -604,7 +296,7 @@ static int begin(struct server *v, struct err *e)
 	if (!rc)
 		rc = control_open(&v->control, v->page.writer.path, e);
 	if (!rc)
-		rc = start_holder(v, e);
+		rc = opener_start_holder(v, e);
 	return rc;
 }
 

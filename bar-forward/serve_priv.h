@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The server's state, all of it, and its telemetry page. */
+/* What happens once a server's device is lost, and its telemetry page. */
 #ifndef BERTH_SERVE_PRIV_H
 #define BERTH_SERVE_PRIV_H
 
