@@ -12,6 +12,7 @@
 #   qtest.sh      a script that drives that QEMU without a guest (qtest.py)
 #   served.sh     a guest of that QEMU with devices that `berth bridge` serves (bridges.py), and a driver for them (driver.sh, driver/)
 #   initramfs.sh  the guests' file system: busybox, our programs with their libraries, the modules
+#   vfio.sh       the machine of bridge-vfio on a kernel
 #   kmod.sh       the kernel module on a kernel: build, and run; headers.sh: what it is built against
 #   inner.sh      a Linux for a machine inside of a case's (inner/: what runs there, and what boots it); inner_data.sh: what it reads
 #   selftests.sh  the kernel's own tests of VFIO, built and kept in the cache
