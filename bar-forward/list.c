@@ -60,7 +60,7 @@ static const char *state_words(const struct readiness *r)
 	case VERDICT_FORCE:
 		return "can be bridged, once it is attached by force";
 	case VERDICT_NO:
-		return "cannot be bridged";
+		return ready_refusal_of_guest(r) ? "cannot be bridged" : "has a bridge already";
 	default:
 		return "can be bridged";
 	}
@@ -175,7 +175,7 @@ static int guest_of(const struct ask *a, struct bridge_facts *f, struct guest *g
 		rc = judge_one(a, a->words[0], f, &r, e);
 	if (rc)
 		return rc;
-	no = ready_refusal(&r);
+	no = ready_refusal_of_guest(&r);
 	if (no)
 		return err_set(e, -EPERM, "%s cannot be bridged: %s: %s%s%s", f->pci, no->check,
 			       no->words, no->fix[0] ? "; " : "", no->fix);

@@ -182,8 +182,15 @@ static bool check_module(const struct bridge_facts *f, struct finding *w)
 	return true;
 }
 
+/* A device is opened by one program at a time: the kernel says EBUSY to the second. */
+static bool has_it(const struct user *u)
+{
+	return strcmp(u->kind, "virtual machine") == 0 || strcmp(u->kind, "bridge") == 0;
+}
+
 static bool check_users(const struct bridge_facts *f, struct finding *w)
 {
+	bool served = true; /* by bridges alone */
 	struct text t;
 
 	text_init(&t, w->words, sizeof(w->words));
@@ -191,9 +198,10 @@ static bool check_users(const struct bridge_facts *f, struct finding *w)
 		const struct user *u = &f->users[i];
 
 		text_add(&t, "%s%s", t.len ? "; " : "", u->words);
-		/* A device is opened by one program at a time: the kernel says EBUSY to the second. */
-		if (driver_is_vfio(f->driver) && strcmp(u->kind, "virtual machine") == 0)
-			w->verdict = VERDICT_NO;
+		if (!driver_is_vfio(f->driver) || !has_it(u))
+			continue;
+		w->verdict = VERDICT_NO;
+		served = served && strcmp(u->kind, "bridge") == 0;
 	}
 	if (f->n_users_left_out)
 		text_add(&t, "; and %" PRIu32 " more", f->n_users_left_out);
@@ -201,8 +209,11 @@ static bool check_users(const struct bridge_facts *f, struct finding *w)
 		find_say(w, VERDICT_YES, "nobody");
 	else if (w->verdict != VERDICT_NO)
 		w->verdict = VERDICT_NOTE; /* whether attach minds is said by `driver` */
+	else if (served)
+		find_fix(w, "end that bridge ('berth bridge status' tells where)");
 	else
 		find_fix(w, "shut that virtual machine down, or take the device from it");
+	w->served = w->verdict == VERDICT_NO && served;
 	return true;
 }
 
@@ -404,10 +415,20 @@ void ready_judge(const struct bridge_facts *f, struct readiness *r)
 	}
 }
 
-const struct finding *ready_refusal(const struct readiness *r)
+static const struct finding *refusal(const struct readiness *r, bool served_too)
 {
 	for (uint32_t i = 0; i < r->n; i++)
-		if (r->list[i].verdict == VERDICT_NO)
+		if (r->list[i].verdict == VERDICT_NO && (served_too || !r->list[i].served))
 			return &r->list[i];
 	return NULL;
+}
+
+const struct finding *ready_refusal(const struct readiness *r)
+{
+	return refusal(r, true);
+}
+
+const struct finding *ready_refusal_of_guest(const struct readiness *r)
+{
+	return refusal(r, false);
 }

@@ -29,7 +29,7 @@ struct mate {
 
 struct user {
 	char kind
-		[24]; /* as in berth.device.list/1: "process", "mount", "virtual machine", "display" */
+		[24]; /* as in berth.device.list/1: "process", "mount", "virtual machine", "bridge", "display" */
 	char words[160];
 };
 
@@ -97,6 +97,7 @@ struct finding {
 	enum verdict verdict;
 	char words[400];
 	char fix[200]; /* a command, or what to do; "": nothing */
+	bool served; /* a no only because a bridge has it already, which is no matter to that bridge's client */
 };
 
 #define FINDINGS_MAX 16
@@ -112,6 +113,8 @@ void ready_judge(const struct bridge_facts *f, struct readiness *r);
 
 /* The first finding that is a no; NULL: none. */
 const struct finding *ready_refusal(const struct readiness *r);
+/* The same for a virtual machine, which may connect to the bridge that has it. */
+const struct finding *ready_refusal_of_guest(const struct readiness *r);
 
 /* Whether a driver is vfio's: it lets a program have the device. */
 bool driver_is_vfio(const char *driver);

@@ -17,6 +17,7 @@ static const struct {
 	const char *what_to_do; /* NULL: it goes without saying */
 } kinds[] = {
 	{ HOLD_RUN, "end the run with 'berth stop'" },
+	{ HOLD_BRIDGE, "end the bridge, once its virtual machine has let go of the device" },
 	{ HOLD_VM, "shut the virtual machine down" },
 	{ HOLD_PROCESS, "close the program" },
 	{ HOLD_MAP, "close the program" },
@@ -45,6 +46,9 @@ void hold_words(struct text *t, const struct hold *h)
 		break;
 	case HOLD_VM:
 		text_add(t, "the virtual machine %s (process %u) has it", h->who, h->pid);
+		break;
+	case HOLD_BRIDGE:
+		text_add(t, "berth bridge (process %u) serves it", h->pid);
 		break;
 	case HOLD_PROCESS:
 		process_words(t, h);

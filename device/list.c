@@ -12,11 +12,17 @@
 #include "device/verb.h"
 
 static const char *const kind_names[HOLD_KIND_COUNT] = {
-	[HOLD_PROCESS] = "process",    [HOLD_MAP] = "registers",
-	[HOLD_VM] = "virtual machine", [HOLD_RUN] = "run",
-	[HOLD_MOUNT] = "mount",        [HOLD_SWAP] = "swap",
-	[HOLD_STACK] = "block device", [HOLD_NET] = "network",
-	[HOLD_DISPLAY] = "display",    [HOLD_VFS] = "virtual functions",
+	[HOLD_PROCESS] = "process",
+	[HOLD_MAP] = "registers",
+	[HOLD_VM] = "virtual machine",
+	[HOLD_BRIDGE] = "bridge",
+	[HOLD_RUN] = "run",
+	[HOLD_MOUNT] = "mount",
+	[HOLD_SWAP] = "swap",
+	[HOLD_STACK] = "block device",
+	[HOLD_NET] = "network",
+	[HOLD_DISPLAY] = "display",
+	[HOLD_VFS] = "virtual functions",
 };
 
 /* --- collecting -------------------------------------------------------------------------------------------- */

@@ -68,9 +68,10 @@ enum hold_kind {
 	HOLD_PROCESS, /* has its device file open: who is the program, what the file */
 	HOLD_MAP,     /* has its registers mapped, or their file in sysfs open */
 	HOLD_VM,      /* holds it through vfio: who is the machine's name, or the program */
-	HOLD_RUN,     /* a run of ours: who is its name */
-	HOLD_MOUNT,   /* a file system on it is mounted: who is the place, what the block device */
-	HOLD_SWAP,    /* swapping to it: who is the block device */
+	HOLD_BRIDGE, /* `berth bridge serve` does: pid is of what was started, who says which of its processes has it */
+	HOLD_RUN,   /* a run of ours: who is its name */
+	HOLD_MOUNT, /* a file system on it is mounted: who is the place, what the block device */
+	HOLD_SWAP,  /* swapping to it: who is the block device */
 	HOLD_STACK, /* another block device is built on it and not mounted: who is "dm-0", what the one below */
 	HOLD_NET, /* a network interface that is up: who is "eth0", what "the default route" or "" */
 	HOLD_DISPLAY, /* a connector with a picture: who is "DP-1" */

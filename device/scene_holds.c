@@ -257,7 +257,8 @@ static void take_gpu(struct scene *s, uint32_t func, const struct gpu *g)
 				  .pid = p->pid };
 
 		text_copy(h.who, sizeof(h.who), p->name);
-		if (!has_process(s, func, p->pid))
+		scene_know_bridge(s->m, &h);
+		if (!has_process(s, func, h.pid))
 			scene_hold(s, &h);
 	}
 	for (uint32_t i = 0; i < g->holders.n_displays && i < DISPLAYS_MAX; i++) {

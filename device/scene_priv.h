@@ -53,6 +53,8 @@ void scene_read_mounts(struct scene *s, struct nodes *n, const char *path);
 
 /* One more user, unless the same is there; never more than SCENE_HOLDS_MAX. */
 void scene_hold(struct scene *s, const struct hold *h);
+/* One that is a process of `berth bridge serve` becomes its bridge. */
+void scene_know_bridge(const struct machine *m, struct hold *h);
 /* The index of a function; -1: none at this address. */
 int scene_index(const struct scene *s, const char *pci);
 

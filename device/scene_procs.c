@@ -52,6 +52,23 @@ static bool is_kernel_thread(const struct machine *m, uint32_t pid)
 	return at && sscanf(at, ") %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 && flags & KTHREAD;
 }
 
+/* Who has the device for a bridge is a child of what a person started, and can end. */
+void scene_know_bridge(const struct machine *m, struct hold *h)
+{
+	char path[SCENE_PATH], stat[512];
+	unsigned parent = 0;
+
+	if (h->kind != HOLD_VM ||
+	    (strcmp(h->who, "bridge-holder") != 0 && strcmp(h->who, "bridge-fetcher") != 0))
+		return;
+	h->kind = HOLD_BRIDGE;
+	proc_path(path, h->pid, "stat");
+	const char *at = machine_read(m, path, stat, sizeof(stat)) > 0 ? strrchr(stat, ')') : NULL;
+
+	if (at && sscanf(at, ") %*c %u", &parent) == 1 && parent > 1)
+		h->pid = parent;
+}
+
 static void name_it(const struct machine *m, struct hold *h)
 {
 	char path[SCENE_PATH], words[4096], comm[64];
@@ -60,6 +77,7 @@ static void name_it(const struct machine *m, struct hold *h)
 	/* It may be gone by now. */
 	if (machine_read(m, path, comm, sizeof(comm)) > 0)
 		text_copy(h->who, sizeof(h->who), text_clean(comm));
+	scene_know_bridge(m, h);
 	if (h->kind != HOLD_VM)
 		return;
 	long n = scene_cmdline(m, h->pid, words, sizeof(words));

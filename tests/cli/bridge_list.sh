@@ -73,6 +73,12 @@ no "no IOMMU" 5 "cannot be bridged: iommu: no IOMMU" noiommu qemu-args 01:00.0 -
 no "vfio without an IOMMU" 5 "iommu: vfio has it without an IOMMU" bridge qemu-args 0c:00.0 --socket /a
 no "too little memory to lock" 5 "RLIMIT_MEMLOCK.*prlimit --pid \$\$ --memlock=17179869184:17179869184" bridge libvirt-xml 01:00.0 --socket /a --memory 16G
 no "a virtual machine has it" 5 "win11" held qemu-args 04:00.1 --socket /a
+# Who serves it asks for these words meanwhile.
+shows bridge-list-served.txt served list 01:00.0
+shows bridge-qemu-args-served.txt served qemu-args 01:00.0 --memory 4G --socket /run/gpu.sock
+on served list 01:00.0 --json
+valid "list of what is served is valid" bridge_list "$T/out"
+no "detach under a bridge" 5 "in use: berth bridge (process 237) serves it; .*end that bridge" served detach 01:00.0
 no "no socket" 2 "give --socket" desk qemu-args 01:00.0
 no "no memory for a domain" 2 "give --memory" desk libvirt-xml 01:00.0 --socket /a
 no "a relative socket" 4 "no absolute path\|not an absolute path" desk qemu-args 01:00.0 --socket a

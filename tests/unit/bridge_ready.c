@@ -172,11 +172,25 @@ static void who_has_it_decides_how_it_is_attached(void **unused)
 static void a_virtual_machine_has_it_alone(void **unused)
 {
 	struct bridge_facts f = card();
+	struct readiness r;
 
 	(void)unused;
 	f.n_users = 1;
 	f.users[0] = (struct user) { "virtual machine", "the virtual machine win11 has it" };
 	assert_int_equal(of(&f, "users", "win11"), VERDICT_NO);
+	ready_judge(&f, &r);
+	assert_non_null(ready_refusal_of_guest(&r));
+	/* a bridge, too; but a virtual machine may connect to that one, and to no other program's device */
+	f.users[0] = (struct user) { "bridge", "berth bridge (process 237) serves it" };
+	assert_int_equal(of(&f, "users", "process 237"), VERDICT_NO);
+	ready_judge(&f, &r);
+	assert_non_null(ready_refusal(&r));
+	assert_null(ready_refusal_of_guest(&r));
+	f.users[1] = (struct user) { "virtual machine", "the virtual machine win11 has it" };
+	f.n_users = 2;
+	ready_judge(&f, &r);
+	assert_non_null(ready_refusal_of_guest(&r));
+	f.n_users = 1;
 	f.users[0] = (struct user) { "process", "process 700 (wireplumber) has a mixer open" };
 	f.n_users_left_out = 7;
 	assert_int_equal(of(&f, "users", "wireplumber"), VERDICT_NOTE);

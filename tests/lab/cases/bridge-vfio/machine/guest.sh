@@ -70,6 +70,7 @@ driven_by() {
 each_works() {
 	for d in edu nvme igb; do
 		eval "serve \$$d"
+		eval "exits \"$d: what a virtual machine of it is told, by $1\" 0 berth bridge qemu-args \$$d --socket /run/s --memory 64M"
 		use $d
 		[ $d != edu ] || use nested
 		is "$d: by $1" "$(driven_by)" "$1"
@@ -193,7 +194,7 @@ both_work() {
 		>/run/log 2>&1 </dev/null 3>&- &
 	served=$!
 	wait_for 60 both_wait || fail "serve both" "$(cat /run/log)"
-	refuses "$1: another bridge of the group" 5 'virtual machine' berth bridge serve "$second" --socket /run/u
+	refuses "$1: another bridge of the group" 5 "berth bridge (process [0-9]*) serves it" berth bridge serve "$second" --socket /run/u
 	use pair
 	is "$1: which is served where" "$(berth bridge status --json | sed -n 's/.*"pci": "\(.*\)".*/\1/p' | sort | tr '\n' ' ')" "$card $second "
 	exits "$1: one of them by its short address" 0 berth bridge record "${second#0000:}"
