@@ -56,7 +56,11 @@ int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err
 	p->now->counts.interrupts = TELEM_UNKNOWN;
 	remove_dead(p->now->socket);
 	snprintf(path, sizeof(path), "%s/bridge-%d.telem", dir, (int)getpid());
-	return telem_create(&p->writer, path, TELEM_BRIDGE, e);
+	rc = telem_create(&p->writer, path, TELEM_BRIDGE, e);
+	/* Whoever finds it knows whose it is, however long the device takes to open. */
+	if (!rc)
+		serve_page_tell(p, true);
+	return rc;
 }
 
 bool serve_page_tell(struct serve_page *p, bool must)

@@ -44,7 +44,7 @@ struct serve_page {
 	const struct telem_bridge *worker; /* what workers count: added */
 };
 
-/* Open the page of this process; its `now`, `trace` and `worker` are set. 0, or the errno of creating it with *e. */
+/* Open the page of this process; its `now`, `trace` and `worker` are set. It says from then on what it is for. 0, or the errno of creating it with *e. */
 int serve_page_open(struct serve_page *p, const struct serve_opts *o, struct err *e);
 
 /* What is said there now; `must`: however short ago it was. True: it could not be told yet. */
