@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from vfiouser import BAR0, Client
 
 berth, folder, devices = sys.argv[1:4]
-TIMEOUT = 60
+TIMEOUT = 120
 gpu, edu = f"{devices}/gpu.json", f"{devices}/edu.json"
 a, b, log = (f"{folder}/several.{name}" for name in ("a", "b", "log"))
 

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A `berth bridge serve` that has come up, for tests that are called with BERTH FOLDER DEVICES."""
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -81,9 +83,14 @@ class Bridge:
         self.p.kill()
         self.p.wait()
         until = time.monotonic() + TIMEOUT
-        while any(lives(pid) for pid in started):
+        # Whoever had just begun is in no list, but has the socket
+        while any(lives(pid) for pid in started) or self.listens():
             assert time.monotonic() < until, "something of it is left"
             time.sleep(0.01)
+
+    def listens(self):
+        with socket.socket(socket.AF_UNIX) as s:
+            return s.connect_ex(self.path) not in (errno.ECONNREFUSED, errno.ENOENT)
 
     def fds(self, want=None):
         """Descriptors of the holder, while nobody comes or goes: as many as are wanted, or as there are for a while."""

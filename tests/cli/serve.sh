@@ -30,7 +30,7 @@ stop() {
 answers() {
 	name=$1 want=$2
 	shift 2
-	got=$(curl -s -m 20 -o "$T/out" -D "$T/headers" -w '%{http_code}' "$@" 2>"$T/err")
+	got=$(curl -s -m 120 -o "$T/out" -D "$T/headers" -w '%{http_code}' "$@" 2>"$T/err")
 	[ "$got" = "$want" ] && ok "$name" || fail "$name" "$got, not $want: $(head -c 300 "$T/out")"
 }
 # has NAME PATTERN FILE
@@ -132,14 +132,16 @@ busy() {
 }
 wait_for busy 0
 # without descriptor 7, which holds the server up
-curl -s -N -m 20 -H "$auth" -d '{"model":"fake","prompt":"hang"}' -w '%{http_code}' "$A/v1/completions" >"$T/hang" 7>&- &
+curl -s -N -m 120 -H "$auth" -d '{"model":"fake","prompt":"hang"}' -w '%{http_code}' "$A/v1/completions" >"$T/hang" 7>&- &
 hung=$!
 wait_for busy 1
 stop "stops with a request at work"
 wait "$hung"
 has "which is told" '"the request was cancelled".*503' "$T/hang"
-serve --key-file "$T/key" --seconds 4 --connections 40
+serve --key-file "$T/key" --connections 40
 raw strangers 40
+stop "stops with strangers"
+serve --key-file "$T/key" --seconds 4 --connections 40
 raw slowloris 60
 raw trickle
 stop "stops with slow clients"
@@ -203,7 +205,7 @@ print(next(int(f[1].split(":")[1], 16) for f in map(str.split, open("/proc/net/t
 PY
 )
 core_ask() {
-	curl -s -m 60 --unix-socket "$T/core.sock" -H "$auth" -d "$1" http://localhost/v1/completions
+	curl -s -m 120 --unix-socket "$T/core.sock" -H "$auth" -d "$1" http://localhost/v1/completions
 }
 one=$(core_ask '{"model":"m","prompt":"Hello","max_tokens":12,"temperature":0}')
 two=$(core_ask '{"model":"m","prompt":"Hello","max_tokens":12,"temperature":0,"cache_prompt":false}')
@@ -252,7 +254,7 @@ if [ -z "$npm" ]; then
 	wait_for sh -c "curl -s 127.0.0.1:$port/health | grep -q '\"ok\"'" ||
 		fail "core: serves on sockets of its own" "$(cat "$T/core.err")"
 	clients "http://127.0.0.1:$port" "$K" "http://$O" m core | sed 's/^\(ok\|FAIL\) /\1 core: /'
-	curl -s -N -m 20 -H "$auth" -d '{"model":"m","prompt":"Hello","stream":true,"ignore_eos":true}' "127.0.0.1:$port/v1/completions" >"$T/stream" &
+	curl -s -N -m 120 -H "$auth" -d '{"model":"m","prompt":"Hello","stream":true,"ignore_eos":true}' "127.0.0.1:$port/v1/completions" >"$T/stream" &
 	hung=$!
 	wait_for test -s "$T/stream"
 fi
