@@ -118,7 +118,7 @@ make_tools() {
 		hang)
 			head -c 100 "$dir/npm/\$file" >"\$file"
 			echo \$\$ >"$dir/npm-hangs"
-			exec sleep 60 ;;
+			exec sleep 1000 ;;
 		esac
 	EOF
 	printf '#!/bin/sh\necho x86_64\n' >"$dir/bin/uname"
@@ -344,7 +344,7 @@ test_interruption() {
 		sh $fetch "$build" >"$dir/out" 2>"$dir/err" &
 		pid=$!
 		i=0
-		while [ ! -s "$dir/npm-hangs" ] && [ $i -lt 100 ]; do
+		while [ ! -s "$dir/npm-hangs" ] && [ $i -lt 1200 ]; do
 			sleep 0.05
 			i=$((i + 1))
 		done

@@ -37,7 +37,7 @@ served() {
 		def counted():
 		    m = dict(l.rsplit(" ", 1) for l in ask("GET", "/metrics").decode().split("\n") if l and l[0] != "#")
 		    return [int(v) for k, v in m.items() if "drafted_tokens" in k or "accepted_tokens" in k]
-		want, until = [t.get("draft_n", 0), t.get("draft_n_accepted", 0)], time.monotonic() + 30
+		want, until = [t.get("draft_n", 0), t.get("draft_n_accepted", 0)], time.monotonic() + 60
 		# The answer may be faster than the account of its last pass.
 		while counted() != want and time.monotonic() < until:
 		    time.sleep(0.05)

@@ -142,7 +142,7 @@ started=$(date +%s)
 answers "ten thousand functions"
 took=$(($(date +%s) - started))
 is "64 GPUs are shown, 36 are counted" 'len(g) == 64 and r["gpus_left_out"] == 36 and r["functions_unclassed"] == 0'
-[ "$took" -lt 60 ] && ok "in sane time ($took s)" || fail "in sane time" "$took s"
+[ "$took" -lt 300 ] && ok "in sane time ($took s)" || fail "in sane time" "$took s"
 run "$BERTH" probe -q --machine "$tree"
 grep -q '36 more display functions are not shown' "$T/out" && ok "and the text says so" ||
 	fail "and the text says so" "$(tail -n 12 "$T/out")"

@@ -24,12 +24,12 @@ if pid == 0:
     os.execve(core, [core, "--plan", plan, "--control-fd", "4", "--threads", "1", "--serve", "--name", "tiny",
                      "--no-key"], env)
 theirs.close()
-ours.settimeout(30)
+ours.settimeout(120)
 
 
 def ask(path, body, out):
     try:
-        with socket.create_connection(address, timeout=20) as s:
+        with socket.create_connection(address, timeout=120) as s:
             s.sendall(b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (path, len(body)) + body)
             answer = b""
             while True:
