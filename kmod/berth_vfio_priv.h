@@ -303,7 +303,6 @@ void bv_watch_stop(void);
 void bv_watch_open(struct bv_device *b);
 void bv_watch_close(struct bv_device *b);
 void bv_watch_look(void);
-void bv_watch_look_later(void);
 void bv_lose(struct bv_device *b);
 
 /* sysfs.c */

@@ -401,7 +401,7 @@ static pci_ers_result_t bv_error_detected(struct pci_dev *pdev, pci_channel_stat
 		bv_pages_end(b);
 		bv_revoke_wipe(b);
 	}
-	bv_watch_look_later();
+	bv_watch_look();
 	return vfio_pci_core_aer_err_detected(pdev, state);
 }
 

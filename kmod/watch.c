@@ -5,6 +5,9 @@
  * rest: the others' programs would never hear of it. The kernel marks all of them before, so
  * whenever it unbinds a driver or takes a function off its bus, whosever it is, all functions
  * that are open look for the mark.
+ *
+ * A work item looks: the kernel tells with locks of a bus, a slot and a device held, and to tell
+ * a program VFIO waits for a lock under which it waits for resets of that other function.
  */
 #include <linux/device/bus.h>
 #include <linux/list.h>
@@ -16,8 +19,8 @@
 #include "kmod/trace.h"
 
 /*
- * Holds the list of functions that are open. Taken with locks of devices held; under it those of
- * pages.c, and vfio_pci_core's of interrupts.
+ * Holds the list of functions that are open. Under it those of pages.c, and vfio_pci_core's of
+ * interrupts.
  */
 static DEFINE_MUTEX(watch_lock);
 static LIST_HEAD(watched);
@@ -42,10 +45,7 @@ static void look(struct bv_device *b)
 	vfio_pci_core_request(&b->core.vdev, 0);
 }
 
-/**
- * bv_watch_look - tell the programs of all functions that have vanished; each hears of it once
- */
-void bv_watch_look(void)
+static void look_runs(struct work_struct *work)
 {
 	struct bv_device *b;
 
@@ -55,19 +55,14 @@ void bv_watch_look(void)
 	mutex_unlock(&watch_lock);
 }
 
-static void work_runs(struct work_struct *work)
-{
-	bv_watch_look();
-}
-
-static DECLARE_WORK(later, work_runs);
+static DECLARE_WORK(look_work, look_runs);
 
 /**
- * bv_watch_look_later - the same soon, for who holds locks that asking a program may wait for
+ * bv_watch_look - soon tell the programs of all functions that have vanished; each hears of it once
  */
-void bv_watch_look_later(void)
+void bv_watch_look(void)
 {
-	schedule_work(&later);
+	schedule_work(&look_work);
 }
 
 static int bus_event(struct notifier_block *nb, unsigned long action, void *dev)
@@ -96,7 +91,7 @@ int bv_watch_start(void)
 void bv_watch_stop(void)
 {
 	bus_unregister_notifier(&pci_bus_type, &watcher);
-	cancel_work_sync(&later);
+	cancel_work_sync(&look_work);
 }
 
 /**
