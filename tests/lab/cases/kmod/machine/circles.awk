@@ -1,37 +1,27 @@
-# Prints the kernel's log but for the reports of lockdep that a line of the table names and nothing of ours is in but what that
-# line names: awk -f circles.awk circles LOG
+# Prints the kernel's log but for the reports of lockdep that a line of the table excuses: awk -f circles.awk circles LOG
 BEGIN { FS = "\t" }
 FILENAME == ARGV[1] {
-	if ($0 !~ /^#/) known[$1] = $2
+	if ($0 !~ /^#/) {
+		locks[++rows] = " " $1 " "
+		ours[rows] = " " $2 " "
+	}
 	next
 }
-# ours: a line tells of the module, and not of what may be there
-function ours(line, may,  n, i, word) {
-	if (line !~ /[[]berth_vfio]|bv_|[(]&b->/) return 0
-	n = split(may, word, " ")
+# named: every word is among those of the list
+function named(words, list,  n, i, word) {
+	n = split(words, word, " ")
 	for (i = 1; i <= n; i++)
-		if (line ~ "[ &(]" word[i] "[+)]") return 0
+		if (!index(list, " " word[i] " ")) return 0
 	return 1
 }
-function excused(report, wanted,  n, i, line) {
-	if (!(wanted in known)) return 0
-	n = split(report, line, "\n")
-	for (i = 1; i <= n; i++)
-		if (ours(line[i], known[wanted])) return 0
-	return 1
-}
-function lock(line) {
-	sub(/^[^(]*\(/, "", line)
-	name = at = line
-	sub(/\)\{.*/, "", name)
-	sub(/.* at: /, "", at)
-	sub(/\+.*/, "", at)
-	return name " " at
+function excused(  i) {
+	for (i = 1; i <= rows; i++)
+		if (circle != "" && named(circle, locks[i]) && named(frames, ours[i])) return 1
+	return 0
 }
 /possible circular locking dependency detected/ {
 	report = $0
-	wanted = ""
-	locks = 0
+	circle = frames = ""
 	next
 }
 report == "" {
@@ -40,14 +30,21 @@ report == "" {
 }
 {
 	report = report "\n" $0
-	if ($0 ~ /is trying to acquire lock:|already holding lock:/) {
-		asked = 1
-	} else if (asked) {
-		wanted = wanted (locks++ ? " " : "") lock($0)
-		asked = 0
+	# "-> #2 (&b->reset.turn){+.+.}-{4:4}:", and "bv_open+0x533/0xac0 [berth_vfio]"
+	if ($0 ~ /-> #[0-9]+ [(]/) {
+		name = $0
+		sub(/.*-> #[0-9]+ [(]/, "", name)
+		sub(/[)][{].*/, "", name)
+		circle = circle " " name
+	}
+	if ($0 ~ /[[]berth_vfio]/) {
+		name = $0
+		sub(/[+]0x[^+]*$/, "", name)
+		sub(/.* /, "", name)
+		frames = frames " " name
 	}
 	if ($0 ~ /<\/TASK>/) {
-		if (!excused(report, wanted)) print report
+		if (!excused()) print report
 		report = ""
 	}
 }
