@@ -1,6 +1,6 @@
 #!/bin/sh
 # The kernel module on a kernel that looks for bugs (debug.config: KASAN, lockdep, sleeping in atomic context, leaks), and a
-# thousand functions taken away. That takes an hour, and building the kernel twenty minutes more: LAB_OWN=1.
+# thousand functions taken away. That takes half an hour of a processor, and building the kernel twenty minutes more: LAB_OWN=1.
 set -eu
 [ -n "${LAB_OWN:-}" ] || { echo "builds a kernel; LAB_OWN=1 runs it" && exit 77; }
 kernel=$(LAB_CONFIG=tests/lab/debug.config sh tests/lab/own_kernel.sh) || { echo "no kernel of our own" && exit 77; }
