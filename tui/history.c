@@ -338,6 +338,22 @@ double history_tokens_per_joule(const struct run_history *r)
 	return tokens > 0 && joules > 0 ? tokens / joules : -1;
 }
 
+double history_cost(double tokens_per_joule, double price_kwh)
+{
+	return 1e6 / tokens_per_joule / 3.6e6 * price_kwh;
+}
+
+double history_rate_now(const struct run_history *past, const struct snapshot *s,
+			const struct run_seen *r)
+{
+	double now = judge_rate_now(r, s->now_ns);
+
+	if (now < 0 && past && judge_run(r) == RUN_GENERATING &&
+	    (s->origin == ORIGIN_REPLAY || s->origin == ORIGIN_REMOTE))
+		now = series_mean(&past->s[SERIES_GENERATED], 2);
+	return now;
+}
+
 /* --- all of it --- */
 
 /* Whole seconds since the second of the newest point began. */

@@ -89,6 +89,16 @@ double history_prompt_rate(const struct run_history *r);
 /* Generated tokens per joule of its GPUs over the window; -1: not known. */
 double history_tokens_per_joule(const struct run_history *r);
 
+/* What a million of them cost, of that energy alone: 3.6e6 joules are a kilowatt hour. */
+double history_cost(double tokens_per_joule, double price_kwh);
+
+/*
+ * Generated tokens per second now; -1: none. By the page's ring of samples, which a recording and another machine do not
+ * give: of those by the last two seconds. past NULL: one moment alone is known.
+ */
+double history_rate_now(const struct run_history *past, const struct snapshot *s,
+			const struct run_seen *r);
+
 /* The mean of the known points of the last `seconds`; -1: none is known. */
 double series_mean(const struct series *s, uint32_t seconds);
 double series_max(const struct series *s, uint32_t seconds);

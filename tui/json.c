@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The snapshot for programs: "berth.top/1", as docs/schema/top.json says. */
+#include <math.h>
 #include <stdlib.h>
 
+#include "tui/frame.h"
 #include "tui/json_priv.h"
 
 void top_put(json_t *o, const char *key, json_t *v)
@@ -42,7 +44,7 @@ void top_put_count(json_t *o, const char *key, uint64_t n)
 
 static void put_rate(json_t *o, const char *key, double v, const char *why_key, const char *why)
 {
-	if (v >= 0) {
+	if (v >= 0 && isfinite(v)) {
 		top_put(o, key, json_real(v));
 		return;
 	}
@@ -80,15 +82,40 @@ static json_t *run_devices_json(const struct telem_run *run)
 	return list;
 }
 
-static void put_rates(json_t *o, const struct run_seen *r, uint64_t now_ns)
+/* What two moments tell; a stream has them from its second line on. */
+static void put_energy(json_t *o, const struct frame *f, const struct run_history *past)
+{
+	double joule = past ? history_tokens_per_joule(past) : -1;
+	bool price = f->prefs && f->prefs->price_kwh > 0;
+	const char *why =
+		!past          ? "it takes two moments"
+		: past->shared ? "other runs work on its GPUs, too"
+			       : "nothing was generated just now, or its GPUs' power is not known";
+
+	put_rate(o, "tokens_per_joule", joule, "tokens_per_joule_why", why);
+	put_rate(o, "cost_million_tokens",
+		 joule > 0 && price ? history_cost(joule, f->prefs->price_kwh) : -1,
+		 "cost_million_tokens_why", price ? why : "no price-kwh is set in top.conf");
+	json_put_text_or_null(o, "currency", price ? f->prefs->currency : "");
+}
+
+static const char *why_no_rate(const struct frame *f, const struct run_history *past)
+{
+	bool told = f->snap->origin == ORIGIN_REPLAY || f->snap->origin == ORIGIN_REMOTE;
+
+	return told && !past ? "it takes two moments" : "not generating for the last two seconds";
+}
+
+static void put_rates(json_t *o, const struct frame *f, const struct run_seen *r)
 {
 	const struct telem_run *run = &r->page.run;
+	const struct run_history *past = f->history ? history_run(f->history, run_key(r)) : NULL;
 	double percent, measured, planned;
 
 	put_rate(o, "prompt_tokens_per_s", judge_prompt_rate(run), "prompt_tokens_per_s_why",
 		 "no prompt was read yet");
-	put_rate(o, "generated_tokens_per_s_now", judge_rate_now(r, now_ns),
-		 "generated_tokens_per_s_now_why", "not generating for the last two seconds");
+	put_rate(o, "generated_tokens_per_s_now", history_rate_now(past, f->snap, r),
+		 "generated_tokens_per_s_now_why", why_no_rate(f, past));
 	put_rate(o, "generated_tokens_per_s_average", judge_average_rate(run),
 		 "generated_tokens_per_s_average_why", "nothing was generated yet");
 	if (judge_drift(run, &percent, &measured, &planned)) {
@@ -97,6 +124,7 @@ static void put_rates(json_t *o, const struct run_seen *r, uint64_t now_ns)
 		top_put(o, "drift_percent", json_null());
 		json_put_text(o, "drift_percent_why", "nothing to compare");
 	}
+	put_energy(o, f, past);
 }
 
 static void put_counts(json_t *o, const struct telem_counts *c)
@@ -145,7 +173,7 @@ static void put_supervisor(json_t *o, const struct run_seen *r)
 	top_put(o, "supervisor", at);
 }
 
-static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
+static json_t *run_json(const struct frame *f, const struct run_seen *r)
 {
 	const struct telem_run *run = &r->page.run;
 	json_t *o = json_object();
@@ -169,15 +197,16 @@ static json_t *run_json(const struct run_seen *r, uint64_t now_ns)
 	json_put_int(o, "queue", run->queue);
 	json_put_int(o, "busy", run->busy);
 	put_counts(o, &run->counts);
-	put_rates(o, r, now_ns);
+	put_rates(o, f, r);
 	top_put(o, "devices", run_devices_json(run));
 	return o;
 }
 
 _Static_assert(AGE_UNKNOWN == TELEM_UNKNOWN, "both are null");
 
-json_t *snapshot_to_json(const struct snapshot *s)
+json_t *frame_to_json(const struct frame *f)
 {
+	const struct snapshot *s = f->snap;
 	static const char *const origins[] = {
 		[ORIGIN_LIVE] = "live",     [ORIGIN_CAPTURED] = "captured",
 		[ORIGIN_REPLAY] = "replay", [ORIGIN_REMOTE] = "remote",
@@ -203,7 +232,7 @@ json_t *snapshot_to_json(const struct snapshot *s)
 		json_t *note;
 
 		if (!s->runs[i].rc) {
-			top_append(runs, run_json(&s->runs[i], s->now_ns));
+			top_append(runs, run_json(f, &s->runs[i]));
 			continue;
 		}
 		note = json_object();

@@ -24,6 +24,7 @@
 struct printing {
 	const struct printer *p;
 	struct snapshot snap;
+	struct history history;
 	struct events events;
 	uint64_t told; /* events */
 	bool keys;     /* standard input is a terminal's, and has not ended */
@@ -44,7 +45,10 @@ static uint32_t text_columns(void)
 
 static void print_frame(const struct printing *g)
 {
-	const struct frame f = { .snap = &g->snap, .prefs = g->p->prefs };
+	/* A moment alone has no past, but for that of a recording */
+	const struct frame f = { .snap = &g->snap,
+				 .history = g->p->feed->wind ? &g->history : NULL,
+				 .prefs = g->p->prefs };
 	char buf[4 * VIEW_COLS_MAX + 1];
 	struct view v;
 
@@ -57,7 +61,11 @@ static void print_frame(const struct printing *g)
 
 static void print_json(const struct printing *g)
 {
-	json_t *o = snapshot_to_json(&g->snap);
+	const bool alone = g->p->one && !g->p->feed->wind;
+	const struct frame f = { .snap = &g->snap,
+				 .history = alone ? NULL : &g->history,
+				 .prefs = g->p->prefs };
+	json_t *o = frame_to_json(&f);
 
 	if (g->p->one)
 		json_print(o, stdout);
@@ -147,13 +155,22 @@ static bool ended(struct printing *g, uint32_t ms)
 	return false;
 }
 
+static void take_in(struct printing *g)
+{
+	g->p->feed->next(g->p->feed->ctx, &g->snap);
+	history_add(&g->history, &g->snap);
+}
+
 /* What is printed cannot be drawn over: the first frame waits for the first report. */
 static bool first_look(struct printing *g)
 {
 	const struct feed *feed = g->p->feed;
+	uint32_t lead = feed->wind ? feed->wind(feed->ctx, 0) : 0;
 
+	for (; lead; lead--)
+		take_in(g);
 	for (uint32_t ms = 0; ms < FIRST_REPORT_MS; ms += 20) {
-		feed->next(feed->ctx, &g->snap);
+		take_in(g);
 		if (g->snap.report || g->snap.device_error[0])
 			break;
 		if (ended(g, 20))
@@ -166,7 +183,7 @@ static int go_on(struct printing *g, struct err *e)
 {
 	const struct feed *feed = g->p->feed;
 
-	for (uint32_t n = 0;; feed->next(feed->ctx, &g->snap)) {
+	for (uint32_t n = 0;; take_in(g)) {
 		hear(g);
 		int rc = print_one(g, n == 0, e);
 

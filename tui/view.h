@@ -72,8 +72,8 @@ size_t view_encode(char to[4], uint32_t ch);
 /* A row as text: UTF-8 (or ASCII), without trailing spaces. buf has 4 * VIEW_COLS_MAX + 1 bytes. */
 const char *view_text(const struct view *v, uint32_t row, char *buf);
 
-/* --- the same snapshot for programs: "berth.top/1"; the caller owns it --- */
+/* --- the same for programs: "berth.top/1"; the caller owns it --- */
 
-json_t *snapshot_to_json(const struct snapshot *s);
+json_t *frame_to_json(const struct frame *f);
 
 #endif

@@ -129,8 +129,6 @@ void rows_events(struct rows *r, const struct frame *f, const struct listing *l)
 
 /* As it is printed, with one digit: what rounds to zero is no "-0.0". */
 double run_drift(double percent);
-/* What a million generated tokens cost. */
-double run_cost(const struct prefs *prefs, double tokens_per_joule);
 
 void page_device(struct view *v, const struct frame *f, uint32_t rows);
 void page_fits(struct view *v, const struct frame *f);

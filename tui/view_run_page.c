@@ -96,7 +96,7 @@ static void put_balance(struct view *v, const struct frame *f, const struct tele
 	pen_printf(&p, ATTR_PLAIN, joule < 10 ? "%.3f tokens per joule" : "%.1f tokens per joule",
 		   joule);
 	if (f->prefs && f->prefs->price_kwh > 0)
-		pen_printf(&p, ATTR_PLAIN, "  %.2f %s for a million", run_cost(f->prefs, joule),
+		pen_printf(&p, ATTR_PLAIN, "  %.2f %s for a million", history_cost(joule, f->prefs->price_kwh),
 			   f->prefs->currency);
 }
 

@@ -112,16 +112,9 @@ static void write_prompt_rate(struct pen *p, const void *row)
 	pen_rate(p, !has_page(row) ? -1 : now >= 0 ? now : judge_prompt_rate(run_of(row)));
 }
 
-/* A recording keeps no ring of samples: there, and of another machine, the last seconds tell. */
 static double rate_now(const struct run_row *r)
 {
-	enum origin from = r->f->snap->origin;
-	double now = has_page(r) ? judge_rate_now(r->seen, r->f->snap->now_ns) : -1;
-
-	if (now < 0 && r->past && r->state == RUN_GENERATING &&
-	    (from == ORIGIN_REPLAY || from == ORIGIN_REMOTE))
-		now = series_mean(&r->past->s[SERIES_GENERATED], 2);
-	return now;
+	return has_page(r) ? history_rate_now(r->past, r->f->snap, r->seen) : -1;
 }
 
 static void write_rate_now(struct pen *p, const void *row)
@@ -175,12 +168,6 @@ static void write_joule(struct pen *p, const void *row)
 		pen_printf(p, ATTR_PLAIN, v < 10 ? "%.3f" : "%.1f", v);
 }
 
-/* Of the energy alone: 3.6e6 joules are a kilowatt hour. */
-double run_cost(const struct prefs *prefs, double tokens_per_joule)
-{
-	return 1e6 / tokens_per_joule / 3.6e6 * prefs->price_kwh;
-}
-
 static void write_cost(struct pen *p, const void *row)
 {
 	const struct run_row *r = row;
@@ -189,7 +176,7 @@ static void write_cost(struct pen *p, const void *row)
 	if (v <= 0 || !r->f->prefs || r->f->prefs->price_kwh <= 0)
 		pen_text(p, ATTR_DIM, "-");
 	else
-		pen_printf(p, ATTR_PLAIN, "%.2f %s", run_cost(r->f->prefs, v),
+		pen_printf(p, ATTR_PLAIN, "%.2f %s", history_cost(v, r->f->prefs->price_kwh),
 			   r->f->prefs->currency);
 }
 

@@ -53,7 +53,7 @@ if awk '
 has "what is counted and summed is a summary" '^# TYPE berth_run_first_token_seconds summary$' "$T/out"
 
 # --- recorded, and shown again ---
-exits "--record" 0 $top --machine $machine --record "$T/film.berthrec" --count 3 --interval 0.2
+exits "--record" 0 $top --machine $machine --record "$T/film.berthrec" --count 3 --interval 1
 exits "a recording is not written over" 5 $top --machine $machine --record "$T/film.berthrec" --count 1
 has "and why" 'another name keeps both' "$T/err"
 if python3 -c '
@@ -83,8 +83,13 @@ has "the runs of then" '^fake-7b q8_0.*generating' "$T/out"
 exits "--replay of a spoilt recording" 0 $top --replay "$T/spoilt.berthrec" --once --at -1
 has "shows what is sound" 'Radeon RX 7900 XT' "$T/out"
 has "and tells what was not" 'made no sense, and were passed over: 1$' "$T/err"
-exits "--replay --once --json" 0 $top --replay "$T/film.berthrec" --once --json
+exits "--replay --once --json" 0 $top --replay "$T/film.berthrec" --once --json --at -1
 valid "--replay --once --json" top "$T/out"
+if python3 -c '
+import json, sys
+run = json.load(open(sys.argv[1]))["runs"][0]
+assert run["generated_tokens_per_s_now"] is not None, run
+' "$T/out" 2>"$T/err"; then ok "the speed of then"; else fail "the speed of then" "$(tail -n 1 "$T/err")"; fi
 printf 'GGUF' >"$T/none"
 exits "no recording" 4 $top --replay "$T/none" --once
 has "and what it is not" 'is no recording of' "$T/err"

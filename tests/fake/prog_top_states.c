@@ -9,7 +9,8 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "tui/view.h"
+#include "base/text.h"
+#include "tui/frame.h"
 
 static uint64_t state;
 
@@ -230,18 +231,49 @@ static void make(struct snapshot *s, struct report *r)
 		make_bridge(&s->bridges[i]);
 }
 
+/* As it comes, and some time later with more of everything, or less: what follows from both goes into it, too. */
+static void move(struct snapshot *s, struct history *h)
+{
+	memset(h, 0, sizeof(*h));
+	/* Half of them have a GPU, as real ones do, or no run would ever have a power */
+	for (uint32_t i = 0; s->report && s->report->n_gpus && i < s->n_runs; i++) {
+		struct telem_run *run = &s->runs[i].page.run;
+		const struct gpu *g = &s->report->gpus[below(s->report->n_gpus)];
+
+		if (below(2) || !run->n_devices)
+			continue;
+		run->n_devices = 1;
+		text_copy(run->devices[0].pci, sizeof(run->devices[0].pci), g->pci);
+	}
+	s->interval_ms = below(2) ? 1000 : (uint32_t)number();
+	history_add(h, s);
+	s->now_ns += below(4) ? below(2000000000) : number();
+	for (uint32_t i = 0; i < s->n_runs; i++) {
+		struct telem_run *run = &s->runs[i].page.run;
+
+		run->counts.generated_tokens += below(1000);
+		run->counts.prompt_tokens += below(2) ? below(1000) : number();
+	}
+	history_add(h, s);
+}
+
 int main(int argc, char **argv)
 {
+	own_free struct history *h = calloc(1, sizeof(*h));
+	struct prefs prefs = { .currency = "EUR" };
 	own_free struct snapshot *s = calloc(1, sizeof(*s));
 	own_free struct report *r = calloc(1, sizeof(*r));
 	uint64_t n = argc == 3 ? strtoull(argv[2], NULL, 10) : 0;
 
-	if (!n || !s || !r)
+	if (!n || !s || !r || !h)
 		return 2;
 	state = strtoull(argv[1], NULL, 10);
 	for (; n; n--) {
 		make(s, r);
-		json_t *o = snapshot_to_json(s);
+		prefs.price_kwh = below(2) ? (double)number() * 1e-3 : 0;
+		move(s, h);
+		json_t *o = frame_to_json(
+			&(struct frame) { .snap = s, .history = h, .prefs = &prefs });
 		own_free char *line = json_dumps(o, JSON_COMPACT);
 
 		json_decref(o);

@@ -28,7 +28,7 @@ static void show(struct player *p, struct recorder *again, struct snapshot *s)
 	view_init(&v, 80, true);
 	view_make(&v, &(struct frame) { .snap = s });
 	view_fini(&v);
-	json_decref(snapshot_to_json(s));
+	json_decref(frame_to_json(&(struct frame) { .snap = s }));
 	if (recorder_moment(again, s, to_nowhere, NULL))
 		abort();
 }

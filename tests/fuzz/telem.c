@@ -68,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	s->now_ns = UINT64_C(1) << 40;
 	look(s, 1 + (size ? bytes[size / 2] : 0), size & 1);
 	look(s, 80, false);
-	o = snapshot_to_json(s);
+	o = frame_to_json(&(struct frame) { .snap = s });
 	json = json_dumps(o, 0);
 	if (!json)
 		abort();

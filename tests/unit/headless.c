@@ -8,10 +8,10 @@
 
 #include "base/own.h"
 #include "tests/unit/harness.h"
+#include "tui/frame.h"
 #include "tui/line.h"
 #include "tui/prom.h"
 #include "tui/ssh.h"
-#include "tui/view.h"
 
 static struct snapshot *make(void)
 {
@@ -284,7 +284,7 @@ static void what_nobody_knows_is_left_out(void **state)
 
 	c->first_tokens = 3;
 	c->first_token_ns = TELEM_UNKNOWN;
-	json_t *o = snapshot_to_json(s);
+	json_t *o = frame_to_json(&(struct frame) { .snap = s });
 
 	assert_true(json_is_null(json_object_get(json_array_get(json_object_get(o, "runs"), 0),
 						 "first_token_ns_mean")));
@@ -293,12 +293,75 @@ static void what_nobody_knows_is_left_out(void **state)
 	drop(s);
 }
 
+static json_t *run_of(const struct frame *f, json_t **whole)
+{
+	*whole = frame_to_json(f);
+	return json_array_get(json_object_get(*whole, "runs"), 0);
+}
+
+static void is(const json_t *o, const char *key, double v)
+{
+	assert_true(json_is_number(json_object_get(o, key)));
+	assert_float_equal(json_number_value(json_object_get(o, key)), v, v * 1e-6);
+}
+
+/* Programs are told what the screen shows of two moments, and of one alone why not. */
+static void what_tokens_cost(void **state)
+{
+	struct snapshot *s = make();
+	struct history *h = calloc(1, sizeof(*h));
+	struct prefs prefs = { .price_kwh = 0.36, .currency = "EUR" };
+	struct frame f = { .snap = s, .prefs = &prefs };
+	struct telem_run *run = &s->runs[0].page.run;
+	struct gpu *g = &((struct report *)s->report)->gpus[0];
+	json_t *o, *r;
+
+	(void)state;
+	run->state = TELEM_GENERATING;
+	strcpy(run->devices[0].pci, g->pci);
+	g->power_mw = fact_of(50000, SRC_HWMON);
+	s->origin = ORIGIN_REMOTE; /* its pages come without their samples */
+	s->interval_ms = 1000;
+	for (int i = 0; i < 3; i++) {
+		s->now_ns += UINT64_C(1000000000);
+		run->counts.generated_tokens += 100;
+		history_add(h, s);
+	}
+	r = run_of(&f, &o);
+	assert_true(json_is_null(json_object_get(r, "tokens_per_joule")));
+	assert_string_equal(json_string_value(json_object_get(r, "tokens_per_joule_why")),
+			    "it takes two moments");
+	assert_string_equal(json_string_value(json_object_get(r, "generated_tokens_per_s_now_why")),
+			    "it takes two moments");
+	json_decref(o);
+	f.history = h;
+	r = run_of(&f, &o);
+	is(r, "tokens_per_joule", 2);
+	is(r, "cost_million_tokens", 1e6 / 2 / 3.6e6 * 0.36);
+	assert_string_equal(json_string_value(json_object_get(r, "currency")), "EUR");
+	is(r, "generated_tokens_per_s_now", 100);
+	json_decref(o);
+	prefs.price_kwh = 0;
+	r = run_of(&f, &o);
+	is(r, "tokens_per_joule", 2);
+	assert_string_equal(json_string_value(json_object_get(r, "cost_million_tokens_why")),
+			    "no price-kwh is set in top.conf");
+	assert_true(json_is_null(json_object_get(r, "currency")));
+	json_decref(o);
+	free(h);
+	drop(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(metrics),    cmocka_unit_test(metrics_are_in_groups),
-		cmocka_unit_test(sentences),  cmocka_unit_test(another_machine),
-		cmocka_unit_test(no_machine), cmocka_unit_test(what_nobody_knows_is_left_out),
+		cmocka_unit_test(metrics),
+		cmocka_unit_test(metrics_are_in_groups),
+		cmocka_unit_test(what_tokens_cost),
+		cmocka_unit_test(sentences),
+		cmocka_unit_test(another_machine),
+		cmocka_unit_test(no_machine),
+		cmocka_unit_test(what_nobody_knows_is_left_out),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -379,7 +379,7 @@ static void before_the_first_report(void **state)
 	strcpy(st->snap.device_error, "cannot read /sys");
 	says(st, "cannot read /sys");
 	says_not(st, "GPU");
-	o = snapshot_to_json(&st->snap);
+	o = frame_to_json(&(struct frame) { .snap = &st->snap });
 	assert_true(json_is_null(json_object_get(o, "devices"))); /* unknown, not none */
 	assert_true(json_is_null(json_object_get(o, "cpu")));
 	json_decref(o);
@@ -493,7 +493,7 @@ static void as_json(void **state)
 	run->counts.generated_tokens = UINT64_MAX;
 	st->snap.runs[st->snap.n_runs].rc = -EBADMSG;
 	strcpy(st->snap.runs[st->snap.n_runs++].note, "garbage");
-	o = snapshot_to_json(&st->snap);
+	o = frame_to_json(&(struct frame) { .snap = &st->snap });
 	assert_string_equal(json_string_value(json_object_get(o, "schema")), "berth.top/1");
 	d = json_array_get(json_object_get(o, "devices"), 0);
 	assert_true(json_is_null(json_object_get(d, "vram_total_bytes")));
