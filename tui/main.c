@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/text.h"
 #include "tui/print.h"
 #include "tui/source.h"
 #include "tui/tape.h"
@@ -89,6 +90,26 @@ static bool wants_screen(const struct options *o)
 
 /* --- with one --- */
 
+/* Newer terminals are often not known where one logs in to: nobody should have to guess why no screen came. */
+static void tell_why_sentences(const struct log *log, const char *term)
+{
+	char name[40];
+
+	if (term && !strcmp(term, "dumb"))
+		return; /* as asked */
+	text_copy(name, sizeof(name), term ? term : "");
+	text_clean(name);
+	if (!isatty(STDIN_FILENO))
+		log_note(log, "no keyboard: sentences instead of a screen");
+	else if (!name[0])
+		log_note(log, "TERM is not set: sentences instead of a screen");
+	else
+		log_note(log,
+			 "the terminal '%s' is not known here: sentences instead of a screen, "
+			 "which 'TERM=xterm-256color berth top' may draw",
+			 name);
+}
+
 static int on_screen(struct top *t, struct err *e)
 {
 	const char *term = getenv("TERM");
@@ -104,7 +125,7 @@ static int on_screen(struct top *t, struct err *e)
 	if (term && *term && strcmp(term, "dumb") && isatty(STDIN_FILENO))
 		screen = screen_open(!is_set("NO_COLOR"), (enum theme)t->prefs.theme);
 	if (!screen) {
-		log_detail(&t->log, "this terminal cannot be drawn on: printing sentences");
+		tell_why_sentences(&t->log, term);
 		return print(t, OUTPUT_LINES, e);
 	}
 	rc = watch(screen, &how, e);

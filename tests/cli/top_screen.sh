@@ -216,6 +216,7 @@ done
 for term in dumb no-such-terminal; do
 	screen 80 50 "TERM=$term sh -c 'echo \$\$ >$T/pid; exec $top --interval 0.5'"
 	sees "TERM=$term prints sentences" '^Run live.telem is generating, model fake-7b q8_0'
+	[ "$term" = dumb ] || sees "and says why" "the terminal '$term' is not known here"
 	kill -INT "$(cat "$T/pid")"
 	sees "TERM=$term ends" '^exit=0'
 done
