@@ -11,6 +11,9 @@ static enum device_state judge_gpu(const struct gpu *g)
 		return DEVICE_LOST;
 	if (g->awake == AWAKE_NO)
 		return DEVICE_ASLEEP;
+	/* Whoever should tell of it crashes, or says what cannot be: that it is well, nobody knows. */
+	if (g->vram_used.why == WHY_GARBLED && g->power_mw.why == WHY_GARBLED)
+		return DEVICE_UNKNOWN;
 	if (fact_text_known(&g->driver))
 		return DEVICE_OK;
 	return g->driver.why == WHY_NO_DRIVER ? DEVICE_NO_DRIVER : DEVICE_UNKNOWN;
