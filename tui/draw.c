@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "tui/draw.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -16,6 +17,7 @@ struct screen {
 	/* What stands on the screen: cells that are the same again are passed over. */
 	struct cell *painted;
 	uint32_t n_painted, painted_cols;
+	mbstate_t typed; /* of a character whose bytes have not all come */
 };
 
 /* KEY_RESIZE is no key of ours: resizeterm() itself puts it into the queue. */
@@ -304,22 +306,33 @@ static uint32_t code_key(int code, struct stroke *k)
 	return KEY_NONE_;
 }
 
+/* A character's bytes may come in pieces, of which get_wch() without a delay loses the first. */
 bool screen_stroke(struct screen *s, struct stroke *k)
 {
-	wint_t ch;
-	int rc = get_wch(&ch);
+	wchar_t ch;
+	size_t n;
+	int code;
 
-	(void)s;
 	*k = (struct stroke) { .key = KEY_NONE_ };
-	if (rc == ERR)
-		return false;
-	if (rc == KEY_CODE_YES) {
-		k->key = code_key((int)ch, k);
-		return true;
+	do {
+		code = getch();
+		if (code == ERR)
+			return false;
+		if (code > UCHAR_MAX) {
+			k->key = code_key(code, k);
+			return true;
+		}
+		n = mbrtowc(&ch, &(char) { (char)code }, 1, &s->typed);
+	} while (n == (size_t)-2);
+	if (n == (size_t)-1) {
+		memset(&s->typed, 0, sizeof(s->typed));
+		if (code > 0x7f)
+			return true; /* no character at all */
+		ch = code;           /* the one before never came whole */
 	}
-	k->key = ch;
+	k->key = (uint32_t)ch;
 	for (size_t i = 0; i < sizeof(controls) / sizeof(controls[0]); i++)
-		if (controls[i].ch == ch)
+		if (controls[i].ch == (wint_t)ch)
 			k->key = controls[i].key;
 	return true;
 }

@@ -169,6 +169,10 @@ name="a click" mouse 'title done 0' 'click 4 3' 'title done 1' "cursor $T/cursor
 if [ "$(cat "$T/cursor")" = "0 3" ]; then ok "the cursor follows the click"; else fail "the cursor follows the click" "$(cat "$T/cursor")"; fi
 name="the second opens" mouse 'title done 0' 'click 4 3' 'title done 1' 'click 4 3' 'wait held back by'
 name="a click leaves a page" mouse 'title done 0' 'keys ?' 'wait Show or hide this page' 'click 4 3' 'gone Show or hide this page'
+# The pauses only make it likely that its bytes are read one by one
+wen=$(printf '\346\226\207')
+name="a character that comes in pieces" mouse 'title done 0' 'keys /' 'title done 1' 'keys \xe6' 'pause 100' 'keys \x96' 'pause 100' \
+	'keys \x87' "wait filter: $wen" 'keys \xe6' 'pause 100' 'keys z' "wait filter: ${wen}z"
 
 if [ $failed -eq 0 ]; then ok "every screen came"; else fail "every screen came" "see above"; fi
 finish
