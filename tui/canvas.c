@@ -179,12 +179,65 @@ void pen_to(struct pen *p, uint32_t col)
 	p->col = col < p->end ? col : p->end;
 }
 
+void pen_flows(struct pen *p, uint32_t indent)
+{
+	const uint32_t narrow = p->end > 8 ? 2 : 0;
+
+	p->indent = p->end >= indent + 24 ? indent : narrow;
+}
+
+static uint32_t cells_to(const struct view *v, const char *text, const char *end)
+{
+	uint32_t cells = 0, width;
+
+	while (text < end) {
+		next_char(v, &text, &width);
+		cells += width;
+	}
+	return cells;
+}
+
+/* Cells of what begins here and stays together: to two spaces, as they part numbers with their units, else a word. */
+static uint32_t unit_cells(const struct view *v, const char *text, uint32_t most)
+{
+	const char *end = strstr(text, "  ");
+	uint32_t cells = end ? cells_to(v, text, end) : most + 1;
+
+	return cells <= most ? cells : cells_to(v, text, text + strcspn(text, " "));
+}
+
+/* What does not fit goes on in a new row, whole unless it is longer than one. */
+static void flow(struct pen *p, const char **text, bool begins)
+{
+	const uint32_t indent = p->indent, room = p->end - p->col;
+	const char *next = *text;
+	uint32_t unit, first;
+
+	next_char(p->v, &next, &first);
+	unit = begins ? unit_cells(p->v, *text, p->end - indent) : first;
+	if (unit <= room || (first <= room && unit > p->end - indent))
+		return;
+	while (**text == ' ')
+		++*text;
+	if (!**text)
+		return;
+	*p = view_line(p->v);
+	p->col = p->indent = indent;
+}
+
 void pen_text(struct pen *p, enum attr a, const char *text)
 {
-	while (*text && p->col < p->end) {
-		uint32_t width;
-		uint32_t ch = next_char(p->v, &text, &width);
+	bool begins = true;
 
+	while (*text && (p->col < p->end || p->indent)) {
+		uint32_t width, ch;
+
+		if (p->indent)
+			flow(p, &text, begins);
+		if (!*text)
+			return;
+		begins = *text == ' ';
+		ch = next_char(p->v, &text, &width);
 		pen_char(p, a, ch, width);
 	}
 }

@@ -93,7 +93,7 @@ static struct device_history *device_slot(struct history *h, const char *pci)
 	if (h->n_devices == HISTORY_DEVICES)
 		return NULL;
 	d = &h->devices[h->n_devices++];
-	*d = (struct device_history) { .watts = -1, .energy_uj = -1 };
+	*d = (struct device_history) { .watts = -1, .mean_w = -1, .energy_uj = -1 };
 	text_copy(d->pci, sizeof(d->pci), pci);
 	for (int i = 0; i < DEVICE_SERIES; i++)
 		series_clear(&d->s[i]);
@@ -144,6 +144,7 @@ static void add_device(struct device_history *d, const struct gpu *g,
 	uint64_t age_ns = seen->age_ms == AGE_UNKNOWN ? 0 : seen->age_ms * 1000000;
 	uint64_t read_ns = age_ns < now_ns ? now_ns - age_ns : now_ns;
 	bool silent = seen->lost || seen->waiting_ms > SNAP_SILENT_MS;
+	double before = d->watts;
 
 	if (silent)
 		d->watts = -1;
@@ -151,8 +152,12 @@ static void add_device(struct device_history *d, const struct gpu *g,
 		d->watts = value_of(&g->power_mw, 1000);
 	else
 		watts_of_energy(d, &g->live.energy_uj, read_ns);
-	if (d->watts >= 0)
-		d->joules += d->watts * passed_s;
+	/* What is told is of a moment: work that ended within a second shall not be had for what a card takes at rest. */
+	d->mean_w = before >= 0 && d->watts >= 0 && fact_known(&g->power_mw)
+			    ? (before + d->watts) / 2
+			    : d->watts;
+	if (d->mean_w >= 0)
+		d->joules += d->mean_w * passed_s;
 	series_put(&d->s[SERIES_POWER_W], d->watts, seconds);
 	series_put(&d->s[SERIES_BUSY], silent ? -1 : value_of(&g->busy_percent, 1), seconds);
 	series_put(&d->s[SERIES_TEMP_C], silent ? -1 : value_of(&g->temp_mc, 1000), seconds);
@@ -231,9 +236,9 @@ static double watts_of_run(const struct history *h, const struct run_seen *r)
 		if (!run->devices[i].pci[0])
 			continue; /* the host: nobody tells its power */
 		d = history_device(h, run->devices[i].pci);
-		if (!d || d->watts < 0)
+		if (!d || d->mean_w < 0)
 			return -1;
-		sum = (sum < 0 ? 0 : sum) + d->watts;
+		sum = (sum < 0 ? 0 : sum) + d->mean_w;
 	}
 	return sum;
 }

@@ -32,6 +32,7 @@ struct device_history {
 	struct series s[DEVICE_SERIES]; /* watts, percent, degrees, share of memory in percent */
 	double joules;                  /* since it was first seen, as far as power was known */
 	double watts;                   /* now: told, or from two readings of energy; -1 unknown */
+	double mean_w;                  /* since the look before; -1 unknown */
 	int64_t energy_uj;              /* the last reading; -1 none */
 	uint64_t energy_ns;             /* and when */
 };

@@ -33,7 +33,7 @@ static void make_pane(struct rows *r, const struct frame *f, const struct listin
 	else if (pane == PANE_PROCESSES)
 		rows_processes(r, f, l);
 	else if (pane == PANE_EVENTS)
-		rows_events(r, f, l);
+		rows_events(r, f, l, false);
 }
 
 /* What a pane has in each form: how many rows, and whose they are. None is written. */
@@ -224,12 +224,14 @@ static void page_help(struct view *v)
 	for (uint32_t i = 0; i < n_key_helps; i++) {
 		struct pen p = view_line(v);
 
+		pen_flows(&p, 13);
 		pen_printf(&p, ATTR_HEAD, "  %-10s", key_helps[i].label);
 		pen_printf(&p, ATTR_PLAIN, " %s", key_helps[i].help);
 	}
 	for (size_t i = 0; i < sizeof(legend) / sizeof(legend[0]); i++) {
 		struct pen p = view_line(v);
 
+		pen_flows(&p, 2);
 		pen_text(&p, ATTR_PLAIN, legend[i]);
 	}
 }
@@ -239,7 +241,7 @@ static void page_events(struct view *v, const struct frame *f, const struct list
 	struct rows r = { 0 };
 
 	view_init(&r.view, v->cols, v->utf8);
-	rows_events(&r, f, l);
+	rows_events(&r, f, l, true);
 	if (!r.view.n_rows) {
 		struct pen p = view_line(v);
 

@@ -88,22 +88,25 @@ static void put_counts(struct view *v, const struct frame *f, const struct telem
 	put_count(&p, "dropped", c->recorder_drops);
 }
 
-/* Numbers of one width below their names, so that regions can be compared. */
-static void put_cell(struct pen *p, enum attr a, const char *text)
+/* Numbers of one width below their names, so that regions can be compared: all of them in 80 columns. */
+#define SIZE_COLS  10
+#define COUNT_COLS 9
+
+static void put_cell(struct pen *p, enum attr a, const char *text, uint32_t cols)
 {
 	uint32_t cells = text_cells(p->v, text);
 
-	pen_fill(p, a, ' ', cells < 10 ? 10 - cells : 1);
+	pen_fill(p, a, ' ', cells < cols ? cols - cells : 1);
 	pen_text(p, a, text);
 }
 
-static void put_number(struct pen *p, uint64_t n)
+static void put_number(struct pen *p, uint64_t n, uint32_t cols)
 {
 	uint32_t from = p->col;
 	struct pen there = *p;
 
 	pen_count(&there, n); /* once to see how wide it is */
-	there.col = there.col - from < 10 ? from + 10 - (there.col - from) : from + 1;
+	there.col = there.col - from < cols ? from + cols - (there.col - from) : from + 1;
 	pen_fill(p, ATTR_PLAIN, ' ', there.col - from);
 	pen_count(p, n);
 }
@@ -115,22 +118,24 @@ static void put_regions(struct view *v, const struct frame *f, const struct tele
 	struct pen p = details_line(v, "regions");
 	char size[TEXT_SIZE_MAX];
 
+	p.indent = 0;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		put_cell(&p, ATTR_DIM, names[i]);
+		put_cell(&p, ATTR_DIM, names[i], i < 2 ? SIZE_COLS : COUNT_COLS);
 	for (uint32_t i = 0; i < TELEM_REGIONS; i++) {
 		const struct telem_region *r = &b->regions[i];
 
 		if (!r->size_bytes && !r->reads && !r->writes && !r->denied)
 			continue;
 		p = details_line(v, telem_region_name(i));
-		put_cell(&p, ATTR_PLAIN, frame_size(f, size, r->size_bytes));
+		p.indent = 0;
+		put_cell(&p, ATTR_PLAIN, frame_size(f, size, r->size_bytes), SIZE_COLS);
 		put_cell(&p, ATTR_PLAIN,
-			 r->mapped_bytes ? frame_size(f, size, r->mapped_bytes) : "-");
-		put_number(&p, r->reads);
-		put_number(&p, r->writes);
-		put_number(&p, r->posted);
-		put_number(&p, r->denied);
-		put_number(&p, r->logged);
+			 r->mapped_bytes ? frame_size(f, size, r->mapped_bytes) : "-", SIZE_COLS);
+		put_number(&p, r->reads, COUNT_COLS);
+		put_number(&p, r->writes, COUNT_COLS);
+		put_number(&p, r->posted, COUNT_COLS);
+		put_number(&p, r->denied, COUNT_COLS);
+		put_number(&p, r->logged, COUNT_COLS);
 	}
 }
 
@@ -189,7 +194,7 @@ static void put_histogram(struct view *v, const struct telem_bridge *b)
 		if (i < TELEM_LATENCY - 1)
 			pen_ns(&p, (double)(UINT64_C(2) << i));
 		pen_to(&p, p.col < 14 ? 14 : p.col + 1);
-		put_number(&p, b->latency[i]);
+		put_number(&p, b->latency[i], SIZE_COLS);
 		pen_text(&p, ATTR_PLAIN, " ");
 		pen_fill(&p, ATTR_OTHER, '#', (uint32_t)(share + (b->latency[i] ? 0.999 : 0)));
 	}

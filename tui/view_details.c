@@ -15,6 +15,7 @@ struct pen details_line(struct view *v, const char *name)
 
 	pen_printf(&p, ATTR_HEAD, "%s", name);
 	pen_to(&p, p.col < NAME_COLS ? NAME_COLS : p.col + 1);
+	pen_flows(&p, NAME_COLS);
 	return p;
 }
 
@@ -53,6 +54,21 @@ static void put_known(struct pen *p, const char *what, const struct fact *n, int
 		put_number(p, what, n, unit, word);
 }
 
+/* Beside the name of a curve of one row there is not always room for its unit. */
+static void put_newest(struct pen *p, double newest, const char *unit, bool beside)
+{
+	char text[32];
+
+	if (newest < 0) {
+		pen_text(p, ATTR_DIM, "-");
+		return;
+	}
+	snprintf(text, sizeof(text), "%.*g %s", beside ? 3 : 4, newest, unit);
+	if (beside && p->col + strlen(text) > NAME_COLS)
+		*strchr(text, ' ') = '\0';
+	pen_text(p, ATTR_DIM, text);
+}
+
 void details_chart(struct view *v, const struct frame *f, const char *name, const struct series *s,
 		   double top, const char *unit, uint32_t rows)
 {
@@ -66,9 +82,10 @@ void details_chart(struct view *v, const struct frame *f, const char *name, cons
 	for (uint32_t row = 0; row < rows; row++) {
 		struct pen p = details_line(v, row ? "" : name);
 
+		p.indent = 0; /* nothing goes between the rows of a curve */
 		if (row == 1 || (rows == 1 && row == 0)) {
 			pen_to(&p, rows == 1 ? (uint32_t)strlen(name) + 1 : 0);
-			pen_printf(&p, ATTR_DIM, newest < 0 ? "-" : "%.4g %s", newest, unit);
+			put_newest(&p, newest, unit, rows == 1);
 		} else if (row == 2) {
 			pen_to(&p, 0);
 			pen_printf(&p, ATTR_DIM, "of %.4g", c.top);

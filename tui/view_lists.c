@@ -110,7 +110,7 @@ void rows_processes(struct rows *r, const struct frame *f, const struct listing 
 	note_left_out(r, f, l);
 }
 
-static void event_row(struct view *v, const struct event *e)
+static void event_row(struct view *v, const struct event *e, bool whole)
 {
 	static const struct {
 		const char *word;
@@ -124,18 +124,20 @@ static void event_row(struct view *v, const struct event *e)
 
 	if (pen_idles(&p))
 		return;
+	if (whole)
+		pen_flows(&p, 14);
 	pen_printf(&p, ATTR_DIM, "%s ", e->clock);
 	pen_text(&p, looks[e->severity].attr, looks[e->severity].word);
 	if (e->subject[0])
 		pen_printf(&p, ATTR_TITLE, "%s ", short_address(e->subject));
 	pen_text(&p, ATTR_PLAIN, e->text);
 	if (e->help[0]) {
-		pen_text(&p, ATTR_PLAIN, ": ");
-		pen_printf(&p, ATTR_TITLE, "'%s'", e->help);
+		pen_text(&p, ATTR_PLAIN, ":");
+		pen_printf(&p, ATTR_TITLE, " '%s'", e->help);
 	}
 }
 
-void rows_events(struct rows *r, const struct frame *f, const struct listing *l)
+void rows_events(struct rows *r, const struct frame *f, const struct listing *l, bool whole)
 {
 	struct pen p;
 
@@ -150,7 +152,7 @@ void rows_events(struct rows *r, const struct frame *f, const struct listing *l)
 		const struct event *e = events_newest(f->events, l->items[i].index);
 
 		if (e)
-			event_row(&r->view, e);
+			event_row(&r->view, e, whole);
 		rows_mark(r, i + 1);
 	}
 }

@@ -5,10 +5,11 @@
 
 #include "tui/frame.h"
 
-/* A place to write: a range of columns in one row. Writing past `end` is cut. */
+/* A place to write: a range of columns in one row. Writing past `end` is cut, or goes on in a new row. */
 struct pen {
 	struct view *v;
 	uint32_t row, col, end;
+	uint32_t indent; /* where words that do not fit go on, a row below; 0: nowhere */
 };
 
 struct pen view_line(struct view *v); /* a new row, the whole width */
@@ -21,6 +22,7 @@ static inline bool pen_idles(const struct pen *p)
 	return p->v->part && !p->row;
 }
 
+void pen_flows(struct pen *p, uint32_t indent); /* less of it where there is little room */
 void pen_text(struct pen *p, enum attr a, const char *text);
 void pen_printf(struct pen *p, enum attr a, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
@@ -125,7 +127,8 @@ void rows_devices(struct rows *r, const struct frame *f, const struct listing *l
 void rows_runs(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
 void rows_bridges(struct rows *r, const struct frame *f, const struct listing *l, enum form form);
 void rows_processes(struct rows *r, const struct frame *f, const struct listing *l);
-void rows_events(struct rows *r, const struct frame *f, const struct listing *l);
+/* whole: what does not fit in a row goes on below it. */
+void rows_events(struct rows *r, const struct frame *f, const struct listing *l, bool whole);
 
 /* As it is printed, with one digit: what rounds to zero is no "-0.0". */
 double run_drift(double percent);

@@ -96,8 +96,8 @@ static void put_balance(struct view *v, const struct frame *f, const struct tele
 	pen_printf(&p, ATTR_PLAIN, joule < 10 ? "%.3f tokens per joule" : "%.1f tokens per joule",
 		   joule);
 	if (f->prefs && f->prefs->price_kwh > 0)
-		pen_printf(&p, ATTR_PLAIN, "  %.2f %s for a million", history_cost(joule, f->prefs->price_kwh),
-			   f->prefs->currency);
+		pen_printf(&p, ATTR_PLAIN, "  %.2f %s for a million",
+			   history_cost(joule, f->prefs->price_kwh), f->prefs->currency);
 }
 
 static void put_supervisor(struct view *v, const struct run_seen *r)

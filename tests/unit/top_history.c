@@ -77,6 +77,28 @@ static void speeds_and_energy(void **state)
 	free(st);
 }
 
+/* Power is told of a moment: what was done within the second before a card came to rest was not done at rest. */
+static void the_last_tokens_are_not_free(void **state)
+{
+	struct stage *st = stage_new(1);
+	const struct run_history *r;
+
+	(void)state;
+	add_run(st, "a.telem");
+	look(st);
+	second(st, 10);
+	st->report.gpus[0].power_mw = fact_of(20000, SRC_HWMON);
+	second(st, 10);
+	r = history_run(&st->history, "a.telem");
+	assert_float_equal(history_tokens_per_joule(r), 20.0 / 160, 0.001);
+	for (int i = 0; i < 9; i++)
+		second(st, 0); /* the first of them leaves the window */
+	assert_float_equal(history_tokens_per_joule(r), 10.0 / 60, 0.001);
+	second(st, 0);
+	assert_true(history_tokens_per_joule(r) < 0);
+	free(st);
+}
+
 /* The machine slept: what its cards took meanwhile is not what they take now. */
 static void a_night_asleep_took_nothing_known(void **state)
 {
@@ -548,6 +570,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(speeds_and_energy),
+		cmocka_unit_test(the_last_tokens_are_not_free),
 		cmocka_unit_test(a_prompt_counts_the_time_spent_on_it),
 		cmocka_unit_test(a_restart_is_no_speed),
 		cmocka_unit_test(a_night_asleep_took_nothing_known),

@@ -215,6 +215,54 @@ static void states_of_devices(void **state)
 	g->driver = fact_text_unknown(WHY_GARBLED);
 	says(st, "unknown");
 	assert_int_equal(judge_device(&st->snap, 0), DEVICE_UNKNOWN);
+	/* Who should tell of it crashes: its driver being there does not make it well. */
+	g->driver = fact_text_of("nvidia", SRC_SYSFS);
+	g->vram_used = fact_unknown(WHY_GARBLED);
+	assert_int_equal(judge_device(&st->snap, 0), DEVICE_OK); /* one number may be odd */
+	g->power_mw = fact_unknown(WHY_GARBLED);
+	assert_int_equal(judge_device(&st->snap, 0), DEVICE_UNKNOWN);
+	free(st);
+}
+
+static void squeeze(char *to, const char *text)
+{
+	for (; *text; text++)
+		if (*text != ' ')
+			*to++ = *text;
+	*to = '\0';
+}
+
+/* On the page of events nothing is cut, however narrow it is: it may be the name of a file. */
+static void events_are_told_whole(void **state)
+{
+	static const char said[] =
+		"What came before the alarm is saved in /home/\xe6\xbc\xa2\xe5\xad\x97/.local/state/berth/"
+		"alarm-2026-11-22T02-14-53.berthrec  and so on.";
+	struct stage *st = stage_new();
+	struct events *ev = calloc(1, sizeof(*ev));
+	struct prefs prefs;
+	struct ui ui = { .page = PAGE_EVENTS };
+	struct frame f = { .snap = &st->snap, .events = ev, .prefs = &prefs, .ui = &ui };
+	char want[256], got[16384], row[4 * VIEW_COLS_MAX + 1];
+	struct picture *p = calloc(1, sizeof(*p));
+
+	(void)state;
+	prefs_default(&prefs);
+	squeeze(want, said);
+	events_say(ev, &st->snap, SEVERITY_BAD, said);
+	for (uint32_t cols = 9; cols <= 180; cols++) {
+		picture_init(p);
+		picture_make(p, &f, cols, 90, true);
+		got[0] = '\0';
+		for (uint32_t i = 0; i < p->view.n_rows; i++)
+			squeeze(got + strlen(got), view_text(&p->view, i, row));
+		if (!strstr(got, want))
+			print_error("%u columns: %s\n", cols, got);
+		assert_non_null(strstr(got, want));
+		picture_fini(p);
+	}
+	free(p);
+	free(ev);
 	free(st);
 }
 
@@ -519,6 +567,7 @@ int main(void)
 		cmocka_unit_test(a_working_machine),
 		cmocka_unit_test(nothing_known),
 		cmocka_unit_test(no_gpu),
+		cmocka_unit_test(events_are_told_whole),
 		cmocka_unit_test(states_of_devices),
 		cmocka_unit_test(sixteen_devices),
 		cmocka_unit_test(states_of_runs),
