@@ -37,6 +37,24 @@ static void tell_attached(const struct ask *a, const struct bridge_facts *f,
 		log_note(a->log, "%s is ready to be served to a virtual machine", f->pci);
 }
 
+/* What the guest's memory wants is looked at before the card is taken from its driver: no step of attach mends it. */
+static int check_limits(const struct ask *a, const struct bridge_facts *f,
+			const struct readiness *r, struct err *e)
+{
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct finding *w = &r->list[i];
+
+		if (strcmp(w->check, "memory") == 0 && w->verdict == VERDICT_NO && !a->o->force)
+			return err_set(e, -EPERM,
+				       "%s is not attached: %s; %s, or give --force to attach it "
+				       "all the same",
+				       f->pci, w->words, w->fix);
+		if (strcmp(w->check, "maps") == 0 && w->verdict == VERDICT_NOTE)
+			log_note(a->log, "maps: %s; %s", w->words, w->fix);
+	}
+	return 0;
+}
+
 int attach_verb(const struct ask *a, struct err *e)
 {
 	const struct options *o = a->o;
@@ -56,6 +74,8 @@ int attach_verb(const struct ask *a, struct err *e)
 			"attach heeds --mode only with --driver %s, which can keep BARs from being mapped",
 			BERTH_VFIO_DRIVER);
 	rc = judge_one(a, a->words[0], &f, &r, e);
+	if (!rc)
+		rc = check_limits(a, &f, &r, e);
 	if (rc)
 		return rc;
 	name_of(&f, name);

@@ -15,8 +15,8 @@
 static const char *const list_heeds[] = { "machine", "any", "memory", "json", NULL };
 static const char *const args_heeds[] = { "machine", "memory", "socket", "qmp", "json", NULL };
 static const char *const xml_heeds[] = { "machine", "memory", "socket", NULL };
-static const char *const attach_heeds[] = { "machine", "driver", "mode", "dry-run",
-					    "force",   "any",    "json", NULL };
+static const char *const attach_heeds[] = { "machine", "memory", "driver", "mode", "dry-run",
+					    "force",   "any",    "json",   NULL };
 static const char *const detach_heeds[] = { "machine", "dry-run", "force", "json", NULL };
 static const char *const serve_heeds[] = { "backend", "memory",       "socket",
 					   "policy",  "mode",         "bar",

@@ -94,6 +94,9 @@ on desk attach 01:00.0 --dry-run --json
 valid "attach is berth device's answer" device "$T/out"
 shows bridge-attach-berth.txt desk attach 01:00.0 --driver berth_vfio --mode map
 no "a mode for stock vfio-pci" 2 "heeds --mode only with --driver berth_vfio" desk attach 01:00.0 --mode map
+no "attach where too little may be locked" 5 "01:00.0 is not attached: 8.0 MiB may be locked.*prlimit --pid \$\$ --memlock=17179869184:17179869184, or give --force" \
+	bridge attach 01:00.0 --memory 16G
+exits "attach with as much as may be" 0 "$BERTH" bridge attach 01:00.0 --memory 8M --machine "$M/bridge"
 no "attach of the boot display" 5 "is the boot display" desk attach 00:02.0
 no "attach of a disk" 4 "0000:02:00.0 is no GPU" desk attach 02:00.0
 no "attach of the system's disk" 5 "is mounted" desk attach 02:00.0 --any

@@ -57,6 +57,12 @@ for d in $edu $nvme $igb $rng; do
 done
 berth bridge list "$edu" --any >$T/list
 has "what of maps the kernel takes" '^  maps  *yes  *65535 ' $T/list
+limit=/sys/module/vfio_iommu_type1/parameters/dma_entry_limit
+echo 8 >$limit
+exits "attach where the kernel takes few maps" 0 berth bridge attach "$edu" --any
+has "which command helps is said" "the kernel takes 8 (dma_entry_limit).*; echo 65535 | sudo tee $limit" $T/stderr
+sed -n 's/.*; \(echo .*\)/\1/p' $T/stderr | sed 's/sudo //' | sh >$T/stdout
+is "and it does" "$(cat $limit)" 65535
 hold "$(group_of "$edu")" "$edu"
 refuses "somebody has it" 5 'virtual machine' berth bridge serve "$edu" --socket /run/s
 let_go
