@@ -366,18 +366,6 @@ bool cfg_write(struct cfg *c, uint32_t offset, uint32_t width, uint8_t *bytes, c
 	return any;
 }
 
-uint64_t cfg_bar_address(const struct cfg *c, uint32_t bar)
-{
-	uint32_t low = get(&c->shown[BAR0 + 4 * bar], 4);
-	uint64_t high = 0;
-
-	if (low & BAR_IO)
-		return low & ~UINT32_C(3);
-	if (low & BAR_64 && bar + 1 < CFG_BARS)
-		high = get(&c->shown[BAR0 + 4 * (bar + 1)], 4);
-	return high << 32 | (low & ~UINT32_C(15));
-}
-
 void cfg_let(struct cfg *c, uint32_t at, uint32_t bytes)
 {
 	for (uint32_t i = at; i < c->size && i - at < bytes; i++) {

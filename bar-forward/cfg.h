@@ -65,9 +65,6 @@ void cfg_read(const struct cfg *c, uint32_t offset, uint32_t width, uint8_t *byt
  */
 bool cfg_write(struct cfg *c, uint32_t offset, uint32_t width, uint8_t *bytes, const uint8_t *real);
 
-/* Where the guest has put a BAR by now, and whether it is decoding; for the log, and nothing else. */
-uint64_t cfg_bar_address(const struct cfg *c, uint32_t bar);
-
 /* A row of quirks[] opens these bytes: the guest writes them, whatever they lie in. The header stays as it is. */
 void cfg_let(struct cfg *c, uint32_t at, uint32_t bytes);
 

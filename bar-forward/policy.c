@@ -283,29 +283,6 @@ bool policy_has(const struct policy *p, enum policy_act act)
 	return false;
 }
 
-/* The next rule that maps, from i on; p->n: none. */
-static uint32_t next_map(const struct policy *p, uint32_t i)
-{
-	while (i < p->n && p->rules[i].act != POLICY_MAP)
-		i++;
-	return i;
-}
-
-bool policy_maps_alike(const struct policy *a, const struct policy *b)
-{
-	uint32_t i = next_map(a, 0), j = next_map(b, 0);
-
-	while (i < a->n && j < b->n) {
-		const struct rule *x = &a->rules[i], *y = &b->rules[j];
-
-		if (x->bar != y->bar || x->first != y->first || x->last != y->last)
-			return false;
-		i = next_map(a, i + 1);
-		j = next_map(b, j + 1);
-	}
-	return i >= a->n && j >= b->n;
-}
-
 int policy_fits(const struct policy *p, const uint64_t sizes[POLICY_BARS], struct err *e)
 {
 	for (uint32_t i = 0; i < p->n; i++) {

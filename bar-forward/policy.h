@@ -70,9 +70,6 @@ void policy_denied(const struct rule *r, uint8_t *bytes, uint64_t count);
 
 bool policy_has(const struct policy *p, enum policy_act act);
 
-/* Whether two policies map the same: what is mapped is fixed once a guest has it, everything else may change. */
-bool policy_maps_alike(const struct policy *a, const struct policy *b);
-
 /* Rules against a device's BARs (sizes in bytes, 0: none): those of a BAR that is not there, or beyond its end. 0 or -EINVAL. */
 int policy_fits(const struct policy *p, const uint64_t sizes[POLICY_BARS], struct err *e);
 

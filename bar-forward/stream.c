@@ -178,11 +178,6 @@ static uint32_t kept_size(const struct stream *s)
 	return h.size <= s->kept && vu_check_header(&h, &unsaid) == 0 ? h.size : 0;
 }
 
-bool stream_ready(const struct stream *s)
-{
-	return kept_size(s) != 0;
-}
-
 void stream_forget(struct stream *s)
 {
 	s->at = s->kept = 0;

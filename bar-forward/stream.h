@@ -57,9 +57,6 @@ void stream_close(struct stream *s); /* not the socket */
  */
 int stream_peek(struct stream *s, struct incoming *in, struct err *e);
 
-/* Whether a message is here already: the next stream_peek() shows it, and asks the kernel nothing. */
-bool stream_ready(const struct stream *s);
-
 /* Another process has taken from the socket, or may have. */
 void stream_forget(struct stream *s);
 

@@ -105,8 +105,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 	if (!policy_parse(&p, text, NULL)) {
 		text_init(&t, written, sizeof(written));
 		policy_text(&p, &t);
-		if (t.cut || policy_parse(&back, written, NULL) || !same(&p, &back) ||
-		    !policy_maps_alike(&p, &back))
+		if (t.cut || policy_parse(&back, written, NULL) || !same(&p, &back))
 			abort();
 		for (uint32_t i = 0; i < p.n; i++) {
 			const struct rule *r = &p.rules[i];

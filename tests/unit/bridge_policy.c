@@ -5,7 +5,7 @@
 #include "bar-forward/policy.h"
 #include "tests/unit/harness.h"
 
-static struct policy p, q;
+static struct policy p;
 
 static void read_rules(struct policy *to, const char *text)
 {
@@ -99,18 +99,6 @@ static void nonsense_is_named_with_its_line(void **state)
 	}
 }
 
-static void what_is_mapped_is_fixed(void **state)
-{
-	(void)state;
-	read_rules(&p, "bar1 all map\nbar0 0x1000+0x1000 map\nbar0 0+4 deny\n");
-	read_rules(&q, "bar0 0x1000+0x1000 map\nbar0 0+8 log\nbar1 all map\n");
-	assert_true(policy_maps_alike(&p, &q));
-	read_rules(&q, "bar0 0x1000+0x2000 map\nbar1 all map\n");
-	assert_false(policy_maps_alike(&p, &q));
-	read_rules(&q, "bar1 all map\n");
-	assert_false(policy_maps_alike(&p, &q));
-}
-
 static void rules_must_meet_the_device(void **state)
 {
 	const uint64_t sizes[POLICY_BARS] = { 0x1000, 0, 0x2000 };
@@ -134,7 +122,6 @@ int main(void)
 		cmocka_unit_test(an_access_across_rules_gets_the_strictest),
 		cmocka_unit_test(values),
 		cmocka_unit_test(nonsense_is_named_with_its_line),
-		cmocka_unit_test(what_is_mapped_is_fixed),
 		cmocka_unit_test(rules_must_meet_the_device),
 	};
 
