@@ -164,7 +164,10 @@ static void handed_over(void **state)
 		if (i == 2)
 			assert_int_equal(vfio_gather_in(&kernel, &all, both, 2, NULL), 0);
 		d = opened(GPU, all);
+		/* who has the rights to open it looks into nothing that those share who meet guests */
+		assert_int_equal(!d->seat, i == 2);
 		mine = handed_on(d, all);
+		assert_true(mine->seat);
 		assert_int_equal(ops->present(d), 0);
 		assert_int_equal(ops->reset(d, NULL), 0);
 		assert_int_equal(poll(&(struct pollfd) { .fd = k.request, .events = POLLIN }, 1, 0),
