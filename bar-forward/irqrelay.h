@@ -51,10 +51,10 @@ void irqrelay_settle(struct irqrelay *r, bool well);
 /* Look after the device's descriptor as well, or not now. */
 void irqrelay_watch(struct irqrelay *r, int fd, bool now);
 
-/* Whether a client's descriptor is one that an interrupt can be told by. */
+/* Whether a client's descriptor is one that an interrupt can be told by: any other, such as a full pipe, could hold us up. */
 bool irqrelay_is_eventfd(int fd);
 
-/* Tell it once. A client that never reads does not keep us waiting: false, it was not told. */
+/* Tell it once; -1: nobody. A client that never reads has something to read anyway, and does not keep us waiting: false, it was not told. */
 bool irqrelay_raise(int fd);
 
 /* Record and pass on what came. Whether the device's descriptor is readable. */

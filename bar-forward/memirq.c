@@ -9,8 +9,8 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
+#include "bar-forward/irqrelay.h"
 #include "base/own.h"
-#include "base/text.h"
 
 static const char *const index_names[DEV_IRQS] = { "INTx", "MSI", "MSI-X", "ERR", "REQ" };
 
@@ -79,42 +79,16 @@ void memirq_close(struct memirq *q)
 	own_close_fd(&q->kicked);
 }
 
-/* A client may hand over anything; a pipe that is full would hold us up. */
-static bool is_eventfd(int fd)
-{
-	char link[40], what[40];
-	struct text t;
-	ssize_t n;
-
-	text_init(&t, link, sizeof(link));
-	text_add(&t, "/proc/self/fd/%d", fd);
-	n = readlink(link, what, sizeof(what) - 1);
-	if (n < 0)
-		return false;
-	what[n] = '\0';
-	return strcmp(what, "anon_inode:[eventfd]") == 0;
-}
-
 static int dup_eventfd(int fd, int *to, struct err *e)
 {
 	*to = -1;
 	if (fd < 0)
 		return 0;
-	if (!is_eventfd(fd))
+	if (!irqrelay_is_eventfd(fd))
 		return err_set(e, -EINVAL, "an interrupt is told by an eventfd, which this is not");
 	*to = fcntl(fd, F_DUPFD_CLOEXEC, 0);
 	return *to < 0 ? err_set(e, -errno, "no descriptor for an interrupt: %s", strerror(errno))
 		       : 0;
-}
-
-/* Where the counter is full whoever reads it has something to read anyway. */
-static void tell(int fd)
-{
-	struct pollfd p = { .fd = fd, .events = POLLOUT };
-	uint64_t one = 1;
-
-	if (fd >= 0 && poll(&p, 1, 0) == 1 && (p.revents & POLLOUT))
-		(void)!write(fd, &one, sizeof(one));
 }
 
 /* One that finds no room says nothing new. */
@@ -179,7 +153,7 @@ static void tell_pending(struct memirq *q, struct memstate *m, uint32_t index)
 				vector %= q->enabled[index];
 			if (vector >= q->enabled[index] || q->fd[index][vector] < 0)
 				continue;
-			tell(q->fd[index][vector]);
+			irqrelay_raise(q->fd[index][vector]);
 			m->s->pending[w] &= ~(UINT64_C(1) << bit);
 		}
 }
@@ -189,7 +163,7 @@ static void tell_gone(struct memirq *q, const struct memstate *m)
 	bool gone = m->s->fault.kind == FAULT_GONE;
 
 	if (gone && !q->told_gone && q->enabled[DEV_REQ])
-		tell(q->fd[DEV_REQ][0]);
+		irqrelay_raise(q->fd[DEV_REQ][0]);
 	q->told_gone = gone;
 }
 
@@ -212,7 +186,7 @@ void memirq_deliver(struct memirq *q, struct memstate *m)
 		tell_pending(q, m, (uint32_t)index);
 	if (q->enabled[DEV_INTX] && !q->masked && line_is_on(m)) {
 		q->masked = true;
-		tell(q->fd[DEV_INTX][0]);
+		irqrelay_raise(q->fd[DEV_INTX][0]);
 	}
 	tell_gone(q, m);
 	others = index < DEV_IRQS && !q->enabled[index] && (any_pending(m) || line_is_on(m));
@@ -328,7 +302,7 @@ static int fire(const struct memirq *q, const struct vu_irqs *s, struct err *e)
 		return err_set(e, -EINVAL, "%s has no descriptors there", index_names[s->index]);
 	for (uint32_t i = 0; i < s->count; i++)
 		if (s->data == VU_IRQ_NONE || s->bools[i])
-			tell(q->fd[s->index][s->start + i]);
+			irqrelay_raise(q->fd[s->index][s->start + i]);
 	return 0;
 }
 

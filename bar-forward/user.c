@@ -77,8 +77,11 @@ int user_choose(struct as_user *u, const char *name, struct err *e)
 	}
 	u->other = u->uid != geteuid();
 	if (u->other && !can_change())
-		return err_set(e, -EPERM, "--user %s: only root can have processes of others",
-			       name);
+		return err_set(
+			e, -EPERM,
+			"--user %s: only root, with the capabilities SETUID, SETGID and KILL, "
+			"can have processes of others",
+			name);
 	return 0;
 }
 

@@ -7,14 +7,13 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/vfio.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "bar-forward/irqrelay.h"
 #include "bar-forward/vfio_priv.h"
 #include "base/own.h"
 
@@ -99,17 +98,6 @@ static bool was_signalled(int fd)
 	return fd >= 0 && read(fd, &n, sizeof(n)) == sizeof(n);
 }
 
-/* A client that never reads does not keep us waiting. */
-static void tell_client(const struct device *d)
-{
-	struct pollfd p = { .fd = d->client_request, .events = POLLOUT };
-	const uint64_t one = 1;
-
-	if (poll(&p, 1, 0) == 1 && p.revents & POLLOUT &&
-	    write(d->client_request, &one, sizeof(one)) < 0)
-		return; /* it does not listen */
-}
-
 bool vfio_erred(struct device *d)
 {
 	return was_signalled(d->error);
@@ -119,22 +107,12 @@ bool vfio_wanted_back(struct device *d)
 {
 	if (was_signalled(d->request)) {
 		d->wanted_back = true;
-		tell_client(d);
+		irqrelay_raise(d->client_request);
 	}
 	return d->wanted_back;
 }
 
 /* Others the kernel writes to, and looks at itself; this one we do. */
-static bool is_eventfd(int fd)
-{
-	static const char wanted[] = "anon_inode:[eventfd]";
-	char path[32], what[sizeof(wanted)];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return readlink(path, what, sizeof(what)) == sizeof(wanted) - 1 &&
-	       memcmp(what, wanted, sizeof(wanted) - 1) == 0;
-}
-
 static int set_request(struct device *d, const struct vu_irqs *set, const int *fds, struct err *e)
 {
 	int fd = -1;
@@ -143,7 +121,7 @@ static int set_request(struct device *d, const struct vu_irqs *set, const int *f
 	    (set->data == VU_IRQ_NONE && set->count))
 		return err_set(e, -EINVAL, "that the host wants a device back is only heard of");
 	if (fds && set->count && fds[0] >= 0) {
-		if (!is_eventfd(fds[0]))
+		if (!irqrelay_is_eventfd(fds[0]))
 			return err_set(e, -EINVAL, "the descriptor of an interrupt is no eventfd");
 		fd = fcntl(fds[0], F_DUPFD_CLOEXEC, 0);
 		if (fd < 0)
@@ -152,7 +130,7 @@ static int set_request(struct device *d, const struct vu_irqs *set, const int *f
 	own_close_fd(&d->client_request);
 	d->client_request = fd;
 	if (d->wanted_back)
-		tell_client(d);
+		irqrelay_raise(fd);
 	return 0;
 }
 
