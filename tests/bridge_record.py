@@ -61,7 +61,11 @@ class Server:
             time.sleep(0.01)
 
     def status(self):
-        return [b for b in json.loads(run("status", "--json"))["bridges"] if b["socket"] == self.path][0]
+        until = time.monotonic() + TIMEOUT
+        while True:  # one that is being written for as long as we look is left out
+            found = [b for b in json.loads(run("status", "--json"))["bridges"] if b["socket"] == self.path]
+            if found or time.monotonic() > until:
+                return found[0]
 
     def client(self):
         until = time.monotonic() + TIMEOUT

@@ -100,7 +100,7 @@ class Bridge:
             n = len(os.listdir(f"/proc/{now['holder'][0]}/fd")) if len(now["holder"]) == 1 else None
             if (n, now) != last:
                 last, since = (n, now), time.monotonic()
-            settled = n is not None and len(now["worker"]) == 2 and time.monotonic() - since > 0.5
+            settled = n is not None and len(now["worker"]) == 2 and time.monotonic() - since > 2
             if n == want if want is not None else settled:
                 return n
             if time.monotonic() > until:

@@ -190,7 +190,10 @@ key "K asks" K "End process $doomed"
 key "n does not" n '^fake-7b'
 if kill -0 $doomed 2>/dev/null; then ok "it lives"; else fail "it lives" "gone"; fi
 key "K asks again" K "End process $doomed"
+# held up, it does not end at once: what the monitor says of its end would be over what it says of the key
+kill -STOP $doomed
 key "y does" y 'asked to end'
+kill -CONT $doomed
 wait $doomed 2>/dev/null
 sees "its row says so" 'LOST'
 t send-keys q

@@ -33,13 +33,18 @@ class Bridge:
             time.sleep(0.02)
 
     def status(self):
-        out = subprocess.run([BERTH, "bridge", "status", "--json"], check=True, stdout=subprocess.PIPE, env=self.env).stdout
-        return next(b for b in json.loads(out)["bridges"] if b["socket"] == self.socket)
+        """A page that is being written for as long as somebody looks is left out: look again."""
+        until = time.monotonic() + 120
+        while True:
+            out = subprocess.run([BERTH, "bridge", "status", "--json"], check=True, stdout=subprocess.PIPE, env=self.env).stdout
+            found = [b for b in json.loads(out)["bridges"] if b["socket"] == self.socket]
+            if found or time.monotonic() > until:
+                return found[0]
 
     def settled(self):
         """The page is a little behind: what it says once it says the same for longer."""
         last, since, until = self.status(), time.monotonic(), time.monotonic() + 60
-        while time.monotonic() - since < 0.5 and time.monotonic() < until:
+        while time.monotonic() - since < 2 and time.monotonic() < until:
             time.sleep(0.05)
             now = self.status()
             if now != last:

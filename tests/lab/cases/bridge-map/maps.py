@@ -44,13 +44,17 @@ class Bridge:
             time.sleep(0.02)
 
     def status(self):
-        out = subprocess.run([berth, "bridge", "status", "--json"], check=True, capture_output=True).stdout
-        return next(b for b in json.loads(out)["bridges"] if b["socket"] == self.path)
+        until = time.monotonic() + LIMIT
+        while True:  # one that is being written for as long as we look is left out
+            out = subprocess.run([berth, "bridge", "status", "--json"], check=True, capture_output=True).stdout
+            found = [b for b in json.loads(out)["bridges"] if b["socket"] == self.path]
+            if found or time.monotonic() > until:
+                return found[0]
 
     def settled(self):
         """The page is at most a tenth of a second behind: what it says once it says the same for longer."""
         last, since, until = self.status(), time.monotonic(), time.monotonic() + LIMIT
-        while time.monotonic() - since < 0.5 and time.monotonic() < until:
+        while time.monotonic() - since < 2 and time.monotonic() < until:
             time.sleep(0.05)
             now = self.status()
             if now != last:
