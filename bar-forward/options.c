@@ -140,7 +140,8 @@ const struct cmd bridge_command = {
 		"for who connects anew.",
 	.opts = opts,
 	.n_opts = N_OF(opts),
-	.exits = "0  done, or a list was shown\n1  the named device is absent\n2  wrong usage\n4  a bad value\n"
+	.exits = "0  done, or a list was shown\n1  the named device or file is absent; diff: the boots differ\n"
+		 "2  wrong usage\n4  a bad value\n"
 		 "5  no permission, in use, or it cannot be bridged: nothing was changed\n"
 		 "6  the device vanished, or is not what it was; with --once: it was lost under its client",
 	.examples = examples,

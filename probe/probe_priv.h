@@ -191,8 +191,8 @@ int run_collect(const struct machine *m, const struct want *w, struct run **out,
 void host_read(const struct source *s, struct report *r); /* names, kernel, RAM */
 struct cpu_time;
 bool host_parse_time(const char *text, struct cpu_time *t); /* of /proc/stat; false: garbled */
-void host_cpuinfo(const struct source *s, struct cpu *c); /* fills only what is unknown */
-void host_nodes(const struct source *s, struct cpu *c);   /* the same: NUMA nodes with CPUs */
+void host_cpuinfo(const struct source *s, struct cpu *c);   /* fills only what is unknown */
+void host_nodes(const struct source *s, struct cpu *c);     /* the same: NUMA nodes with CPUs */
 
 /* 0, or the negative errno of listing the bus; -ENOENT: there is no PCI bus. */
 int sysfs_scan(const struct source *s, struct report *r);
