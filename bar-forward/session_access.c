@@ -138,7 +138,7 @@ static void tell_denied(struct session *s, const struct vu_access *a, const stru
 		    r->line, a->count, a->offset, region_name(a->region));
 	if (first && ++s->denials == SESSION_SAID)
 		session_say(s, SESSION_NOTE,
-			    "more that is denied is counted, and told with -v only");
+			    "from here on what is denied is counted, and told where -v was given");
 }
 
 static const struct rule *rule_of(struct session *s, const struct vu_access *a, bool write)
