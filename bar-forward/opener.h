@@ -46,8 +46,11 @@ void opener_send(struct server *v, const struct line *l, int fd);
 /* Another worker, for the holder; `next`: of the version that is installed by now. 0 or a negative errno. */
 int opener_spawn(struct server *v, bool next);
 
-/* What the holder has said by now, as much as is read at once. It need not be itself any more: it is trusted with no more than its orders. */
-void opener_hear(struct server *v);
+/*
+ * What the holder has said by now, as much as is read at once: true, there may be more. It need not be itself any more, and
+ * is trusted with no more than its orders.
+ */
+bool opener_hear(struct server *v);
 
 /* opener_asked.c: what is asked of the bridge itself; as control_serve() has it done */
 int opener_asked(void *arg, struct control_ask *a, struct err *e);

@@ -3,6 +3,7 @@
 #include "bar-forward/opener.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,6 +18,8 @@
 #include "base/text.h"
 
 #define LINES_MAX 64 /* read at once, of a holder that may say more and more */
+#define DEAF_MS                                                                                    \
+	5000 /* for one that has not read what it was told for so long that there is no room */
 
 /* In a child, which has no use for it. */
 static void leave(void *arg)
@@ -54,10 +57,20 @@ static void be_holder(struct server *v, int line)
 
 /* --- what it asks for --- */
 
-/* A holder reads all that it is told; one that has not for so long is not itself, or hangs. Nobody waits for it here. */
+/* One that does not read what it is told is not itself, or hangs. */
 void opener_send(struct server *v, const struct line *l, int fd)
 {
-	if (v->line >= 0 && post_send(v->line, l, sizeof(*l), &fd, fd >= 0, 1) == -EAGAIN)
+	struct pollfd p = { .fd = v->line, .events = POLLOUT };
+	int rc = -EAGAIN;
+
+	if (v->line < 0)
+		return;
+	for (int turn = 0; turn < 2 && rc == -EAGAIN; turn++) {
+		if (turn)
+			poll(&p, 1, DEAF_MS);
+		rc = post_send(v->line, l, sizeof(*l), &fd, fd >= 0, 1);
+	}
+	if (rc == -EAGAIN)
 		kill(v->holder, SIGKILL);
 }
 
@@ -211,14 +224,15 @@ static void take_line(struct server *v, const struct line *l)
 	}
 }
 
-void opener_hear(struct server *v)
+bool opener_hear(struct server *v)
 {
 	struct line l;
 
 	for (int i = 0; i < LINES_MAX; i++) {
 		if (v->line < 0 || post_take(v->line, &l, sizeof(l), NULL, NULL, 1) <= 0)
-			return;
+			return false;
 		l.text[sizeof(l.text) - 1] = '\0';
 		take_line(v, &l);
 	}
+	return true;
 }

@@ -29,6 +29,7 @@
 #define END_MS      60000 /* for a holder to end: it unmaps a guest's memory, and resets the device */
 #define AGAIN_MS    2000 /* who asks for the end a second time after so long does not want to wait */
 #define KILL_MS     5000 /* for one that is killed to be dead, unless the kernel keeps it */
+#define HEAR_TURNS  64
 #define SHARED_MODE 0660 /* of a socket that is for a group */
 
 /* --- signals, and the dead --- */
@@ -52,7 +53,9 @@ static void take_worker_death(struct server *v, const siginfo_t *si)
 
 static void take_holder_death(struct server *v, const siginfo_t *si)
 {
-	opener_hear(v); /* its last words */
+	/* Its last words, behind all that there was room for. */
+	for (int turn = 0; turn < HEAR_TURNS && opener_hear(v); turn++)
+		;
 	waitpid(v->holder, NULL, 0);
 	v->holder = 0;
 	own_close_fd(&v->line);

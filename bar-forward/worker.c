@@ -344,18 +344,18 @@ static int join(struct worker *w, const struct call *c, const int *fds, uint32_t
 	uint32_t next = 2;
 	int rc = 0;
 
+	w->s.facts = w->share->facts; /* as they are now, whoever writes there */
+	w->s.facts.name[sizeof(w->s.facts.name) - 1] = '\0';
 	if (c->value) /* there is a recording */
 		rc = trace_join(&w->trace, fds[next++], e);
 	if (!rc)
-		rc = w->ops->join(&d, w->share->facts.name, &w->share->facts, fds + next, n - next,
-				  e);
+		rc = w->ops->join(&d, w->s.facts.name, &w->s.facts, fds + next, n - next, e);
 	if (!rc)
 		rc = stream_open(&w->stream, fds[1], SEND_MS, e);
 	if (!rc)
 		rc = stream_reserve(&w->stream, SHARE_MESSAGE);
 	w->stream.ahead = !rc;
 	w->s.d = d;
-	w->s.facts = w->share->facts;
 	return rc;
 }
 

@@ -191,14 +191,15 @@ def hung_fetcher(berth, folder, devices):
             raise AssertionError("a reset by nobody")
         except Refused as no:
             assert no.errno == errno.ETIMEDOUT, no
+            assert c.read(CONFIG, 0, 4) == 0xFFFFFFFF
+        except Gone:
+            pass  # on a busy machine that answer would have come too late
         until = time.monotonic() + TIMEOUT
         while os.path.exists(f"/proc/{fetcher}"):
             assert time.monotonic() < until, "it is left"
             time.sleep(0.02)
-        assert c.read(CONFIG, 0, 4) == 0xFFFFFFFF
         c.close()
         c = next_client(s)
-        c.reset()
         assert fetcher_of(s.p.pid) not in (None, fetcher)
         c.close()
     ok("a fetcher that hangs does not stay")
@@ -216,7 +217,10 @@ def silence(berth, folder, devices):
         time.sleep(0.5)
     end(s, 6)
     assert s.said("the process that holds the device does not end, and is killed") == 1
-    assert not os.path.exists(f"/proc/{holder}"), "it lives"
+    until = time.monotonic() + TIMEOUT
+    while os.path.exists(f"/proc/{holder}"):
+        assert time.monotonic() < until, "it lives"
+        time.sleep(0.02)
     ok("a holder that hangs is no reason to stay")
 
 
