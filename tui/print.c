@@ -20,6 +20,7 @@
 
 #define FIRST_REPORT_MS                                                                            \
 	5000 /* a driver that hangs longer leaves the first frames without devices */
+#define FIRST_NUMBERS_MS 1000 /* the same, without their numbers */
 
 struct printing {
 	const struct printer *p;
@@ -161,7 +162,17 @@ static void take_in(struct printing *g)
 	history_add(&g->history, &g->snap);
 }
 
-/* What is printed cannot be drawn over: the first frame waits for the first report. */
+/* What a device is, is known sooner than its numbers, which one that sleeps has none of. */
+static bool has_numbers(const struct snapshot *s)
+{
+	for (uint32_t i = 0; s->origin == ORIGIN_LIVE && i < s->report->n_gpus; i++)
+		if (s->devices[i].age_ms == AGE_UNKNOWN && !s->devices[i].lost &&
+		    s->report->gpus[i].awake != AWAKE_NO)
+			return false;
+	return true;
+}
+
+/* What is printed cannot be drawn over: the first frame waits for the first report, and a while for its numbers. */
 static bool first_look(struct printing *g)
 {
 	const struct feed *feed = g->p->feed;
@@ -171,7 +182,10 @@ static bool first_look(struct printing *g)
 		take_in(g);
 	for (uint32_t ms = 0; ms < FIRST_REPORT_MS; ms += 20) {
 		take_in(g);
-		if (g->snap.report || g->snap.device_error[0])
+		if (g->snap.device_error[0])
+			break;
+		if (g->snap.report && (g->p->output == OUTPUT_NOTHING || has_numbers(&g->snap) ||
+				       ms >= FIRST_NUMBERS_MS))
 			break;
 		if (ended(g, 20))
 			return false;

@@ -10,6 +10,7 @@
 #include "tests/unit/harness.h"
 #include "tui/frame.h"
 #include "tui/line.h"
+#include "tui/print.h"
 #include "tui/prom.h"
 #include "tui/ssh.h"
 
@@ -352,11 +353,70 @@ static void what_tokens_cost(void **state)
 	drop(s);
 }
 
+/* A machine whose numbers come at the fifth look. */
+static void next_slowly(void *ctx, struct snapshot *s)
+{
+	struct snapshot *from = ctx;
+	const struct report *r = from->report;
+	struct gpu *g = &((struct report *)r)->gpus[0];
+
+	from->n_bridges++; /* how often was looked */
+	g->power_mw = from->n_bridges < 5 ? fact_unknown(WHY_NOT_EXPORTED)
+					  : fact_of(7000, SRC_NVML);
+	s->report = r;
+	s->devices[0].age_ms = from->n_bridges < 5 ? AGE_UNKNOWN : 0;
+	s->devices[1].age_ms = AGE_UNKNOWN; /* asleep: it has none */
+	s->now_ns += 1000000;
+}
+
+/* Whoever reads a stream has the numbers from its first line on. */
+static void the_first_line_has_numbers(void **state)
+{
+	struct snapshot *s = make();
+	struct prefs prefs = { .interval_ms = 1 };
+	const struct feed slow = { .next = next_slowly, .ctx = s };
+	struct tape *tape = calloc(1, sizeof(*tape));
+	struct word last;
+	FILE *f = tmpfile();
+	char line[16384];
+	int out = dup(STDOUT_FILENO);
+
+	(void)state;
+	assert_non_null(f);
+	s->n_bridges = 0;
+	tape_begin(tape, slow, false, &prefs.alarm);
+
+	const struct feed feed = tape_feed(tape);
+	const struct printer p = { .feed = &feed,
+				   .tape = tape,
+				   .prefs = &prefs,
+				   .output = OUTPUT_JSON,
+				   .count = 2,
+				   .signals = -1 };
+
+	fflush(stdout);
+	dup2(fileno(f), STDOUT_FILENO);
+	int rc = print_all(&p, NULL);
+	dup2(out, STDOUT_FILENO);
+	close(out);
+	assert_int_equal(rc, 0);
+	rewind(f);
+	assert_non_null(fgets(line, sizeof(line), f));
+	has(line, "\"power_mw\":7000");
+	assert_non_null(fgets(line, sizeof(line), f));
+	assert_null(fgets(line, sizeof(line), f));
+	fclose(f);
+	tape_end(tape, &last, NULL);
+	free(tape);
+	drop(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(metrics),
 		cmocka_unit_test(metrics_are_in_groups),
+		cmocka_unit_test(the_first_line_has_numbers),
 		cmocka_unit_test(what_tokens_cost),
 		cmocka_unit_test(sentences),
 		cmocka_unit_test(another_machine),
