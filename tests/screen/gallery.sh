@@ -56,6 +56,11 @@ for TERM in vt100 linux xterm xterm-256color tmux-256color; do
 		NO_COLOR=1 LOOK=1 shot screen-terms.txt 80x24 names 2
 	done
 done
+for TERM in vt100 linux tmux-256color; do
+	for n in 0 1 16; do
+		LC_ALL=C shot screen-terms.txt 80x24 calm $n
+	done
+done
 golden screen-terms.txt "$T/screen-terms.txt"
 if sed -n '/NO_COLOR/,/^===/p' "$T/screen-terms.txt" | grep '^~' | grep -q 'fg[0-9#]\|bg[0-9#]'; then
 	fail "NO_COLOR" "has colours"
@@ -173,6 +178,10 @@ name="a click leaves a page" mouse 'title done 0' 'keys ?' 'wait Show or hide th
 wen=$(printf '\346\226\207')
 name="a character that comes in pieces" mouse 'title done 0' 'keys /' 'title done 1' 'keys \xe6' 'pause 100' 'keys \x96' 'pause 100' \
 	'keys \x87' "wait filter: $wen" 'keys \xe6' 'pause 100' 'keys z' "wait filter: ${wen}z"
+
+# Cells of size, number of devices, terminal, locale and colour, whatever is drawn in them
+cells=$(cat tests/golden/screen-*.txt | grep '^=== [^ ]* [a-z]* [0-9]* ' | awk '{ print $2, $4, $5, $6, / NO_COLOR/ }' | sort -u | wc -l)
+if [ "$cells" -ge 60 ]; then ok "$cells cells"; else fail "60 cells" "$cells"; fi
 
 if [ $failed -eq 0 ]; then ok "every screen came"; else fail "every screen came" "see above"; fi
 finish
