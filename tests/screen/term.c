@@ -18,7 +18,7 @@
  *   bytes FILE     how many bytes came so far
  *   exit N         the program ends with this status
  *
- * Nothing is timed: a line that does not come true within a minute fails, and shows the screen. Without "exit"
+ * Nothing is timed: a line that does not come true within three minutes fails, and shows the screen. Without "exit"
  * at the end the program is killed. The locale of the environment decides whether bytes are UTF-8.
  *
  * A picture comes in pieces, cut anywhere, and on a slow machine one sees them. Here one always does: the screen
@@ -45,7 +45,7 @@
 
 #include <vterm.h>
 
-#define PATIENCE_MS 60000
+#define PATIENCE_MS 180000
 #define TEXT_MAX    (1 << 20)
 
 struct term {
