@@ -205,6 +205,7 @@ ssize_t bv_write(struct vfio_device *vdev, const char __user *buf, size_t size, 
 
 /* pages.c */
 bool bv_off(const struct bv_device *b);
+void bv_bars_take(struct bv_device *b);
 long bv_pages_give(struct bv_device *b, unsigned long arg);
 int bv_pages_end(struct bv_device *b);
 void bv_pages_gone(struct bv_device *b);

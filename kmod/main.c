@@ -111,6 +111,7 @@ static int session_begin(struct bv_device *b)
 		return ret;
 	}
 	vfio_pci_core_finish_enable(&b->core);
+	bv_bars_take(b);
 	session_close_ways(b);
 	bv_watch_open(b);
 	return 0;

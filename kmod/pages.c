@@ -361,10 +361,7 @@ static bool policy_lets(const struct bv_device *b, const struct bv_pages *p)
 	return true;
 }
 
-/*
- * vfio_pci_core takes the BAR for itself when it is first used, or has when the function was
- * opened.
- */
+/* What bv_bars_take() could not have may be free by now. */
 static int bar_take(struct bv_device *b, u32 bar)
 {
 #if defined(BV_HAVE_GET_IOMAP)
@@ -387,6 +384,22 @@ static int bar_take(struct bv_device *b, u32 bar)
 	}
 	return 0;
 #endif
+}
+
+/**
+ * bv_bars_take - have vfio_pci_core take all BARs for itself, as newer ones do by themselves
+ * @b: the function, which is being opened
+ *
+ * Older ones take a BAR when it is first used, without a lock, so that one of two programs that
+ * use it at once is told EBUSY. A BAR that another driver has fails whenever it is used.
+ */
+void bv_bars_take(struct bv_device *b)
+{
+	u32 i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
+		if (pci_resource_len(b->core.pdev, i))
+			bar_take(b, i);
 }
 
 static int pages_check(struct bv_device *b, const struct bv_pages *p)
