@@ -1,13 +1,13 @@
 # shellcheck shell=dash
 # Bad input of every kind: an errno that uapi.h names, nothing changed, and one line of the kernel's at most. Sourced by guest.sh.
 said() {
-	dmesg | grep -c -v 'enabling device'
+	told | grep -c -v 'enabling device'
 }
 
 # silent NAME LINES: since `before` was set the kernel has said no more than that
 silent() {
 	now=$(said)
-	if [ $((now - before)) -le "$2" ]; then ok "$1: the kernel says $2 at most"; else fail "$1" "$((now - before)) lines: $(dmesg | tail -n 3)"; fi
+	if [ $((now - before)) -le "$2" ]; then ok "$1: the kernel says $2 at most"; else fail "$1" "$((now - before)) lines: $(told | tail -n 3)"; fi
 }
 
 before=$(said)

@@ -19,10 +19,10 @@ if [ $taken -gt 20 ] && [ $taken -lt 280 ]; then ok "noise is told from rules"; 
 
 # --- requests of a program ---
 is "pages for noise" "$(put $MEMORY policy 'map 2 0x2000-0x7fff')" ok
-before=$(dmesg | wc -l)
+before=$(told | wc -l)
 for seed in 1 2 3; do
 	is "what is asked, $seed" "$(vfio_noise $seed 3000 0x2000 0x7fff 2 group "$(basename "$(readlink "$PCI/$MEMORY/iommu_group")")" $MEMORY 2>&1 3>&-)" \
 		"some granted, some refused"
 done
-is "and the kernel is silent" "$(dmesg | tail -n +$((before + 1)) | head -n 3)" ""
+is "and the kernel is silent" "$(told | tail -n +$((before + 1)) | head -n 3)" ""
 put $MEMORY policy '\n' >/dev/null
