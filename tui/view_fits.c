@@ -30,6 +30,7 @@ static void put_row(struct view *v, const struct frame *f, const struct fit *r)
 	else
 		pen_text(&p, ATTR_DIM, "-");
 	pen_to(&p, 36);
+	pen_flows(&p, 36);
 	pen_text(&p, ATTR_PLAIN, r->name);
 	if (r->store[0])
 		pen_printf(&p, ATTR_DIM, "  (%s)", r->store);
@@ -37,6 +38,7 @@ static void put_row(struct view *v, const struct frame *f, const struct fit *r)
 		return;
 	p = view_line(v);
 	pen_to(&p, 9);
+	pen_flows(&p, 9);
 	pen_text(&p, ATTR_DIM, r->decided_by);
 }
 
@@ -45,8 +47,10 @@ void page_fits(struct view *v, const struct frame *f)
 	const struct fits *fits = f->fits;
 	struct pen p = view_line(v);
 
+	pen_flows(&p, 2);
 	pen_text(&p, ATTR_TITLE, "What fits now, of the models in the stores on this disk");
 	p = view_line(v);
+	pen_flows(&p, 2);
 	if (!fits || fits->state == FITS_NONE) {
 		pen_text(&p, ATTR_DIM, "Only this machine can be asked.");
 		return;

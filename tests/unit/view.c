@@ -232,6 +232,27 @@ static void squeeze(char *to, const char *text)
 	*to = '\0';
 }
 
+/* A page of it has all of the text, however narrow it is; where words part is not looked at. */
+static void is_whole(const struct frame *f, const char *said)
+{
+	char want[256], got[16384], row[4 * VIEW_COLS_MAX + 1];
+	struct picture *p = calloc(1, sizeof(*p));
+
+	squeeze(want, said);
+	for (uint32_t cols = 9; cols <= 180; cols++) {
+		picture_init(p);
+		picture_make(p, f, cols, 90, true);
+		got[0] = '\0';
+		for (uint32_t i = 0; i < p->view.n_rows; i++)
+			squeeze(got + strlen(got), view_text(&p->view, i, row));
+		if (!strstr(got, want))
+			print_error("%u columns: %s\n", cols, got);
+		assert_non_null(strstr(got, want));
+		picture_fini(p);
+	}
+	free(p);
+}
+
 /* On the page of events nothing is cut, however narrow it is: it may be the name of a file. */
 static void events_are_told_whole(void **state)
 {
@@ -243,26 +264,36 @@ static void events_are_told_whole(void **state)
 	struct prefs prefs;
 	struct ui ui = { .page = PAGE_EVENTS };
 	struct frame f = { .snap = &st->snap, .events = ev, .prefs = &prefs, .ui = &ui };
-	char want[256], got[16384], row[4 * VIEW_COLS_MAX + 1];
-	struct picture *p = calloc(1, sizeof(*p));
 
 	(void)state;
 	prefs_default(&prefs);
-	squeeze(want, said);
 	events_say(ev, &st->snap, SEVERITY_BAD, said);
-	for (uint32_t cols = 9; cols <= 180; cols++) {
-		picture_init(p);
-		picture_make(p, &f, cols, 90, true);
-		got[0] = '\0';
-		for (uint32_t i = 0; i < p->view.n_rows; i++)
-			squeeze(got + strlen(got), view_text(&p->view, i, row));
-		if (!strstr(got, want))
-			print_error("%u columns: %s\n", cols, got);
-		assert_non_null(strstr(got, want));
-		picture_fini(p);
-	}
-	free(p);
+	is_whole(&f, said);
 	free(ev);
+	free(st);
+}
+
+static void what_does_not_fit_is_told_whole(void **state)
+{
+	static const char why[] =
+		"/home/me/store/broken.gguf: not a GGUF file: it begins with 62d24436";
+	struct stage *st = stage_new();
+	struct fits *fits = calloc(1, sizeof(*fits));
+	struct prefs prefs;
+	struct ui ui = { .page = PAGE_FITS };
+	struct frame f = { .snap = &st->snap, .fits = fits, .prefs = &prefs, .ui = &ui };
+
+	(void)state;
+	prefs_default(&prefs);
+	fits->state = FITS_KNOWN;
+	fits->n = 2;
+	strcpy(fits->rows[0].verdict, "fits");
+	strcpy(fits->rows[0].name, "Some-Model-Of-Seventy-Billions-Q4_K_M.gguf");
+	strcpy(fits->rows[1].name, "broken.gguf");
+	strcpy(fits->rows[1].decided_by, why);
+	is_whole(&f, why);
+	is_whole(&f, fits->rows[0].name);
+	free(fits);
 	free(st);
 }
 
@@ -568,6 +599,7 @@ int main(void)
 		cmocka_unit_test(nothing_known),
 		cmocka_unit_test(no_gpu),
 		cmocka_unit_test(events_are_told_whole),
+		cmocka_unit_test(what_does_not_fit_is_told_whole),
 		cmocka_unit_test(states_of_devices),
 		cmocka_unit_test(sixteen_devices),
 		cmocka_unit_test(states_of_runs),
