@@ -9,7 +9,7 @@ The guest's console is OUT/console. LAB_QEMU: the words of another QEMU than the
 
 CASE-FOLDER/vm describes the machine, a line each:
 
-    limit SECONDS       how long the guest may take; ten times what it does on a quiet machine
+    limit SECONDS       how long the guest may take (900): for one that hangs, so ten times what it takes beside others
     cmdline WORDS       more for the kernel's command line
     acpi FILE.dsl       one more ACPI table, compiled by iasl; seen from the case's folder
     bridge NAME DEVICE OPTION...  serves a file of bar-forward/devices, or CASE/FILE, at OUT/NAME.sock; replay:FILE: a recording
@@ -36,7 +36,7 @@ TROUBLE = ("Kernel panic", "BUG: ", "Oops: ", " segfault at ", "general protecti
 class Case:
     def __init__(self, folder):
         self.folder = folder
-        self.limit, self.cmdline, self.qemu, self.acpi, self.bridges = 300, [], [], [], []
+        self.limit, self.cmdline, self.qemu, self.acpi, self.bridges = 900, [], [], [], []
         for line in (folder / "vm").read_text(encoding="utf-8").splitlines():
             words = shlex.split(line, comments=True)
             if not words:
