@@ -87,6 +87,11 @@ bool child_collect(pid_t pid, int64_t until)
 bool child_close(struct child *c)
 {
 	own_close_fd(&c->from);
+	if (!c->pid)
+		return true;
 	kill(c->pid, SIGKILL);
-	return child_collect(c->pid, clock_ms() + CLOSE_MS);
+	if (!child_collect(c->pid, clock_ms() + CLOSE_MS))
+		return false;
+	c->pid = 0;
+	return true;
 }

@@ -34,7 +34,7 @@ int child_receive(const struct child *c, void *record, size_t size, int timeout_
 
 /*
  * Kill it, if it still runs, and collect it. False: it hangs in the kernel, which keeps it, and its work, until the
- * kernel is done.
+ * kernel is done; it may be closed again, to see whether that is so by now. One that is closed has no pid.
  */
 bool child_close(struct child *c);
 

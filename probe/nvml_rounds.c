@@ -60,6 +60,11 @@ void probe_nvml_close(struct probe_nvml *n)
 	free(n);
 }
 
+bool probe_nvml_give_up(struct probe_nvml *n)
+{
+	return child_close(&n->child);
+}
+
 static int first_record(struct probe_nvml *n, int timeout_ms)
 {
 	int rc = nvml_receive_first(&n->child, timeout_ms, &n->v);

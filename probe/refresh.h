@@ -65,6 +65,12 @@ int probe_nvml_ask(struct probe_nvml *n, bool go_on, int timeout_ms,
 		   void (*took)(void *ctx, const char *pci), void *ctx);
 void probe_nvml_close(struct probe_nvml *n);
 
+/*
+ * Give up the child that does not answer: it is killed, and all that is left to do is to close. False: the kernel keeps
+ * it; whoever asks it waits in vain, and may give it up again.
+ */
+bool probe_nvml_give_up(struct probe_nvml *n);
+
 /* What was last told of a GPU, into it, its processes among the holders. */
 void probe_nvml_take(const struct probe_nvml *n, const struct machine *m, struct gpu *g);
 

@@ -20,6 +20,7 @@ static void took(void *ctx, const char *pci)
 		e->asked = false;
 	}
 	pthread_mutex_unlock(&l->lock);
+	l->heard_ns = telem_now_ns();
 }
 
 /* Whether the library may be asked: it opens every card, and wakes those that sleep. */
@@ -95,7 +96,23 @@ static bool open_nvml(struct lookout *l)
 		if (l->eyes[i]->nvml && !l->eyes[i]->lost)
 			text_copy(pci[n++], sizeof(pci[0]), l->eyes[i]->gpu.pci);
 	pthread_mutex_unlock(&l->lock);
+	l->heard_ns = telem_now_ns();
 	return n && !probe_nvml_open(&l->nvml, (const char(*)[24])pci, n, &e);
+}
+
+/*
+ * What hangs may be the process alone, which another one need not do: its devices stay asked, and are asked by that one. Of
+ * a process that the kernel keeps, the driver hangs, and so would another.
+ */
+static void ask_another(struct lookout *l)
+{
+	if (telem_now_ns() - l->heard_ns < UINT64_C(1000000) * l->senses.give_up_ms)
+		return;
+	l->heard_ns = telem_now_ns();
+	if (!probe_nvml_give_up(l->nvml))
+		return;
+	probe_nvml_close(l->nvml);
+	l->nvml = NULL;
 }
 
 uint32_t library_read(void *ctx)
@@ -105,7 +122,7 @@ uint32_t library_read(void *ctx)
 	int rc;
 
 	if (!may_ask(l, &rest_ms)) {
-		if (l->nvml)
+		if (l->nvml || l->waits)
 			close_nvml(l, false);
 		return ASLEEP_MS;
 	}
@@ -117,8 +134,10 @@ uint32_t library_read(void *ctx)
 		expect_answers(l);
 	rc = probe_nvml_ask(l->nvml, l->waits, NVML_WAIT_MS, took, l);
 	l->waits = rc == -ETIMEDOUT;
-	if (l->waits)
+	if (l->waits) {
+		ask_another(l);
 		return 0;
+	}
 	if (rc)
 		close_nvml(l, true);
 	/* An open library keeps its cards from sleeping. */

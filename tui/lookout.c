@@ -494,5 +494,6 @@ struct senses senses_of(const struct machine *m)
 				 .mark = mark,
 				 .may_sleep = may_sleep,
 				 .machine = m,
+				 .give_up_ms = GIVE_UP_MS,
 				 .ctx = (void *)(uintptr_t)m };
 }

@@ -28,6 +28,7 @@ struct senses {
 	uint64_t (*mark)(void *ctx); /* as probe_bus_mark() */
 	bool (*may_sleep)(void *ctx, const struct gpu *g);
 	const struct machine *machine; /* for NVIDIA's library; NULL: it is not asked */
+	uint32_t give_up_ms;           /* a process that waits so long for it is replaced */
 	void *ctx;
 };
 

@@ -18,6 +18,8 @@
 #define DOZE_MS                                                                                    \
 	15000 /* longer than the usual delay of autosuspend, 5 s: it can fall asleep between */
 #define IDLE_AFTER 30 /* readings without work */
+#define GIVE_UP_MS                                                                                 \
+	30000 /* for one answer of NVIDIA's library; a card that it wakes first takes seconds */
 
 /*
  * What one thread reads into; `now` and `now_turn` belong to the thread, the rest is guarded by the lock of
@@ -59,7 +61,8 @@ struct lookout {
 	uint64_t mark;
 	struct cpu_time time;
 	struct probe_nvml *nvml;
-	bool waits; /* a round of it is in flight */
+	bool waits;        /* a round of it is in flight */
+	uint64_t heard_ns; /* it was opened, or answered */
 
 	struct report *shown; /* of the thread that draws */
 };

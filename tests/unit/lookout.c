@@ -24,6 +24,7 @@ struct world {
 	int bound; /* to a driver, all of them */
 	int asked; /* how often who holds them was */
 	const char *error;
+	const char *driver; /* NULL: amdgpu */
 };
 
 static int get(const int *v)
@@ -66,6 +67,8 @@ static int collect(void *ctx, struct report **r, struct err *e)
 		g->device = i == 1 ? (uint32_t)get(&w->id) : 0;
 		if (get(&w->bound))
 			g->drm_card = fact_text_of("/dev/dri/card1", SRC_SYSFS);
+		if (w->driver)
+			g->driver = fact_text_of(w->driver, SRC_SYSFS);
 		g->link.n_hops = (uint32_t)get(&w->collected) + 1;
 		(*r)->n_gpus++;
 	}
@@ -84,7 +87,7 @@ static int refresh(void *ctx, struct gpu *g)
 	g->power_mw = fact_of(__atomic_add_fetch(&w->looks[slot_of(g)], 1, __ATOMIC_SEQ_CST),
 			      SRC_HWMON);
 	g->busy_percent = fact_of(get(&w->busy), SRC_SYSFS);
-	g->driver = get(&w->bound) ? fact_text_of("amdgpu", SRC_SYSFS)
+	g->driver = get(&w->bound) ? fact_text_of(w->driver ? w->driver : "amdgpu", SRC_SYSFS)
 				   : fact_text_unknown(WHY_NO_DRIVER);
 	return 0;
 }
@@ -133,14 +136,18 @@ struct stage {
 	struct snapshot *snap;
 };
 
-static struct stage stage_new(struct world *w)
+/* With NVIDIA's library, one process of which may hang that long; or 0: without. */
+static struct stage stage_of(struct world *w, uint32_t give_up_ms)
 {
+	static const struct machine nowhere;
 	const struct senses senses = { .collect = collect,
 				       .refresh = refresh,
 				       .holders = holders,
 				       .host = host,
 				       .mark = mark,
 				       .may_sleep = may_sleep,
+				       .machine = give_up_ms ? &nowhere : NULL,
+				       .give_up_ms = give_up_ms,
 				       .ctx = w };
 	struct stage st = { .w = w, .snap = calloc(1, sizeof(*st.snap)) };
 
@@ -148,6 +155,11 @@ static struct stage stage_new(struct world *w)
 	assert_int_equal(lookout_start(&st.l, &senses, "", 100, NULL), 0);
 	st.feed = lookout_feed(st.l);
 	return st;
+}
+
+static struct stage stage_new(struct world *w)
+{
+	return stage_of(w, 0);
 }
 
 static void end(struct stage *st)
@@ -244,6 +256,42 @@ static void one_that_hangs_is_alone(void **state)
 	left = st.l;
 	assert_false(lookout_stop(st.l)); /* left behind, as the header says */
 	set(&w.hung, 0);
+	free(st.snap);
+}
+
+static bool first_waits(const struct stage *st)
+{
+	return st->snap->report && st->snap->devices[0].waiting_ms >= 50;
+}
+
+static bool first_answers(const struct stage *st)
+{
+	return !st->snap->devices[0].waiting_ms && st->snap->devices[0].age_ms != AGE_UNKNOWN;
+}
+
+/* A process of NVIDIA's library hangs for good, and the one after it does not. */
+static void another_is_asked(void **state)
+{
+	static struct world w = { .n = 1, .bound = 1, .busy = 50, .driver = "nvidia" };
+	const char *build = getenv("BUILD");
+	char path[512];
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s/tests/fake/lib_nvml.so", build ? build : "build");
+	char *whole = realpath(path, NULL);
+
+	assert_non_null(whole);
+	setenv("BERTH_NVML", whole, 1);
+	setenv("FAKE_NVML", "hang", 1);
+	free(whole);
+	struct stage st = stage_of(&w, 1000);
+
+	until(&st, first_waits);
+	assert_int_equal(st.snap->devices[0].age_ms, AGE_UNKNOWN);
+	setenv("FAKE_NVML", "ok", 1); /* for those that begin from now on */
+	until(&st, first_answers);
+	left = st.l;
+	lookout_stop(st.l); /* a round may be in flight */
 	free(st.snap);
 }
 
@@ -486,6 +534,7 @@ int main(void)
 		cmocka_unit_test(an_idle_device_is_let_rest),
 		cmocka_unit_test(only_the_folder_that_was_named),
 		cmocka_unit_test(two_runs_of_one_name),
+		cmocka_unit_test(another_is_asked),
 		cmocka_unit_test(one_that_hangs_is_alone),
 	};
 
