@@ -52,6 +52,7 @@ static void expect_answers(struct lookout *l)
 		l->eyes[i]->asked_ns = telem_now_ns();
 	}
 	pthread_mutex_unlock(&l->lock);
+	l->heard_ns = telem_now_ns();
 }
 
 /* The child is gone, or is not wanted: what it said last stays, with its age. */

@@ -62,7 +62,7 @@ struct lookout {
 	struct cpu_time time;
 	struct probe_nvml *nvml;
 	bool waits;        /* a round of it is in flight */
-	uint64_t heard_ns; /* it was opened, or answered */
+	uint64_t heard_ns; /* it was opened, a round began, or it answered */
 
 	struct report *shown; /* of the thread that draws */
 };
