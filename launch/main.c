@@ -112,11 +112,17 @@ static void say_speed(const struct job *j)
 
 	double rate = telem_mean_rate(d->generated_tokens, d->generated_ns);
 
-	if (!j->wire.is_done || rate < 0)
+	if (!j->wire.is_done)
 		return;
-	log_note(&j->log, "%llu prompt tokens, %llu tokens generated at %.1f tokens/s (%s)",
-		 (unsigned long long)d->prompt_tokens, (unsigned long long)d->generated_tokens,
-		 rate, d->stop);
+	if (rate >= 0)
+		log_note(&j->log, "%llu prompt tokens, %llu tokens generated at %.1f tokens/s (%s)",
+			 (unsigned long long)d->prompt_tokens,
+			 (unsigned long long)d->generated_tokens, rate, d->stop);
+	/* Stopped before there was a token to time; a server tells of its end otherwise. */
+	else if (!j->serve && strcmp(d->stop, "stopped") == 0)
+		log_note(&j->log, "%llu prompt tokens, %llu tokens generated (stopped)",
+			 (unsigned long long)d->prompt_tokens,
+			 (unsigned long long)d->generated_tokens);
 }
 
 static int carry_out(struct job *j, struct err *e)
