@@ -182,7 +182,7 @@ static int allow_calls(scmp_filter_ctx f, unsigned who)
 
 		if (bounded[i].who & who)
 			rc = seccomp_rule_add(f, SCMP_ACT_ALLOW, bounded[i].call, 1,
-					      SCMP_CMP(bounded[i].arg, SCMP_CMP_EQ, is));
+					      SCMP_CMP(bounded[i].arg, SCMP_CMP_EQ, is, 0));
 	}
 	return rc;
 }
